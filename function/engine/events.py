@@ -1,0 +1,89 @@
+"""What goes into the engine and what comes out of it: plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from function.errors import FunctionError
+
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "deadline", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. The defaults are llama.cpp's.
+
+    ``temperature`` 0 is greedy. ``seed`` None draws a fresh random one. ``logit_bias`` maps token ids to what is
+    added to their logits (−100 … 100, where −100 bans).
+    """
+
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    typical_p: float = 1.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    ignore_eos: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One generation. ``deadline`` is on ``time.monotonic()``'s clock, in seconds."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one generation. ``cached_tokens`` of the prompt were in the KV cache already."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds of one generation's phases, from when the engine took the job."""
+
+    prefill: float
+    first_token: float | None
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """``done`` of ``total`` prompt tokens are in the KV cache."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The next piece of the reply: whole characters, no part of a stop string. ``tokens``: generated so far."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of every generation. ``error`` is set if and only if ``reason`` is ``error``."""
+
+    reason: FinishReason
+    usage: Usage
+    timings: Timings
+    error: FunctionError | None = None
+
+
+Event = Prefill | Text | Finished

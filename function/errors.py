@@ -1,0 +1,214 @@
+"""Every error this program raises on purpose.
+
+    FunctionError                 status, code, type, permanent, evidence
+    ├── SettingsError             a setting that stops the start
+    ├── RequestError          400 what the caller sent
+    │   ├── ContextExceeded   400
+    │   ├── Unauthorized      401
+    │   ├── NotFound          404
+    │   ├── MethodNotAllowed  405
+    │   └── BodyTooLarge      413
+    ├── Busy                  429 the queue is full; carries ``retry_after``
+    ├── Unavailable           503 no model to answer with (yet)
+    │   ├── Stopping          503 the instance is shutting down
+    │   ├── SourceError       503 the model's place could not be reached; passing
+    │   │   ├── UnknownScheme     permanent
+    │   │   ├── ObjectNotFound    permanent
+    │   │   ├── AccessDenied      permanent
+    │   │   └── ObjectChanged     the object was replaced while it was read
+    │   ├── FetchError        503 the bytes could not be made into a file
+    │   │   ├── NoSpace           permanent
+    │   │   ├── CacheUnusable     permanent
+    │   │   └── ChecksumMismatch  what arrived is not what the store holds
+    │   └── ModelError        503 a file that cannot be served; permanent
+    │       ├── NotGGUF           permanent
+    │       └── DoesNotFit        permanent
+    └── EngineError           500 llama.cpp refused or failed
+
+``permanent`` says that the same attempt cannot succeed: it is not tried again, and clients are told so.
+"""
+
+from typing import Any, ClassVar
+
+
+class FunctionError(Exception):
+    """The base: what happened, to what, and what to do about it, as one sentence in ``str(error)``.
+
+    ``evidence`` holds the values the sentence was made from, for logs and tests.
+    ``param`` names the request field or the setting at fault, where there is one.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    type: ClassVar[str] = "server_error"
+    permanent: bool = False
+
+    def __init__(self, message: str, *, param: str | None = None, **evidence: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.evidence = evidence
+
+    def body(self) -> dict[str, Any]:
+        """The error as OpenAI's error object: ``{"error": {"message", "type", "param", "code"}}``."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class SettingsError(FunctionError):
+    """A setting has a value that cannot be used; the start stops with key and value in the sentence."""
+
+    code = "bad_setting"
+    permanent = True
+
+
+class RequestError(FunctionError):
+    """The request cannot be answered as it is."""
+
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+    permanent = True
+
+
+class ContextExceeded(RequestError):
+    """The prompt has more tokens than the context holds."""
+
+    code = "context_length_exceeded"
+
+
+class Unauthorized(RequestError):
+    """The key is missing or wrong."""
+
+    status = 401
+    code = "invalid_api_key"
+    type = "authentication_error"
+
+
+class NotFound(RequestError):
+    """No such path."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than any prompt that could fit."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class Busy(FunctionError):
+    """The model is taken and the queue is full. ``retry_after``: whole seconds until it is worth trying again."""
+
+    status = 429
+    code = "busy"
+    type = "rate_limit_error"
+
+    def __init__(self, message: str, *, retry_after: int, **evidence: Any) -> None:
+        super().__init__(message, retry_after=retry_after, **evidence)
+        self.retry_after = retry_after
+
+
+class Unavailable(FunctionError):
+    """There is no model to answer with."""
+
+    status = 503
+    code = "unavailable"
+
+
+class Stopping(Unavailable):
+    """The instance was told to stop."""
+
+    code = "stopping"
+
+
+class SourceError(Unavailable):
+    """The store that holds the model could not be reached or did not answer as it should; may pass."""
+
+    code = "source_unavailable"
+
+
+class UnknownScheme(SourceError):
+    """The URI names no store that is known."""
+
+    code = "unknown_scheme"
+    permanent = True
+
+
+class ObjectNotFound(SourceError):
+    """No such bucket, object, version or file."""
+
+    code = "model_not_found"
+    permanent = True
+
+
+class AccessDenied(SourceError):
+    """The store knows who asks and refuses, or does not know who asks."""
+
+    code = "model_access_denied"
+    permanent = True
+
+
+class ObjectChanged(SourceError):
+    """The object was replaced while it was being read."""
+
+    code = "model_changed"
+
+
+class FetchError(Unavailable):
+    """The bytes could not be made into a verified file."""
+
+    code = "fetch_failed"
+
+
+class NoSpace(FetchError):
+    """The cache has no room for the model."""
+
+    code = "no_space"
+    permanent = True
+
+
+class CacheUnusable(FetchError):
+    """The cache directory cannot be written."""
+
+    code = "cache_unusable"
+    permanent = True
+
+
+class ChecksumMismatch(FetchError):
+    """What arrived is not what the store says it holds."""
+
+    code = "checksum_mismatch"
+
+
+class ModelError(Unavailable):
+    """The file is there and cannot be served."""
+
+    code = "model_unusable"
+    permanent = True
+
+
+class NotGGUF(ModelError):
+    """The file is not a GGUF that can be trusted: foreign, truncated or hostile."""
+
+    code = "not_gguf"
+
+
+class DoesNotFit(ModelError):
+    """The model needs more memory than the container has."""
+
+    code = "model_does_not_fit"
+
+
+class EngineError(FunctionError):
+    """llama.cpp refused an operation or failed in it."""
+
+    code = "engine_error"

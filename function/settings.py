@@ -1,0 +1,114 @@
+"""The settings, read once from a mapping into a frozen value. Nothing else in the package reads the environment."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from function.errors import SettingsError
+
+DEMO_MODEL = Path(__file__).parent / "demo" / "model.gguf"
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _number(kind: Callable[[str], Any], name: str, low: float, high: float) -> Callable[[str], Any]:
+    def parse(value: str) -> Any:
+        try:
+            number = kind(value)
+        except ValueError:
+            raise ValueError(f"is not {name}") from None
+        if not low <= number <= high:
+            raise ValueError(f"is not between {low:g} and {high:g}")
+        return number
+
+    return parse
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    return _number(int, "a whole number", low, high)
+
+
+def _level(value: str) -> str:
+    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("is not one of DEBUG, INFO, WARNING, ERROR")
+    return value.upper()
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _sha256(value: str) -> str:
+    if len(value) != 64 or any(c not in "0123456789abcdef" for c in value.lower()):
+        raise ValueError("is not 64 hexadecimal digits")
+    return value.lower()
+
+
+def _setting(default: Any, parse: Callable[[str], Any], meaning: str, *, shown: str | None = None) -> Any:
+    """A field that knows how its text is parsed and what the README says of it."""
+    metadata = {"parse": parse, "meaning": meaning, "shown": shown}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Each field is the environment variable of the same name in capitals."""
+
+    model_uri: str = _setting(
+        str(DEMO_MODEL),
+        _text,
+        "The model: `gs://bucket/name.gguf`, `s3://bucket/name.gguf`, `file://…` or a path",
+        shown="the embedded demo model",
+    )
+    model_name: str | None = _setting(None, _text, "The name that replies carry", shown="the header's")
+    model_sha256: str | None = _setting(None, _sha256, "What the model's bytes must hash to", shown="not checked")
+    model_cache_dir: Path = _setting(Path("/tmp/models"), Path, "Where a fetched model is kept")
+    chat_template: str | None = _setting(
+        None, _text, "A name llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
+    )
+    system_prompt: str | None = _setting(
+        None, _text, "Begins every conversation that brings no system message of its own", shown="none"
+    )
+    n_ctx: int | None = _setting(
+        None, _integer(64, 1 << 24), "Context in tokens; lowered to the model's own", shown="the model's, at most 4096"
+    )
+    n_threads: int | None = _setting(None, _integer(1, 1024), "Threads of the engine", shown="the CPUs it may use")
+    n_gpu_layers: int = _setting(0, _integer(-1, 10_000), "Layers on a GPU; -1 is all of them")
+    max_tokens: int | None = _setting(
+        None, _integer(1, 1 << 24), "Caps every reply, in tokens", shown="what the context leaves"
+    )
+    request_timeout: float = _setting(
+        600.0, _number(float, "a number", 1, 86_400), "Seconds after which a reply ends with `length`"
+    )
+    queue_size: int = _setting(4, _integer(0, 1000), "Requests that may wait for the model; more get a 429")
+    api_key: str | None = _setting(None, _text, "Guards what reaches the model", shown="none")
+    cors_origins: tuple[str, ...] = _setting(
+        (), _list, "Origins a browser may call from, separated by commas; `*` is any", shown="none"
+    )
+    log_level: LogLevel = _setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR")
+    port: int = _setting(8080, _integer(1, 65_535), "The port gunicorn binds")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings from ``environ``; an empty value counts as not set.
+
+        Raises SettingsError, with key and value in its sentence. The default mapping is the process's environment.
+        """
+        environ = os.environ if environ is None else environ
+        given: dict[str, Any] = {}
+        for item in fields(cls):
+            key = item.name.upper()
+            text = environ.get(key, "").strip()
+            if not text:
+                continue
+            try:
+                given[item.name] = item.metadata["parse"](text)
+            except ValueError as e:
+                shown = "(hidden)" if item.name == "api_key" else repr(text)
+                raise SettingsError(f"{key}={shown} {e}. {item.metadata['meaning']}.", param=key, value=shown) from e
+        return cls(**given)

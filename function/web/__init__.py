@@ -1,0 +1,1 @@
+"""HTTP in, streams out. Knows nothing of llama.cpp."""
