@@ -9,6 +9,7 @@ from typing import Any, Literal
 from function.errors import SettingsError
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model.gguf"
+DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the one writable place of both platforms; the cache checks its owner
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -67,7 +68,7 @@ class Settings:
     )
     model_name: str | None = _setting(None, _text, "The name that replies carry", shown="the header's")
     model_sha256: str | None = _setting(None, _sha256, "What the model's bytes must hash to", shown="not checked")
-    model_cache_dir: Path = _setting(Path("/tmp/models"), Path, "Where a fetched model is kept")
+    model_cache_dir: Path = _setting(DEFAULT_CACHE, Path, "Where a fetched model is kept")
     chat_template: str | None = _setting(
         None, _text, "A name llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
     )
@@ -112,3 +113,33 @@ class Settings:
                 shown = "(hidden)" if item.name == "api_key" else repr(text)
                 raise SettingsError(f"{key}={shown} {e}. {item.metadata['meaning']}.", param=key, value=shown) from e
         return cls(**given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What the object stores' own SDKs and tools read from the environment, under the names they gave it.
+
+    It is what the light path to a store needs before any SDK is imported; whatever else an SDK knows (profiles, roles,
+    instance credentials) it is asked for itself. Each field is the environment variable of the same name in capitals.
+    """
+
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = None
+    aws_session_token: str | None = None
+    aws_region: str | None = None
+    aws_default_region: str | None = None
+    aws_endpoint_url: str | None = None
+    aws_endpoint_url_s3: str | None = None
+    aws_profile: str | None = None
+    aws_config_file: str = "~/.aws/config"
+    storage_emulator_host: str | None = None
+    google_application_credentials: str | None = None
+    hf_endpoint: str = "https://huggingface.co"
+    hf_token: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Stores":
+        """Read from ``environ``, by default the process's environment; an empty value counts as not set."""
+        environ = os.environ if environ is None else environ
+        texts = {item.name: environ.get(item.name.upper(), "").strip() for item in fields(cls)}
+        return cls(**{name: text for name, text in texts.items() if text})

@@ -1,0 +1,27 @@
+"""The doors: ``chat`` for functions-framework, ``app`` for gunicorn and flask. Both are the same application."""
+
+import os
+import sys
+
+from flask import Request, Response
+
+from function.app import create_app
+from function.errors import SettingsError
+from function.service import get_service
+from function.telemetry import configure_logging
+
+try:
+    service = get_service()
+except SettingsError as e:
+    sys.exit(f"error: {e}")
+configure_logging(service.settings.log_level)
+app = create_app(service)
+
+# functions-framework imports this in gunicorn's master and serves from a forked worker: the worker starts the load,
+# the master never does. Without a fork (--debug, flask) the first request starts it.
+os.register_at_fork(after_in_child=service.start)
+
+
+def chat(request: Request) -> Response:
+    """Answer any path and method by handing the request to the application and streaming what it says."""
+    return Response.from_app(app.wsgi_app, request.environ, buffered=False)

@@ -1,0 +1,301 @@
+"""The lifecycle of the model in this process: starting → fetching → loading → ready, or failed with a reason.
+
+The one instance that the doors share is ``get_service()``. It is made in the process that serves; nothing is fetched
+or loaded before ``start()``, which the serving process calls (never an import, never gunicorn's master).
+"""
+
+import hashlib
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from function.errors import FunctionError, Stopping, Unavailable
+from function.limits import cpus
+from function.queue import Queue
+from function.settings import Settings
+
+if TYPE_CHECKING:
+    from function.engine.engine import Engine, Generation
+    from function.engine.events import Job
+    from function.fetch import Fetched
+
+log = logging.getLogger(__name__)
+
+State = Literal["starting", "fetching", "loading", "ready", "failed", "stopping"]
+
+TEXT_LIMIT = 1 << 20
+"""Bytes of a chat template or system prompt that is read from a URI: far more than any context holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the model is. ``done`` is the finished share of the state (0 … 1), ``eta`` the seconds it still takes."""
+
+    state: State
+    done: float | None = None
+    eta: float | None = None
+    bytes: int | None = None
+    total: int | None = None
+    error: FunctionError | None = None
+
+    def __str__(self) -> str:
+        """As a stream tells it: ``fetching 41% eta 3.2s``."""
+        words: list[str] = [self.state]
+        if self.done is not None:
+            words.append(f"{self.done:.0%}")
+        if self.eta is not None:
+            words.append(f"eta {self.eta:.1f}s")
+        return " ".join(words)
+
+
+class Service:
+    """One model, loaded once, answering one request at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        from function.fetch import Progress
+
+        self.settings = settings
+        self.queue = Queue(settings.queue_size, self.retry_after)
+        self.system_prompt = settings.system_prompt
+        self.born = time.monotonic()
+        self.fetched: Fetched | None = None
+        self.seconds: dict[str, float] = {}
+        """Seconds of each finished phase of the cold start."""
+        self._changed = threading.Condition()
+        self._state: State = "starting"
+        self._error: FunctionError | None = None
+        self._engine: Engine | None = None
+        self._running: Generation | None = None
+        self._thread: threading.Thread | None = None
+        self._cancel = threading.Event()
+        self._progress = Progress()
+        self._loaded = 0.0
+
+    def start(self) -> None:
+        """Begin to bring the model up, once; after a failure that may pass, begin again. Returns at once."""
+        with self._changed:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            if self._state == "failed":
+                assert self._error is not None
+                if self._error.permanent:
+                    return
+                log.info("trying again after: %s", self._error)
+            elif self._state != "starting":
+                return
+            self._error = None
+            self._state = "starting"
+            self._thread = threading.Thread(target=self._bring_up, name="bring-up", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop for good: what is fetched, loaded, queued or generated ends with a word about it. Returns at once."""
+        with self._changed:
+            if self._state == "stopping":
+                return
+            self._move("stopping", Stopping("The instance is shutting down; ask again and another one answers."))
+            running = self._running
+        self._cancel.set()
+        if running is not None:
+            running.cancel()
+
+    def close(self) -> None:
+        """Stop and wait until the model's memory is free."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+        if self._engine is not None:
+            self._engine.close()
+
+    def status(self) -> Status:
+        """Where the model is now."""
+        with self._changed:
+            state, error = self._state, self._error
+        if state == "fetching":
+            done, total = self._progress.done, self._progress.total
+            share = done / total if total else None
+            return Status(state, done=share, eta=self._progress.eta, bytes=done, total=total)
+        if state == "loading":
+            return Status(state, done=self._loaded)
+        return Status(state, error=error)
+
+    def wait(self, state: State, timeout: float) -> Status:
+        """Wait at most ``timeout`` seconds for the state to differ from ``state``; returns the status."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._state != state, timeout)
+        return self.status()
+
+    def wait_for(self, state: State, timeout: float) -> Status:
+        """Wait at most ``timeout`` seconds for ``state``, or for one that it cannot be reached from."""
+        ends = (state, "failed", "stopping")
+        with self._changed:
+            self._changed.wait_for(lambda: self._state in ends, timeout)
+        return self.status()
+
+    @property
+    def engine(self) -> "Engine":
+        """The loaded engine. Raises what keeps it from being there."""
+        with self._changed:
+            if self._state == "ready" and self._engine is not None:
+                return self._engine
+            if self._error is not None:
+                raise self._error
+            raise Unavailable(f"The model is not loaded yet: {self._state}.")
+
+    @property
+    def name(self) -> str:
+        """The name of the model that replies carry: MODEL_NAME, the header's, or the file's."""
+        if self.settings.model_name:
+            return self.settings.model_name
+        if self._engine is not None and self._engine.name:
+            return self._engine.name
+        return Path(self.settings.model_uri).stem
+
+    @property
+    def fingerprint(self) -> str:
+        """What produced a reply: the model's version and llama.cpp's build, as OpenAI's system_fingerprint."""
+        version = self.fetched.digest or self.fetched.version if self.fetched else ""
+        build = self._engine.system_info if self._engine else ""
+        return "fp_" + hashlib.sha256(f"{version}\n{build}".encode()).hexdigest()[:12]
+
+    def submit(self, job: "Job") -> "Generation":
+        """Hand a job to the engine; the caller's place must be the first. Raises what keeps the engine away."""
+        engine = self.engine
+        with self._changed:
+            if self._state != "ready":
+                assert self._error is not None
+                raise self._error
+            self._running = engine.submit(job)
+            return self._running
+
+    def retry_after(self) -> int:
+        """Whole seconds until the running request should be done, or the model be there."""
+        status = self.status()
+        if status.state != "ready":
+            return max(1, math.ceil(status.eta or 5))
+        running = self._running
+        if running is None or not running.tokens_per_second:
+            return 1
+        left = (running.max_tokens - running.generated) / running.tokens_per_second
+        return max(1, math.ceil(min(left, self.settings.request_timeout)))
+
+    def warmth(self) -> dict[str, Any]:
+        """What a warmup ping is told: age in seconds, state, file, whether a token was produced."""
+        status = self.status()
+        return {
+            "state": status.state,
+            "age_seconds": round(time.monotonic() - self.born, 3),
+            "model": self.name,
+            "file": self.fetched.path.name if self.fetched else None,
+            "loaded": self._engine is not None,
+            "first_token": status.state == "ready",
+            "cold_start_seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
+            "busy": len(self.queue) > 0,
+        }
+
+    def _move(self, state: State, error: FunctionError | None = None) -> None:
+        with self._changed:
+            if self._state == "stopping":
+                return
+            self._state = state
+            self._error = error
+            self._changed.notify_all()
+
+    def _bring_up(self) -> None:
+        """Fetch and load, in a thread of its own; what goes wrong becomes the state."""
+        try:
+            engine = self._load(self._fetch())
+        except Stopping:
+            return
+        except FunctionError as e:
+            log.error("the model cannot be served: %s", e, extra={"code": e.code, "permanent": e.permanent})
+            self._move("failed", e)
+            return
+        except Exception as e:
+            log.exception("the model cannot be served")
+            self._move("failed", FunctionError(f"The model could not be loaded: {type(e).__name__}: {e}"))
+            return
+        self._engine = engine
+        self._move("ready")
+        if self._cancel.is_set():
+            engine.close()
+            return
+        log.info(
+            "ready: %s, context %d, %s",
+            self.name,
+            engine.n_ctx,
+            ", ".join(f"{phase} {seconds:.2f}s" for phase, seconds in self.seconds.items()),
+        )
+
+    def _fetch(self) -> Path:
+        from function.fetch import Progress, fetch
+
+        began = time.monotonic()
+        self._progress = Progress()
+        self._move("fetching")
+        self.fetched = fetch(
+            self.settings.model_uri,
+            cache_dir=self.settings.model_cache_dir,
+            sha256=self.settings.model_sha256,
+            progress=self._progress,
+            cancel=self._cancel,
+        )
+        self.seconds["fetch"] = time.monotonic() - began
+        return self.fetched.path
+
+    def _load(self, path: Path) -> "Engine":
+        from function.engine.engine import Engine, Options
+        from function.gguf import read_header
+
+        began = time.monotonic()
+        self._loaded = 0.0
+        self._move("loading")
+        read_header(path)  # the gate: llama.cpp never sees a file that this refuses
+        settings = self.settings
+        self.system_prompt = self._text(settings.system_prompt)
+        engine = Engine.load(
+            path,
+            Options(
+                n_ctx=settings.n_ctx,
+                n_threads=settings.n_threads or cpus(),
+                n_gpu_layers=settings.n_gpu_layers,
+                chat_template=self._text(settings.chat_template),
+            ),
+            on_progress=self._on_progress,
+            cancel=self._cancel,
+        )
+        if engine.openmp:
+            log.warning(
+                "llama.cpp was built with OpenMP: replies can be 2.8 times slower. "
+                "Build llama-cpp-python with CMAKE_ARGS=-DGGML_OPENMP=OFF (`make install` does)."
+            )
+        self.seconds["load"] = time.monotonic() - began
+        return engine
+
+    def _on_progress(self, share: float) -> None:
+        self._loaded = share
+
+    def _text(self, value: str | None) -> str | None:
+        """A setting that is a text or the URI of one."""
+        from function.fetch import read_text
+
+        if value is not None and value.startswith(("gs://", "s3://", "https://", "http://", "file://", "hf://")):
+            return read_text(value, limit=TEXT_LIMIT)
+        return value
+
+
+_service: Service | None = None
+_service_lock = threading.Lock()
+
+
+def get_service() -> Service:
+    """The process's one service, made from the environment when first asked for. Raises SettingsError."""
+    global _service
+    with _service_lock:
+        if _service is None:
+            _service = Service(Settings.from_env())
+        return _service

@@ -1,0 +1,39 @@
+"""Who may call, and from which pages."""
+
+import hmac
+
+from flask import Flask, Response, request
+
+from function.errors import Unauthorized
+from function.settings import Settings
+
+OPEN = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi.json"))
+"""Paths that platforms, schedulers and browsers ask without a key; none of them reaches the model."""
+
+
+def guard(app: Flask, settings: Settings) -> None:
+    """Ask for API_KEY where it is set, and answer browsers' cross-origin questions where CORS_ORIGINS is."""
+
+    @app.before_request
+    def check_key() -> None:
+        page = request.path == "/" and request.method in ("GET", "HEAD")
+        if settings.api_key is None or page or request.path in OPEN or request.method == "OPTIONS":
+            return
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+        if not hmac.compare_digest(given.encode(), settings.api_key.encode()):
+            raise Unauthorized("Send the key: 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
+
+    @app.after_request
+    def allow_origin(response: Response) -> Response:
+        origin = request.headers.get("Origin")
+        if not settings.cors_origins:
+            return response
+        response.vary.add("Origin")
+        if origin is not None and ("*" in settings.cors_origins or origin in settings.cors_origins):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST"
+                response.headers["Access-Control-Allow-Headers"] = "authorization, content-type, x-api-key"
+                response.headers["Access-Control-Max-Age"] = "3600"
+        return response

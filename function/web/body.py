@@ -1,0 +1,50 @@
+"""A request's fields, however they were sent."""
+
+import json
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+from flask import Request
+
+from function.errors import RequestError
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+def json_fields(request: Request) -> dict[str, Any]:
+    """The body as a JSON object, whatever its content type says. Raises RequestError."""
+    return _object(request.get_data())
+
+
+def any_fields(request: Request) -> tuple[dict[str, Any], bool]:
+    """The fields of a JSON body, a form or the query, and whether their types are JSON's.
+
+    ``curl -d '{"prompt": …}'`` calls its JSON a form; what begins like an object is taken as one.
+    """
+    if request.mimetype == "multipart/form-data":
+        return request.form.to_dict() | request.args.to_dict(), False
+    body = request.get_data()
+    if request.mimetype == _FORM and not body.lstrip().startswith(b"{"):
+        try:
+            return dict(parse_qsl(body.decode(), keep_blank_values=True)) | request.args.to_dict(), False
+        except (UnicodeDecodeError, ValueError):
+            raise RequestError("The body is not a form in UTF-8.") from None
+    if not body.strip():
+        return request.args.to_dict(), False
+    return request.args.to_dict() | _object(body), True
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body, parse_constant=_constant)
+    except json.JSONDecodeError as e:
+        raise RequestError(f"The body is not JSON: {e}.") from None
+    except (UnicodeDecodeError, RecursionError, ValueError) as e:
+        raise RequestError(f"The body is not JSON that can be read: {type(e).__name__}.") from None
+    if not isinstance(value, dict):
+        raise RequestError("The body must be a JSON object.")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

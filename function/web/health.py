@@ -1,0 +1,52 @@
+"""What platforms ask: is the port open, could a token be produced, is it warm."""
+
+import dataclasses
+
+from flask import Blueprint, Response
+
+from function.errors import FunctionError
+from function.service import Service, Status
+from function.web import sse
+
+WARMUP_PATIENCE = 600.0
+"""Seconds a warmup ping waits for the load at most; schedulers give up earlier by themselves."""
+
+
+def blueprint(service: Service) -> Blueprint:
+    """The routes, over one service. None of them takes the model from a user."""
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/health/live")
+    def live() -> Response:
+        service.start()
+        return _json({"state": service.status().state}, 200)
+
+    @routes.get("/health/ready")
+    def ready() -> Response:
+        service.start()
+        status = service.status()
+        return _json(_told(status), 200 if status.state == "ready" else 503)
+
+    @routes.route("/events", methods=["GET", "POST"])
+    def events() -> Response:
+        service.start()
+        until = service.settings.request_timeout
+        status = service.wait_for("ready", min(until, WARMUP_PATIENCE))
+        body = service.warmth()
+        if status.error is not None:
+            body |= status.error.body()
+        return _json(body, 200 if status.state == "ready" else 503)
+
+    return routes
+
+
+def _told(status: Status) -> dict[str, object]:
+    told = dataclasses.asdict(status)
+    error: FunctionError | None = told.pop("error")
+    told = {key: round(value, 3) if isinstance(value, float) else value for key, value in told.items()}
+    told = {key: value for key, value in told.items() if value is not None}
+    return told | (error.body() if error is not None else {})
+
+
+def _json(body: object, status: int) -> Response:
+    return Response(sse.dumps(body), status, mimetype="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,104 @@
+"""What the engine says, as an HTTP response: one JSON object, server-sent events, or plain text."""
+
+import itertools
+from collections.abc import Iterator
+
+from flask import Response
+
+from function.engine.events import Finished, Prefill, Text
+from function.errors import FunctionError
+from function.service import Service
+from function.web import sse
+from function.web.openai import ChatReply
+from function.web.turn import ClientGone, Turn
+
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def chat_reply(service: Service) -> ChatReply:
+    """The frame of one reply, with the model's true name."""
+    return ChatReply(service.name, service.fingerprint)
+
+
+def whole(service: Service, turn: Turn) -> Response:
+    """The whole reply as OpenAI's chat.completion; nothing is sent before it is there."""
+    try:
+        for _ in turn.waiting():
+            pass
+        pieces = []
+        for event in turn.events():
+            if isinstance(event, Text):
+                pieces.append(event.text)
+            elif isinstance(event, Finished):
+                _raise_failure(service, event)
+                body = chat_reply(service).whole("".join(pieces), event.reason, event.usage)
+                return Response(sse.dumps(body), mimetype="application/json")
+        raise AssertionError("events end with Finished")
+    finally:
+        turn.release()
+
+
+def events(service: Service, turn: Turn, *, include_usage: bool) -> Response:
+    """The reply as server-sent events, which begin at once: waiting is told in comments."""
+    response = Response(_events(service, turn, include_usage), mimetype=sse.MIMETYPE, headers=STREAM_HEADERS)
+    response.call_on_close(turn.release)  # a generator that never started has no finally
+    return response
+
+
+def text(service: Service, turn: Turn) -> Response:
+    """The reply as plain text, piece by piece; the status waits for the first."""
+    try:
+        for _ in turn.waiting():
+            pass
+        pieces = _pieces(service, turn)
+        first = next(pieces, "")
+    except BaseException:
+        turn.release()
+        raise
+    response = Response(itertools.chain([first], pieces), mimetype="text/plain", headers=STREAM_HEADERS)
+    response.call_on_close(turn.release)
+    return response
+
+
+def _events(service: Service, turn: Turn, include_usage: bool) -> Iterator[bytes]:
+    try:
+        for waiting in turn.waiting():
+            yield sse.comment(waiting)
+        reply = chat_reply(service)
+        yield sse.data(reply.first())
+        for event in turn.events():
+            if isinstance(event, Text):
+                yield sse.data(reply.piece(event.text))
+            elif isinstance(event, Prefill):
+                yield sse.comment(f"prefill {event.done}/{event.total}")
+            elif isinstance(event, Finished):
+                _raise_failure(service, event)
+                yield sse.data(reply.last(event.reason))
+                if include_usage:
+                    yield sse.data(reply.counted(event.usage))
+                yield sse.DONE
+    except FunctionError as e:
+        yield sse.event("error", e.body())
+    except ClientGone:
+        return
+    finally:
+        turn.release()
+
+
+def _pieces(service: Service, turn: Turn) -> Iterator[str]:
+    try:
+        for event in turn.events():
+            if isinstance(event, Text):
+                yield event.text
+            elif isinstance(event, Finished):
+                _raise_failure(service, event)
+    finally:
+        turn.release()
+
+
+def _raise_failure(service: Service, event: Finished) -> None:
+    """Raise what ended a generation before its time, if anything did."""
+    if event.error is not None:
+        raise event.error
+    if event.reason == "cancelled":
+        raise service.status().error or ClientGone()

@@ -1,0 +1,170 @@
+"""What requests may say, as pydantic models; what is wrong in one is a RequestError that names the field."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from function.engine.events import Sampling
+from function.errors import RequestError
+
+DEFAULT = Sampling()
+MAX_STOPS = 16
+Stop = Annotated[str, Field(min_length=1, max_length=1024)]
+
+IGNORED = frozenset(
+    ("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
+)
+"""Fields of OpenAI's API that do not change a reply."""
+
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "parallel_tool_calls": (True, False),
+    "response_format": ({"type": "text"},),
+    "modalities": (["text"],),
+}
+"""Fields that would change a reply, with the values that do not."""
+
+
+class Strict(BaseModel):
+    """Unknown fields are errors: what is not understood is said, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TextPart(Strict):
+    """A piece of a message's content."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(Strict):
+    """One message of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    name: str | None = None
+
+    def plain(self) -> dict[str, str]:
+        """As chat templates take it: a role they know and one string."""
+        role = "system" if self.role == "developer" else self.role
+        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        return {"role": role, "content": text}
+
+
+class StreamOptions(Strict):
+    """What a stream carries besides the reply."""
+
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+class Generation(Strict):
+    """The fields that every endpoint takes: OpenAI's and llama.cpp's sampling parameters."""
+
+    temperature: float = Field(DEFAULT.temperature, ge=0, le=100)
+    top_k: int = Field(DEFAULT.top_k, ge=0, le=1_000_000)
+    top_p: float = Field(DEFAULT.top_p, ge=0, le=1)
+    min_p: float = Field(DEFAULT.min_p, ge=0, le=1)
+    typical_p: float = Field(DEFAULT.typical_p, ge=0, le=1)
+    repeat_penalty: float = Field(DEFAULT.repeat_penalty, gt=0, le=10)
+    repeat_last_n: int = Field(DEFAULT.repeat_last_n, ge=-1, le=1_000_000)
+    presence_penalty: float = Field(DEFAULT.presence_penalty, ge=-2, le=2)
+    frequency_penalty: float = Field(DEFAULT.frequency_penalty, ge=-2, le=2)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**64)
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(default_factory=dict, max_length=1024)
+    ignore_eos: bool = False
+    stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] = Field(default_factory=list)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    def sampling(self) -> Sampling:
+        """The engine's values."""
+        return Sampling(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            typical_p=self.typical_p,
+            repeat_penalty=self.repeat_penalty,
+            repeat_last_n=self.repeat_last_n,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            seed=self.seed,
+            logit_bias=_token_ids(self.logit_bias),
+            ignore_eos=self.ignore_eos,
+        )
+
+    def stops(self) -> tuple[str, ...]:
+        """The stop strings."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    def limit(self) -> int | None:
+        """Tokens the reply may have, if the request says."""
+        return self.max_completion_tokens or self.max_tokens
+
+
+class ChatCompletion(Generation):
+    """The body of /v1/chat/completions."""
+
+    model: str = ""
+    messages: list[Message] = Field(min_length=1)
+
+
+class Chat(Generation):
+    """The body of /chat: a prompt or messages."""
+
+    model: str = ""
+    prompt: str | None = Field(None, min_length=1)
+    messages: list[Message] | None = Field(None, min_length=1)
+
+    def conversation(self) -> list[Message]:
+        """The messages; a prompt is one from the user."""
+        if (self.prompt is None) == (self.messages is None):
+            raise RequestError('Send either "prompt", a text, or "messages", a list; not both.', param="prompt")
+        return self.messages or [Message(role="user", content=self.prompt or "")]
+
+
+def _token_ids(bias: Mapping[str, float]) -> dict[int, float]:
+    try:
+        return {int(token): value for token, value in bias.items()}
+    except ValueError:
+        raise RequestError("logit_bias: its keys must be token ids.", param="logit_bias") from None
+
+
+GenerationT = TypeVar("GenerationT", bound=Generation)
+
+
+def parse(model: type[GenerationT], fields: Mapping[str, Any], *, strict: bool) -> GenerationT:
+    """Validate ``fields``. ``strict``: types must be right as they are, as in JSON; else texts are converted.
+
+    Null counts as not given, as in OpenAI's API. Raises RequestError with the first field at fault.
+    """
+    given = {}
+    for key, value in fields.items():
+        if value is None or key in IGNORED:
+            continue
+        if key in NEUTRAL:
+            if value not in NEUTRAL[key]:
+                raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
+            continue
+        given[key] = value
+    try:
+        return model.model_validate(given, strict=strict)
+    except ValidationError as e:
+        raise _refusal(e) from None
+
+
+def _refusal(error: ValidationError) -> RequestError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("str", "list[", "constrained")))
+    if first["type"] == "extra_forbidden":
+        return RequestError(f"{path}: no such parameter.", param=path)
+    return RequestError(f"{path or 'body'}: {first['msg']}.", param=path or None)

@@ -1,0 +1,124 @@
+"""One request's way to the model: it waits for the load, for its turn and for each piece of the reply."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from function.engine.engine import Engine, Generation
+from function.engine.events import Event, Finished, Job
+from function.errors import ContextExceeded, Unavailable
+from function.service import Service
+from function.web.connection import Connection
+
+PATIENCE = 0.02
+"""Seconds between two looks at whether the client is still there: a fifth of what freeing the model may take."""
+PACE = 0.1
+"""Seconds between two words about a wait that moves on."""
+HEARTBEAT = 1.0
+"""Seconds after which a wait is told again, though nothing changed."""
+
+
+class ClientGone(Exception):
+    """Nobody is left to answer."""
+
+
+class Turn:
+    """Iterate ``waiting()`` to its end, then ``events()``; call ``release()`` whatever happened.
+
+    Between its construction, which may raise Busy, and ``release`` it holds a place in the queue.
+    ``prepare`` makes the job; it runs as soon as the model is there, at once if it is already.
+    """
+
+    def __init__(
+        self, service: Service, prepare: Callable[[Engine], Job], connection: Connection, deadline: float
+    ) -> None:
+        self._service = service
+        self._prepare = prepare
+        self._connection = connection
+        self._deadline = deadline
+        self._job: Job | None = None
+        self._generation: Generation | None = None
+        service.start()
+        if service.status().state == "ready":
+            self._job = prepare(service.engine)
+        self._place = service.queue.enter()
+
+    def waiting(self) -> Iterator[str]:
+        """Wait until the job runs; yields what is being waited for, when it changes and every HEARTBEAT.
+
+        Raises what keeps the model from being there or the request from being answered, and ClientGone.
+        """
+        yield from self._paced(self._loading, self._rest_loading)
+        if self._job is None:
+            self._job = self._prepare(self._service.engine)
+        yield from self._paced(self._queued, self._rest_queued)
+        self._generation = self._service.submit(self._job)
+
+    def events(self) -> Iterator[Event | None]:
+        """The generation's events, Finished last; None at times between them, when there is nothing to tell.
+
+        Raises ClientGone when nobody reads any more.
+        """
+        assert self._generation is not None
+        looked = time.monotonic()
+        while True:
+            event = self._generation.next_event(PATIENCE)
+            if isinstance(event, Finished):
+                yield event
+                return
+            now = time.monotonic()
+            if now - looked >= PATIENCE:
+                looked = now
+                if self._connection.gone():
+                    raise ClientGone
+            yield event
+
+    def release(self) -> None:
+        """Cancel what still runs and leave the queue. Idempotent, from any thread."""
+        if self._generation is not None:
+            self._generation.cancel()
+        self._place.leave()
+
+    def _paced(self, look: Callable[[], str | None], rest: Callable[[], object]) -> Iterator[str]:
+        """Yield what ``look`` says, when it changes and every HEARTBEAT, until it says None; ``rest`` in between."""
+        told, said = -math.inf, ""
+        while (text := look()) is not None:
+            now = time.monotonic()
+            if self._connection.gone():
+                raise ClientGone
+            if now >= self._deadline:
+                raise Unavailable(f"The time for this request was over while it waited ({text}). Ask again.")
+            if now - told >= (HEARTBEAT if text == said else PACE):
+                told, said = now, text
+                yield text
+            rest()
+
+    def _loading(self) -> str | None:
+        status = self._service.status()
+        if status.error is not None:
+            raise status.error
+        return None if status.state == "ready" else str(status)
+
+    def _rest_loading(self) -> None:
+        self._service.wait(self._service.status().state, PATIENCE)
+
+    def _queued(self) -> str | None:
+        status = self._service.status()
+        if status.error is not None:
+            raise status.error
+        return f"queued {ahead}" if (ahead := self._place.ahead) else None
+
+    def _rest_queued(self) -> None:
+        self._place.wait(self._place.ahead, PATIENCE)
+
+
+def check_room(tokens: int, engine: Engine) -> None:
+    """Raises ContextExceeded when a prompt of ``tokens`` leaves no room for a reply."""
+    if tokens >= engine.n_ctx:
+        raise ContextExceeded(
+            f"The prompt has {tokens} tokens and the context holds {engine.n_ctx}, the reply included. "
+            "Shorten the conversation, or raise N_CTX.",
+            param="messages",
+            tokens=tokens,
+            n_ctx=engine.n_ctx,
+        )

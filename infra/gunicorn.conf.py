@@ -1,0 +1,46 @@
+"""gunicorn's settings: one worker that owns the model, threads for those who wait, no timeout that kills a stream."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from function.errors import SettingsError
+from function.settings import Settings
+
+try:
+    _settings = Settings.from_env()
+except SettingsError as e:
+    sys.exit(f"error: {e}")
+
+wsgi_app = "function.main:app"
+bind = f"0.0.0.0:{_settings.port}"
+workers = 1
+worker_class = "gthread"
+threads = 1 + _settings.queue_size + 8  # the one served, those in the queue, and eight for probes, 429s and the page
+timeout = 0  # a frozen instance (Lambda, Cloud Run) must not look like a hung one: that would throw the model away
+graceful_timeout = 7  # Cloud Run kills after 10 s
+keepalive = 65  # longer than the load balancers in front, so that they close first
+accesslog = None
+loglevel = "warning"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start the load in the worker, and tell the streams before gunicorn stops it."""
+    from function.service import get_service
+
+    service = get_service()
+    service.start()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        _stop_first(number, service.stop)
+
+
+def _stop_first(number: signal.Signals, stop: Any) -> None:
+    then = signal.getsignal(number)
+
+    def handler(received: int, frame: FrameType | None) -> None:
+        stop()
+        if callable(then):
+            then(received, frame)
+
+    signal.signal(number, handler)
