@@ -1,0 +1,97 @@
+# What the service's own log lines say: errors, cold starts, and how long callers wait for the first token.
+
+locals {
+  service_logs = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}\""
+
+  metrics = {
+    errors = {
+      description = "Log lines of severity ERROR and above"
+      filter      = "severity>=ERROR"
+      value       = null
+    }
+    cold_starts = {
+      description = "Instances that loaded their model"
+      filter      = "jsonPayload.event=\"ready\""
+      value       = null
+    }
+    first_token = {
+      description = "Seconds from a request's arrival to its first token"
+      filter      = "jsonPayload.event=\"reply\" AND jsonPayload.first_token>=0"
+      value       = "EXTRACT(jsonPayload.first_token)"
+    }
+  }
+
+  # More than these within five minutes (errors, cold starts), or slower than this for ten (seconds, 95th percentile).
+  thresholds = { errors = 0, cold_starts = 20, first_token = 60 }
+}
+
+resource "google_logging_metric" "metric" {
+  for_each = local.metrics
+
+  name            = "${var.name}/${each.key}"
+  description     = each.value.description
+  filter          = "${local.service_logs} AND ${each.value.filter}"
+  value_extractor = each.value.value
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = each.value.value == null ? "INT64" : "DISTRIBUTION"
+    unit        = each.value.value == null ? "1" : "s"
+  }
+
+  dynamic "bucket_options" {
+    for_each = each.value.value == null ? [] : [each.value.value]
+    content {
+      exponential_buckets { # 0.05 s to 7 min
+        num_finite_buckets = 26
+        growth_factor      = 1.414
+        scale              = 0.05
+      }
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each = toset(var.alert_emails)
+
+  display_name = "${var.name}: ${each.value}"
+  type         = "email"
+  labels       = { email_address = each.value }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_monitoring_alert_policy" "alert" {
+  for_each = local.metrics
+
+  display_name          = "${var.name}: ${replace(each.key, "_", " ")}"
+  combiner              = "OR"
+  severity              = each.key == "errors" ? "ERROR" : "WARNING"
+  notification_channels = [for channel in google_monitoring_notification_channel.email : channel.name]
+
+  conditions {
+    display_name = each.value.description
+    condition_threshold {
+      filter          = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.metric[each.key].name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = local.thresholds[each.key]
+      duration        = each.value.value == null ? "0s" : "600s"
+
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = each.value.value == null ? "ALIGN_SUM" : "ALIGN_PERCENTILE_95"
+        cross_series_reducer = each.value.value == null ? "REDUCE_SUM" : "REDUCE_MAX"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "1800s"
+  }
+
+  documentation {
+    content = "Logs: `${local.service_logs} AND ${each.value.filter}`"
+  }
+}

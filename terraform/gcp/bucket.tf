@@ -1,0 +1,38 @@
+resource "google_storage_bucket" "models" {
+  name                        = "${var.project}-${var.name}-models"
+  location                    = var.region # the same as the service: close, and free of charge to read
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = var.force_destroy
+
+  # An instance that is reading a model goes on reading that version while a new one is uploaded.
+  versioning {
+    enabled = true
+  }
+
+  lifecycle_rule {
+    condition {
+      num_newer_versions         = 1
+      days_since_noncurrent_time = 7
+    }
+    action {
+      type = "Delete"
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_object" "model" {
+  count = var.model_file == null ? 0 : 1
+
+  bucket = google_storage_bucket.models.name
+  name   = var.model
+  source = var.model_file
+}
+
+resource "google_storage_bucket_iam_member" "reads_models" {
+  bucket = google_storage_bucket.models.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.run.member
+}

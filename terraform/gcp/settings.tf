@@ -1,0 +1,23 @@
+# The function's settings: which there are (held equal to function/settings.py by a test), and what they are set to here.
+
+locals {
+  settings = [
+    "API_KEY", "CHAT_TEMPLATE", "CORS_ORIGINS", "LOG_LEVEL", "MAX_TOKENS", "MODEL_CACHE_DIR", "MODEL_NAME",
+    "MODEL_SHA256", "MODEL_URI", "N_CTX", "N_GPU_LAYERS", "N_THREADS", "PORT", "QUEUE_SIZE", "REQUEST_TIMEOUT",
+    "SYSTEM_PROMPT",
+  ]
+
+  # Those that follow from a variable of their own, or from the platform.
+  bound_settings = ["API_KEY", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT"]
+  free_settings  = sort(setsubtract(local.settings, local.bound_settings))
+
+  cache_dir = "/tmp/models"
+
+  environment = merge(var.env, {
+    MODEL_CACHE_DIR = local.cache_dir
+    REQUEST_TIMEOUT = tostring(var.timeout_seconds - 10)
+    N_GPU_LAYERS    = var.gpu ? "-1" : "0"
+    }, var.model == null ? {} : {
+    MODEL_URI = "gs://${google_storage_bucket.models.name}/${var.model}"
+  })
+}

@@ -1,0 +1,195 @@
+mock_provider "google" {
+  override_during = plan
+
+  mock_resource "google_cloud_run_v2_service" {
+    defaults = { uri = "https://chat-1.europe-west1.run.app" }
+  }
+  mock_resource "google_service_account" {
+    defaults = { email = "sa@p.iam.gserviceaccount.com", member = "serviceAccount:sa@p.iam.gserviceaccount.com", name = "projects/p/serviceAccounts/sa" }
+  }
+}
+
+variables {
+  project = "my-project-123"
+  region  = "europe-west1"
+  image   = "europe-west1-docker.pkg.dev/my-project-123/chat/chat:v1"
+  model   = "m.gguf"
+}
+
+run "private_by_default" {
+  command = plan
+
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0
+    error_message = "somebody outside the project may call"
+  }
+}
+
+run "only_the_invokers_may_call" {
+  command = plan
+
+  variables {
+    invokers = ["user:ann@example.com", "serviceAccount:app@example.iam.gserviceaccount.com"]
+  }
+
+  assert {
+    condition     = toset([for m in google_cloud_run_v2_service_iam_member.invoker : m.member]) == toset(var.invokers)
+    error_message = "the callers are not those asked for"
+  }
+  assert {
+    condition     = alltrue([for m in google_cloud_run_v2_service_iam_member.invoker : m.role == "roles/run.invoker"])
+    error_message = "a caller may do more than call"
+  }
+}
+
+run "the_public_as_an_invoker_is_refused" {
+  command = plan
+
+  variables {
+    invokers = ["allUsers"]
+  }
+
+  expect_failures = [var.invokers]
+}
+
+run "public_without_a_key_is_refused" {
+  command = plan
+
+  variables {
+    access = "api_key"
+  }
+
+  expect_failures = [google_cloud_run_v2_service.chat]
+}
+
+run "public_with_a_key" {
+  command = plan
+
+  variables {
+    access         = "api_key"
+    api_key_secret = "chat-key"
+  }
+
+  assert {
+    condition     = [for m in google_cloud_run_v2_service_iam_member.invoker : m.member] == ["allUsers"]
+    error_message = "the platform would ask for its own token"
+  }
+  assert {
+    condition = one([
+      for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env :
+      e.value_source[0].secret_key_ref[0].secret if e.name == "API_KEY"
+    ]) == "chat-key"
+    error_message = "the key does not come from the secret"
+  }
+  assert {
+    condition     = google_secret_manager_secret_iam_member.reads_key[0].member == google_service_account.run.member
+    error_message = "the service may not read its key"
+  }
+  assert {
+    condition     = !strcontains(output.curl, "X-Serverless-Authorization")
+    error_message = "the key alone opens the service"
+  }
+}
+
+run "a_private_service_may_have_a_key_as_well" {
+  command = plan
+
+  variables {
+    api_key_secret = "chat-key"
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0
+    error_message = "the key made the service public"
+  }
+  assert {
+    condition     = strcontains(output.curl, "X-Serverless-Authorization: Bearer") && strcontains(output.curl, " \"Authorization: Bearer")
+    error_message = "the platform's token and the key would collide in one header"
+  }
+}
+
+run "reads_only_the_model_bucket" {
+  command = plan
+
+  assert {
+    condition = (
+      google_storage_bucket_iam_member.reads_models.bucket == "my-project-123-chat-models" &&
+      google_storage_bucket_iam_member.reads_models.role == "roles/storage.objectViewer" &&
+      google_storage_bucket_iam_member.reads_models.member == google_service_account.run.member
+    )
+    error_message = "the service's account may not read, or may do more than read, the bucket"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].service_account == google_service_account.run.email
+    error_message = "the service runs as the project's default account, which may do much"
+  }
+}
+
+run "the_bucket_is_closed_and_keeps_versions" {
+  command = plan
+
+  assert {
+    condition = (
+      google_storage_bucket.models.public_access_prevention == "enforced" &&
+      google_storage_bucket.models.uniform_bucket_level_access
+    )
+    error_message = "the bucket could be opened to the public"
+  }
+  assert {
+    condition     = google_storage_bucket.models.versioning[0].enabled
+    error_message = "an upload would pull the model from under an instance that reads it"
+  }
+  assert {
+    condition     = !google_storage_bucket.models.force_destroy
+    error_message = "models would be deleted without being asked about"
+  }
+}
+
+run "a_local_file_becomes_the_model" {
+  command = plan
+
+  variables {
+    model_file = "/models/m.gguf"
+  }
+
+  assert {
+    condition     = google_storage_bucket_object.model[0].name == "m.gguf" && google_storage_bucket_object.model[0].source == "/models/m.gguf"
+    error_message = "the file does not become the object that MODEL_URI names"
+  }
+}
+
+run "a_file_without_a_name_is_refused" {
+  command = plan
+
+  variables {
+    model      = null
+    model_file = "/models/m.gguf"
+  }
+
+  expect_failures = [var.model_file]
+}
+
+run "a_uri_in_place_of_a_name_is_refused" {
+  command = plan
+
+  variables {
+    model = "gs://elsewhere/m.gguf"
+  }
+
+  expect_failures = [var.model]
+}
+
+run "the_builder_deploys_this_service_only" {
+  command = plan
+
+  assert {
+    condition = toset([for m in google_cloud_run_v2_service_iam_member.build : "${m.role} on ${m.name}"]) == toset([
+      "roles/run.developer on chat", "roles/run.invoker on chat",
+    ])
+    error_message = "the builder's rights are not those of one service"
+  }
+  assert {
+    condition     = strcontains(google_project_iam_member.build_source.condition[0].expression, "my-project-123_cloudbuild/")
+    error_message = "the builder may read other buckets than the one of its sources"
+  }
+}

@@ -1,0 +1,109 @@
+mock_provider "google" {
+  override_during = plan
+}
+
+# The figures of a 7B model in Q8_0 at 4096 tokens of context.
+variables {
+  project            = "my-project-123"
+  region             = "europe-west1"
+  image              = "europe-west1-docker.pkg.dev/my-project-123/chat/chat:v1"
+  model              = "llama-2-7b.Q8_0.gguf"
+  model_bytes        = 7161089728
+  model_memory_bytes = 2684354560
+}
+
+run "refuses_a_model_that_does_not_fit" {
+  command = plan
+
+  variables {
+    memory_mib = 8192
+  }
+
+  expect_failures = [google_cloud_run_v2_service.chat]
+}
+
+run "takes_a_model_that_fits" {
+  command = plan
+
+  variables {
+    memory_mib = 10240
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].limits["memory"] == "10240Mi"
+    error_message = "the instance has other memory than was checked"
+  }
+  assert {
+    condition     = length(google_cloud_run_v2_service.chat[0].template[0].volumes) == 0
+    error_message = "the file was to be kept in memory"
+  }
+}
+
+run "refuses_a_file_that_is_larger_than_its_disk" {
+  command = plan
+
+  variables {
+    cpu                = 8
+    memory_mib         = 32768
+    disk_mib           = 10240
+    model_bytes        = 16106127360
+    model_memory_bytes = 1073741824
+  }
+
+  expect_failures = [google_cloud_run_v2_service.chat]
+}
+
+run "refuses_a_model_that_does_not_fit_the_gpu" {
+  command = plan
+
+  variables {
+    gpu                = true
+    cpu                = 8
+    memory_mib         = 32768
+    model_bytes        = 24696061952
+    model_memory_bytes = 1073741824
+  }
+
+  expect_failures = [google_cloud_run_v2_service.chat]
+}
+
+run "with_a_gpu_memory_need_hold_the_file_only" {
+  command = plan
+
+  variables {
+    gpu                = true
+    memory_mib         = 16384
+    model_bytes        = 15032385536
+    model_memory_bytes = 4294967296
+  }
+
+  assert {
+    condition     = local.needed_mib == 15360
+    error_message = "the cache and the buffers are the card's, not the instance's"
+  }
+}
+
+run "half_a_plan_is_refused" {
+  command = plan
+
+  variables {
+    model_memory_bytes = null
+  }
+
+  expect_failures = [var.model_memory_bytes]
+}
+
+run "without_a_plan_nothing_is_checked" {
+  command = plan
+
+  variables {
+    model_bytes        = null
+    model_memory_bytes = null
+    memory_mib         = 2048
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service.chat) == 1
+    error_message = "a model of unknown size was refused"
+  }
+}

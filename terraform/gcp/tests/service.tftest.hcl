@@ -1,0 +1,272 @@
+mock_provider "google" {
+  override_during = plan
+
+  mock_resource "google_cloud_run_v2_service" {
+    defaults = { uri = "https://chat-1.europe-west1.run.app" }
+  }
+  mock_resource "google_service_account" {
+    defaults = { email = "sa@p.iam.gserviceaccount.com", member = "serviceAccount:sa@p.iam.gserviceaccount.com", name = "projects/p/serviceAccounts/sa" }
+  }
+}
+
+variables {
+  project = "my-project-123"
+  region  = "europe-west1"
+  image   = "europe-west1-docker.pkg.dev/my-project-123/chat/chat:v1"
+  model   = "m.gguf"
+}
+
+run "one_request_per_instance" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].max_instance_request_concurrency == 1
+    error_message = "more than one request would reach an instance"
+  }
+}
+
+run "costs_nothing_at_rest" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].scaling[0].min_instance_count == 0
+    error_message = "an instance would run with nobody asking"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].cpu_idle
+    error_message = "CPU would be billed between requests"
+  }
+  assert {
+    condition     = length(google_cloud_scheduler_job.warmup) == 0
+    error_message = "nobody asked for pings"
+  }
+}
+
+run "at_most_three_instances_unless_told_otherwise" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].scaling[0].max_instance_count == 3
+    error_message = "a flood of requests would cost more than three instances"
+  }
+}
+
+run "starts_with_a_boosted_cpu" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].startup_cpu_boost
+    error_message = "a cold start would have to do without the boost"
+  }
+}
+
+run "the_first_request_reaches_an_instance_that_is_still_loading" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].http_get[0].path == "/health/live"
+    error_message = "callers would not be told the cold start"
+  }
+}
+
+run "startup_can_wait_for_the_model" {
+  command = plan
+
+  variables {
+    startup_waits_for = "model"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].http_get[0].path == "/health/ready"
+    error_message = "the probe does not look at the model"
+  }
+  assert {
+    condition = (
+      google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].period_seconds *
+      google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].failure_threshold == 240
+    )
+    error_message = "the model gets other than the 240 s that Cloud Run allows"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].liveness_probe[0].http_get[0].path == "/health/live"
+    error_message = "an instance whose model cannot load would be restarted for ever"
+  }
+}
+
+run "replies_end_before_the_platform_cuts_them" {
+  command = plan
+
+  variables {
+    timeout_seconds = 300
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].timeout == "300s"
+    error_message = "the platform's timeout is not the one asked for"
+  }
+  assert {
+    condition = one([
+      for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : tonumber(e.value) if e.name == "REQUEST_TIMEOUT"
+    ]) == 290
+    error_message = "a long reply would be cut off instead of ending with `length`"
+  }
+}
+
+run "the_model_comes_from_the_bucket" {
+  command = plan
+
+  assert {
+    condition = one([
+      for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.value if e.name == "MODEL_URI"
+    ]) == "gs://my-project-123-chat-models/m.gguf"
+    error_message = "MODEL_URI is not the object in the bucket"
+  }
+}
+
+run "without_a_model_the_image_brings_its_own" {
+  command = plan
+
+  variables {
+    model = null
+  }
+
+  assert {
+    condition     = !contains([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.name], "MODEL_URI")
+    error_message = "MODEL_URI would hide the model in the image"
+  }
+}
+
+run "further_settings_reach_the_function" {
+  command = plan
+
+  variables {
+    env = { N_CTX = "8192" }
+  }
+
+  assert {
+    condition     = one([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.value if e.name == "N_CTX"]) == "8192"
+    error_message = "env does not reach the container"
+  }
+}
+
+run "a_setting_that_does_not_exist_is_refused" {
+  command = plan
+
+  variables {
+    env = { N_CONTEXT = "8192" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "a_setting_that_has_a_variable_of_its_own_is_refused" {
+  command = plan
+
+  variables {
+    env = { API_KEY = "in the state for everybody to read" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "without_an_image_there_is_a_registry_to_push_to" {
+  command = plan
+
+  variables {
+    image           = null
+    access          = "private"
+    invokers        = ["user:ann@example.com"]
+    warmup_schedule = "*/10 * * * *"
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service.chat) == 0
+    error_message = "a service without an image cannot be made"
+  }
+  assert {
+    condition     = output.image == "europe-west1-docker.pkg.dev/my-project-123/chat/chat"
+    error_message = "the place to push to is wrong"
+  }
+  assert {
+    condition     = output.url == null && output.curl == null
+    error_message = "there is no address yet"
+  }
+}
+
+run "an_image_without_tag_or_digest_is_refused" {
+  command = plan
+
+  variables {
+    image = "europe-west1-docker.pkg.dev/my-project-123/chat/chat"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "a_gpu_brings_every_layer_and_its_own_billing" {
+  command = plan
+
+  variables {
+    gpu        = true
+    memory_mib = 16384
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].node_selector[0].accelerator == "nvidia-l4"
+    error_message = "no L4 was asked for"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].limits["nvidia.com/gpu"] == "1"
+    error_message = "the container has no GPU"
+  }
+  assert {
+    condition     = !google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].cpu_idle
+    error_message = "Cloud Run refuses a GPU with request-based billing"
+  }
+  assert {
+    condition     = one([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.value if e.name == "N_GPU_LAYERS"]) == "-1"
+    error_message = "the layers stay on the CPU"
+  }
+}
+
+run "a_gpu_on_too_small_an_instance_is_refused" {
+  command = plan
+
+  variables {
+    gpu        = true
+    memory_mib = 8192
+  }
+
+  expect_failures = [var.gpu]
+}
+
+run "more_memory_than_the_cpus_carry_is_refused" {
+  command = plan
+
+  variables {
+    cpu        = 2
+    memory_mib = 16384
+  }
+
+  expect_failures = [var.memory_mib]
+}
+
+run "more_warm_instances_than_instances_are_refused" {
+  command = plan
+
+  variables {
+    min_instances = 4
+  }
+
+  expect_failures = [var.min_instances]
+}
+
+run "a_zone_in_place_of_a_region_is_refused" {
+  command = plan
+
+  variables {
+    region = "europe-west1-b"
+  }
+
+  expect_failures = [var.region]
+}
