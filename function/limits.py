@@ -1,0 +1,71 @@
+"""What this process may use of the machine: memory and CPUs, by cgroup (v1 and v2), affinity and what there is."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+
+
+def memory_limit(root: Path = ROOT) -> int | None:
+    """Bytes this process may use: the least of its cgroups' limits and the machine's memory; None if none is known.
+
+    ``root`` is where ``proc`` and ``sys`` are found.
+    """
+    limits = [
+        int(text)
+        for folder in _cgroups("memory", root)
+        for name in ("memory.max", "memory.limit_in_bytes")
+        if (text := _read(folder / name)).isdecimal()
+    ]
+    for line in _read(root / "proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            limits.append(int(line.split()[1]) * 1024)
+    return min(limits, default=None)
+
+
+def cpus(root: Path = ROOT) -> int:
+    """Whole CPUs this process may keep busy, at least 1: its affinity, or its cgroups' quota rounded up if less."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = (_quota(folder) for folder in _cgroups("cpu", root))
+    return max(1, min([affinity, *(math.ceil(quota) for quota in quotas if quota)]))
+
+
+def _quota(folder: Path) -> float | None:
+    """CPUs that one cgroup grants, or None if it does not say or sets no limit."""
+    words = _read(folder / "cpu.max").split()  # v2: "200000 100000", or "max 100000"
+    if not words:
+        words = [_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]  # v1: -1 is no limit
+    if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
+        return int(words[0]) / int(words[1])
+    return None
+
+
+def _cgroups(controller: str, root: Path) -> Iterator[Path]:
+    """The folders of this process's cgroups that rule ``controller``, the innermost first.
+
+    Every ancestor's limit holds as well. In a container the path may be the host's, of which only the mount's root
+    is there to see: folders that do not exist say nothing.
+    """
+    base = root / "sys/fs/cgroup"
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if not controllers:  # v2, alone or (as "unified") beside v1
+            mounts = [base, base / "unified"]
+        elif controller in controllers.split(","):
+            mounts = [base / controllers, base / controller]
+        else:
+            continue
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for mount in mounts:
+            for depth in range(len(parts), -1, -1):
+                yield mount.joinpath(*parts[:depth])
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

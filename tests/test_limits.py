@@ -1,0 +1,84 @@
+"""Limits are read from both cgroup versions, nested, and from inside a container."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from function.limits import cpus, memory_limit
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path, "proc/meminfo", "MemTotal:       8388608 kB\nMemFree:  1 kB\n")
+    return tmp_path
+
+
+def write(root: Path, path: str, text: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def affinity() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def test_without_cgroups_the_machine_is_the_limit(root: Path) -> None:
+    assert memory_limit(root) == 8 * GIB
+    assert cpus(root) == affinity()
+
+
+def test_nothing_known_is_none(tmp_path: Path) -> None:
+    assert memory_limit(tmp_path) is None
+
+
+def test_version_2_the_tightest_ancestor_holds(root: Path) -> None:
+    write(root, "proc/self/cgroup", "0::/pod/container\n")
+    write(root, "sys/fs/cgroup/pod/container/memory.max", "max\n")
+    write(root, "sys/fs/cgroup/pod/memory.max", f"{2 * GIB}\n")
+    write(root, "sys/fs/cgroup/pod/container/cpu.max", "50000 100000\n")
+    write(root, "sys/fs/cgroup/pod/cpu.max", "max 100000\n")
+    assert memory_limit(root) == 2 * GIB
+    assert cpus(root) == 1
+
+
+def test_version_2_in_its_own_namespace(root: Path) -> None:
+    write(root, "proc/self/cgroup", "0::/\n")
+    write(root, "sys/fs/cgroup/memory.max", f"{GIB}\n")
+    assert memory_limit(root) == GIB
+
+
+def test_version_1_with_joined_controllers_and_the_hosts_path(root: Path) -> None:
+    write(root, "proc/self/cgroup", "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n")
+    write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", f"{3 * GIB}\n")
+    write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "100001\n")
+    write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n")
+    assert memory_limit(root) == 3 * GIB
+    assert cpus(root) == min(2, affinity())
+
+
+def test_version_1_without_limits(root: Path) -> None:
+    write(root, "proc/self/cgroup", "4:memory:/\n3:cpu:/\n")
+    write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
+    write(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
+    write(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
+    assert memory_limit(root) == 8 * GIB
+    assert cpus(root) == affinity()
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "1 2 3", "100000 0"])
+def test_what_cannot_be_read_limits_nothing(root: Path, text: str) -> None:
+    write(root, "proc/self/cgroup", "0::/a/../..\nnonsense\n")
+    write(root, "sys/fs/cgroup/cpu.max", text)
+    write(root, "sys/fs/cgroup/memory.max", text)
+    assert memory_limit(root) == 8 * GIB
+    assert cpus(root) == affinity()
+
+
+def test_this_machine_has_some_of_both() -> None:
+    limit = memory_limit()
+    assert limit is None or limit > 1 << 20
+    assert cpus() >= 1
