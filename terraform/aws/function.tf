@@ -1,0 +1,81 @@
+resource "aws_cloudwatch_log_group" "chat" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = 30
+}
+
+locals {
+  mib = 1048576
+
+  # The weights are mapped, not copied: the file's pages in the page cache are the weights.
+  fit_known  = var.model_bytes != null
+  model_mib  = ceil(coalesce(var.model_bytes, 0) / local.mib)
+  needed_mib = local.model_mib + ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
+}
+
+resource "aws_lambda_function" "chat" {
+  count = var.image == null ? 0 : 1
+
+  function_name                  = var.name
+  role                           = aws_iam_role.run.arn
+  package_type                   = "Image"
+  image_uri                      = var.image
+  architectures                  = [var.architecture]
+  memory_size                    = var.memory_mib
+  timeout                        = var.timeout_seconds
+  reserved_concurrent_executions = coalesce(var.max_instances, -1)
+  publish                        = true # the alias below points at whole versions, never at one that is being changed
+
+  ephemeral_storage {
+    size = var.disk_mib
+  }
+
+  environment {
+    variables = local.environment
+  }
+
+  logging_config {
+    log_format = "Text" # lines arrive as the function wrote them, which is JSON
+    log_group  = aws_cloudwatch_log_group.chat.name
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.access == "private" || var.api_key_parameter != null
+      error_message = "access = \"api_key\" opens the function to everybody, so it needs api_key_parameter."
+    }
+
+    precondition {
+      condition     = var.access == "api_key" || var.api_key_parameter == null
+      error_message = "A private function's callers sign with SigV4, which takes the Authorization header that the key would need: leave api_key_parameter out, or set access = \"api_key\"."
+    }
+
+    precondition {
+      condition     = !local.fit_known || local.needed_mib <= var.memory_mib
+      error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (10240 at most), lower N_CTX and plan again, or take a smaller quantisation."
+    }
+
+    precondition {
+      condition     = !local.fit_known || local.model_mib <= var.disk_mib
+      error_message = "The model's file has ${local.model_mib} MiB and disk_mib is ${var.disk_mib}."
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.run, aws_s3_object.model]
+}
+
+resource "aws_lambda_alias" "live" {
+  count = var.image == null ? 0 : 1
+
+  name             = "live"
+  description      = "What the URL and the pings call"
+  function_name    = aws_lambda_function.chat[0].function_name
+  function_version = aws_lambda_function.chat[0].version
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "live" {
+  count = var.image == null || var.min_instances == 0 ? 0 : 1
+
+  function_name                     = aws_lambda_function.chat[0].function_name
+  qualifier                         = aws_lambda_alias.live[0].name
+  provisioned_concurrent_executions = var.min_instances
+}

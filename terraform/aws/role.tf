@@ -1,0 +1,53 @@
+data "aws_iam_policy_document" "assumed_by" {
+  for_each = toset(["lambda", "scheduler"])
+
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["${each.value}.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "run" {
+  name               = "${var.name}-run-${var.region}"
+  assume_role_policy = data.aws_iam_policy_document.assumed_by["lambda"].json
+}
+
+data "aws_iam_policy_document" "run" {
+  statement {
+    sid       = "ReadModels"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = ["${aws_s3_bucket.models.arn}/*"]
+  }
+
+  statement {
+    sid       = "TellMissingFromForbidden" # without it a missing object answers 403
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.models.arn]
+  }
+
+  statement {
+    sid       = "WriteLogs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.chat.arn}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.api_key_parameter == null ? [] : [trimprefix(var.api_key_parameter, "/")]
+    content {
+      sid     = "ReadKey"
+      actions = ["ssm:GetParameter"]
+      resources = [
+        "arn:${data.aws_partition.here.partition}:ssm:${var.region}:${data.aws_caller_identity.me.account_id}:parameter/${statement.value}",
+      ]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "run" {
+  name   = "run"
+  role   = aws_iam_role.run.id
+  policy = data.aws_iam_policy_document.run.json
+}

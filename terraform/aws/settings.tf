@@ -1,0 +1,33 @@
+# The function's settings: which there are (held equal to function/settings.py by a test), and what they are set to here.
+
+locals {
+  settings = [
+    "API_KEY", "API_KEY_PARAMETER", "CHAT_TEMPLATE", "CORS_ORIGINS", "LOG_LEVEL", "MAX_TOKENS", "MODEL_CACHE_DIR",
+    "MODEL_NAME", "MODEL_SHA256", "MODEL_URI", "N_CTX", "N_GPU_LAYERS", "N_THREADS", "PORT", "QUEUE_SIZE",
+    "REQUEST_TIMEOUT", "SYSTEM_PROMPT",
+  ]
+
+  # Those that follow from a variable of their own, or from the platform: it has no GPU, and /tmp is all that can be written.
+  bound_settings = [
+    "API_KEY", "API_KEY_PARAMETER", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT",
+  ]
+  free_settings = sort(setsubtract(local.settings, local.bound_settings))
+
+  # The URL and the adapter must agree on it, or replies arrive in one piece.
+  streaming = { url = "RESPONSE_STREAM", adapter = "response_stream" }
+
+  # What the adapter in the image is told; the port and the status that counts as ready are the image's own.
+  adapter = {
+    AWS_LWA_INVOKE_MODE          = local.streaming.adapter
+    AWS_LWA_READINESS_CHECK_PATH = var.startup_waits_for == "model" ? "/health/ready" : "/health/live"
+    AWS_LWA_ASYNC_INIT           = "true" # after 10 s of init the platform would start over
+  }
+
+  environment = merge(var.env, local.adapter, {
+    REQUEST_TIMEOUT = tostring(var.timeout_seconds - 10)
+    }, var.model == null ? {} : {
+    MODEL_URI = "s3://${aws_s3_bucket.models.bucket}/${var.model}"
+    }, var.api_key_parameter == null ? {} : {
+    API_KEY_PARAMETER = var.api_key_parameter
+  })
+}

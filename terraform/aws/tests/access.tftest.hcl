@@ -1,0 +1,227 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::models" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/chat" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:chat", version = "7" }
+  }
+  mock_resource "aws_lambda_alias" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:chat:live" }
+  }
+  mock_resource "aws_lambda_function_url" {
+    defaults = { function_url = "https://abc.lambda-url.eu-central-1.on.aws/" }
+  }
+  mock_resource "aws_ecr_repository" {
+    defaults = { repository_url = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:chat-alarms" }
+  }
+}
+
+variables {
+  region = "eu-central-1"
+  image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat:v1"
+  model  = "m.gguf"
+}
+
+run "private_by_default" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_url.chat[0].authorization_type == "AWS_IAM"
+    error_message = "the URL asks nobody for a signature"
+  }
+  assert {
+    condition     = length(aws_lambda_permission.url) == 0 && length(aws_lambda_permission.invoke) == 0
+    error_message = "somebody outside the account may call"
+  }
+}
+
+run "only_the_invokers_may_call" {
+  command = plan
+
+  variables {
+    invokers = ["210987654321", "arn:aws:iam::123456789012:role/app"]
+  }
+
+  assert {
+    condition     = toset([for p in aws_lambda_permission.url : p.principal]) == toset(var.invokers)
+    error_message = "the callers are not those asked for"
+  }
+  assert {
+    condition     = alltrue([for p in aws_lambda_permission.url : p.function_url_auth_type == "AWS_IAM"])
+    error_message = "a permission would hold for unsigned calls"
+  }
+}
+
+run "a_caller_through_the_url_has_both_permissions" {
+  command = plan
+
+  variables {
+    invokers = ["210987654321"]
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_permission.url)) == toset(keys(aws_lambda_permission.invoke))
+    error_message = "new URLs refuse callers that have only one of them"
+  }
+  assert {
+    condition     = alltrue([for p in aws_lambda_permission.invoke : p.action == "lambda:InvokeFunction" && p.invoked_via_function_url])
+    error_message = "the second permission would hold beside the URL"
+  }
+  assert {
+    condition     = alltrue([for p in aws_lambda_permission.invoke : p.qualifier == "live"]) && alltrue([for p in aws_lambda_permission.url : p.qualifier == "live"])
+    error_message = "the permissions are not the alias's"
+  }
+}
+
+run "the_public_as_an_invoker_is_refused" {
+  command = plan
+
+  variables {
+    invokers = ["*"]
+  }
+
+  expect_failures = [var.invokers]
+}
+
+run "public_without_a_key_is_refused" {
+  command = plan
+
+  variables {
+    access = "api_key"
+  }
+
+  expect_failures = [aws_lambda_function.chat]
+}
+
+run "public_with_a_key" {
+  command = plan
+
+  variables {
+    access            = "api_key"
+    api_key_parameter = "/chat/key"
+  }
+
+  assert {
+    condition     = aws_lambda_function_url.chat[0].authorization_type == "NONE" && keys(aws_lambda_permission.url) == ["*"]
+    error_message = "the platform would ask for a signature"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["API_KEY_PARAMETER"] == "/chat/key" && !contains(keys(aws_lambda_function.chat[0].environment[0].variables), "API_KEY")
+    error_message = "the function is not told where its key is, or everybody can read it"
+  }
+  assert {
+    condition     = one([for s in data.aws_iam_policy_document.run.statement : one(s.resources) if s.sid == "ReadKey"]) == "arn:aws:ssm:eu-central-1:123456789012:parameter/chat/key"
+    error_message = "the function may not read its key, or may read others"
+  }
+}
+
+run "a_key_beside_signatures_is_refused" {
+  command = plan
+
+  variables {
+    api_key_parameter = "/chat/key"
+  }
+
+  expect_failures = [aws_lambda_function.chat]
+}
+
+run "reads_only_the_model_bucket" {
+  command = plan
+
+  assert {
+    condition     = toset(flatten([for s in data.aws_iam_policy_document.run.statement : s.resources if s.sid != "WriteLogs"])) == toset(["arn:aws:s3:::models", "arn:aws:s3:::models/*"])
+    error_message = "the function may read more than its bucket"
+  }
+  assert {
+    condition     = alltrue([for a in flatten([for s in data.aws_iam_policy_document.run.statement : s.actions]) : contains(["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "logs:CreateLogStream", "logs:PutLogEvents"], a)])
+    error_message = "the function may do more than read models and write its log"
+  }
+}
+
+run "the_bucket_is_private_and_keeps_versions" {
+  command = plan
+
+  assert {
+    condition     = alltrue([aws_s3_bucket_public_access_block.models.block_public_acls, aws_s3_bucket_public_access_block.models.block_public_policy, aws_s3_bucket_public_access_block.models.ignore_public_acls, aws_s3_bucket_public_access_block.models.restrict_public_buckets])
+    error_message = "the bucket could be opened to the public"
+  }
+  assert {
+    condition     = aws_s3_bucket_versioning.models.versioning_configuration[0].status == "Enabled"
+    error_message = "an upload would pull the model from under an instance that reads it"
+  }
+  assert {
+    condition     = !aws_s3_bucket.models.force_destroy
+    error_message = "models would be deleted without being asked about"
+  }
+}
+
+run "the_bucket_is_encrypted_and_speaks_tls_only" {
+  command = plan
+
+  assert {
+    condition     = one(aws_s3_bucket_server_side_encryption_configuration.models.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"
+    error_message = "models are not encrypted"
+  }
+  assert {
+    condition     = data.aws_iam_policy_document.tls_only.statement[0].effect == "Deny" && one(data.aws_iam_policy_document.tls_only.statement[0].condition).variable == "aws:SecureTransport"
+    error_message = "plain HTTP is not refused"
+  }
+}
+
+run "a_local_file_becomes_the_model" {
+  command = plan
+
+  variables {
+    model_file = "/models/m.gguf"
+  }
+
+  assert {
+    condition     = aws_s3_object.model[0].key == "m.gguf" && aws_s3_object.model[0].source == "/models/m.gguf"
+    error_message = "the file does not become the object that MODEL_URI names"
+  }
+  assert {
+    condition     = aws_s3_object.model[0].checksum_algorithm == "CRC64NVME"
+    error_message = "the bytes of a fetch could not be verified"
+  }
+}
+
+run "a_file_without_a_name_is_refused" {
+  command = plan
+
+  variables {
+    model      = null
+    model_file = "/models/m.gguf"
+  }
+
+  expect_failures = [var.model_file]
+}
+
+run "a_uri_in_place_of_a_name_is_refused" {
+  command = plan
+
+  variables {
+    model = "s3://elsewhere/m.gguf"
+  }
+
+  expect_failures = [var.model]
+}

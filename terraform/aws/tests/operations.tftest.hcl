@@ -1,0 +1,141 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::models" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/chat" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:chat", version = "7" }
+  }
+  mock_resource "aws_lambda_alias" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:chat:live" }
+  }
+  mock_resource "aws_lambda_function_url" {
+    defaults = { function_url = "https://abc.lambda-url.eu-central-1.on.aws/" }
+  }
+  mock_resource "aws_ecr_repository" {
+    defaults = { repository_url = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:chat-alarms" }
+  }
+}
+
+variables {
+  region          = "eu-central-1"
+  image           = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat:v1"
+  model           = "m.gguf"
+  warmup_schedule = "rate(10 minutes)"
+}
+
+run "the_ping_has_a_role_of_its_own" {
+  command = plan
+
+  assert {
+    condition     = aws_scheduler_schedule.warmup[0].target[0].role_arn == aws_iam_role.warmup[0].arn && aws_iam_role.warmup[0].name != aws_iam_role.run.name
+    error_message = "the ping is not sent as its own role"
+  }
+  assert {
+    condition     = data.aws_iam_policy_document.warmup[0].statement[0].resources == toset([aws_lambda_alias.live[0].arn])
+    error_message = "the ping may call other functions"
+  }
+}
+
+run "the_ping_reaches_the_instances_that_callers_reach" {
+  command = plan
+
+  assert {
+    condition     = aws_scheduler_schedule.warmup[0].target[0].arn == aws_lambda_alias.live[0].arn
+    error_message = "another version would be kept warm"
+  }
+  assert {
+    condition     = can(jsondecode(aws_scheduler_schedule.warmup[0].target[0].input)) && !can(jsondecode(aws_scheduler_schedule.warmup[0].target[0].input).requestContext)
+    error_message = "the adapter would take the event for a request"
+  }
+}
+
+run "a_failed_ping_is_not_repeated" {
+  command = plan
+
+  assert {
+    condition     = aws_scheduler_schedule.warmup[0].target[0].retry_policy[0].maximum_retry_attempts == 0
+    error_message = "the schedule would repeat it"
+  }
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.live[0].maximum_retry_attempts == 0
+    error_message = "pings would pile up on a function that is down"
+  }
+}
+
+run "a_schedule_that_eventbridge_does_not_take_is_refused" {
+  command = plan
+
+  variables {
+    warmup_schedule = "*/10 * * * *"
+  }
+
+  expect_failures = [var.warmup_schedule]
+}
+
+run "failures_throttles_and_waiting_raise_alarms" {
+  command = plan
+
+  variables {
+    alert_emails = ["ann@example.com"]
+  }
+
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.alarm)) == toset(["errors", "server_errors", "throttles", "latency"])
+    error_message = "an alarm is missing"
+  }
+  assert {
+    condition     = alltrue([for a in aws_cloudwatch_metric_alarm.alarm : a.alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:chat-alarms"])])
+    error_message = "nobody is told"
+  }
+  assert {
+    condition     = alltrue([for a in aws_cloudwatch_metric_alarm.alarm : a.dimensions["FunctionName"] == "chat" && a.treat_missing_data == "notBreaching"])
+    error_message = "other functions, or rest, raise the alarm"
+  }
+}
+
+run "without_addresses_there_is_no_topic" {
+  command = plan
+
+  assert {
+    condition     = length(aws_sns_topic.alarms) == 0 && alltrue([for a in aws_cloudwatch_metric_alarm.alarm : length(a.alarm_actions) == 0])
+    error_message = "alarms are sent to nobody"
+  }
+}
+
+run "logs_are_kept_for_a_month_where_the_function_writes_them" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.chat[0].logging_config[0].log_group == "/aws/lambda/chat" && aws_cloudwatch_log_group.chat.retention_in_days == 30
+    error_message = "logs are kept for ever, or in a group of their own"
+  }
+}
+
+run "a_tag_is_never_moved_to_another_image" {
+  command = plan
+
+  assert {
+    condition     = aws_ecr_repository.images.image_tag_mutability == "IMMUTABLE"
+    error_message = "terraform would not see that the image changed"
+  }
+}

@@ -1,0 +1,292 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::models" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/chat" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/chat" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:chat", version = "7" }
+  }
+  mock_resource "aws_lambda_alias" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:chat:live" }
+  }
+  mock_resource "aws_lambda_function_url" {
+    defaults = { function_url = "https://abc.lambda-url.eu-central-1.on.aws/" }
+  }
+  mock_resource "aws_ecr_repository" {
+    defaults = { repository_url = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:chat-alarms" }
+  }
+}
+
+variables {
+  region = "eu-central-1"
+  image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat:v1"
+  model  = "m.gguf"
+}
+
+run "streams_token_by_token" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_url.chat[0].invoke_mode == "RESPONSE_STREAM"
+    error_message = "the URL would buffer"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_INVOKE_MODE"] == "response_stream"
+    error_message = "the adapter would buffer"
+  }
+}
+
+run "costs_nothing_at_rest" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
+    error_message = "instances would run with nobody asking"
+  }
+  assert {
+    condition     = length(aws_scheduler_schedule.warmup) == 0
+    error_message = "nobody asked for pings"
+  }
+}
+
+run "at_most_three_instances_unless_told_otherwise" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.chat[0].reserved_concurrent_executions == 3
+    error_message = "a flood of requests would cost more than three instances"
+  }
+}
+
+run "the_account_s_limit_can_be_the_limit" {
+  command = plan
+
+  variables {
+    max_instances = null
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].reserved_concurrent_executions == -1
+    error_message = "a new account has too little concurrency to reserve from"
+  }
+}
+
+run "the_first_request_reaches_an_instance_that_is_still_loading" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_READINESS_CHECK_PATH"] == "/health/live"
+    error_message = "callers would not be told the cold start"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_ASYNC_INIT"] == "true"
+    error_message = "an init of more than 10 s would be started over"
+  }
+}
+
+run "startup_can_wait_for_the_model" {
+  command = plan
+
+  variables {
+    startup_waits_for = "model"
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_READINESS_CHECK_PATH"] == "/health/ready"
+    error_message = "the adapter does not look at the model"
+  }
+}
+
+run "replies_end_before_the_platform_cuts_them" {
+  command = plan
+
+  variables {
+    timeout_seconds = 300
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].timeout == 300 && tonumber(aws_lambda_function.chat[0].environment[0].variables["REQUEST_TIMEOUT"]) == 290
+    error_message = "a long reply would be cut off instead of ending with `length`"
+  }
+}
+
+run "the_model_comes_from_the_bucket" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["MODEL_URI"] == "s3://chat-models-123456789012-eu-central-1/m.gguf"
+    error_message = "MODEL_URI is not the object in the bucket"
+  }
+}
+
+run "without_a_model_the_image_brings_its_own" {
+  command = plan
+
+  variables {
+    model = null
+  }
+
+  assert {
+    condition     = !contains(keys(aws_lambda_function.chat[0].environment[0].variables), "MODEL_URI")
+    error_message = "MODEL_URI would hide the model in the image"
+  }
+}
+
+run "further_settings_reach_the_function" {
+  command = plan
+
+  variables {
+    env = { N_CTX = "8192" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["N_CTX"] == "8192"
+    error_message = "env does not reach the function"
+  }
+}
+
+run "a_setting_that_does_not_exist_is_refused" {
+  command = plan
+
+  variables {
+    env = { N_CONTEXT = "8192" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "a_setting_that_has_a_variable_of_its_own_is_refused" {
+  command = plan
+
+  variables {
+    env = { API_KEY = "in the state for everybody to read" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "without_an_image_there_is_a_repository_to_push_to" {
+  command = plan
+
+  variables {
+    image           = null
+    invokers        = ["123456789012"]
+    warmup_schedule = "rate(10 minutes)"
+    min_instances   = 1
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.chat) == 0
+    error_message = "a function without an image cannot be made"
+  }
+  assert {
+    condition     = output.url == null && output.curl == null
+    error_message = "there is no address yet"
+  }
+  assert {
+    condition     = strcontains(output.push, "docker push 123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat:")
+    error_message = "the place to push to is wrong"
+  }
+}
+
+run "an_image_without_tag_or_digest_is_refused" {
+  command = plan
+
+  variables {
+    image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "the_image_is_built_for_the_function_s_architecture" {
+  command = plan
+
+  variables {
+    architecture = "arm64"
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].architectures == tolist(["arm64"])
+    error_message = "the function runs on another architecture"
+  }
+  assert {
+    condition     = strcontains(output.push, "--platform=linux/arm64")
+    error_message = "the image is built for another architecture"
+  }
+}
+
+run "callers_stay_on_a_whole_version_while_another_is_deployed" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.chat[0].publish && aws_lambda_alias.live[0].function_version == "7"
+    error_message = "the alias does not follow published versions"
+  }
+  assert {
+    condition     = aws_lambda_function_url.chat[0].qualifier == "live"
+    error_message = "the URL calls a function that is being changed"
+  }
+}
+
+run "warm_instances_are_those_that_callers_reach" {
+  command = plan
+
+  variables {
+    min_instances = 2
+  }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.live[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 2
+    error_message = "the warm instances are not the alias's"
+  }
+}
+
+run "more_warm_instances_than_instances_are_refused" {
+  command = plan
+
+  variables {
+    min_instances = 4
+  }
+
+  expect_failures = [var.min_instances]
+}
+
+run "a_timeout_that_lambda_does_not_have_is_refused" {
+  command = plan
+
+  variables {
+    timeout_seconds = 3600
+  }
+
+  expect_failures = [var.timeout_seconds]
+}
+
+run "a_zone_in_place_of_a_region_is_refused" {
+  command = plan
+
+  variables {
+    region = "eu-central-1a"
+  }
+
+  expect_failures = [var.region]
+}

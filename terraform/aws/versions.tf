@@ -1,0 +1,17 @@
+terraform {
+  required_version = ">= 1.9, < 2.0" # 1.9: a validation may look at other variables
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 6.29, < 7.0" # 6.29: invoked_via_function_url, without which new function URLs refuse every call
+    }
+  }
+}
+
+provider "aws" {
+  region = var.region
+}
+
+data "aws_caller_identity" "me" {}
+data "aws_partition" "here" {}
