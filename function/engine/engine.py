@@ -1,0 +1,209 @@
+"""A file to tokens: the engine and its one thread, which makes every llama.cpp call on model and context."""
+
+import atexit
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from function.engine import library
+from function.engine.events import Job
+from function.engine.generation import Generation
+from function.engine.loop import Loop
+from function.engine.model import Model
+from function.engine.sampler import check
+from function.engine.template import Template, choose
+from function.engine.vocabulary import Vocabulary
+from function.errors import ContextExceeded, RequestError, Stopping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a model is loaded.
+
+    ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
+    text of a Jinja template. A reader that takes no event for ``reader_timeout`` seconds loses its generation.
+    """
+
+    n_ctx: int | None = None
+    n_threads: int = 1
+    n_gpu_layers: int = 0
+    chat_template: str | None = None
+    reader_timeout: float = 60.0
+
+
+class Engine:
+    """A loaded model that carries out one job after the other. ``load`` makes one; any thread may use it."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._jobs: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._open: set[Generation] = set()
+        self._thread: threading.Thread
+        self._vocabulary: Vocabulary
+        self._template: Template
+        self.name: str | None
+        """What the file calls the model."""
+        self.n_ctx: int
+        """Tokens that prompt and reply may have together."""
+        self.n_ctx_train: int
+        self.n_vocab: int
+        self.template_source: str
+        """Where the chat template is from: ``model``, ``setting``, or ``llama3 (by vocabulary)`` and its like."""
+        self.system_info = library.system_info()
+        self.openmp = library.openmp()
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        options: Options,
+        *,
+        on_progress: Callable[[float], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> "Engine":
+        """Load the GGUF at ``path``; returns when a token could be produced, one having been computed already.
+
+        Raises ModelError for a file that cannot be served, EngineError when llama.cpp fails, Stopping once ``cancel``
+        is set. ``on_progress`` gets 0 … 1, from the engine's thread.
+        """
+        engine = cls(options)
+        loaded: Future[None] = Future()
+        engine._thread = threading.Thread(
+            target=engine._work, args=(path, loaded, on_progress, cancel), name="engine", daemon=True
+        )
+        engine._thread.start()
+        import function.engine.sandbox  # noqa: F401  imported while the engine's thread is in C
+
+        try:
+            loaded.result()
+        except BaseException:
+            engine.close()
+            raise
+        atexit.register(engine.close)  # the process must not tear llama.cpp down under a thread that computes
+        return engine
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """The tokens of ``text`` (see Vocabulary.tokenize)."""
+        return self._living().tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of ``tokens``. Raises RequestError for an id outside the vocabulary."""
+        return self._living().detokenize(tokens)
+
+    def render(self, messages: Sequence[Mapping[str, Any]], **template_kwargs: Any) -> str:
+        """``messages`` as the model was trained to read them, up to where its reply begins.
+
+        Raises RequestError, with the template's sentence, when it refuses them or fails.
+        """
+        return self._template.render(messages, **template_kwargs)
+
+    def chat_tokens(self, messages: Sequence[Mapping[str, Any]], **template_kwargs: Any) -> tuple[int, ...]:
+        """The prompt of a job that answers ``messages``, beginning with one BOS where the model wants one."""
+        vocabulary = self._living()
+        tokens = vocabulary.tokenize(self.render(messages, **template_kwargs), add_special=False, parse_special=True)
+        if vocabulary.adds_bos and vocabulary.bos is not None:
+            # Templates write BOS or leave it to the tokenizer, and some do both.
+            begin = next((i for i, token in enumerate(tokens) if token != vocabulary.bos), len(tokens))
+            tokens[:begin] = [vocabulary.bos]
+        return tuple(tokens)
+
+    def submit(self, job: Job) -> Generation:
+        """Queue ``job``; jobs are carried out in the order they come.
+
+        Raises RequestError for what cannot be carried out: ContextExceeded for a prompt that leaves no room for a
+        reply, tokens outside the vocabulary, sampling parameters out of range. Raises Stopping once closed.
+        """
+        vocabulary = self._living()
+        prompt = job.prompt
+        if not prompt:
+            raise RequestError("The prompt is empty.", param="messages")
+        if len(prompt) >= self.n_ctx:
+            raise ContextExceeded(
+                f"The prompt has {len(prompt)} tokens; the context holds {self.n_ctx}, one of them for the reply.",
+                param="messages",
+                tokens=len(prompt),
+                n_ctx=self.n_ctx,
+            )
+        if job.max_tokens is not None and job.max_tokens < 1:
+            raise RequestError(f"max_tokens is {job.max_tokens}; it must be at least 1.", param="max_tokens")
+        vocabulary.check(prompt)
+        check(job.sampling, self.n_vocab)
+        room = self.n_ctx - len(prompt)
+        generation = Generation(
+            job,
+            max_tokens=room if job.max_tokens is None else min(job.max_tokens, room),
+            reader_timeout=self._options.reader_timeout,
+        )
+        with self._lock:
+            if self._closed:
+                raise Stopping("The instance is shutting down; ask again and another one answers.")
+            self._open.add(generation)
+            self._jobs.put(generation)
+        return generation
+
+    def close(self) -> None:
+        """Cancel what runs and waits, give the memory back, end the thread. Idempotent; returns when it is done."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+            waiting = list(self._open)
+        for generation in waiting:
+            generation.cancel()
+        self._thread.join()
+        atexit.unregister(self.close)
+
+    def _living(self) -> Vocabulary:
+        if self._closed:
+            raise Stopping("The instance is shutting down; ask again and another one answers.")
+        return self._vocabulary
+
+    def _work(
+        self,
+        path: Path,
+        loaded: "Future[None]",
+        on_progress: Callable[[float], None] | None,
+        cancel: threading.Event | None,
+    ) -> None:
+        """The engine's thread, from load to free."""
+        options = self._options
+        try:
+            model = Model(
+                path,
+                n_ctx=options.n_ctx,
+                n_threads=options.n_threads,
+                n_gpu_layers=options.n_gpu_layers,
+                on_progress=on_progress,
+                cancel=cancel,
+            )
+        except BaseException as e:
+            loaded.set_exception(e)
+            return
+        try:
+            self._describe(model)
+            loop = Loop(model)
+            loaded.set_result(None)
+            self._serve(loop)
+        except BaseException as e:
+            loaded.set_exception(e)
+        finally:
+            model.free()
+
+    def _serve(self, loop: Loop) -> None:
+        while (generation := self._jobs.get()) is not None:
+            loop.run(generation)
+            with self._lock:
+                self._open.discard(generation)
+
+    def _describe(self, model: Model) -> None:
+        """Take over what other threads may read."""
+        self._vocabulary = model.vocabulary
+        self.name = model.metadata("general.name")
+        self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
+        self._template, self.template_source = choose(model, self._options.chat_template)

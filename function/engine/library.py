@@ -1,0 +1,93 @@
+"""llama.cpp's C API, loaded when first asked for: ``library()`` is the one way to it."""
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import logging
+import sys
+import threading
+import types
+from collections import deque
+from typing import Any
+
+from function.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+_PACKAGE = "llama_cpp"
+_ERROR = 4  # of ggml's log levels
+
+_lock = threading.Lock()
+_errors: deque[str] = deque(maxlen=20)
+
+
+@functools.cache
+def library() -> Any:
+    """The module of ctypes bindings, with llama.cpp's log routed to ``logging`` and its backends initialised.
+
+    Raises EngineError when the shared library cannot be loaded.
+    """
+    with _lock:
+        try:
+            bindings = _bindings()
+        except (ImportError, OSError, RuntimeError) as e:
+            raise EngineError(f"llama.cpp's library cannot be loaded: {e}") from e
+        bindings.llama_log_set(_listener(bindings), None)
+        bindings.llama_backend_init()
+        return bindings
+
+
+def system_info() -> str:
+    """What the library was built with, as it says itself: ``CPU : AVX2 = 1 | …``."""
+    return str(library().llama_print_system_info().decode())
+
+
+def openmp() -> bool:
+    """Whether the library was built with OpenMP: slow from any thread but the first, and unsafe after a fork."""
+    return "OPENMP = 1" in system_info()
+
+
+def recent_errors() -> list[str]:
+    """The last errors that llama.cpp logged since the last call, oldest first: the evidence when a call fails."""
+    errors = []
+    while _errors:
+        errors.append(_errors.popleft())
+    return errors
+
+
+def _bindings() -> Any:
+    """``llama_cpp.llama_cpp`` without the package's ``__init__``, which imports numpy and takes five times as long.
+
+    A package without contents stands in for it while its submodules load, so that a later import of ``llama_cpp``
+    runs as ever and finds the same bindings.
+    """
+    name = f"{_PACKAGE}.{_PACKAGE}"
+    if _PACKAGE in sys.modules or name in sys.modules:
+        return importlib.import_module(name)
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ImportError("llama-cpp-python is not installed")
+    package = types.ModuleType(_PACKAGE)
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules[_PACKAGE] = package
+    try:
+        return importlib.import_module(name)
+    finally:
+        del sys.modules[_PACKAGE]
+
+
+@functools.cache
+def _listener(bindings: Any) -> Any:
+    """The log callback; cached because llama.cpp keeps only its address."""
+
+    def listen(level: int, text: bytes, _: ctypes.c_void_p) -> None:
+        # For debugging only: what llama.cpp calls an error can be a cancelled request, and what is one for its caller
+        # is raised with this as evidence.
+        line = text.decode(errors="replace").strip()
+        if level == _ERROR:
+            _errors.append(line)
+        if line.strip("."):
+            log.debug("%s", line)
+
+    return bindings.llama_log_callback(listen)

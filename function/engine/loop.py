@@ -1,0 +1,155 @@
+"""The token loop: one generation from prompt to Finished. Runs in the engine's thread, the only one to use a model."""
+
+import threading
+import time
+from collections.abc import Sequence
+
+from function.engine.cache import Cache
+from function.engine.events import Finished, FinishReason, Prefill, Text, Timings, Usage
+from function.engine.generation import Generation
+from function.engine.model import ABORTED, Model
+from function.engine.sampler import Sampler
+from function.engine.text import TextStream
+from function.errors import EngineError, FunctionError
+
+
+class Loop:
+    """What lasts from one generation to the next: the model, and what its KV cache holds."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._cache = Cache(model.chunk)
+        self._end_tokens: list[int] | None = None
+
+    def run(self, generation: Generation) -> None:
+        """Carry out ``generation`` to its Finished, whatever happens."""
+        run = _Run(generation)
+        timer = self._timer(generation)
+        try:
+            reason = self._generate(run)
+        except FunctionError as e:
+            run.error = e
+        except Exception as e:  # the reader must hear of it; the thread goes on to the next
+            run.error = EngineError(f"The engine failed: {type(e).__name__}: {e}")
+            run.error.__cause__ = e
+        finally:
+            if timer:
+                timer.cancel()
+        if run.error:
+            reason = "error"
+            self._forget()
+        generation.finish(run.finished(reason))
+
+    def _generate(self, run: "_Run") -> FinishReason:
+        generation, job, model = run.generation, run.generation.job, self._model
+        sampler = None
+        model.watch(generation.flag)
+        try:
+            if not self._prefill(run):
+                return generation.ended or "cancelled"
+            sampler = Sampler(
+                job.sampling,
+                n_vocab=model.vocabulary.size,
+                n_ctx=model.n_ctx,
+                end_tokens=self._ends() if job.sampling.ignore_eos else (),
+                prompt=job.prompt,
+            )
+            return self._decode(run, sampler)
+        finally:
+            if sampler:
+                sampler.free()
+
+    def _prefill(self, run: "_Run") -> bool:
+        """Bring the prompt into the cache; whether it was not interrupted."""
+        prompt, cache = run.generation.job.prompt, self._cache
+        reused = cache.reusable(prompt, exact=run.generation.job.sampling.seed is not None)
+        if reused < len(cache):
+            reused = self._model.cut(reused)
+        cache.cut(reused)
+        run.cached = reused
+        run.generation.put(Prefill(reused, len(prompt)))
+        while len(cache) < len(prompt):
+            if run.generation.ended or not self._compute(cache.next_chunk(prompt)):
+                return False
+            run.generation.put(Prefill(len(cache), len(prompt)))
+        run.prefilled = time.monotonic()
+        return True
+
+    def _decode(self, run: "_Run", sampler: Sampler) -> FinishReason:
+        generation, vocabulary, context = run.generation, self._model.vocabulary, self._model.context
+        stream = TextStream(generation.job.stop)
+        while True:
+            token = sampler.sample(context)
+            generation.count()
+            if run.first is None:
+                run.first = time.monotonic()
+            ended = vocabulary.is_end(token)
+            if not ended and (text := stream.feed(vocabulary.piece(token))):
+                generation.put(Text(text, generation.generated))
+            reason: FinishReason | None = None
+            if ended or stream.stopped:
+                reason = "stop"
+            elif generation.generated >= generation.max_tokens:
+                reason = "length"
+            elif generation.ended or not self._compute((token,)):
+                reason = generation.ended or "cancelled"
+            if reason:
+                if text := stream.finish():
+                    generation.put(Text(text, generation.generated))
+                return reason
+
+    def _compute(self, tokens: Sequence[int]) -> bool:
+        """Decode ``tokens`` and keep the books of the cache; whether it was not interrupted."""
+        if self._model.decode(tokens) == ABORTED:
+            self._cache.cut(self._model.settle())
+            return False
+        self._cache.add(tokens)
+        return True
+
+    def _forget(self) -> None:
+        self._model.cut(0)
+        self._cache.cut(0)
+
+    def _ends(self) -> list[int]:
+        if self._end_tokens is None:
+            self._end_tokens = self._model.vocabulary.end_tokens()
+        return self._end_tokens
+
+    def _timer(self, generation: Generation) -> threading.Timer | None:
+        """What ends the job at its deadline; it must not wait for the end of a chunk."""
+        deadline = generation.job.deadline
+        if deadline is None:
+            return None
+        left = deadline - time.monotonic()
+        if left <= 0:
+            generation.end("deadline")
+            return None
+        timer = threading.Timer(left, generation.end, ("deadline",))
+        timer.daemon = True
+        timer.start()
+        return timer
+
+
+class _Run:
+    """What is counted and timed of one generation."""
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.begun = time.monotonic()
+        self.prefilled: float | None = None
+        self.first: float | None = None
+        self.cached = 0
+        self.error: FunctionError | None = None
+
+    def finished(self, reason: FinishReason) -> Finished:
+        now = time.monotonic()
+        return Finished(
+            reason,
+            Usage(len(self.generation.job.prompt), self.generation.generated, self.cached),
+            Timings(
+                prefill=(self.prefilled or now) - self.begun,
+                first_token=self.first - self.begun if self.first else None,
+                total=now - self.begun,
+            ),
+            self.error,
+        )

@@ -1,0 +1,214 @@
+"""The llama.cpp model and its one context. Every method belongs to the thread that loads it; none is safe elsewhere."""
+
+import ctypes
+import logging
+import math
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from function.engine.library import library, recent_errors
+from function.engine.vocabulary import Vocabulary
+from function.errors import EngineError, ModelError, Stopping
+
+log = logging.getLogger(__name__)
+
+CPU_CHUNK, GPU_CHUNK = 64, 512
+"""Tokens that one call prefills. More would hold progress and neighbours back and, on a CPU, bring 2 % at best."""
+_DEFAULT_N_CTX = 4096
+_LARGE_MODEL = 10_000_000_000
+_REPACK = False
+"""Whether weights are copied into a layout that prefills faster. Off: the copy costs as much memory as the weights
+have, must be made before the first token, and cannot begin before the file is whole. An mmap costs nothing."""
+_METADATA_LIMIT = 1 << 20
+
+ABORTED = 2
+
+
+class Model:
+    """A loaded file, ready to decode: sequence 0 from position 0.
+
+    Raises ModelError for a file that llama.cpp refuses or that is no chat model, EngineError when it fails otherwise,
+    Stopping when ``cancel`` is set meanwhile. ``on_progress`` is called with 0 … 1 from the loading thread.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        n_ctx: int | None,
+        n_threads: int,
+        n_gpu_layers: int,
+        on_progress: Callable[[float], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        self._lib = library()
+        self._context: Any = None
+        self._model = self._load(path, n_gpu_layers, on_progress, cancel or threading.Event())
+        try:
+            self._check()
+            self.vocabulary = Vocabulary(self._model)
+            self.n_ctx_train: int = self._lib.llama_model_n_ctx_train(self._model)
+            self.n_ctx = self._fit(n_ctx)
+            self.chunk = GPU_CHUNK if n_gpu_layers else CPU_CHUNK
+            self._context = self._new_context(n_threads)
+            self._memory = self._lib.llama_get_memory(self._context)
+            if not self._memory:
+                raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
+            self._tokens = (ctypes.c_int32 * self.chunk)()
+            self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
+            self._one = self._lib.llama_batch_get_one(self._tokens, 1)
+            self._warm_up()
+        except BaseException:
+            self.free()
+            raise
+
+    @property
+    def context(self) -> Any:
+        """The handle a sampler reads logits from."""
+        return self._context
+
+    def free(self) -> None:
+        """Give all memory back. Idempotent."""
+        if self._context:
+            self._lib.llama_free(self._context)
+        if self._model:
+            self._lib.llama_model_free(self._model)
+        self._context = self._model = None
+
+    def metadata(self, key: str) -> str | None:
+        """A value of the file's header as text; None when the key is missing."""
+        size = 256
+        while size <= _METADATA_LIMIT:
+            buffer = ctypes.create_string_buffer(size)
+            length = int(self._lib.llama_model_meta_val_str(self._model, key.encode(), buffer, size))
+            if length < 0:
+                return None
+            if length < size:
+                return buffer.raw[:length].decode(errors="replace")
+            size = length + 1
+        return None
+
+    def decode(self, tokens: Sequence[int]) -> int:
+        """Compute ``tokens``, at most a chunk, after what the memory holds. 0, or ABORTED when the flag was set.
+
+        Raises EngineError for anything else. After ABORTED, ``settle``.
+        """
+        count = len(tokens)
+        self._tokens[:count] = list(tokens)
+        batch = self._one if count == 1 else self._lib.llama_batch_get_one(self._tokens, count)
+        code = int(self._lib.llama_decode(self._context, batch))
+        if code not in (0, ABORTED):
+            raise EngineError("llama.cpp failed to compute the next tokens.", code=code, log=recent_errors())
+        return code
+
+    def settle(self) -> int:
+        """After ABORTED: how many tokens the memory still holds.
+
+        llama.cpp forgets the graph that was interrupted and keeps those before it. A recurrent state cannot go back.
+        """
+        lib = self._lib
+        if lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model):
+            return self.cut(0)
+        return int(lib.llama_memory_seq_pos_max(self._memory, 0)) + 1
+
+    def cut(self, length: int) -> int:
+        """Forget all but the first ``length`` tokens; returns how many are left.
+
+        Memory that cannot be cut, a recurrent model's, is emptied.
+        """
+        if length > 0 and self._lib.llama_memory_seq_rm(self._memory, 0, length, -1):
+            return length
+        self._lib.llama_memory_clear(self._memory, False)
+        return 0
+
+    def watch(self, flag: Any) -> None:
+        """Let ``decode`` return ABORTED within one graph node once ``flag``, a two-byte buffer, is not ``b"\\0\\0"``.
+
+        llama.cpp asks hundreds of times a token whether to go on. A Python callback would take the GIL each time, and
+        wait for it when another thread is busy. ``strlen`` answers as well: of an empty string it returns 0, false, and
+        of the set flag 1, true, in the register that a bool comes back in; and no Python runs.
+        """
+        self._flag = flag  # llama.cpp keeps only the address
+        self._lib.llama_set_abort_callback(self._context, self._is_set, ctypes.addressof(flag))
+
+    def _load(
+        self, path: Path, n_gpu_layers: int, on_progress: Callable[[float], None] | None, cancel: threading.Event
+    ) -> Any:
+        failed: list[Exception] = []
+
+        def progress(done: float, _: ctypes.c_void_p) -> bool:
+            try:
+                if on_progress:
+                    on_progress(done)
+            except Exception as e:  # must not cross C; raised below
+                failed.append(e)
+            return not (failed or cancel.is_set())
+
+        params = self._lib.llama_model_default_params()
+        params.n_gpu_layers = n_gpu_layers
+        params.use_extra_bufts = _REPACK
+        params.progress_callback = callback = self._lib.llama_progress_callback(progress)
+        recent_errors()
+        model = None if cancel.is_set() else self._lib.llama_model_load_from_file(str(path).encode(), params)
+        del callback  # alive until here
+        if model and not cancel.is_set():
+            return model
+        if model:
+            self._lib.llama_model_free(model)
+        if cancel.is_set():
+            raise Stopping("The instance is shutting down; the model was not loaded.")
+        if failed:
+            raise failed[0]
+        raise ModelError(f"llama.cpp cannot load {path.name}: {_first(recent_errors())}", path=str(path))
+
+    def _check(self) -> None:
+        lib, model = self._lib, self._model
+        if not lib.llama_model_has_decoder(model) or lib.llama_model_has_encoder(model):
+            raise ModelError("The model has an encoder, as translation or embedding models do; it cannot chat.")
+        if lib.llama_model_is_diffusion(model):
+            raise ModelError("The model is a diffusion model; it does not generate token by token.")
+
+    def _fit(self, n_ctx: int | None) -> int:
+        train = self.n_ctx_train or _DEFAULT_N_CTX
+        if n_ctx is None:
+            return min(train, _DEFAULT_N_CTX)
+        if n_ctx > train:
+            log.warning("N_CTX=%d is lowered to %d, what the model was trained for", n_ctx, train)
+        return min(n_ctx, train)
+
+    def _new_context(self, n_threads: int) -> Any:
+        params = self._lib.llama_context_default_params()
+        params.n_ctx = self.n_ctx
+        params.n_batch = self.chunk
+        params.n_ubatch = _ubatch(self.chunk, int(self._lib.llama_model_n_params(self._model)))
+        params.n_threads = params.n_threads_batch = n_threads
+        params.flash_attn_type = self._lib.LLAMA_FLASH_ATTN_TYPE_AUTO
+        params.no_perf = True
+        recent_errors()
+        context = self._lib.llama_init_from_model(self._model, params)
+        if not context:
+            raise EngineError(
+                f"llama.cpp cannot make a context of {self.n_ctx} tokens: {_first(recent_errors())}. "
+                "A smaller N_CTX needs less memory.",
+                n_ctx=self.n_ctx,
+            )
+        return context
+
+    def _warm_up(self) -> None:
+        """Compute one token, so that the first request does not pay for what happens once; and look at the result."""
+        self.decode([self.vocabulary.bos or 0])
+        logits = self._lib.llama_get_logits_ith(self._context, -1)
+        if not logits or math.isnan(sum(logits[: self.vocabulary.size])):
+            raise ModelError("The model computes no numbers (NaN): its weights are damaged.")
+        self.cut(0)
+
+
+def _ubatch(chunk: int, n_params: int) -> int:
+    """Tokens per graph: few enough that one node of it, which cannot be interrupted, stays below 100 ms on a CPU."""
+    return chunk // 2 if chunk == CPU_CHUNK and n_params > _LARGE_MODEL else chunk
+
+
+def _first(errors: Sequence[str]) -> str:
+    return errors[0] if errors else "it does not say why"

@@ -1,0 +1,107 @@
+"""``Sampling`` → llama.cpp's sampler chain, with everything checked that its C code takes on trust."""
+
+import math
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from function.engine.events import Sampling
+from function.engine.library import library
+from function.errors import EngineError, RequestError
+
+_RANDOM = 0xFFFF_FFFF
+"""The seed that llama.cpp takes for a wish to choose one itself."""
+_INT32 = (1 << 31) - 1
+_MIN_KEEP = 1
+_GREEDY = 1e-4
+"""Temperatures up to here are greedy: in single precision, dividing by less leaves no numbers to choose among."""
+# Inclusive. Wide, but such that single precision neither overflows nor divides by zero.
+_RANGES = {
+    "temperature": (0.0, 100.0),
+    "top_k": (-_INT32, _INT32),
+    "top_p": (0.0, 1.0),
+    "min_p": (0.0, 1.0),
+    "typical_p": (0.0, 1.0),
+    "repeat_penalty": (0.01, 100.0),
+    "repeat_last_n": (-1, _INT32),
+    "presence_penalty": (-100.0, 100.0),
+    "frequency_penalty": (-100.0, 100.0),
+}
+
+
+def check(sampling: Sampling, n_vocab: int) -> None:
+    """Raise RequestError, naming the parameter, for a value that llama.cpp's samplers must not see."""
+    for field in fields(sampling):
+        if field.name not in _RANGES:
+            continue
+        low, high = _RANGES[field.name]
+        value = getattr(sampling, field.name)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise RequestError(f"{field.name} is {value}; it must be between {low:g} and {high:g}.", param=field.name)
+    for token, bias in sampling.logit_bias.items():
+        if not 0 <= token < n_vocab:
+            raise RequestError(
+                f"logit_bias names token {token}; the vocabulary has 0 to {n_vocab - 1}.", param="logit_bias"
+            )
+        if not (math.isfinite(bias) and -100 <= bias <= 100):
+            raise RequestError(f"logit_bias is {bias}; it must be between -100 and 100.", param="logit_bias")
+
+
+class Sampler:
+    """One chain for one generation, in llama.cpp's order. Its owner calls ``free``; only the engine thread uses it.
+
+    ``end_tokens`` end a generation; ``ignore_eos`` bans them. Penalties count ``prompt``'s tokens too, as
+    llama-server's do.
+    """
+
+    def __init__(
+        self, sampling: Sampling, *, n_vocab: int, n_ctx: int, end_tokens: Iterable[int], prompt: Sequence[int]
+    ) -> None:
+        self._lib = library()
+        chain = self._lib.llama_sampler_chain_init(self._lib.llama_sampler_chain_default_params())
+        if not chain:
+            raise EngineError("llama.cpp could not make a sampler.")
+        self._chain = chain
+        biases = dict(sampling.logit_bias)
+        if sampling.ignore_eos:
+            biases |= dict.fromkeys(end_tokens, -math.inf)
+        if biases:
+            self._add(self._lib.llama_sampler_init_logit_bias(n_vocab, len(biases), self._biases(biases)))
+        penalised = sampling.repeat_penalty != 1 or sampling.presence_penalty != 0 or sampling.frequency_penalty != 0
+        last_n = n_ctx if sampling.repeat_last_n < 0 else min(sampling.repeat_last_n, n_ctx)
+        if penalised and last_n:
+            penalties = (sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty)
+            self._add(self._lib.llama_sampler_init_penalties(n_vocab, last_n, *penalties))
+        if sampling.temperature <= _GREEDY:
+            self._add(self._lib.llama_sampler_init_greedy())
+        else:
+            self._add(self._lib.llama_sampler_init_top_k(sampling.top_k))
+            self._add(self._lib.llama_sampler_init_typical(sampling.typical_p, _MIN_KEEP))
+            self._add(self._lib.llama_sampler_init_top_p(sampling.top_p, _MIN_KEEP))
+            self._add(self._lib.llama_sampler_init_min_p(sampling.min_p, _MIN_KEEP))
+            self._add(self._lib.llama_sampler_init_temp(sampling.temperature))
+            self._add(self._lib.llama_sampler_init_dist(_seed(sampling.seed)))
+        if penalised and last_n:
+            for token in prompt[-last_n:]:
+                self._lib.llama_sampler_accept(chain, token)
+
+    def sample(self, context: Any) -> int:
+        """The next token, from the last logits of ``context``."""
+        return int(self._lib.llama_sampler_sample(self._chain, context, -1))
+
+    def free(self) -> None:
+        """Give the chain's memory back."""
+        self._lib.llama_sampler_free(self._chain)
+
+    def _add(self, sampler: Any) -> None:
+        self._lib.llama_sampler_chain_add(self._chain, sampler)
+
+    def _biases(self, biases: dict[int, float]) -> Any:
+        kind = self._lib.llama_logit_bias
+        return (kind * len(biases))(*(kind(token, bias) for token, bias in biases.items()))
+
+
+def _seed(seed: int | None) -> int:
+    """A seed for llama.cpp, never the one it would replace by its own."""
+    return secrets.randbelow(_RANDOM) if seed is None else seed % _RANDOM

@@ -1,0 +1,101 @@
+"""The model's vocabulary: text ↔ tokens. Read-only in llama.cpp, so any thread may ask it while the model lives."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from function.engine.library import library
+from function.errors import EngineError, ModelError, RequestError
+
+_TEXT_LIMIT = 1 << 30
+"""Bytes: lengths are 32-bit in llama.cpp."""
+
+
+class Vocabulary:
+    """Tokens are ids from 0 to ``size`` − 1. Raises ModelError for a model without a vocabulary."""
+
+    def __init__(self, model: Any) -> None:
+        lib = self._lib = library()
+        self._vocab = lib.llama_model_get_vocab(model)
+        if not self._vocab or lib.llama_vocab_type(self._vocab) == lib.LLAMA_VOCAB_TYPE_NONE:
+            raise ModelError("The model has no vocabulary; it cannot answer with text.")
+        self.size: int = lib.llama_vocab_n_tokens(self._vocab)
+        self.bos = self._special(lib.llama_vocab_bos)
+        self.eos = self._special(lib.llama_vocab_eos)
+        self.adds_bos: bool = lib.llama_vocab_get_add_bos(self._vocab) and self.bos is not None
+        self.is_sentencepiece: bool = lib.llama_vocab_type(self._vocab) == lib.LLAMA_VOCAB_TYPE_SPM
+        self._pieces: dict[int, bytes] = {}
+        self._buffer_size = 256
+
+    def _special(self, ask: Any) -> int | None:
+        token = int(ask(self._vocab))
+        return token if 0 <= token < self._lib.llama_vocab_n_tokens(self._vocab) else None
+
+    def text_of(self, token: int | None) -> str:
+        """A token as the vocabulary spells it, ``<s>`` for example; empty for None."""
+        if token is None:
+            return ""
+        return str((self._lib.llama_vocab_get_text(self._vocab, token) or b"").decode(errors="replace"))
+
+    def has(self, text: str) -> bool:
+        """Whether ``text`` is one token by itself, as ``<|im_end|>`` is where it is known."""
+        return len(self.tokenize(text, add_special=False, parse_special=True)) == 1
+
+    def is_end(self, token: int) -> bool:
+        """Whether ``token`` ends a generation."""
+        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+
+    def end_tokens(self) -> list[int]:
+        """All tokens that end a generation. Asks for each token of the vocabulary: milliseconds."""
+        return [token for token in range(self.size) if self.is_end(token)]
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """The tokens of ``text``. ``add_special``: as at the beginning of a document, with BOS where the model wants
+        one. ``parse_special``: ``<|im_end|>`` and its like are single tokens, not text.
+        """
+        data = _utf8(text)
+        if len(data) > _TEXT_LIMIT:
+            raise RequestError(f"The text has {len(data):,} bytes, more than can be tokenized.")
+        room = len(data) + 16
+        for _ in range(2):  # a negative count is the room it takes
+            tokens = (ctypes.c_int32 * room)()
+            count = self._lib.llama_tokenize(self._vocab, data, len(data), tokens, room, add_special, parse_special)
+            if count >= 0:
+                return tokens[:count]
+            room = min(-count, _TEXT_LIMIT)
+        raise EngineError("llama.cpp did not tokenize the text.", code=count)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of ``tokens``, control tokens left out. Raises RequestError for an id that is none."""
+        self.check(tokens)
+        return b"".join(map(self.piece, tokens)).decode(errors="replace")
+
+    def check(self, tokens: Sequence[int]) -> None:
+        """Raise RequestError unless all ``tokens`` are in the vocabulary."""
+        if tokens and not (min(tokens) >= 0 and max(tokens) < self.size):
+            bad = next(token for token in tokens if not 0 <= token < self.size)
+            raise RequestError(f"There is no token {bad}; the vocabulary has 0 to {self.size - 1}.")
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that ``token`` adds to a reply, nothing for a control token. Not always whole characters."""
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._piece(token)
+        return piece
+
+    def _piece(self, token: int) -> bytes:
+        while True:
+            size = self._buffer_size
+            buffer = ctypes.create_string_buffer(size)
+            count = int(self._lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, False))
+            if count >= 0:
+                return buffer.raw[:count]
+            self._buffer_size = max(-count, size)
+
+
+def _utf8(text: str) -> bytes:
+    """UTF-8, whatever ``text`` holds: halves of surrogate pairs, which JSON may spell, become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
