@@ -45,11 +45,6 @@ resource "aws_lambda_function" "chat" {
     }
 
     precondition {
-      condition     = var.access == "api_key" || var.api_key_parameter == null
-      error_message = "A private function's callers sign with SigV4, which takes the Authorization header that the key would need: leave api_key_parameter out, or set access = \"api_key\"."
-    }
-
-    precondition {
       condition     = !local.fit_known || local.needed_mib <= var.memory_mib
       error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (10240 at most), lower N_CTX and plan again, or take a smaller quantisation."
     }

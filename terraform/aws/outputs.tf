@@ -35,12 +35,17 @@ output "push" {
 
 output "curl" {
   description = "Asks the function for a streamed reply."
-  value = var.image == null ? null : join(" ", [
+  value = var.image == null ? null : join(" ", compact([
     "curl -N ${local.url}chat",
     var.access == "private" ? join(" ", [
       "--aws-sigv4 aws:amz:${var.region}:lambda --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\"",
       "-H \"X-Amz-Security-Token: $AWS_SESSION_TOKEN\"",
-    ]) : "-H \"Authorization: Bearer $(aws ssm get-parameter --region ${var.region} --name ${coalesce(var.api_key_parameter, "-")} --with-decryption --query Parameter.Value --output text)\"",
+    ]) : null,
+    # Not in Authorization: a signed call has its signature there.
+    var.api_key_parameter == null ? null : join(" ", [
+      "-H \"X-Api-Key: $(aws ssm get-parameter --region ${var.region} --name ${coalesce(var.api_key_parameter, "-")}",
+      "--with-decryption --query Parameter.Value --output text)\"",
+    ]),
     "--json '{\"prompt\": \"Hello!\"}'",
-  ])
+  ]))
 }

@@ -135,14 +135,21 @@ run "public_with_a_key" {
   }
 }
 
-run "a_key_beside_signatures_is_refused" {
+run "a_private_function_may_have_a_key_as_well" {
   command = plan
 
   variables {
     api_key_parameter = "/chat/key"
   }
 
-  expect_failures = [aws_lambda_function.chat]
+  assert {
+    condition     = aws_lambda_function_url.chat[0].authorization_type == "AWS_IAM"
+    error_message = "the key made the function public"
+  }
+  assert {
+    condition     = strcontains(output.curl, "--aws-sigv4") && strcontains(output.curl, "X-Api-Key: ") && !strcontains(output.curl, "-H \"Authorization")
+    error_message = "the signature and the key would collide in one header"
+  }
 }
 
 run "reads_only_the_model_bucket" {
