@@ -1,0 +1,16 @@
+"""A GGUF's header → what the model is and how much memory it needs. Pure: bytes in, values out.
+
+```
+types       the format's tables
+reader      what is stored: counts, lengths, extents
+fields      typed looks into the metadata
+vocabulary  the tokens' checks
+header      Header: the gate before llama.cpp
+memory      how much memory a header's model needs
+```
+"""
+
+from function.gguf.header import Header, parse_header, read_header
+from function.gguf.reader import Incomplete
+
+__all__ = ["Header", "Incomplete", "parse_header", "read_header"]

@@ -1,0 +1,186 @@
+"""What a GGUF's header says of the model: the gate that every file passes before llama.cpp sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import gcd
+from pathlib import Path
+
+from function.errors import ModelError, NotGGUF
+from function.gguf import vocabulary
+from function.gguf.fields import Fields
+from function.gguf.reader import MAX_HEADER, Incomplete, Tensor, Value, read
+from function.gguf.types import FILE_TYPES
+
+FIRST_READ = 8 << 20  # bytes: more than nearly every header takes
+MAX_LAYERS, MAX_EXPERTS = 512, 1024  # llama.cpp's
+MAX_WIDTH = 1 << 20  # of anything that is a number of elements: a hundred times what exists
+PLACE = 32  # llama.cpp's CPU backend aborts over weights that are not placed at multiples of this
+ENCODERS = ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
+            "eurobert", "t5", "t5encoder", "clip", "gemma-embedding", "llama-embed", "pangu-embedded",
+            "wavtokenizer-dec")  # fmt: skip
+ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
+PERIODS = ("interleave_moe_layer_step", "full_attention_interval", "rope.dimension_count")  # divisors: never 0
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A model, as its header describes it. Sizes in bytes, lengths in tokens, widths in elements."""
+
+    architecture: str
+    name: str | None
+    quantisation: str
+    """As published (``Q4_K_M``); else the type of most of the weights."""
+    parameters: int
+    context_length: int
+    embedding_length: int
+    block_count: int
+    heads: tuple[int, ...]
+    """Query heads of each layer; 0 in layers without attention."""
+    kv_heads: tuple[int, ...]
+    key_length: int
+    """Elements of one head's key; of its value: ``value_length``."""
+    value_length: int
+    vocabulary_size: int
+    tokenizer: str
+    chat_template: str | None
+    split: tuple[int, int] | None
+    """(this part, parts) of a model that was split over several files; parts are counted from 0."""
+    data_offset: int
+    file_size: int
+    tensors: tuple[Tensor, ...] = field(repr=False)
+    metadata: Mapping[str, Value] = field(repr=False)
+
+    def field(self, key: str, default: int = 0) -> int:
+        """One of the architecture's own numbers, by its key without the architecture."""
+        value = self.metadata.get(f"{self.architecture}.{key}", default)
+        return value if type(value) is int else default
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a whole file. Raises NotGGUF or ModelError, with what is wrong and where."""
+    wanted = FIRST_READ
+    with path.open("rb") as file:
+        file_size = file.seek(0, 2)
+        while True:
+            file.seek(0)
+            try:
+                return parse_header(file.read(wanted), file_size=file_size)
+            except Incomplete as e:
+                wanted = e.needed
+
+
+def parse_header(data: bytes, *, file_size: int) -> Header:
+    """Read the header at the start of ``data``, the first bytes of a file of ``file_size``.
+
+    Raises Incomplete with how many bytes to try again with; NotGGUF for a file that is none, is cut or would make
+    llama.cpp abort; ModelError for a whole and healthy one that cannot answer a chat.
+    """
+    stored = read(bytes(data[:MAX_HEADER]), file_size)
+    metadata = stored.metadata
+    split = _split(metadata)
+    if split and split[0]:
+        raise ModelError(
+            f"The file is part {split[0] + 1} of {split[1]} of a split model; give the first part.",
+            part=split[0] + 1,
+            parts=split[1],
+        )
+    architecture = metadata.get("general.architecture")
+    if not isinstance(architecture, str) or not architecture:
+        raise NotGGUF("The header does not name the model's architecture (general.architecture).")
+    if architecture in ENCODERS:
+        raise ModelError(f"The model is a {architecture}: it writes no text.", architecture=architecture)
+    fields = Fields(metadata, architecture)
+    layers = fields.integer("block_count", 1, MAX_LAYERS)
+    heads = fields.per_layer("attention.head_count", layers, 0, MAX_WIDTH, 0)
+    embedding = fields.integer("embedding_length", 1, MAX_WIDTH)
+    default = embedding // heads[0] if heads[0] else 0
+    header = Header(
+        architecture=architecture,
+        name=fields.text("general.name"),
+        quantisation=_quantisation(metadata, stored.tensors),
+        parameters=sum(tensor.elements for tensor in stored.tensors),
+        context_length=fields.integer("context_length", 1, (1 << 31) - 1),
+        embedding_length=embedding,
+        block_count=layers,
+        heads=heads,
+        kv_heads=_kv_heads(fields, heads),
+        key_length=fields.integer("attention.key_length", 1 if heads[0] else 0, MAX_WIDTH, default),
+        value_length=fields.integer("attention.value_length", 1 if heads[0] else 0, MAX_WIDTH, default),
+        vocabulary_size=vocabulary.check(fields, stored.tokens),
+        tokenizer=fields.text("tokenizer.ggml.model") or "",
+        chat_template=fields.text("tokenizer.chat_template"),
+        split=split,
+        data_offset=stored.data_offset,
+        file_size=file_size,
+        tensors=stored.tensors,
+        metadata=metadata,
+    )
+    _check_layers(fields, header)
+    _check_tensors(header)
+    return header
+
+
+def _split(metadata: Mapping[str, Value]) -> tuple[int, int] | None:
+    number, count = metadata.get("split.no", 0), metadata.get("split.count", 0)
+    if type(number) is not int or type(count) is not int or not 0 <= number < max(count, 1):
+        raise NotGGUF(f"split.no is {number!r} and split.count {count!r}: no part of a split model.")
+    return (number, count) if count > 1 else None
+
+
+def _quantisation(metadata: Mapping[str, Value], tensors: tuple[Tensor, ...]) -> str:
+    given = metadata.get("general.file_type")
+    if type(given) is int and given in FILE_TYPES:
+        return FILE_TYPES[given]
+    sizes: dict[str, int] = {}
+    for tensor in tensors:
+        sizes[tensor.type.name] = sizes.get(tensor.type.name, 0) + tensor.size
+    return max(sizes, key=lambda name: sizes[name], default="none")
+
+
+def _kv_heads(fields: Fields, heads: tuple[int, ...]) -> tuple[int, ...]:
+    key = "attention.head_count_kv"
+    given = f"{fields.architecture}.{key}" in fields.metadata
+    kv_heads = fields.per_layer(key, len(heads), 0, MAX_WIDTH) if given else heads
+    for layer, (q, kv) in enumerate(zip(heads, kv_heads, strict=True)):
+        if kv and q % kv:
+            raise NotGGUF(f"{q} query heads of layer {layer} cannot share {kv} heads of keys and values.", layer=layer)
+    return kv_heads
+
+
+def _check_layers(fields: Fields, header: Header) -> None:
+    """What llama.cpp asserts of the numbers, and what it divides by."""
+    fields.integer("feed_forward_length", 0, 1 << 31, 0) if not isinstance(
+        header.metadata.get(f"{header.architecture}.feed_forward_length"), tuple
+    ) else fields.per_layer("feed_forward_length", header.block_count, 0, 1 << 31)
+    for key in PERIODS:
+        fields.integer(key, 1, MAX_WIDTH, 1)
+    if header.key_length and fields.integer("rope.dimension_count", 1, header.key_length, 2) % 2:
+        raise NotGGUF(f"{header.architecture}.rope.dimension_count is odd.")
+    fields.integer("nextn_predict_layers", 0, header.block_count - 1, 0)
+    scaling = fields.text(f"{header.architecture}.rope.scaling.type")
+    if scaling not in (None, *ROPE_SCALINGS):
+        raise NotGGUF(f"{header.architecture}.rope.scaling.type is {scaling!r}; known are {', '.join(ROPE_SCALINGS)}.")
+    experts = fields.integer("expert_count", 0, MAX_EXPERTS, 0)
+    used = max(fields.per_layer("expert_used_count", header.block_count, 0, experts, 0))
+    groups = fields.integer("expert_group_count", 0, max(experts - 1, 0), 0)
+    if bool(experts) != bool(used):
+        raise NotGGUF(f"The header has {experts} experts and uses {used} of them.", experts=experts, used=used)
+    if groups > 1:
+        fields.integer("expert_group_used_count", 1, groups - 1)
+        if gcd(experts, groups) != groups:
+            raise NotGGUF(f"{experts} experts do not divide into {groups} groups.", experts=experts, groups=groups)
+
+
+def _check_tensors(header: Header) -> None:
+    """Types and places that llama.cpp's CPU backend aborts over once it computes."""
+    if not header.tensors:
+        raise ModelError("The file holds no weights, only a vocabulary.")
+    for tensor in header.tensors:
+        if tensor.offset % PLACE:
+            raise NotGGUF(f"The tensor {tensor.name!r} lies at byte {tensor.offset:,}, no multiple of {PLACE}.")
+        vector = all(dim == 1 for dim in tensor.dims[1:])
+        state = ".ssm_conv1d" in tensor.name or tensor.name.endswith((".ssm_a", ".ssm_d"))
+        if (vector or state) and tensor.type.name != "F32":
+            raise NotGGUF(f"The tensor {tensor.name!r} is {tensor.type.name}; such tensors must be F32.")
+        if not tensor.type.served and not (tensor.type.name == "I32" and "tid2eid" in tensor.name):
+            raise NotGGUF(f"The tensor {tensor.name!r} is {tensor.type.name}, which no model's weights are.")

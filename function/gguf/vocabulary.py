@@ -1,0 +1,61 @@
+"""Checks a header's vocabulary for what llama.cpp would abort over instead of refusing."""
+
+from itertools import count
+
+from function.errors import ModelError, NotGGUF
+from function.gguf.fields import Fields
+from function.gguf.reader import TOKENS, Array
+from function.gguf.types import FLOAT32, INT32, STRING
+
+TOKENIZERS = ("llama", "gpt2", "gemma4", "rwkv", "plamo2")  # those of models that write text
+SPECIAL = ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask")  # "seperator": so it is spelt
+BYTE_PIECES = [f"<0x{byte:02X}>".encode() for byte in range(256)]
+
+
+def check(fields: Fields, tokens: list[bytes]) -> int:
+    """Check the vocabulary, whose texts are ``tokens``, and return its size.
+
+    Raises NotGGUF, or ModelError for one that no chat can be written with.
+    """
+    tokenizer = fields.text("tokenizer.ggml.model")
+    if tokenizer not in TOKENIZERS:
+        raise ModelError(
+            f"The model's tokenizer is {tokenizer!r}; text can be written with {', '.join(TOKENIZERS)}.",
+            tokenizer=tokenizer,
+        )
+    fields.text("tokenizer.ggml.pre")
+    array = fields.metadata.get(TOKENS)
+    if not isinstance(array, Array) or array.type != STRING:
+        raise NotGGUF(f"{TOKENS} is missing or not an array of texts.", key=TOKENS)
+    size = array.count
+    fields.array("tokenizer.ggml.scores", (FLOAT32, INT32), size, "numbers")
+    fields.array("tokenizer.ggml.token_type", (INT32,), size, "whole numbers")
+    merges = fields.metadata.get("tokenizer.ggml.merges")
+    merged = tokenizer in ("gpt2", "gemma4") and fields.metadata.get("tokenizer.ggml.pre") != "kimi-k2"
+    if merged and not (isinstance(merges, Array) and merges.type == STRING):
+        raise NotGGUF("tokenizer.ggml.merges is missing or not an array of texts.", key="tokenizer.ggml.merges")
+    _check_tokens(tokenizer, tokens)
+    for name in SPECIAL:
+        key = f"tokenizer.ggml.{name}_token_id"
+        token = fields.metadata.get(key)
+        if token is not None and (type(token) is not int or not 0 <= token < size):
+            raise NotGGUF(f"{key} is {token!r}, outside of the vocabulary of {size:,} tokens.", key=key)
+    return size
+
+
+def _check_tokens(tokenizer: str, tokens: list[bytes]) -> None:
+    known = set(tokens)
+    if b"" in known:  # llama.cpp gives those a name of their own
+        tokens = [token or b"[EMPTY_%d]" % index for index, token in zip(count(), tokens, strict=False)]
+        known = set(tokens)
+    if len(known) != len(tokens):
+        seen: set[bytes] = set()
+        for index, token in enumerate(tokens):
+            if token in seen:
+                raise NotGGUF(f"Token {index:,} of the vocabulary, {token[:40]!r}, is there twice.", token=index)
+            seen.add(token)
+    # What a text needs that no longer token covers: llama.cpp's lookup of a missing byte ends the process.
+    if tokenizer == "llama":
+        for byte, piece in enumerate(BYTE_PIECES):
+            if piece not in known and bytes([byte]) not in known:
+                raise NotGGUF(f"The vocabulary lacks a token for the byte {byte}.", byte=byte)
