@@ -3,7 +3,8 @@
 import os
 import sys
 
-from flask import Request, Response
+from flask import Request
+from werkzeug import Response
 
 from function.app import create_app
 from function.errors import SettingsError

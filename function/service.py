@@ -19,8 +19,9 @@ from function.queue import Queue
 from function.settings import Settings
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine, Generation
+    from function.engine.engine import Engine
     from function.engine.events import Job
+    from function.engine.generation import Generation
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)

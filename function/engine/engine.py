@@ -113,11 +113,11 @@ class Engine:
             tokens[:begin] = [vocabulary.bos]
         return tuple(tokens)
 
-    def submit(self, job: Job) -> Generation:
-        """Queue ``job``; jobs are carried out in the order they come.
+    def check(self, job: Job) -> None:
+        """Raise RequestError for a job that cannot be carried out.
 
-        Raises RequestError for what cannot be carried out: ContextExceeded for a prompt that leaves no room for a
-        reply, tokens outside the vocabulary, sampling parameters out of range. Raises Stopping once closed.
+        ContextExceeded for a prompt that leaves no room for a reply; tokens outside the vocabulary; sampling
+        parameters out of range.
         """
         vocabulary = self._living()
         prompt = job.prompt
@@ -125,7 +125,8 @@ class Engine:
             raise RequestError("The prompt is empty.", param="messages")
         if len(prompt) >= self.n_ctx:
             raise ContextExceeded(
-                f"The prompt has {len(prompt)} tokens; the context holds {self.n_ctx}, one of them for the reply.",
+                f"The prompt has {len(prompt)} tokens and the context holds {self.n_ctx}, the reply included. "
+                "Shorten the conversation, or raise N_CTX.",
                 param="messages",
                 tokens=len(prompt),
                 n_ctx=self.n_ctx,
@@ -134,7 +135,11 @@ class Engine:
             raise RequestError(f"max_tokens is {job.max_tokens}; it must be at least 1.", param="max_tokens")
         vocabulary.check(prompt)
         check(job.sampling, self.n_vocab)
-        room = self.n_ctx - len(prompt)
+
+    def submit(self, job: Job) -> Generation:
+        """Queue ``job``; jobs are carried out in the order they come. Raises as ``check`` does, and Stopping."""
+        self.check(job)
+        room = self.n_ctx - len(job.prompt)
         generation = Generation(
             job,
             max_tokens=room if job.max_tokens is None else min(job.max_tokens, room),

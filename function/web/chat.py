@@ -11,10 +11,10 @@ from function.service import Service
 from function.web import reply
 from function.web.body import any_fields, json_fields
 from function.web.connection import Connection
-from function.web.deadline import deadline
+from function.web.deadline import LAMBDA_CONTEXT, deadline
 from function.web.openai import model_card
 from function.web.schema import Chat, ChatCompletion, Generation, Message, parse
-from function.web.turn import Turn, check_room
+from function.web.turn import Turn
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -58,17 +58,15 @@ def _include_usage(asked: Generation) -> bool:
 def _turn(service: Service, asked: Generation, messages: Sequence[Message]) -> Turn:
     """Take a place for the request. What can be checked without the model was; the rest is, once it is there."""
     conversation = [message.plain() for message in messages]
-    until = deadline(request.headers, service.settings.request_timeout)
+    until = deadline(request.headers.get(LAMBDA_CONTEXT), service.settings.request_timeout)
     limits = [limit for limit in (asked.limit(), service.settings.max_tokens) if limit is not None]
 
     def prepare(engine: Engine) -> Job:
         system = service.system_prompt
         if system and conversation[0]["role"] != "system":
             conversation.insert(0, {"role": "system", "content": system})
-        prompt = engine.chat_tokens(conversation)
-        check_room(len(prompt), engine)
         return Job(
-            prompt=prompt,
+            prompt=engine.chat_tokens(conversation),
             max_tokens=min(limits, default=None),
             stop=asked.stops(),
             sampling=asked.sampling(),

@@ -3,14 +3,25 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from function.engine.events import Sampling
 from function.errors import RequestError
 
 DEFAULT = Sampling()
 MAX_STOPS = 16
-Stop = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+def _encodable(text: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("half of a surrogate pair is not a character")
+    return text
+
+
+Unicode = Annotated[str, AfterValidator(_encodable)]
+Stop = Annotated[Unicode, Field(min_length=1, max_length=1024)]
+TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+Bias = Annotated[float, Field(ge=-100, le=100)]
 
 IGNORED = frozenset(
     ("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
@@ -40,14 +51,14 @@ class TextPart(Strict):
     """A piece of a message's content."""
 
     type: Literal["text"]
-    text: str
+    text: Unicode
 
 
 class Message(Strict):
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: Unicode | list[TextPart]
     name: str | None = None
 
     def plain(self) -> dict[str, str]:
@@ -77,7 +88,7 @@ class Generation(Strict):
     presence_penalty: float = Field(DEFAULT.presence_penalty, ge=-2, le=2)
     frequency_penalty: float = Field(DEFAULT.frequency_penalty, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**63), lt=2**64)
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(default_factory=dict, max_length=1024)
+    logit_bias: dict[TokenId, Bias] = Field(default_factory=dict, max_length=1024)
     ignore_eos: bool = False
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] = Field(default_factory=list)
     max_tokens: int | None = Field(None, ge=1)
@@ -98,7 +109,7 @@ class Generation(Strict):
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             seed=self.seed,
-            logit_bias=_token_ids(self.logit_bias),
+            logit_bias={int(token): bias for token, bias in self.logit_bias.items()},
             ignore_eos=self.ignore_eos,
         )
 
@@ -122,7 +133,7 @@ class Chat(Generation):
     """The body of /chat: a prompt or messages."""
 
     model: str = ""
-    prompt: str | None = Field(None, min_length=1)
+    prompt: Unicode | None = Field(None, min_length=1)
     messages: list[Message] | None = Field(None, min_length=1)
 
     def conversation(self) -> list[Message]:
@@ -130,13 +141,6 @@ class Chat(Generation):
         if (self.prompt is None) == (self.messages is None):
             raise RequestError('Send either "prompt", a text, or "messages", a list; not both.', param="prompt")
         return self.messages or [Message(role="user", content=self.prompt or "")]
-
-
-def _token_ids(bias: Mapping[str, float]) -> dict[int, float]:
-    try:
-        return {int(token): value for token, value in bias.items()}
-    except ValueError:
-        raise RequestError("logit_bias: its keys must be token ids.", param="logit_bias") from None
 
 
 GenerationT = TypeVar("GenerationT", bound=Generation)
@@ -163,8 +167,13 @@ def parse(model: type[GenerationT], fields: Mapping[str, Any], *, strict: bool) 
 
 
 def _refusal(error: ValidationError) -> RequestError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("str", "list[", "constrained")))
+    # Where a field may be one of several types, the deepest complaint is about the one that was meant.
+    first = max(error.errors(include_url=False, include_input=False), key=lambda found: len(found["loc"]))
+    path = ".".join(
+        str(part)
+        for part in first["loc"]
+        if not str(part).startswith(("str", "list[", "constrained", "function-", "[key]"))
+    )
     if first["type"] == "extra_forbidden":
         return RequestError(f"{path}: no such parameter.", param=path)
     return RequestError(f"{path or 'body'}: {first['msg']}.", param=path or None)

@@ -4,9 +4,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-from function.engine.engine import Engine, Generation
+from function.engine.engine import Engine
 from function.engine.events import Event, Finished, Job
-from function.errors import ContextExceeded, Unavailable
+from function.engine.generation import Generation
+from function.errors import Unavailable
 from function.service import Service
 from function.web.connection import Connection
 
@@ -26,7 +27,8 @@ class Turn:
     """Iterate ``waiting()`` to its end, then ``events()``; call ``release()`` whatever happened.
 
     Between its construction, which may raise Busy, and ``release`` it holds a place in the queue.
-    ``prepare`` makes the job; it runs as soon as the model is there, at once if it is already.
+    ``prepare`` makes the job; it runs as soon as the model is there, at once if it is already, so that what is wrong
+    with a request is said before a 200.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Turn:
         self._generation: Generation | None = None
         service.start()
         if service.status().state == "ready":
-            self._job = prepare(service.engine)
+            self._job = self._checked(service.engine)
         self._place = service.queue.enter()
 
     def waiting(self) -> Iterator[str]:
@@ -50,7 +52,7 @@ class Turn:
         """
         yield from self._paced(self._loading, self._rest_loading)
         if self._job is None:
-            self._job = self._prepare(self._service.engine)
+            self._job = self._checked(self._service.engine)
         yield from self._paced(self._queued, self._rest_queued)
         self._generation = self._service.submit(self._job)
 
@@ -78,6 +80,11 @@ class Turn:
         if self._generation is not None:
             self._generation.cancel()
         self._place.leave()
+
+    def _checked(self, engine: Engine) -> Job:
+        job = self._prepare(engine)
+        engine.check(job)
+        return job
 
     def _paced(self, look: Callable[[], str | None], rest: Callable[[], object]) -> Iterator[str]:
         """Yield what ``look`` says, when it changes and every HEARTBEAT, until it says None; ``rest`` in between."""
@@ -110,15 +117,3 @@ class Turn:
 
     def _rest_queued(self) -> None:
         self._place.wait(self._place.ahead, PATIENCE)
-
-
-def check_room(tokens: int, engine: Engine) -> None:
-    """Raises ContextExceeded when a prompt of ``tokens`` leaves no room for a reply."""
-    if tokens >= engine.n_ctx:
-        raise ContextExceeded(
-            f"The prompt has {tokens} tokens and the context holds {engine.n_ctx}, the reply included. "
-            "Shorten the conversation, or raise N_CTX.",
-            param="messages",
-            tokens=tokens,
-            n_ctx=engine.n_ctx,
-        )

@@ -1,0 +1,36 @@
+# make run and make test are all a newcomer needs; `make help` lists the rest.
+PORT ?= 8080
+PY := .venv/bin/python
+export PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev run test check check-long lock
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+install:
+	@python3 tools/install.py requirements.txt
+
+install-dev:
+	@python3 tools/install.py requirements.txt requirements-dev.txt
+
+run: install ## Serve the model (MODEL_URI, or the embedded one) on http://localhost:8080
+	@echo "Serving on http://localhost:$(PORT) (Ctrl-C stops). Open it in a browser, or try:"
+	@echo "  curl -N http://localhost:$(PORT)/chat -d '{\"prompt\": \"Hello! Who are you?\"}'"
+	@.venv/bin/gunicorn -c infra/gunicorn.conf.py
+
+test: install-dev ## Run every test, with the servers they need
+	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+check: install-dev ## Lint, formatting, types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+check-long: install-dev ## What is slow by nature: long fuzz, soak, the image
+	@$(PY) -m pytest -m slow --timeout 3000 $(ARGS)
+
+lock: install ## Resolve requirements*.in anew into the locked files
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt

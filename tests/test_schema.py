@@ -1,0 +1,110 @@
+from typing import Any
+
+import pytest
+
+from function.engine.events import Sampling
+from function.errors import RequestError
+from function.web.schema import Chat, ChatCompletion, parse
+
+USER = {"role": "user", "content": "hi"}
+
+
+def refusal(**fields: Any) -> RequestError:
+    with pytest.raises(RequestError) as raised:
+        parse(ChatCompletion, {"messages": [USER]} | fields, strict=True)
+    return raised.value
+
+
+def test_the_defaults_are_the_engines() -> None:
+    assert parse(ChatCompletion, {"messages": [USER]}, strict=True).sampling() == Sampling()
+
+
+def test_null_counts_as_not_given() -> None:
+    asked = parse(ChatCompletion, {"messages": [USER], "temperature": None, "stop": None, "tools": None}, strict=True)
+    assert asked.sampling() == Sampling()
+    assert asked.stops() == ()
+
+
+def test_every_parameter_reaches_the_sampler() -> None:
+    given: dict[str, Any] = {
+        "temperature": 1,
+        "top_k": 5,
+        "top_p": 0.5,
+        "min_p": 0.1,
+        "typical_p": 0.9,
+        "repeat_penalty": 1.1,
+        "repeat_last_n": 32,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.5,
+        "seed": 7,
+        "ignore_eos": True,
+    }
+    asked = parse(ChatCompletion, {"messages": [USER], "logit_bias": {"42": -100}, **given}, strict=True)
+    assert asked.sampling() == Sampling(**given, logit_bias={42: -100.0})
+
+
+def test_stop_is_one_text_or_several() -> None:
+    assert parse(ChatCompletion, {"messages": [USER], "stop": "a"}, strict=True).stops() == ("a",)
+    assert parse(ChatCompletion, {"messages": [USER], "stop": ["a", "b"]}, strict=True).stops() == ("a", "b")
+
+
+def test_the_newer_name_of_max_tokens_wins() -> None:
+    asked = parse(ChatCompletion, {"messages": [USER], "max_tokens": 5, "max_completion_tokens": 7}, strict=True)
+    assert asked.limit() == 7
+
+
+def test_content_may_be_parts_and_developer_is_system() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    asked = parse(ChatCompletion, {"messages": [{"role": "developer", "content": parts}]}, strict=True)
+    assert asked.messages[0].plain() == {"role": "system", "content": "ab"}
+
+
+def test_fields_without_effect_are_accepted() -> None:
+    parse(ChatCompletion, {"messages": [USER], "user": "u", "store": True, "metadata": {"a": "b"}, "n": 1}, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": [{"role": "robot", "content": "hi"}]}, "messages.0.role"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": 7}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content.0.type"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_p": 2}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"stop": [""]}, "stop.0"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"seed": 1 << 70}, "seed"),
+        ({"logit_bias": {"a": 1}}, "logit_bias.a"),
+        ({"logit_bias": {"1": 101}}, "logit_bias.1"),
+        ({"n": 2}, "n"),
+        ({"logprobs": True}, "logprobs"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"temprature": 1}, "temprature"),
+    ],
+)
+def test_what_cannot_be_honoured_is_named(fields: dict[str, Any], param: str) -> None:
+    error = refusal(**fields)
+    assert error.status == 400
+    assert error.param == param
+    assert param in str(error)
+
+
+def test_a_form_has_texts_only() -> None:
+    asked = parse(Chat, {"prompt": "hi", "temperature": "0.5", "max_tokens": "7"}, strict=False)
+    assert asked.sampling().temperature == 0.5
+    assert asked.limit() == 7
+
+
+@pytest.mark.parametrize("fields", [{}, {"prompt": "a", "messages": [USER]}])
+def test_a_chat_has_a_prompt_or_messages(fields: dict[str, Any]) -> None:
+    with pytest.raises(RequestError):
+        parse(Chat, fields, strict=True).conversation()

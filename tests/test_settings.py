@@ -1,0 +1,68 @@
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from function.errors import SettingsError
+from function.settings import Settings
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert Settings.from_env({}) == Settings()
+    assert Path(Settings().model_uri).name == "model.gguf"
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    assert Settings.from_env({"PORT": "", "API_KEY": " "}) == Settings()
+
+
+def test_values_are_parsed() -> None:
+    settings = Settings.from_env(
+        {
+            "MODEL_URI": "gs://bucket/model.gguf",
+            "N_CTX": "2048",
+            "REQUEST_TIMEOUT": "12.5",
+            "CORS_ORIGINS": "https://a.example, https://b.example",
+            "LOG_LEVEL": "debug",
+            "MODEL_CACHE_DIR": "/cache",
+        }
+    )
+    assert settings.model_uri == "gs://bucket/model.gguf"
+    assert settings.n_ctx == 2048
+    assert settings.request_timeout == 12.5
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.log_level == "DEBUG"
+    assert settings.model_cache_dir == Path("/cache")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("N_CTX", "many"),
+        ("N_CTX", "-1"),
+        ("PORT", "70000"),
+        ("REQUEST_TIMEOUT", "nan"),
+        ("QUEUE_SIZE", "1.5"),
+        ("LOG_LEVEL", "chatty"),
+        ("MODEL_SHA256", "abc"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence_with_key_and_value(key: str, value: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_env({key: value})
+    assert key in str(raised.value)
+    assert value in str(raised.value)
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| ([^|]*) \|", README.read_text(), re.MULTILINE))
+    expected = {}
+    for item in fields(Settings):
+        shown = item.metadata["shown"]
+        if shown is None:
+            shown = f"`{item.default:g}`" if isinstance(item.default, float) else f"`{item.default}`"
+        expected[item.name.upper()] = shown
+    assert {key: rows.get(key, "").strip() for key in expected} == expected

@@ -1,0 +1,13 @@
+from function.web import sse
+
+
+def test_an_event_is_one_line_of_json_in_utf_8() -> None:
+    assert sse.data({"a": "ä\n€"}) == 'data: {"a":"ä\\n€"}\n\n'.encode()
+
+
+def test_a_named_event_has_its_name_first() -> None:
+    assert sse.event("error", {}) == b"event: error\ndata: {}\n\n"
+
+
+def test_a_comment_stays_one_line() -> None:
+    assert sse.comment("fetching 41%\n\ndata: no") == b": fetching 41% data: no\n\n"
