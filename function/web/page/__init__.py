@@ -1,0 +1,133 @@
+"""The chat page: one document that holds its styles, scripts and icon.
+
+``index.html`` names its files as any page does. ``render`` puts their text in their place, joins the native modules
+that ``scripts/main.js`` imports into one, and allows exactly what it put there: the policy carries the hash of every
+script and style. With one request per instance, a page of many files would start as many instances.
+"""
+
+import base64
+import gzip
+import hashlib
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+ROOT = Path(__file__).parent
+_STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
+_SCRIPT = re.compile(r'<script(?P<module> type="module")? src="(?P<path>[^"]+)"></script>')
+_ICON = re.compile(r'(<link rel="icon"[^>]* href=")([^"]+)(">)')
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:(?:async )?function\*?|class|const) (\w+))", re.MULTILINE)
+_SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*\Z")
+_MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One response: ``body`` is UTF-8 HTML, ``gzipped`` the same for clients that accept it; the etag is quoted."""
+
+    body: bytes
+    gzipped: bytes
+    content_security_policy: str
+    etag: str
+
+
+@cache
+def render() -> Page:
+    """The page. The first call reads and joins the sources, in about 20 ms; later ones return the same object."""
+    scripts: list[str] = []
+    styles: list[str] = []
+
+    def style(match: re.Match[str]) -> str:
+        styles.append(_read(match[1]))
+        return f"<style>{styles[-1]}</style>"
+
+    def script(match: re.Match[str]) -> str:
+        text = _joined(match["path"]) if match["module"] else _read(match["path"])
+        # A script's own text must not end its element. In strings and patterns the escape means the same character.
+        scripts.append(_MARKUP.sub(r"\\x3C", _SOURCE_MAP.sub("\n", text)))
+        return f"<script{match['module'] or ''}>{scripts[-1]}</script>"
+
+    text = _replace(_STYLE, style, _read("index.html"))
+    text = _replace(_SCRIPT, script, text)
+    text = _replace(_ICON, lambda match: match[1] + html.escape(_data_uri(match[2])) + match[3], text)
+    body = text.encode()
+    return Page(
+        body=body,
+        gzipped=gzip.compress(body, 9, mtime=0),
+        content_security_policy=_policy(scripts, styles),
+        etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+    )
+
+
+def _read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def _replace(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], text: str) -> str:
+    replaced, count = pattern.subn(replacement, text)
+    if not count:
+        raise ValueError(f"index.html has nothing like {pattern.pattern}")
+    return replaced
+
+
+def _joined(entry: str) -> str:
+    """The module at ``entry`` after all that it imports, each once, as one module without imports.
+
+    Modules import by name from siblings (``import { a } from "./b.js";``) and export declarations. Each keeps a scope
+    of its own; what it exports is known to all that follow.
+    """
+    folder = (ROOT / entry).parent
+    texts: dict[str, str] = {}
+
+    def visit(name: str, importers: tuple[str, ...]) -> None:
+        if name in importers:
+            raise ValueError(f"scripts import each other: {' → '.join((*importers, name))}")
+        if name in texts:
+            return
+        source = (folder / name).read_text(encoding="utf-8")
+        for imported in _IMPORT.findall(source):
+            visit(imported, (*importers, name))
+        texts[name] = _module(name, _IMPORT.sub("", source).strip())
+
+    visit(Path(entry).name, ())
+    return "\n".join(texts.values())
+
+
+def _module(name: str, text: str) -> str:
+    exports = f"{{ {', '.join(_EXPORT.findall(text))} }}"
+    text = _EXPORT.sub("", text)
+    if exports == "{  }":
+        return f"// {name}\n{text}\n"
+    return f"// {name}\nconst {exports} = (() => {{\n{text}\nreturn {exports};\n}})();\n"
+
+
+def _data_uri(path: str) -> str:
+    return "data:image/svg+xml," + quote(_read(path).strip(), safe="/:=' ()-,.")
+
+
+def _policy(scripts: list[str], styles: list[str]) -> str:
+    """Nothing runs, is styled, loaded or asked for but what this page brought with it, and its own server."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            f"style-src {' '.join(map(_hash, styles))}",
+            "img-src data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types dompurify",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,106 @@
+import { element, iconButton } from "./dom.js";
+import { copyText } from "./clipboard.js";
+
+// What a model writes is hostile until shown otherwise: its HTML is shown as text, its images are links, and all that
+// marked makes of the rest goes through DOMPurify. The page's policy is the wall behind both.
+
+const { marked, DOMPurify } = globalThis;
+const HARMLESS = /^<\/?(?:br|sub|sup|kbd|mark|[biu])\s*\/?>$/i;
+const SCHEMES = ["http:", "https:", "mailto:"];
+const PURIFY = {
+  ALLOWED_TAGS: [
+    ..."p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code a strong em del b i u sub sup kbd mark".split(" "),
+    ..."table thead tbody tr th td".split(" "),
+  ],
+  ALLOWED_ATTR: ["href", "start", "align", "title"],
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true,
+};
+
+function escape(text) {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+function isLink(href) {
+  try {
+    return SCHEMES.includes(new URL(href).protocol);
+  } catch {
+    return false;
+  }
+}
+
+function html({ text, block }) {
+  if (HARMLESS.test(text.trim())) return text;
+  return block ? `<p>${escape(text.trim()).replaceAll("\n", "<br>")}</p>` : escape(text);
+}
+
+marked.use({
+  gfm: true,
+  breaks: true,
+  renderer: {
+    html,
+    code: ({ text, lang }) => `<pre title="${escape(lang ?? "")}">${escape(text)}</pre>`,
+    image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || href)} (image)</a>`,
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+    heading({ tokens, depth }) {
+      const level = Math.min(6, depth + 2); // the page's own headings come first
+      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+    },
+  },
+});
+
+DOMPurify.addHook("afterSanitizeAttributes", (node) => {
+  if (node.localName !== "a") return;
+  const href = node.getAttribute("href") ?? "";
+  if (!isLink(href)) return node.removeAttribute("href");
+  node.setAttribute("target", "_blank");
+  node.setAttribute("rel", "noopener noreferrer nofollow");
+  node.setAttribute("title", href);
+});
+
+/** The blocks of `text`, marked's tokens; each one's `raw` says how much of the text it is. */
+export function blocks(text) {
+  return marked.lexer(text);
+}
+
+/** The element that shows one block. */
+export function renderBlock(token) {
+  if (token.type === "code") return codeBlock(token.text, token.lang);
+  const fragment = DOMPurify.sanitize(marked.parser([token]), PURIFY);
+  for (const table of fragment.querySelectorAll("table")) wrapTable(table);
+  for (const pre of fragment.querySelectorAll("pre")) pre.replaceWith(codeBlock(pre.textContent, pre.title));
+  for (const item of fragment.querySelectorAll("li")) item.classList.toggle("task", /^\s*[☐☑]/.test(item.textContent));
+  return element("div", { class: "block" }, fragment);
+}
+
+function wrapTable(table) {
+  const frame = element("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Table" });
+  table.replaceWith(frame);
+  frame.append(table);
+}
+
+function codeBlock(text, info) {
+  const language = languageOf(info);
+  const code = element("code", {}, text);
+  const copy = iconButton("copy", "Copy code", () => copyText(code.textContent, copy));
+  return element(
+    "div",
+    { class: "block code", "data-language": language },
+    element("div", { class: "code-head" }, element("span", {}, language || "text"), copy),
+    element("pre", { tabindex: "0", role: "region", "aria-label": language ? `Code, ${language}` : "Code" }, code),
+  );
+}
+
+function languageOf(info) {
+  return (info ?? "").trim().split(/\s/, 1)[0].slice(0, 30);
+}
+
+/** Let `shown`, a code block's element, say what `token` now says, adding to its text; false if it cannot. */
+export function growCode(shown, token) {
+  if (token.type !== "code" || shown.dataset.language !== languageOf(token.lang)) return false;
+  const text = shown.querySelector("code").firstChild;
+  if (!text || !token.text.startsWith(text.data)) return false;
+  text.appendData(token.text.slice(text.data.length));
+  return true;
+}

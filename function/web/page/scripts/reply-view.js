@@ -1,0 +1,102 @@
+import { copyText } from "./clipboard.js";
+import { element, iconButton } from "./dom.js";
+import { MarkdownView } from "./markdown-view.js";
+import { problemView } from "./problem-view.js";
+import { versionSwitch } from "./versions-view.js";
+import { WaitingView } from "./waiting-view.js";
+
+const ENDINGS = {
+  length: "The reply ends here because it reached its limit.",
+  stopped: "Stopped.",
+  cancelled: "The function ended the reply early.",
+  content_filter: "The reply was filtered.",
+};
+
+/** One reply of the model. */
+export class ReplyView {
+  #chat;
+  #text = element("div", { class: "markdown" });
+  #waiting = null;
+  #foot = element("div", { class: "foot" });
+
+  constructor(chat, message) {
+    this.#chat = chat;
+    this.message = message;
+    this.markdown = new MarkdownView(this.#text);
+    const heading = element("h2", { class: "visually-hidden" }, "Reply");
+    this.element = element("li", { class: "turn reply" }, heading, this.#text, this.#foot);
+  }
+
+  /** Show the message as it is now, in the conversation that is shown. */
+  refresh() {
+    const { streaming, content } = this.message;
+    this.element.classList.toggle("streaming", streaming);
+    this.element.setAttribute("aria-busy", streaming);
+    if (streaming && content) this.markdown.grow(content);
+    else this.markdown.finish(content);
+    this.progress();
+    this.#foot.replaceChildren(...(streaming ? [] : this.#ending()));
+  }
+
+  /** Show what is being waited for, as long as there is no text. */
+  progress() {
+    const active = this.#chat.active;
+    if (active?.message !== this.message || this.message.content) {
+      this.#waiting?.element.remove();
+      this.#waiting = null;
+      return;
+    }
+    if (!this.#waiting) {
+      this.#waiting = new WaitingView(active.began);
+      this.#text.after(this.#waiting.element);
+    }
+    this.#waiting.update(active.progress);
+  }
+
+  /** Show the text that has come. */
+  grow() {
+    if (this.#waiting) this.progress();
+    this.markdown.grow(this.message.content);
+  }
+
+  #ending() {
+    const { message } = this;
+    const parts = [];
+    if (message.error) {
+      const again = () => this.#chat.again(message);
+      parts.push(problemView(message.error, { again, begin: () => this.#chat.begin() }));
+    } else if (message.finish && message.finish !== "stop") {
+      parts.push(element("p", { class: "ending" }, ENDINGS[message.finish] ?? `The reply ended: ${message.finish}.`));
+    } else if (!message.content) {
+      parts.push(element("p", { class: "ending" }, "The model said nothing."));
+    }
+    const tools = this.#tools();
+    return tools.children.length ? [...parts, tools] : parts;
+  }
+
+  #tools() {
+    const { message } = this;
+    const tools = element("div", { class: "tools" });
+    if (message.content) {
+      const copy = iconButton("copy", "Copy reply", () => copyText(message.content, copy));
+      tools.append(copy);
+    }
+    if (!message.error) tools.append(iconButton("again", "Regenerate reply", () => this.#chat.again(message), { class: "icon-button asks" }));
+    const versions = versionSwitch(this.#chat, message);
+    if (versions) tools.append(versions);
+    if (message.stats) tools.append(element("span", { class: "stats" }, statsText(message.stats)));
+    return tools;
+  }
+}
+
+/** What the reply took, in words. */
+export function statsText({ firstToken, speed, tokens, cold }) {
+  const parts = [`first token ${duration(firstToken)}${cold ? " with cold start" : ""}`];
+  if (speed !== null) parts.push(`${speed < 10 ? speed.toFixed(1) : Math.round(speed)} tokens/s`);
+  if (tokens !== null) parts.push(tokens === 1 ? "1 token" : `${tokens} tokens`);
+  return parts.join(" · ");
+}
+
+function duration(seconds) {
+  return seconds < 10 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(1)} s`;
+}

@@ -1,0 +1,25 @@
+import { announce } from "./announce.js";
+import { byId, icon } from "./dom.js";
+import { prefer, preference } from "./preferences.js";
+
+const THEMES = ["system", "light", "dark"];
+const SYMBOLS = { system: "auto", light: "sun", dark: "moon" };
+
+/** The button that goes through the themes; theme.js applies the kept one before the first paint. */
+export function themeButton() {
+  const button = byId("theme");
+  const label = byId("theme-label");
+  const apply = (theme) => {
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    button.querySelector("svg").replaceWith(icon(SYMBOLS[theme]));
+    label.textContent = `Theme: ${theme}`;
+  };
+  button.addEventListener("click", () => {
+    const theme = THEMES[(THEMES.indexOf(preference("theme") ?? "system") + 1) % THEMES.length];
+    prefer("theme", theme);
+    apply(theme);
+    announce(`Theme: ${theme}`);
+  });
+  apply(preference("theme") ?? "system");
+}

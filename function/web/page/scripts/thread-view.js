@@ -1,0 +1,107 @@
+import { announce } from "./announce.js";
+import { branch } from "./conversation.js";
+import { byId } from "./dom.js";
+import { QuestionView } from "./question-view.js";
+import { ReplyView, statsText } from "./reply-view.js";
+
+const NEAR = 60; // pixels from the end that still count as reading along
+const READ_OUT = 600; // characters of a reply that a screen reader is given as a whole
+
+/** The messages of the conversation that is shown. */
+export class ThreadView {
+  #chat;
+  #views = new Map();
+  #list = byId("messages");
+  #scroller = byId("thread");
+  #jump = byId("jump");
+  #follows = true;
+  #shown = null;
+
+  constructor(chat) {
+    this.#chat = chat;
+    chat.addEventListener("thread", () => this.#render());
+    chat.addEventListener("progress", () => this.#activeView()?.progress());
+    chat.addEventListener("text", () => this.#activeView()?.grow());
+    chat.addEventListener("reply", ({ detail }) => this.#replied(detail));
+    this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.#jump.addEventListener("click", () => {
+      this.#toEnd("smooth");
+      byId("message").focus();
+    });
+    new ResizeObserver(() => this.#keepUp()).observe(this.#list);
+    new ResizeObserver(() => this.#keepUp()).observe(this.#scroller);
+  }
+
+  #render() {
+    const { current, active } = this.#chat;
+    if (this.#shown !== current) this.#views.clear();
+    const messages = branch(current);
+    const elements = messages.map((message) => {
+      const view = this.#viewOf(message);
+      view.refresh();
+      return view.element;
+    });
+    this.#place(elements);
+    document.body.classList.toggle("empty", messages.length === 0);
+    if (this.#shown !== current || active?.conversation === current) this.#toEnd("instant");
+    this.#shown = current;
+  }
+
+  /** Make `elements` the list's children, moving only what is elsewhere: a moved element loses its focus. */
+  #place(elements) {
+    elements.forEach((element, index) => {
+      const there = this.#list.children[index];
+      if (there !== element) this.#list.insertBefore(element, there ?? null);
+    });
+    while (this.#list.children.length > elements.length) this.#list.lastElementChild.remove();
+  }
+
+  #viewOf(message) {
+    let view = this.#views.get(message.id);
+    if (!view) {
+      view = message.role === "user" ? new QuestionView(this.#chat, message) : new ReplyView(this.#chat, message);
+      view.element.dataset.message = message.id;
+      this.#views.set(message.id, view);
+    }
+    return view;
+  }
+
+  #activeView() {
+    const { active, current } = this.#chat;
+    return active?.conversation === current ? this.#views.get(active.message.id) : null;
+  }
+
+  #replied(ended) {
+    if (!ended) return announce("Sent");
+    const { message, conversation } = ended;
+    if (conversation === this.#chat.current) this.#render();
+    if (message.error) {
+      announce(`${message.error.message} Try again is below the message.`);
+      this.#views.get(message.id)?.element.querySelector("#key")?.focus();
+    } else {
+      announce(spoken(message));
+    }
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    this.#follows = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.#jump.hidden = this.#follows;
+  }
+
+  #keepUp() {
+    if (this.#follows) this.#toEnd("instant");
+  }
+
+  #toEnd(behavior) {
+    this.#follows = true;
+    this.#jump.hidden = true;
+    this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior });
+  }
+}
+
+function spoken({ content, finish, stats }) {
+  if (finish === "stopped") return "Stopped";
+  if (content.length <= READ_OUT) return `Reply: ${content}`;
+  return `Reply complete. ${stats ? statsText(stats) : ""}`;
+}

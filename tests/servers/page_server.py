@@ -1,0 +1,240 @@
+"""A server that the chat page can be tried against: it serves the page and answers as a test tells it to.
+
+A reply is a list of steps. Where the order of things matters, a step waits at a gate that the test opens.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+from function.web import sse
+from function.web.page import render
+
+MODEL = "paper-boat-1b"
+PATIENCE = 60.0
+"""Seconds that a step waits at a gate before it gives up: far more than any test takes."""
+
+
+class Gate:
+    """A step that waits until the test opens it, or until the client has gone."""
+
+    def __init__(self) -> None:
+        self._opened = threading.Event()
+        self.reached = threading.Event()
+        self.left = threading.Event()
+        """Set once the client was seen to go while the reply waited here."""
+
+    def open(self) -> None:
+        """Let the reply go on."""
+        self._opened.set()
+
+    def wait(self, handler: BaseHTTPRequestHandler) -> None:
+        """Wait; raises ConnectionError when the client goes first."""
+        self.reached.set()
+        for _ in range(int(PATIENCE / 0.05)):
+            if self._opened.wait(0.05):
+                return
+            try:
+                # A comment that says nothing is the only way to learn that nobody reads.
+                handler.wfile.write(_chunk(b": waiting\n\n"))
+                handler.wfile.flush()
+            except OSError:
+                self.left.set()
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes as they are, flushed on their own."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection ends here, in the middle of the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Instead of a stream: a status with an error object, or with ``body`` where something else answers."""
+
+    status: int
+    message: str = ""
+    code: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
+
+
+Step = Raw | Cut | Gate
+Reply = Sequence[Step] | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the page sent."""
+
+    path: str
+    authorization: str | None
+    body: dict[str, Any]
+
+    @property
+    def messages(self) -> list[tuple[str, str]]:
+        """Role and content of each message."""
+        return [(message["role"], message["content"]) for message in self.body["messages"]]
+
+
+def comment(text: str) -> Raw:
+    """A word on the wait."""
+    return Raw(sse.comment(text))
+
+
+def chunk(**fields: Any) -> Raw:
+    """One object of a stream."""
+    return Raw(sse.data({"object": "chat.completion.chunk", "model": MODEL, **fields}))
+
+
+def text(content: str, size: int = 4) -> list[Step]:
+    """``content`` in pieces of ``size`` characters."""
+    pieces = [content[at : at + size] for at in range(0, len(content), size)]
+    return [chunk(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}]) for piece in pieces]
+
+
+def first() -> Raw:
+    """The chunk that opens a reply."""
+    return chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+
+
+def ending(reason: str = "stop", tokens: int = 12) -> list[Step]:
+    """The chunks that end one."""
+    usage = {"prompt_tokens": 20, "completion_tokens": tokens, "total_tokens": 20 + tokens}
+    last = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
+    return [last, chunk(choices=[], usage=usage), Raw(sse.DONE)]
+
+
+def whole(content: str, reason: str = "stop") -> list[Step]:
+    """A reply without incidents."""
+    return [first(), *text(content), *ending(reason)]
+
+
+def failure(message: str, code: str = "engine_error") -> Raw:
+    """A failure after the first byte."""
+    error = {"message": message, "type": "server_error", "param": None, "code": code}
+    return Raw(sse.event("error", {"error": error}))
+
+
+class PageServer:
+    """Serves on a free port of loopback. ``replies`` are given in turn; ``asked`` is what was asked."""
+
+    def __init__(self, key: str | None = None, prefix: str = "/") -> None:
+        self.key = key
+        self.prefix = prefix
+        self.replies: list[Reply] = []
+        self.asked: list[Asked] = []
+        self.paths: list[str] = []
+        """Of every request, in order."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self._server.server_port}{self.prefix}"
+
+    def will(self, *replies: Reply) -> None:
+        """Give these replies to the next requests."""
+        self.replies.extend(replies)
+
+    def __enter__(self) -> "PageServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@contextmanager
+def gate() -> Iterator[Gate]:
+    """A gate that is open in the end, whatever happened."""
+    made = Gate()
+    try:
+        yield made
+    finally:
+        made.open()
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            server.paths.append(self.path)
+            page = render()
+            if self.path.rstrip("/") != server.prefix.rstrip("/"):
+                self._whole(404, "text/plain", b"no such path", {})
+                return
+            headers = {"Content-Security-Policy": page.content_security_policy, "Content-Encoding": "gzip"}
+            self._whole(200, "text/html; charset=utf-8", page.gzipped, headers)
+
+        def do_POST(self) -> None:
+            server.paths.append(self.path)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            authorization = self.headers["Authorization"]
+            server.asked.append(Asked(self.path, authorization, body))
+            if server.key is not None and authorization != f"Bearer {server.key}":
+                self._refuse(Refusal(401, "The key is missing or wrong.", "invalid_api_key"))
+                return
+            reply = server.replies.pop(0)
+            if isinstance(reply, Refusal):
+                self._refuse(reply)
+            else:
+                self._stream(reply)
+
+        def _stream(self, steps: Sequence[Step]) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for step in steps:
+                    if isinstance(step, Cut):
+                        self.close_connection = True
+                        return
+                    if isinstance(step, Gate):
+                        step.wait(self)
+                    else:
+                        self.wfile.write(_chunk(step.data))
+                        self.wfile.flush()
+                self.wfile.write(_chunk(b""))
+            except OSError:
+                self.close_connection = True
+
+        def _refuse(self, refusal: Refusal) -> None:
+            error = {"message": refusal.message, "type": "error", "param": None, "code": refusal.code}
+            kind = "text/html" if refusal.body is not None else "application/json"
+            body = refusal.body if refusal.body is not None else json.dumps({"error": error})
+            self._whole(refusal.status, kind, body.encode(), refusal.headers)
+
+        def _whole(self, status: int, kind: str, body: bytes, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Tests speak for themselves."""
+
+    return Handler
