@@ -88,6 +88,7 @@ class Settings:
     )
     queue_size: int = _setting(4, _integer(0, 1000), "Requests that may wait for the model; more get a 429")
     api_key: str | None = _setting(None, _text, "Guards what reaches the model", shown="none")
+    api_key_parameter: str | None = _setting(None, _text, "The SSM parameter that holds API_KEY, on AWS", shown="none")
     cors_origins: tuple[str, ...] = _setting(
         (), _list, "Origins a browser may call from, separated by commas; `*` is any", shown="none"
     )

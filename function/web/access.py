@@ -5,6 +5,7 @@ import hmac
 from flask import Flask, Response, request
 
 from function.errors import Unauthorized
+from function.secret import api_key
 from function.settings import Settings
 
 OPEN = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi.json"))
@@ -13,15 +14,19 @@ OPEN = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi
 
 def guard(app: Flask, settings: Settings) -> None:
     """Ask for API_KEY where it is set, and answer browsers' cross-origin questions where CORS_ORIGINS is."""
+    key = api_key(settings)
 
     @app.before_request
     def check_key() -> None:
         page = request.path == "/" and request.method in ("GET", "HEAD")
-        if settings.api_key is None or page or request.path in OPEN or request.method == "OPTIONS":
+        if page or request.path in OPEN or request.method == "OPTIONS":
+            return
+        expected = key()
+        if expected is None:
             return
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         given = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
-        if not hmac.compare_digest(given.encode(), settings.api_key.encode()):
+        if not hmac.compare_digest(given.encode(), expected.encode()):
             raise Unauthorized("Send the key: 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
 
     @app.after_request

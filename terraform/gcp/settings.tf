@@ -2,14 +2,16 @@
 
 locals {
   settings = [
-    "API_KEY", "CHAT_TEMPLATE", "CORS_ORIGINS", "LOG_LEVEL", "MAX_TOKENS", "MODEL_CACHE_DIR", "MODEL_NAME",
-    "MODEL_SHA256", "MODEL_URI", "N_CTX", "N_GPU_LAYERS", "N_THREADS", "PORT", "QUEUE_SIZE", "REQUEST_TIMEOUT",
-    "SYSTEM_PROMPT",
+    "API_KEY", "API_KEY_PARAMETER", "CHAT_TEMPLATE", "CORS_ORIGINS", "LOG_LEVEL", "MAX_TOKENS", "MODEL_CACHE_DIR",
+    "MODEL_NAME", "MODEL_SHA256", "MODEL_URI", "N_CTX", "N_GPU_LAYERS", "N_THREADS", "PORT", "QUEUE_SIZE",
+    "REQUEST_TIMEOUT", "SYSTEM_PROMPT",
   ]
 
   # Those that follow from a variable of their own, or from the platform.
-  bound_settings = ["API_KEY", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT"]
-  free_settings  = sort(setsubtract(local.settings, local.bound_settings))
+  bound_settings = [
+    "API_KEY", "API_KEY_PARAMETER", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT",
+  ]
+  free_settings = sort(setsubtract(local.settings, local.bound_settings))
 
   cache_dir = "/tmp/models"
 
