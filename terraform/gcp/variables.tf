@@ -187,7 +187,7 @@ variable "access" {
 }
 
 variable "invokers" {
-  description = "IAM members who may call a private service, like user:ann@example.com or serviceAccount:…"
+  description = "IAM members who may call a private service, like user:ann@example.com or serviceAccount:name@project.iam.gserviceaccount.com."
   type        = list(string)
   default     = []
 
