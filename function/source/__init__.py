@@ -1,1 +1,31 @@
-"""A model's URI to bytes: one module per kind of store behind one small interface."""
+"""A model's URI → its bytes, whichever store keeps them."""
+
+from function.errors import UnknownScheme
+from function.settings import Stores
+from function.source.base import ObjectInfo, Source
+
+__all__ = ["ObjectInfo", "Source", "open_source"]
+
+
+def open_source(uri: str, stores: Stores | None = None) -> Source:
+    """The source behind ``s3://``, ``gs://``, ``http(s)://``, ``hf://``, ``file://`` or a path; nothing is asked yet.
+
+    ``stores``: what the environment says of the stores, read from it by default. Raises UnknownScheme.
+    """
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme == "file":
+        from function.source.file import FileSource
+
+        return FileSource(uri)
+    stores = Stores.from_env() if stores is None else stores
+    if scheme == "s3":
+        from function.source.s3 import S3Source
+
+        return S3Source(uri, stores)
+    if scheme == "gs":
+        from function.source.gcs import GCSSource
+
+        return GCSSource(uri, stores)
+    raise UnknownScheme(
+        f"{uri}: the scheme {scheme}:// is not known. Use gs://, s3://, file:// or a path.", uri=uri, scheme=scheme
+    )

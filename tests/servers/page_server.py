@@ -143,9 +143,14 @@ class PageServer:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
+    def origin(self) -> str:
+        """The server's own address."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
     def url(self) -> str:
         """Where the page is."""
-        return f"http://127.0.0.1:{self._server.server_port}{self.prefix}"
+        return self.origin + self.prefix
 
     def will(self, *replies: Reply) -> None:
         """Give these replies to the next requests."""
@@ -234,7 +239,7 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             """Tests speak for themselves."""
 
     return Handler

@@ -1,0 +1,175 @@
+"""Many ranged GETs at once into one file: the shared state of the workers, and the supervisor that watches them."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from function.errors import AccessDenied, FunctionError, ObjectChanged, SourceError
+from function.fetch.partial import Partial
+from function.fetch.plan import Plan, Run
+from function.fetch.policy import Policy
+from function.fetch.progress import Progress
+from function.fetch.worker import Worker
+from function.source import ObjectInfo, Source
+from function.source.base import PASSING
+
+
+class Transfer:
+    """Fills a partial file's missing blocks. ``run`` returns when all are there, or raises why they cannot be."""
+
+    def __init__(
+        self,
+        source: Source,
+        info: ObjectInfo,
+        partial: Partial,
+        *,
+        policy: Policy,
+        progress: Progress,
+        pause: Callable[[], None],
+    ) -> None:
+        self.source, self.info, self.partial = source, info, partial
+        self.policy, self.progress = policy, progress
+        self.epoch = 0  # how many times credentials were renewed
+        self.ended = False
+        self._pause = pause
+        self._plan = Plan(partial.missing())
+        self._changed = threading.Condition()
+        self._renewing = threading.Lock()
+        self._workers: set[Worker] = set()
+        self._begun: dict[int, tuple[int, int]] = {}  # block → how far it is written, and the checksum so far
+        self._failures: dict[int, int] = {}  # block → attempts that gained little
+        self._renewed_at = -1  # how much had arrived when credentials were last renewed
+        self._error: FunctionError | None = None
+
+    def run(self) -> None:
+        """Raises SourceError, FetchError, and whatever ``pause`` raises to stop."""
+        for _ in range(min(self.policy.connections, self._plan.left)):
+            worker = Worker(self)
+            self._workers.add(worker)
+        for worker in list(self._workers):
+            worker.start()
+        try:
+            with self._changed:
+                while self._workers and self._error is None:
+                    self._changed.wait(self.policy.tick)
+                    self._pause()
+                    self._drop_stalled()
+        finally:
+            with self._changed:
+                self.ended = True
+                self._changed.notify_all()
+                left = list(self._workers)
+            for worker in left:
+                worker.abort()
+            for worker in left:
+                worker.join(self.policy.farewell)
+        if self._error is not None:
+            raise self._error
+        assert len(self.partial.checks) == self.partial.count
+
+    def take(self, worker: Worker) -> bool:
+        """Give a worker its next run; waits while others may still fail. False when there is nothing more to do."""
+        with self._changed:
+            while not self.ended and self._error is None:
+                most = max(1, self.policy.max_request // self.partial.block)
+                run = self._plan.take(len(self._workers), most) or self._steal()
+                if run is not None:
+                    worker.block, worker.last = run.first, run.last
+                    start, _ = self.partial.extent(run.first)
+                    worker.position, worker.check = self._begun.pop(run.first, (start, 0))
+                    worker.heard, worker.busy = time.monotonic(), True
+                    return True
+                if not any(other.busy for other in self._workers):
+                    return False
+                self._changed.wait()
+        return False
+
+    def finish(self, worker: Worker) -> None:
+        """The worker's current block is whole; the next one begins."""
+        self.partial.finish(worker.block, worker.check)
+        with self._changed:
+            worker.block += 1
+            worker.check = 0
+            if worker.block >= worker.last:
+                worker.busy = False
+                self._changed.notify_all()
+
+    def failed(self, worker: Worker, start: int, epoch: int, error: SourceError) -> None:
+        """A request ended early at ``worker.position``: take the rest back; wait, or raise ``error`` if it is final."""
+        gained = worker.position - start
+        with self._changed:
+            block = worker.block
+            if block < worker.last:
+                self._begun[block] = (worker.position, worker.check)
+                self._plan.give_back(Run(block, worker.last))
+            worker.busy = False
+            self._changed.notify_all()
+            if self.ended:
+                return
+            attempts = 1 if gained >= self.policy.gain else self._failures.get(block, 0) + 1
+            self._failures[block] = attempts
+        if isinstance(error, AccessDenied):
+            self._renew(epoch, error)
+        elif not _passing(error):
+            raise error
+        if attempts >= self.policy.attempts:
+            raise error
+        wait = min(self.policy.max_backoff, self.policy.backoff * 2 ** (attempts - 1))
+        wait *= random.uniform(0.5, 1.0)  # noqa: S311  # it spreads retries and guards nothing
+        asked = error.evidence.get("retry_after")
+        if asked is not None:
+            wait = max(wait, min(asked, self.policy.max_retry_after))
+        with self._changed:
+            self._changed.wait_for(lambda: self.ended, wait)
+
+    def fail(self, error: FunctionError, cause: BaseException | None = None) -> None:
+        """End the transfer with an error; the first one counts."""
+        with self._changed:
+            if self._error is None:
+                error.__cause__ = error.__cause__ or cause
+                self._error = error
+            self._changed.notify_all()
+
+    def leave(self, worker: Worker) -> None:
+        """A worker's last words."""
+        with self._changed:
+            worker.busy = False
+            self._workers.discard(worker)
+            self._changed.notify_all()
+
+    def _renew(self, epoch: int, error: AccessDenied) -> None:
+        """New credentials, once for all workers; a second refusal without a byte in between is final."""
+        with self._renewing:
+            if epoch != self.epoch:
+                return  # another worker has renewed them since the request was signed
+            if self._renewed_at >= self.progress.done or not self.source.renew():
+                raise error
+            self._renewed_at = self.progress.done
+            self.epoch += 1
+
+    def _steal(self) -> Run | None:
+        """With nothing left to take: the second half of what the most laden worker still has ahead."""
+        laden = max((w for w in self._workers if w.busy), key=lambda w: w.last - w.block, default=None)
+        if laden is None or laden.last - laden.block < 2:
+            return None
+        middle = laden.block + (laden.last - laden.block + 1) // 2
+        run = Run(middle, laden.last)
+        laden.last = middle
+        return run
+
+    def _drop_stalled(self) -> None:
+        """Give up connections that have been silent too long; their ranges are asked for again on fresh ones."""
+        now = time.monotonic()
+        for worker in self._workers:
+            if worker.busy and now - worker.heard > self.policy.stall:
+                worker.heard = now
+                worker.abort()
+
+
+def _passing(error: SourceError) -> bool:
+    """Whether the same question may be answered differently a moment later."""
+    status = error.evidence.get("status_code")
+    if isinstance(error, ObjectChanged) or error.permanent:
+        return False
+    return status is None or status in PASSING or status == 416

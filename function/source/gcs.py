@@ -1,0 +1,136 @@
+"""Objects in Google Cloud Storage, by its JSON API.
+
+Asked without credentials first, so that a public bucket never waits for a metadata server that is not there; where
+that is refused, google-auth finds credentials the standard way. An explicit key file is used at once.
+"""
+
+import base64
+import json
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from function.errors import AccessDenied, SourceError, UnknownScheme
+from function.settings import Stores
+from function.source.base import ObjectInfo, Source, explain, unreachable
+from function.source.wire import Request, WireError, ask
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+ENDPOINT = "https://storage.googleapis.com"
+SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+
+
+class GCSSource(Source):
+    """``gs://bucket/object``."""
+
+    def __init__(self, uri: str, stores: Stores) -> None:
+        self.uri = uri
+        self.bucket, _, self.name = uri.removeprefix("gs://").partition("/")
+        if not self.bucket or not self.name:
+            raise UnknownScheme(f"{uri}: write it as gs://bucket/object.", uri=uri)
+        emulator = stores.storage_emulator_host
+        if emulator and "://" not in emulator:
+            emulator = f"http://{emulator}"
+        self._endpoint = (emulator or ENDPOINT).rstrip("/")
+        self._emulated = emulator is not None
+        self._explicit = stores.google_application_credentials is not None
+        self._credentials: Credentials | None = None
+        self._sought = False
+        self._lock = threading.Lock()
+
+    def describe(self) -> ObjectInfo:
+        if self._explicit:
+            self._authorize()
+        status, headers, body = self._ask()
+        if status in (401, 403) and self._authorize():
+            status, headers, body = self._ask()
+        if status != 200:
+            raise self.failure(status, headers, body)
+        found = json.loads(body)
+        checksums = {"crc32c": base64.b64decode(found["crc32c"]).hex()} if "crc32c" in found else {}
+        return ObjectInfo(self.uri, int(found["size"]), str(found["generation"]), checksums)
+
+    def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
+        url = f"{self._url('download/storage/v1')}?alt=media&generation={info.version}"
+        # Without "gzip" the store unpacks objects it keeps packed, and their size is not the one it told.
+        headers = {"range": f"bytes={start}-{stop - 1}", "accept-encoding": "gzip"}
+        return Request(url, headers | self._authorization())
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
+        who = "the service account in use" if self._credentials else "allUsers, since no Google credentials were found"
+        return explain(
+            self.uri,
+            status,
+            hint=f"Grant roles/storage.objectViewer on the bucket {self.bucket} to {who}.",
+            detail=_reason(body),
+        )
+
+    def check(self, info: ObjectInfo, headers: Mapping[str, str]) -> None:
+        if headers.get("x-goog-generation", info.version) != info.version:
+            raise explain(self.uri, 412, hint="")
+
+    def renew(self) -> bool:
+        with self._lock:
+            if self._credentials is None:
+                return False
+            self._refresh(self._credentials)
+            return True
+
+    def _url(self, service: str) -> str:
+        return f"{self._endpoint}/{service}/b/{quote(self.bucket, safe='')}/o/{quote(self.name, safe='')}"
+
+    def _ask(self) -> tuple[int, Mapping[str, str], bytes]:
+        request = Request(self._url("storage/v1"), self._authorization())
+        try:
+            return ask(request)
+        except WireError as e:
+            raise unreachable(self.uri, request.url, e) from e
+
+    def _authorization(self) -> dict[str, str]:
+        with self._lock:
+            if self._credentials is None:
+                return {}
+            if self._credentials.expired:
+                self._refresh(self._credentials)
+            return {"authorization": f"Bearer {self._credentials.token}"}
+
+    def _authorize(self) -> bool:
+        """Find credentials the standard way, once; False where there are none to find."""
+        with self._lock:
+            if self._sought or self._emulated:
+                return self._credentials is not None
+            self._sought = True
+            import google.auth
+            from google.auth.exceptions import DefaultCredentialsError
+
+            try:
+                credentials, _ = google.auth.default(scopes=[SCOPE])
+            except DefaultCredentialsError:
+                if self._explicit:
+                    raise
+                return False
+            self._refresh(credentials)
+            self._credentials = credentials
+            return True
+
+    def _refresh(self, credentials: Any) -> None:
+        from google.auth.exceptions import GoogleAuthError
+        from google.auth.transport.requests import Request as Transport
+
+        try:
+            credentials.refresh(Transport())
+        except GoogleAuthError as e:
+            raise AccessDenied(
+                f"{self.uri}: Google's credentials could not be renewed ({e}). Check the service account.", uri=self.uri
+            ) from e
+
+
+def _reason(body: bytes) -> str:
+    """The store's own sentence in an error's body: JSON, or plain text."""
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace").strip()

@@ -1,0 +1,94 @@
+"""The function served through each of its doors, as a process of its own."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.servers.process import free_port, running
+
+ROOT = Path(__file__).parent.parent.parent
+BIN = Path(sys.executable).parent
+PATIENCE = 120.0  # seconds a test waits for what must come; generous, machines are busy
+
+DOORS: Mapping[str, tuple[str, ...]] = {
+    "gunicorn": (str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"),
+    "functions-framework": (str(BIN / "functions-framework"), "--target", "chat"),
+    "functions-framework --debug": (str(BIN / "functions-framework"), "--target", "chat", "--debug"),
+    "flask": (str(BIN / "flask"), "--app", "function.main:app", "run", "--port", "{port}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A running function: its address and where it logs."""
+
+    url: str
+    log: Path
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and JSON of a GET."""
+        return self.ask(path, None)
+
+    def ask(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+        """Status and body of a request, parsed where it is JSON. ``body`` None is a GET."""
+        status, _, text = self.exchange(path, body, headers)
+        try:
+            return status, json.loads(text)
+        except json.JSONDecodeError:
+            return status, text
+
+    def exchange(
+        self, path: str, body: Any, headers: Mapping[str, str] | None = None, method: str | None = None
+    ) -> tuple[int, Mapping[str, str], str]:
+        """Status, headers (lower case) and text of a request."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, dict(headers or {}), method=method)
+        if data is not None and "Content-Type" not in (headers or {}):
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                return response.status, lower(response.headers), response.read().decode()
+        except urllib.error.HTTPError as e:
+            with e:
+                return e.code, lower(e.headers), e.read().decode()
+
+    def wait(self, state: str) -> Any:
+        """Wait until /health/ready tells ``state``; its JSON."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            _, told = self.get("/health/ready")
+            if told["state"] == state:
+                return told
+            assert time.monotonic() < deadline, f"{told}\n{self.log.read_text()}"
+            time.sleep(0.05)
+
+    def idle(self) -> None:
+        """Wait until nobody holds the model or waits for it."""
+        deadline = time.monotonic() + PATIENCE
+        while self.get("/events")[1]["busy"]:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
+
+def lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {key.lower(): value for key, value in headers.items()}
+
+
+@contextlib.contextmanager
+def serving(tmp: Path, door: str = "gunicorn", **settings: str) -> Iterator[Function]:
+    """Serve with ``settings`` as the environment's variables; nothing of the tests' own environment leaks in."""
+    port = free_port()
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
+    env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"} | settings
+    command = [part.format(port=port) for part in DOORS[door]]
+    log = tmp / "log"
+    with running(command, port, log, env, cwd=ROOT) as url:
+        yield Function(url, log)

@@ -1,0 +1,47 @@
+"""A server as a process of its own, on a free port, ended with its test."""
+
+import contextlib
+import http.client
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+PATIENCE = 60.0  # seconds until a server must answer; generous, machines are busy
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], port: int, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[str]:
+    """Start ``command``, wait until its port answers HTTP, give its base URL, end it."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=cwd)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()}")
+                try:
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                    connection.request("GET", "/")
+                    connection.getresponse().close()
+                    connection.close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
