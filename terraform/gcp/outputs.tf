@@ -19,20 +19,20 @@ output "upload" {
 }
 
 output "build" {
-  description = "Builds, tests, pushes and deploys by Cloud Build, from the repository's root."
+  description = "Tests, builds, pushes and (once there is a service) deploys with Cloud Build, from the repository's root."
   value = join(" ", [
     "gcloud builds submit --project=${var.project} --region=${var.region} --config=cloudbuild.yaml",
     "--service-account=projects/${var.project}/serviceAccounts/${google_service_account.build.email}",
-    "--substitutions=_IMAGE=${local.image},_SERVICE=${var.name},_REGION=${var.region},_API_KEY_SECRET=${coalesce(var.api_key_secret, "none")}",
+    "--substitutions=_IMAGE=${local.image},_SERVICE=${var.image == null ? "none" : var.name},_REGION=${var.region},_API_KEY_SECRET=${coalesce(var.api_key_secret, "none")}",
   ])
 }
 
 output "push" {
-  description = "Builds and pushes an image from the repository's root with a local docker."
+  description = "Builds and pushes an image from the repository's root with a local docker; TAG in the environment is its tag."
   value = join(" && ", [
     "gcloud auth configure-docker ${var.region}-docker.pkg.dev --quiet",
-    "docker build --platform=linux/amd64 --tag=${local.image}:latest .",
-    "docker push ${local.image}:latest",
+    "docker build --platform=linux/amd64 --tag=${local.image}:$${TAG:?} .",
+    "docker push ${local.image}:$${TAG:?}",
   ])
 }
 

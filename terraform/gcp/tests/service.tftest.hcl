@@ -191,6 +191,10 @@ run "without_an_image_there_is_a_registry_to_push_to" {
     condition     = output.url == null && output.curl == null
     error_message = "there is no address yet"
   }
+  assert {
+    condition     = strcontains(output.build, "_SERVICE=none")
+    error_message = "the build would deploy to a service that terraform has yet to make"
+  }
 }
 
 run "an_image_without_tag_or_digest_is_refused" {

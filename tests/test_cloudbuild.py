@@ -1,0 +1,148 @@
+"""cloudbuild.yaml's steps, run in their order as Cloud Build does, over commands that only say what they were asked."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+BUILD: dict[str, Any] = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
+PLATFORMS = {"BUILD_ID": "b-1", "COMMIT_SHA": "c0ffee", "SERVICE_ACCOUNT_EMAIL": "chat-build@p.iam.gserviceaccount.com"}
+DIGEST = "sha256:" + "a" * 64
+REPLY = 'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\ndata: [DONE]\n\n'
+GIVEN = {
+    "_IMAGE": "eu-docker.pkg.dev/p/chat/chat",
+    "_SERVICE": "chat",
+    "_REGION": "europe-west1",
+    "_API_KEY_SECRET": "none",
+}
+
+
+class Build:
+    """One run of the build: what its steps call is written down, and answered from ``reply``."""
+
+    def __init__(
+        self, folder: Path, substitutions: Mapping[str, str], reply: str = REPLY, curl_status: int = 0
+    ) -> None:
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        self.calls = folder / "calls"
+        self.calls.touch()
+        (folder / "reply").write_text(reply)
+        (folder / "metadata").write_text(f'{{\n  "containerimage.digest": "{DIGEST}"\n}}\n')
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        self._fake("docker", f'case "$*" in *--metadata*) cp {folder}/metadata {self.workspace}/metadata.json;; esac')
+        self._fake(
+            "gcloud",
+            'case "$*" in *describe*) echo https://chat-1-ew.a.run.app;; *print-identity-token*) echo TOKEN;; '
+            "*secrets*) echo KEY;; esac",
+        )
+        self._fake("curl", f"cat {folder}/reply; exit {status}")
+        self._values = {**BUILD["substitutions"], **substitutions, **PLATFORMS}
+        self.failed: str | None = None
+        for step in BUILD["steps"]:
+            if self._run(step).returncode:
+                self.failed = step["id"]
+                break
+
+    def called(self, *words: str) -> list[str]:
+        """The calls that have all of these words in them."""
+        return [line for line in self.calls.read_text().split("\0") if all(word in line for word in words)]
+
+    def _fake(self, name: str, answer: str) -> None:
+        path = self._bin / name
+        path.write_text(f'#!/bin/sh\nprintf "%s\\0" "{name} $*" >> {self.calls}\n{answer}\n')
+        path.chmod(0o755)
+
+    def _run(self, step: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        args = [fill(argument, self._values).replace("/workspace", str(self.workspace)) for argument in step["args"]]
+        environment = {"PATH": f"{self._bin}:{os.environ['PATH']}"}
+        command = [step["entrypoint"], *args]
+        return subprocess.run(command, cwd=self.workspace, env=environment, capture_output=True, text=True, check=False)
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Cloud Build's substitution: $NAME and ${NAME}, and $$ for a dollar. An unknown name refuses the whole build."""
+    return re.sub(
+        r"\$(?:(\$)|\{([A-Z_][A-Z0-9_]*)\}|([A-Z_][A-Z0-9_]*))", lambda m: "$" if m[1] else values[m[2] or m[3]], text
+    )
+
+
+def test_every_substitution_is_declared_and_used() -> None:
+    used: set[str] = set()
+    for step in BUILD["steps"]:
+        for argument in step["args"]:
+            used |= {a or b for a, b in re.findall(r"(?<!\$)\$(?:\{([A-Z_]+)\}|([A-Z_]+))", argument)}
+    assert used - set(PLATFORMS) == set(BUILD["substitutions"])
+
+
+def test_terraform_gives_every_substitution() -> None:
+    output = (ROOT / "terraform/gcp/outputs.tf").read_text()
+    given = re.search(r"--substitutions=(.+)", output)
+    assert given is not None
+    assert set(re.findall(r"(_[A-Z_]+)=", given[1])) == set(BUILD["substitutions"])
+
+
+def test_steps_are_shell_that_can_be_read() -> None:
+    for step in BUILD["steps"]:
+        assert step["entrypoint"] == "bash"
+        script = fill(step["args"][-1], BUILD["substitutions"] | PLATFORMS)
+        done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, (step["id"], done.stderr)
+
+
+def test_what_was_pushed_is_deployed_without_traffic_asked_and_then_given_the_traffic(
+    tmp_path: Path,
+) -> None:
+    build = Build(tmp_path, GIVEN)
+    assert build.failed is None
+    (deploy,) = build.called("run deploy")
+    assert f"--image={IMAGE}@{DIGEST}" in deploy
+    assert "--no-traffic" in deploy
+    order = [
+        build.calls.read_text().index(what) for what in ("pytest", "--push", "run deploy", "curl", "update-traffic")
+    ]
+    assert order == sorted(order)
+
+
+def test_the_new_revision_is_asked_with_a_token_for_the_service(tmp_path: Path) -> None:
+    build = Build(tmp_path, GIVEN)
+    (ask,) = build.called("curl")
+    assert "https://candidate---chat-1-ew.a.run.app/v1/chat/completions" in ask
+    assert "X-Serverless-Authorization: Bearer TOKEN" in ask
+    assert build.called("print-identity-token", "--audiences=https://chat-1-ew.a.run.app")
+
+
+def test_a_service_with_a_key_is_asked_with_the_key(tmp_path: Path) -> None:
+    build = Build(tmp_path, GIVEN | {"_API_KEY_SECRET": "chat-key"})
+    (ask,) = build.called("curl")
+    assert "--header Authorization: Bearer KEY" in ask
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        pytest.param("", 22, id="refused"),
+        pytest.param(REPLY.replace("data: [DONE]\n\n", ""), 0, id="cut off"),
+        pytest.param('data: {"choices":[{"delta":{"content":""}}]}\n\ndata: [DONE]\n\n', 0, id="without a word"),
+        pytest.param('event: error\ndata: {"error":{"message":"no"}}\n\n', 0, id="an error"),
+    ],
+)
+def test_a_failed_smoke_test_leaves_the_old_revision_serving(tmp_path: Path, reply: str, status: int) -> None:
+    build = Build(tmp_path, GIVEN, reply, status)
+    assert build.failed == "smoke"
+    assert not build.called("update-traffic")
+
+
+def test_before_there_is_a_service_the_image_is_only_pushed(tmp_path: Path) -> None:
+    build = Build(tmp_path, GIVEN | {"_SERVICE": "none"})
+    assert build.failed is None
+    assert build.called("docker", "--push")
+    assert not build.called("gcloud")
+    assert not build.called("curl")
