@@ -15,20 +15,14 @@ BUILD: dict[str, Any] = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
 PLATFORMS = {"BUILD_ID": "b-1", "COMMIT_SHA": "c0ffee", "SERVICE_ACCOUNT_EMAIL": "chat-build@p.iam.gserviceaccount.com"}
 DIGEST = "sha256:" + "a" * 64
 REPLY = 'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\ndata: [DONE]\n\n'
-GIVEN = {
-    "_IMAGE": "eu-docker.pkg.dev/p/chat/chat",
-    "_SERVICE": "chat",
-    "_REGION": "europe-west1",
-    "_API_KEY_SECRET": "none",
-}
+IMAGE = "eu-docker.pkg.dev/p/chat/chat"
+GIVEN = {"_IMAGE": IMAGE, "_SERVICE": "chat", "_REGION": "europe-west1", "_API_KEY_SECRET": "none"}
 
 
 class Build:
     """One run of the build: what its steps call is written down, and answered from ``reply``."""
 
-    def __init__(
-        self, folder: Path, substitutions: Mapping[str, str], reply: str = REPLY, curl_status: int = 0
-    ) -> None:
+    def __init__(self, folder: Path, substitutions: Mapping[str, str], reply: str = REPLY, status: int = 0) -> None:
         self.workspace = folder / "workspace"
         self.workspace.mkdir()
         self.calls = folder / "calls"
@@ -97,17 +91,14 @@ def test_steps_are_shell_that_can_be_read() -> None:
         assert done.returncode == 0, (step["id"], done.stderr)
 
 
-def test_what_was_pushed_is_deployed_without_traffic_asked_and_then_given_the_traffic(
-    tmp_path: Path,
-) -> None:
+def test_what_was_pushed_is_deployed_without_traffic_asked_and_then_given_the_traffic(tmp_path: Path) -> None:
     build = Build(tmp_path, GIVEN)
     assert build.failed is None
     (deploy,) = build.called("run deploy")
     assert f"--image={IMAGE}@{DIGEST}" in deploy
     assert "--no-traffic" in deploy
-    order = [
-        build.calls.read_text().index(what) for what in ("pytest", "--push", "run deploy", "curl", "update-traffic")
-    ]
+    calls = build.calls.read_text()
+    order = [calls.index(what) for what in ("pytest", "--push", "run deploy", "curl", "update-traffic")]
     assert order == sorted(order)
 
 
