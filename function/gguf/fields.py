@@ -1,5 +1,6 @@
 """Typed looks into a header's metadata; what is not as llama.cpp needs it is named with key and value."""
 
+import math
 from collections.abc import Mapping
 
 from function.errors import NotGGUF
@@ -31,6 +32,12 @@ class Fields:
             count = value.count if isinstance(value, Array) else len(value)
             raise NotGGUF(f"{full} has {count:,} values for {layers} layers.", key=full)
         return tuple(self._checked(full, item, low, high) for item in value)
+
+    def finite(self) -> None:
+        """Check every fraction: ggml asserts of what it scales by. Raises NotGGUF."""
+        for key, value in self.metadata.items():
+            if isinstance(value, float) and not (math.isfinite(value) and (value >= 0 or "epsilon" not in key)):
+                raise NotGGUF(f"{key} is {value}, no number to compute with.", key=key)
 
     def text(self, key: str) -> str | None:
         """A string by its whole key, or None where it is missing. Raises NotGGUF for anything else."""

@@ -152,6 +152,7 @@ def _check_layers(fields: Fields, header: Header) -> None:
     fields.integer("feed_forward_length", 0, 1 << 31, 0) if not isinstance(
         header.metadata.get(f"{header.architecture}.feed_forward_length"), tuple
     ) else fields.per_layer("feed_forward_length", header.block_count, 0, 1 << 31)
+    fields.finite()
     for key in PERIODS:
         fields.integer(key, 1, MAX_WIDTH, 1)
     if header.key_length and fields.integer("rope.dimension_count", 1, header.key_length, 2) % 2:
