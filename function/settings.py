@@ -86,7 +86,7 @@ class Settings:
     request_timeout: float = _setting(
         600.0, _number(float, "a number", 1, 86_400), "Seconds after which a reply ends with `length`"
     )
-    queue_size: int = _setting(4, _integer(0, 1000), "Requests that may wait for the model; more get a 429")
+    queue_size: int = _setting(2, _integer(0, 1000), "Requests that may wait for the model; more get a 429")
     api_key: str | None = _setting(None, _text, "Guards what reaches the model", shown="none")
     api_key_parameter: str | None = _setting(None, _text, "The SSM parameter that holds API_KEY, on AWS", shown="none")
     cors_origins: tuple[str, ...] = _setting(

@@ -29,11 +29,11 @@ def running(
             while True:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()}")
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
                 try:
-                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-                    connection.request("GET", "/")
-                    connection.getresponse().close()
-                    connection.close()
+                    with contextlib.closing(connection):
+                        connection.request("GET", "/")
+                        connection.getresponse().close()
                     break
                 except OSError:
                     time.sleep(0.05)

@@ -1,0 +1,3 @@
+"""Fixtures that more than one file of tests needs."""
+
+pytest_plugins = ["tests.models", "tests.servers.fixtures"]

@@ -1,0 +1,103 @@
+"""Keys, origins, limits and the system prompt, each on a function of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.doors import Function, serving
+
+PROMPT = {"prompt": "hi", "max_tokens": 4, "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+    with serving(
+        tmp_path_factory.mktemp("guarded"), API_KEY="Ünlocked-42", CORS_ORIGINS="https://a.example", MAX_TOKENS="6"
+    ) as function:
+        function.wait("ready")
+        yield function
+
+
+@pytest.mark.parametrize("path", ["/", "/chat", "/v1/chat/completions", "/v1/models", "/metrics"])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer no"}, {"x-api-key": ""}, {"Authorization": "Basic x"}]
+)
+def test_what_reaches_the_model_needs_the_key(guarded: Function, path: str, headers: dict[str, str]) -> None:
+    body = PROMPT if path in ("/", "/chat", "/v1/chat/completions") else None
+    status, told = guarded.ask(path, body, headers)
+    assert (status, told["error"]["code"]) == (401, "invalid_api_key")
+    assert "42" not in told["error"]["message"]
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer Ünlocked-42"}, {"x-api-key": "Ünlocked-42"}])
+def test_the_key_opens_in_either_header(guarded: Function, headers: dict[str, str]) -> None:
+    sent = {key: value.encode().decode("latin-1") for key, value in headers.items()}
+    assert guarded.ask("/chat", PROMPT, sent)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/events"])
+def test_platforms_come_without_a_key(guarded: Function, path: str) -> None:
+    assert guarded.get(path)[0] == 200
+
+
+def test_an_allowed_origin_is_answered_and_another_is_not(guarded: Function) -> None:
+    ask = {"Access-Control-Request-Method": "POST"}
+    status, headers, _ = guarded.exchange("/chat", None, ask | {"Origin": "https://a.example"}, method="OPTIONS")
+    assert status == 200
+    assert headers["access-control-allow-origin"] == "https://a.example"
+    assert "x-api-key" in headers["access-control-allow-headers"]
+    _, headers, _ = guarded.exchange("/chat", PROMPT, {"Origin": "https://b.example"})
+    assert "access-control-allow-origin" not in headers
+
+
+def test_a_request_for_more_than_max_tokens_ends_with_length(guarded: Function) -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100, "ignore_eos": True}
+    key = {"x-api-key": "Ünlocked-42".encode().decode("latin-1")}
+    told = guarded.ask("/v1/chat/completions", body, key)[1]
+    assert told["usage"]["completion_tokens"] == 6
+    assert told["choices"][0]["finish_reason"] == "length"
+
+
+def test_without_origins_a_browser_is_told_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path) as function:
+        _, headers, _ = function.exchange("/health/live", None, {"Origin": "https://a.example"})
+        assert "access-control-allow-origin" not in headers
+
+
+def test_the_system_prompt_begins_what_brings_none(tmp_path: Path, tiny_model: Path) -> None:
+    user = {"role": "user", "content": "hi"}
+    own = {"role": "system", "content": "be brief"}
+
+    def tokens(function: Function, *messages: dict[str, str]) -> int:
+        told = function.ask("/v1/chat/completions", {"messages": messages, "max_tokens": 1})[1]
+        return int(told["usage"]["prompt_tokens"])
+
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("be brief")
+    for value in ("be brief", prompt.as_uri()):
+        with serving(tmp_path, MODEL_URI=str(tiny_model), SYSTEM_PROMPT=value) as function:
+            assert tokens(function, user) == tokens(function, own, user)
+    with serving(tmp_path, MODEL_URI=str(tiny_model)) as function:
+        assert tokens(function, user) < tokens(function, own, user)
+
+
+def test_a_chat_template_may_be_a_name_a_text_or_a_uri(tmp_path: Path, tiny_model: Path) -> None:
+    text = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    file = tmp_path / "template.jinja"
+    file.write_text(text)
+    answers = []
+    for value in ("llama2", text, file.as_uri()):
+        with serving(tmp_path, MODEL_URI=str(tiny_model), CHAT_TEMPLATE=value) as function:
+            answers.append(function.ask("/chat", PROMPT)[1])
+    assert answers[1] == answers[2] != answers[0]
+
+
+def test_a_file_without_a_template_gets_its_own_and_the_log_says_so(tmp_path: Path) -> None:
+    from tools.models import write_model
+    from tools.shapes import SHAPES
+
+    model = write_model(tmp_path / "m.gguf", SHAPES["tiny-spm"])
+    with serving(tmp_path, MODEL_URI=str(model)) as function:
+        assert function.ask("/chat", PROMPT)[0] == 200
+        assert "template" in function.log.read_text()

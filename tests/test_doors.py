@@ -1,0 +1,166 @@
+"""The function through every door a person may open, with a model from each kind of place."""
+
+import itertools
+import json
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.servers.doors import DOORS, PATIENCE, ROOT, serving
+from tests.servers.stores import Store
+
+SEEDED = {"prompt": "hi", "seed": 7, "max_tokens": 24}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_serves_the_embedded_model_by_default(door: str, tmp_path: Path) -> None:
+    with serving(tmp_path, door) as function:
+        status, text = function.ask("/chat", SEEDED)
+        assert status == 200, text
+        assert text
+        assert function.ask("/", SEEDED) == (200, text)
+        assert function.get("/health/ready") == (200, {"state": "ready"})
+        assert function.get("/health/live")[0] == 200
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_streams_piece_by_piece(door: str, tmp_path: Path) -> None:
+    with serving(tmp_path, door) as function:
+        request = urllib.request.Request(function.url + "/chat", json.dumps(SEEDED | {"ignore_eos": True}).encode())
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            assert response.headers["Transfer-Encoding"] == "chunked" or response.headers["Connection"] == "close"
+            chunks = list(iter(lambda: response.read1(65536), b""))
+        assert len(chunks) > 4, "a reply of 24 tokens comes in many pieces"
+
+
+@pytest.mark.parametrize("place", ["s3", "gcs", "path", "file"])
+@pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
+def test_a_model_from_each_place_is_fetched_loaded_and_streamed(
+    door: str, place: str, tmp_path: Path, tiny_model: Path, s3: Store, gcs: Store
+) -> None:
+    settings = {}
+    if place in ("s3", "gcs"):
+        store = s3 if place == "s3" else gcs
+        settings = {**store.env, "MODEL_URI": store.put("dir/tiny model.gguf", tiny_model.read_bytes())}
+    else:
+        settings = {"MODEL_URI": str(tiny_model) if place == "path" else tiny_model.as_uri()}
+    with serving(tmp_path, door, **settings) as function:
+        status, text = function.ask("/chat", SEEDED)
+        assert status == 200, text
+        assert function.get("/v1/models")[1]["data"][0]["id"] == "tiny random"
+    kept = list((tmp_path / "cache").rglob("*")) if (tmp_path / "cache").exists() else []
+    if place in ("s3", "gcs"):
+        assert any(path.is_file() and path.stat().st_size == tiny_model.stat().st_size for path in kept)
+    else:
+        assert not kept, "a local file is used in place"
+
+
+def test_the_same_request_is_answered_the_same_from_any_place(
+    tmp_path: Path, tiny_model: Path, s3: Store, gcs: Store
+) -> None:
+    answers = []
+    for number, (uri, env) in enumerate(
+        [
+            (str(tiny_model), {}),
+            (s3.put("same.gguf", tiny_model.read_bytes()), s3.env),
+            (gcs.put("same.gguf", tiny_model.read_bytes()), gcs.env),
+        ]
+    ):
+        (tmp_path / str(number)).mkdir()
+        with serving(tmp_path / str(number), **{**env, "MODEL_URI": uri}) as function:
+            answers.append(function.ask("/chat", SEEDED)[1])
+    assert len(set(answers)) == 1
+    assert len(answers[0]) > 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "word"),
+    [
+        ({"MODEL_URI": "ftp://bucket/x.gguf"}, "unknown_scheme", "ftp"),
+        ({"MODEL_URI": "/no/such/model.gguf"}, "model_not_found", "/no/such/model.gguf"),
+        ({"MODEL_URI": str(ROOT / "README.md")}, "not_gguf", "GGUF"),
+    ],
+)
+def test_a_load_that_cannot_succeed_says_so_and_the_process_stays_up(
+    settings: dict[str, str], code: str, word: str, tmp_path: Path
+) -> None:
+    with serving(tmp_path, **settings) as function:
+        function.wait("failed")
+        for _ in range(2):
+            status, headers, text = function.exchange("/chat", SEEDED)
+            error = json.loads(text)["error"]
+            assert (status, error["code"]) == (503, code)
+            assert word in error["message"]
+            assert headers["x-should-retry"] == "false"
+        status, told = function.get("/health/ready")
+        assert (status, told["state"], told["error"]["code"]) == (503, "failed", code)
+        assert function.get("/health/live")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["s3", "gcs"])
+def test_a_missing_object_and_a_missing_bucket_are_named(name: str, tmp_path: Path, s3: Store, gcs: Store) -> None:
+    store = s3 if name == "s3" else gcs
+    for number, uri in enumerate([store.uri("nothing.gguf"), f"{store.scheme}://nobodys-bucket/x.gguf"]):
+        (tmp_path / str(number)).mkdir()
+        with serving(tmp_path / str(number), **{**store.env, "MODEL_URI": uri}) as function:
+            status, told = function.ask("/chat", SEEDED)
+            assert (status, told["error"]["code"]) == (503, "model_not_found"), told
+            assert uri.split("/")[-1] in told["error"]["message"]
+
+
+def test_a_truncated_model_is_refused_and_nothing_is_left_behind(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
+    uri = s3.put("cut.gguf", tiny_model.read_bytes()[:-1000])
+    with serving(tmp_path, **{**s3.env, "MODEL_URI": uri}) as function:
+        status, told = function.ask("/chat", SEEDED)
+        assert (status, told["error"]["code"]) == (503, "not_gguf"), told
+
+
+def test_a_failure_that_may_pass_is_tried_again_by_the_next_request(
+    tmp_path: Path, tiny_model: Path, s3: Store
+) -> None:
+    uri = s3.put("later.gguf", tiny_model.read_bytes())
+    proxy_port_nobody_listens_on = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with serving(tmp_path, **{**s3.env, **proxy_port_nobody_listens_on, "MODEL_URI": uri}) as function:
+        status, headers, text = function.exchange("/chat", SEEDED)
+        assert (status, json.loads(text)["error"]["code"]) == (503, "source_unavailable"), text
+        assert "x-should-retry" not in headers
+
+
+@pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
+def test_a_wrong_setting_stops_the_start_with_a_sentence(door: str) -> None:
+    done = subprocess.run(
+        DOORS[door], cwd=ROOT, env={"PATH": "", "N_CTX": "lots"}, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode != 0
+    assert "N_CTX='lots' is not a whole number" in done.stdout + done.stderr
+
+
+def test_many_first_requests_load_once(tmp_path: Path, tiny_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(tiny_model), QUEUE_SIZE="8") as function:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: function.ask("/chat", SEEDED), range(8)))
+        assert {status for status, _ in answers} == {200}
+        assert len({str(text) for _, text in answers}) == 1
+        ready = [line for line in function.log.read_text().splitlines() if '"ready' in line]
+        assert len(ready) == 1
+
+
+def test_llama_cpp_is_built_without_openmp() -> None:
+    from function.engine import library
+
+    assert not library.openmp(), library.system_info()
+
+
+def test_chunks_are_the_reply(tmp_path: Path) -> None:
+    with serving(tmp_path) as function:
+        whole = function.ask("/chat", SEEDED)[1]
+        status, events = function.ask("/chat", SEEDED, {"Accept": "text/event-stream"})
+        assert status == 200
+        lines = [line[6:] for line in events.splitlines() if line.startswith("data: ")]
+        assert lines[-1] == "[DONE]"
+        pieces = itertools.chain.from_iterable(json.loads(line)["choices"] for line in lines[:-1])
+        assert "".join(piece["delta"].get("content", "") for piece in pieces) == whole
