@@ -63,7 +63,7 @@ async function* events(reader, watchdog) {
       if (watchdog.signal.aborted) throw error;
       piece = { done: true };
     }
-    if (piece.done) throw new ReplyError("cut", "The connection dropped before the reply was complete.");
+    if (piece.done) throw new ReplyError("cut", "It ended before the reply was complete.");
     for (const event of stream.feed(decoder.decode(piece.value, { stream: true }))) {
       if (event.data === "[DONE]") return;
       if (event.comment !== undefined) yield event;

@@ -1,0 +1,160 @@
+"""A real browser for the chat page. Without Chromium these tests are skipped, and say so."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+
+from tests.servers.page_server import PageServer
+
+PATIENCE_MS = 30_000
+"""For anything the page is to do: a bound for a machine that is busy, not a measure."""
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ALONE = [
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+"""A browser that talks to nobody but the page's server."""
+SHOTS = os.environ.get("PAGE_SHOTS")
+"""A folder for screenshots of the states that tests pass through, to be looked at."""
+
+
+class Visitor:
+    """Somebody at the page. What the console says and what is requested is recorded and judged at the end."""
+
+    def __init__(self, page: Page, server: PageServer) -> None:
+        self.page = page
+        self.server = server
+        self.requested: list[str] = []
+        self.complaints: list[str] = []
+        self.failures_expected = False
+        """A browser itself reports a failed request on the console; a test of failures allows just that."""
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("request", self._note_request)
+        page.on("console", self._note_console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note_request(self, request: Request) -> None:
+        self.requested.append(request.url)
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def come(self) -> "Visitor":
+        """Open the page and wait until it can be used."""
+        self.page.goto(self.server.url)
+        self.ready()
+        return self
+
+    def ready(self) -> None:
+        """Wait until the page can be used."""
+        self.page.locator("body.ready").wait_for()
+
+    def say(self, text: str) -> None:
+        """Send a message; does not wait for the reply."""
+        self.page.get_by_label("Message", exact=True).fill(text)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def ask(self, text: str) -> None:
+        """Send a message and wait until its reply has ended, one way or another."""
+        self.say(text)
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until no reply is coming."""
+        expect(self.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+    @property
+    def replies(self) -> Locator:
+        """The replies shown."""
+        return self.page.locator(".reply")
+
+    @property
+    def questions(self) -> Locator:
+        """The user's messages shown."""
+        return self.page.locator(".question .bubble")
+
+    @property
+    def problem(self) -> Locator:
+        """What went wrong, where it is told."""
+        return self.page.locator(".problem")
+
+    def shot(self, name: str) -> None:
+        """Keep a picture, if somebody wants to look."""
+        if SHOTS:
+            self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+    def judge(self) -> None:
+        """The console is silent and nobody else was asked for anything."""
+        foreign = [url for url in self.requested if not self._own(url)]
+        assert foreign == []
+        complaints = self.complaints
+        if self.failures_expected:
+            complaints = [text for text in complaints if not text.startswith("Failed to load resource")]
+        assert complaints == []
+
+    def _own(self, url: str) -> bool:
+        return urlsplit(url).scheme in ("data", "blob") or url.startswith(self.server.origin)
+
+
+class Visit(Protocol):
+    """Opens the page in a browser context of its own; the arguments are Playwright's for a context."""
+
+    def __call__(self, server: PageServer | None = None, **options: Any) -> Visitor: ...
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests here; each visit is a profile of its own."""
+    if CHROMIUM is None:
+        pytest.skip("the chat page needs Chromium to be tested: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ALONE)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def server() -> Iterator[PageServer]:
+    """The page's server."""
+    with PageServer() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, server: PageServer) -> Iterator[Visit]:
+    """Visits to the page, each judged when the test has passed."""
+    visitors: list[Visitor] = []
+
+    own = server
+
+    def begin(server: PageServer | None = None, **options: Any) -> Visitor:
+        context = browser.new_context(**options)
+        visitor = Visitor(context.new_page(), server or own)
+        visitors.append(visitor)
+        return visitor.come()
+
+    yield begin
+    for visitor in visitors:
+        visitor.page.context.close()
+    for visitor in visitors:
+        visitor.judge()
+
+
+@pytest.fixture
+def visitor(visit: Callable[[], Visitor]) -> Visitor:
+    """One visit."""
+    return visit()

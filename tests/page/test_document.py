@@ -1,0 +1,102 @@
+"""The document itself: small, whole, and allowed to do only what it brought with it."""
+
+import base64
+import gzip
+import hashlib
+import re
+from html.parser import HTMLParser
+
+from function.web.page import ROOT, render
+
+LARGEST = 250_000
+
+
+class Outline(HTMLParser):
+    """What matters of a document: its inline texts and everything that could refer to something else."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self._into: list[str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.extend(attrs)
+        self._into = {"script": self.scripts, "style": self.styles}.get(tag)
+        if self._into is not None:
+            self._into.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self._into is not None:
+            self._into[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._into = None
+
+
+def outline() -> Outline:
+    return Outline(render().body.decode())
+
+
+def directive(name: str) -> list[str]:
+    policy = dict(part.split(" ", 1) for part in render().content_security_policy.split("; "))
+    return policy[name].split()
+
+
+def hashes(texts: list[str]) -> list[str]:
+    return [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts]
+
+
+def test_it_is_small() -> None:
+    assert len(render().gzipped) < LARGEST
+    assert gzip.decompress(render().gzipped) == render().body
+
+
+def test_it_is_built_once_and_its_etag_is_of_its_bytes() -> None:
+    assert render() is render()
+    assert render().etag == f'"{hashlib.sha256(render().body).hexdigest()[:32]}"'
+
+
+def test_the_policy_allows_each_script_and_style_by_its_hash_and_nothing_else() -> None:
+    found = outline()
+    assert len(found.scripts) == 4
+    assert directive("script-src") == hashes(found.scripts)
+    assert directive("style-src") == hashes(found.styles)
+    assert directive("default-src") == ["'none'"]
+    assert directive("connect-src") == ["'self'"]
+
+
+def test_nothing_in_it_needs_a_second_response() -> None:
+    for name, value in outline().attributes:
+        assert name not in ("src", "srcset", "style"), f"{name}={value}"
+        assert not name.startswith("on"), name
+        if name == "href":
+            assert value is not None
+            assert value.startswith(("#", "data:image/svg+xml,")), value
+
+
+def test_what_it_joins_leaves_no_module_to_load_and_no_source_map() -> None:
+    text = render().body.decode()
+    assert not re.search(r"^(?:import|export) ", text, re.MULTILINE)
+    assert "sourceMappingURL" not in text
+
+
+def test_every_source_is_in_it() -> None:
+    text = render().body.decode()
+    for source in (ROOT / "scripts").glob("*.js"):
+        if source.name != "theme.js":
+            assert f"// {source.name}\n" in text, f"nothing imports {source.name}"
+    for sheet in (ROOT / "styles").glob("*.css"):
+        assert sheet.read_text() in text, f"index.html does not name {sheet.name}"
+
+
+def test_vendored_files_are_what_their_list_says() -> None:
+    vendor = ROOT / "vendor"
+    rows = re.findall(r"^\| (\S+\.js) \| \S+ \S+ \| .+ \| ([0-9a-f]{64}) \|$", (vendor / "README.md").read_text(), re.M)
+    assert {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name, _ in rows} == dict(rows)
+    assert {name for name, _ in rows} == {file.name for file in vendor.glob("*.js")}
+    for name, _ in rows:
+        assert (vendor / f"{name.split('.')[0]}.LICENSE").exists()

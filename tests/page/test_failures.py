@@ -1,0 +1,142 @@
+"""What goes wrong is told where it went wrong, the wait ends, and asking again works."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.conftest import Visit, Visitor
+from tests.servers.page_server import Cut, Gate, PageServer, Raw, Refusal, Reply, comment, failure, first, text, whole
+
+BUSY = Refusal(429, "The model is taken and 4 requests wait.", "busy", {"Retry-After": "60"})
+LOST = Refusal(503, "There is no gs://models/boat.gguf.", "model_not_found")
+LONG = Refusal(400, "The prompt has 9000 tokens.", "context_length_exceeded")
+PROXY = Refusal(502, body="<html><h1>Bad gateway</h1></html>")
+
+FAILURES: dict[str, tuple[Reply, str, str]] = {
+    "busy": (BUSY, "The model is busy", "4 requests wait"),
+    "lost": (LOST, "The model is not available", "There is no gs://models/boat.gguf."),
+    "long": (LONG, "The function refused this", "9000 tokens"),
+    "proxy": (PROXY, "The function refused this", "502"),
+    "foreign": (Refusal(200, body="<html>Sign in</html>"), "The reply failed", "Something else than the function"),
+    "failed-cold": (
+        [comment("fetching 12%"), failure("The store does not answer.", "source_unavailable")],
+        "The reply failed",
+        "The store does not answer.",
+    ),
+    "failed-midway": ([first(), *text("Half a"), failure("The engine failed.")], "The reply failed", "engine_error"),
+    "no-json": ([Raw(b"data: {oops\n\n")], "The reply failed", "not a reply"),
+    "ended": ([first(), *text("Half a")], "The connection dropped", "before the reply was complete"),
+    "cut-cold": ([comment("fetching 12%"), Cut()], "The connection dropped", "before the reply was complete"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_is_told_in_its_place_and_tried_again(visitor: Visitor, server: PageServer, name: str) -> None:
+    visitor.failures_expected = True
+    reply, title, message = FAILURES[name]
+    server.will(reply, whole("All is well."))
+    visitor.ask("How are you?")
+    problem = visitor.replies.first.locator(".problem")
+    expect(problem).to_contain_text(title)
+    expect(problem).to_contain_text(message)
+    expect(visitor.page.locator(".wait")).to_have_count(0)
+    expect(visitor.page.locator("#announcer")).to_contain_text("Try again")
+    visitor.shot(f"failure-{name}")
+    problem.get_by_role("button", name="Try again").click()
+    visitor.rest()
+    expect(visitor.problem).to_have_count(0)
+    expect(visitor.replies).to_have_count(1)
+    expect(visitor.replies.locator(".markdown")).to_have_text("All is well.")
+    assert server.asked[0].messages == server.asked[1].messages == [("user", "How are you?")]
+
+
+def test_a_dropped_connection_keeps_what_came(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    gate = Gate()
+    server.will([first(), *text("Half a sentence that"), gate, Cut()], whole("A whole one."))
+    visitor.say("Go")
+    reply = visitor.replies.first
+    expect(reply.locator(".markdown")).to_have_text("Half a sentence that")
+    gate.open()
+    visitor.rest()
+    expect(reply.locator(".markdown")).to_have_text("Half a sentence that")
+    expect(reply.locator(".problem")).to_contain_text("The connection dropped")
+    visitor.shot("dropped")
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.rest()
+    expect(visitor.replies.locator(".markdown")).to_have_text("A whole one.")
+    visitor.page.get_by_role("button", name="Earlier version").click()
+    expect(visitor.replies.locator(".markdown")).to_have_text("Half a sentence that")
+
+
+def test_when_busy_the_time_is_counted_down(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    server.will(BUSY)
+    visitor.page.clock.install()
+    visitor.ask("Hello?")
+    expect(visitor.page.locator(".countdown")).to_contain_text("likely free in")
+    visitor.page.clock.run_for(61_000)
+    expect(visitor.page.locator(".countdown")).to_be_empty()
+
+
+def test_a_connection_that_went_silent_is_given_up(visitor: Visitor, server: PageServer) -> None:
+    gate = Gate(tells=False)
+    server.will([first(), *text("And then"), gate])
+    visitor.page.clock.install()
+    visitor.say("Go on")
+    assert gate.reached.wait(30)
+    expect(visitor.page.locator(".streaming")).to_have_count(1)
+    visitor.page.clock.run_for(61_000)
+    visitor.rest()
+    expect(visitor.problem).to_contain_text("The connection went silent")
+    gate.open()
+
+
+def test_a_function_that_cannot_be_reached(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    server.will(whole("Back."))
+    visitor.page.context.set_offline(True)
+    visitor.ask("Anybody?")
+    expect(visitor.problem).to_contain_text("No connection")
+    visitor.page.context.set_offline(False)
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.rest()
+    expect(visitor.replies.locator(".markdown")).to_have_text("Back.")
+
+
+def test_a_question_without_a_reply_joins_the_next_one(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    server.will(LOST, whole("Both."))
+    visitor.ask("One?")
+    visitor.ask("Two?")
+    assert server.asked[1].messages == [("user", "One?\n\nTwo?")]
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_a_key_is_asked_for_where_one_is_needed(visit: Visit, remembered: bool) -> None:
+    with PageServer(key="open sesame") as server:
+        visitor = visit(server)
+        visitor.failures_expected = True
+        page = visitor.page
+        server.will(whole("Come in."), whole("Still here."))
+        visitor.ask("Knock knock")
+        expect(visitor.problem).to_contain_text("asks for a key")
+        field = visitor.problem.get_by_label("Key", exact=True)
+        expect(field).to_be_focused()
+        visitor.shot("key")
+        field.fill("open barley")
+        field.press("Enter")
+        field = page.get_by_label("not the right one")
+        field.fill("open sesame")
+        if remembered:
+            visitor.problem.get_by_label("Remember it on this device").check()
+        field.press("Enter")
+        visitor.rest()
+        expect(visitor.replies.locator(".markdown")).to_have_text("Come in.")
+        sent = [asked.authorization for asked in server.asked]
+        assert sent == [None, "Bearer open barley", "Bearer open sesame"]
+        page.reload()
+        visitor.ready()
+        visitor.ask("And now?")
+        expect(visitor.replies.nth(1).locator(".markdown")).to_have_text("Still here.")
+        keys = "[sessionStorage, localStorage].map((s) => Object.keys(s).some((name) => name.endsWith(':key')))"
+        assert page.evaluate(keys) == [not remembered, remembered]
