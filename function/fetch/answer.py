@@ -17,11 +17,17 @@ def check_range(uri: str, headers: Mapping[str, str], start: int, stop: int, siz
     said = headers.get("content-range", "").strip()
     if said.lower() not in (expected, f"bytes {start}-{stop - 1}/*"):
         raise SourceError(f"{uri}: asked for {expected}, the server sent {said or 'no Content-Range'}.", uri=uri)
-    length = headers.get("content-length", str(stop - start)).strip()
-    if length != str(stop - start):
-        raise SourceError(f"{uri}: asked for {stop - start} bytes, the server announced {length}.", uri=uri)
-    if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-        raise SourceError(f"{uri}: the server sent the bytes as {headers['content-encoding']}.", uri=uri)
+    check_length(uri, headers, stop - start)
+
+
+def check_length(uri: str, headers: Mapping[str, str], length: int) -> None:
+    """Raise SourceError if a body is announced in another length, or in another encoding than its own bytes."""
+    said = headers.get("content-length", str(length)).strip()
+    if said != str(length):
+        raise SourceError(f"{uri}: expected {length} bytes, the server announced {said}.", uri=uri)
+    encoding = headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", ""):
+        raise SourceError(f"{uri}: the server sent the bytes encoded as {encoding}.", uri=uri)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,17 @@ class Lease:
     def __init__(self, folder: Path, descriptor: int) -> None:
         self.folder = folder
         self._descriptor = descriptor
+
+    def lock(self, mode: int) -> bool:
+        """Take or change the lock without waiting; False if others are in the way or the folder was evicted."""
+        try:
+            fcntl.flock(self._descriptor, mode | fcntl.LOCK_NB)
+            if os.fstat(self._descriptor).st_ino != (self.folder / LOCK).stat().st_ino:
+                return False
+        except (BlockingIOError, FileNotFoundError):
+            return False
+        os.utime(self._descriptor)  # when it was last used, for eviction
+        return True
 
     def share(self) -> None:
         """From now on others may use the folder too, and nobody changes it."""
@@ -61,38 +73,48 @@ class Lease:
         self.close()
 
 
-def hold(cache: Path, name: str, *, pause: Callable[[], None], shared: bool = False) -> Lease:
-    """Hold the folder ``name``, created if it is missing, alone or with others.
+def hold(cache: Path, name: str, *, ready: Callable[[Path], bool], pause: Callable[[], None]) -> Lease:
+    """Hold the folder ``name``: alone, or, once it is ready for use, with others.
 
-    While another process holds it, ``pause`` is called between attempts; it sleeps a little and may raise. Raises
-    CacheUnusable.
+    While another process is making it ready, ``pause`` is called between attempts; it sleeps a little and may raise.
+    Should that process die, its lock is gone with it. Raises CacheUnusable.
     """
     folder = cache / name
-    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    _own(cache)
     while True:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            folder.mkdir(exist_ok=True)
+            lease = Lease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         except FileNotFoundError:
             continue  # evicted between the two calls
         except OSError as e:
-            raise CacheUnusable(
-                f"{cache} cannot be used as the cache ({e.strerror}). "
-                "Point MODEL_CACHE_DIR at a directory this user may write.",
-                path=str(cache),
-            ) from e
-        try:
-            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_ino == (folder / LOCK).stat().st_ino:
-                os.utime(folder / LOCK)
-                return Lease(folder, descriptor)
-        except BlockingIOError:
-            pass
-        except FileNotFoundError:  # evicted while it was waited for
-            os.close(descriptor)
-            continue
-        os.close(descriptor)
+            raise unusable(cache, e.strerror or str(e)) from e
+        if lease.lock(fcntl.LOCK_EX) or (lease.lock(fcntl.LOCK_SH) and ready(folder)):
+            return lease
+        lease.close()
         pause()
+
+
+def _own(cache: Path) -> None:
+    """See that the directory exists and nobody else can put a model into it. Raises CacheUnusable."""
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = cache.lstat()
+    except OSError as e:
+        raise unusable(cache, e.strerror or str(e)) from e
+    if stat.S_ISLNK(found.st_mode):
+        raise unusable(cache, "it is a symbolic link")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise unusable(cache, f"it belongs to the user {found.st_uid}")
+
+
+def unusable(cache: Path, reason: str) -> CacheUnusable:
+    """The error for a directory that cannot be written, or must not be."""
+    return CacheUnusable(
+        f"{cache} cannot be used as the cache: {reason}. "
+        "Point MODEL_CACHE_DIR at a directory of this user that it may write.",
+        path=str(cache),
+    )
 
 
 def make_room(cache: Path, needed: int, keep: Path) -> None:

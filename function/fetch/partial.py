@@ -33,7 +33,7 @@ class Partial:
         self._header = json.dumps(
             {"uri": info.uri, "version": info.version, "size": info.size, "block": block, "checksum": algorithm.name}
         )
-        self._lock = threading.Lock()
+        self._grown = threading.Condition()
         try:
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
             journaled = self._read_journal()
@@ -64,12 +64,17 @@ class Partial:
         """The checksum of what the file holds there."""
         check = 0
         while start < end:
-            got = os.preadv(self._file.fileno(), [buffer[: end - start]], start)
-            if not got:
-                break
+            got = self.read(start, buffer[: end - start])
             check = self.update(check, buffer[:got])
             start += got
         return check
+
+    def read(self, start: int, buffer: memoryview) -> int:
+        """Read back into ``buffer``; returns the bytes read, at least one."""
+        got = os.preadv(self._file.fileno(), [buffer], start)
+        if not got:
+            raise CacheUnusable(f"{self.path} was shortened while it was in use.", path=str(self.path))
+        return got
 
     def reserve(self, start: int, end: int) -> None:
         """Have room for these bytes set aside: writing into it is 3 times faster, and a full disk shows at once."""
@@ -91,12 +96,18 @@ class Partial:
     def finish(self, index: int, check: int) -> None:
         """A block is whole."""
         line = f"{index} {self.algorithm.hex(check)}\n".encode()
-        with self._lock:
+        with self._grown:
             self.checks[index] = check
+            self._grown.notify_all()
             try:
                 self._journal.write(line)
             except OSError as e:
                 raise self.trouble(e) from e
+
+    def await_block(self, index: int, timeout: float) -> bool:
+        """Whether the block is whole, waiting up to ``timeout`` seconds for it."""
+        with self._grown:
+            return self._grown.wait_for(lambda: index in self.checks, timeout)
 
     def missing(self) -> list[int]:
         return [index for index in range(self.count) if index not in self.checks]

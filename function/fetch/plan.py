@@ -35,11 +35,15 @@ class Plan:
         self.left = sum(run.last - run.first for run in self._runs)
 
     def take(self, connections: int, most: int) -> Run | None:
-        """The next run: about half an even share of what is left, so that all connections end together."""
+        """The next run: about half an even share of what is left, so that all connections end together.
+
+        A single connection takes all it may at once: nobody else can.
+        """
         if not self._runs:
             return None
         run = self._runs.pop(0)
-        count = max(1, min(most, self.left // (2 * max(1, connections)), run.last - run.first))
+        share = self.left // (2 * connections) if connections > 1 else self.left
+        count = max(1, min(most, share, run.last - run.first))
         if run.first + count < run.last:
             self._runs.insert(0, Run(run.first + count, run.last))
         self.left -= count

@@ -19,6 +19,7 @@ class Policy:
     buffer: int = 256 << 10  # bytes read, checked and written at a time: it stays in the processor's cache
     attempts: int = 8  # of one range that gained little, then the error is told: with the waits about 20 s
     gain: int = 256 << 10  # bytes an attempt must bring to count as one that gets on
+    refusals: int = 3  # whole objects sent for a range asked, then the object is taken in one piece
     restarts: int = 3  # after the object changed mid-way; something that changes faster cannot be served
     backoff: float = 0.2  # seconds before the second attempt, doubled by each, jittered
     max_backoff: float = 10.0  # seconds; a longer Retry-After is honoured up to max_retry_after

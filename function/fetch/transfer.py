@@ -1,18 +1,18 @@
 """Many ranged GETs at once into one file: the shared state of the workers, and the supervisor that watches them."""
 
-import random
 import threading
 import time
 from collections.abc import Callable
 
-from function.errors import AccessDenied, FunctionError, ObjectChanged, SourceError
+from function.errors import AccessDenied, FunctionError, SourceError
+from function.fetch.answer import Refused
 from function.fetch.partial import Partial
 from function.fetch.plan import Plan, Run
 from function.fetch.policy import Policy
 from function.fetch.progress import Progress
+from function.fetch.retry import delay, passing
 from function.fetch.worker import Worker
 from function.source import ObjectInfo, Source
-from function.source.base import PASSING
 
 
 class Transfer:
@@ -44,7 +44,7 @@ class Transfer:
 
     def run(self) -> None:
         """Raises SourceError, FetchError, and whatever ``pause`` raises to stop."""
-        for _ in range(min(self.policy.connections, self._plan.left)):
+        for _ in range(min(self.policy.connections, self._plan.left) if self.info.ranges else 1):
             worker = Worker(self)
             self._workers.add(worker)
         for worker in list(self._workers):
@@ -72,7 +72,7 @@ class Transfer:
         """Give a worker its next run; waits while others may still fail. False when there is nothing more to do."""
         with self._changed:
             while not self.ended and self._error is None:
-                most = max(1, self.policy.max_request // self.partial.block)
+                most = max(1, self.policy.max_request // self.partial.block) if self.info.ranges else self.partial.count
                 run = self._plan.take(len(self._workers), most) or self._steal()
                 if run is not None:
                     worker.block, worker.last = run.first, run.last
@@ -111,15 +111,11 @@ class Transfer:
             self._failures[block] = attempts
         if isinstance(error, AccessDenied):
             self._renew(epoch, error)
-        elif not _passing(error):
+        elif not passing(error) or (isinstance(error, Refused) and attempts >= self.policy.refusals):
             raise error
         if attempts >= self.policy.attempts:
             raise error
-        wait = min(self.policy.max_backoff, self.policy.backoff * 2 ** (attempts - 1))
-        wait *= random.uniform(0.5, 1.0)  # noqa: S311  # it spreads retries and guards nothing
-        asked = error.evidence.get("retry_after")
-        if asked is not None:
-            wait = max(wait, min(asked, self.policy.max_retry_after))
+        wait = delay(self.policy, attempts, error)
         with self._changed:
             self._changed.wait_for(lambda: self.ended, wait)
 
@@ -165,11 +161,3 @@ class Transfer:
             if worker.busy and now - worker.heard > self.policy.stall:
                 worker.heard = now
                 worker.abort()
-
-
-def _passing(error: SourceError) -> bool:
-    """Whether the same question may be answered differently a moment later."""
-    status = error.evidence.get("status_code")
-    if isinstance(error, ObjectChanged) or error.permanent:
-        return False
-    return status is None or status in PASSING or status == 416

@@ -6,7 +6,7 @@ from http.client import HTTPResponse
 from typing import TYPE_CHECKING
 
 from function.errors import FunctionError, SourceError
-from function.fetch.answer import Refused, check_range, retry_after
+from function.fetch.answer import Refused, check_length, check_range, retry_after
 from function.source.base import unreachable
 from function.source.wire import Connection, Request, WireError, headers_of, origin
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from function.fetch.transfer import Transfer
 
 ERROR_BODY = 16 << 10  # bytes of a refusal that are read for its reason
+SLICE = 64 << 10  # bytes that count as a sign of life: a connection that brings less in the stall time is given up
 
 
 class Worker(threading.Thread):
@@ -85,35 +86,77 @@ class Worker(threading.Thread):
         return self._connection.send(request)
 
     def _receive(self, answer: HTTPResponse) -> None:
-        transfer, partial = self._transfer, self._transfer.partial
-        uri, headers, stop = transfer.info.uri, headers_of(answer), self._stop()
-        if answer.status == 200:
-            raise Refused(f"{uri}: asked for a range, the server sent the whole object.", uri=uri)
-        if answer.status != 206:
-            error = transfer.source.failure(answer.status, headers, answer.read(ERROR_BODY))
-            error.evidence["retry_after"] = retry_after(headers)
-            raise error
-        check_range(uri, headers, self.position, stop, partial.size)
-        transfer.source.check(transfer.info, headers)
+        transfer, partial, buffer = self._transfer, self._transfer.partial, self._buffer
+        stop = self._stop()
+        self._check(answer, stop)
+        if not transfer.info.ranges:
+            self._skip(answer)
         _, end = partial.extent(self.block)
         while self.block < self.last:
-            count = answer.readinto(self._buffer[: end - self.position])
-            if transfer.ended:
+            wanted = min(len(buffer), end - self.position)
+            filled, broken = self._fill(answer, wanted)
+            if transfer.ended:  # the file may be closed by now
                 return
-            if not count:
-                raise SourceError(f"{uri}: the answer ended at byte {self.position} of {stop}.", uri=uri)
-            data = self._buffer[:count]
-            self.check = partial.update(self.check, data)
-            partial.write(self.position, data)
-            self.position += count
-            self.received += count
-            self.heard = time.monotonic()
-            transfer.progress.add(count)
+            self._keep(buffer[:filled])
+            if broken is not None:
+                raise broken
+            if filled < wanted:
+                raise SourceError(f"{transfer.info.uri}: the answer ended at byte {self.position}, not at {stop}.")
             if self.position == end:
                 transfer.finish(self)
                 _, end = partial.extent(self.block)
         if not answer.isclosed():
-            self._drop()  # the end of the run was given to another worker, what still comes is not wanted
+            self._drop()  # the rest of the run was given to another worker, what still comes is not wanted
+
+    def _fill(self, answer: HTTPResponse, wanted: int) -> tuple[int, Exception | None]:
+        """Read ``wanted`` bytes; returns how many came, and what broke the connection if they are fewer."""
+        filled = 0
+        try:
+            while filled < wanted:
+                count = answer.readinto(self._buffer[filled : min(wanted, filled + SLICE)])
+                if not count:
+                    break
+                filled += count
+                self.heard = time.monotonic()
+        except WireError as e:
+            return filled, e
+        return filled, None
+
+    def _keep(self, data: memoryview) -> None:
+        """Check, write and count what has come."""
+        if not data:
+            return
+        self.check = self._transfer.partial.update(self.check, data)
+        self._transfer.partial.write(self.position, data)
+        self.position += len(data)
+        self.received += len(data)
+        self._transfer.progress.add(len(data))
+
+    def _check(self, answer: HTTPResponse, stop: int) -> None:
+        """Raise SourceError unless the answer is the bytes that were asked for."""
+        source, info, headers = self._transfer.source, self._transfer.info, headers_of(answer)
+        if answer.status == 206 and info.ranges:
+            check_range(info.uri, headers, self.position, stop, self._transfer.partial.size)
+        elif answer.status == 200 and info.ranges:
+            source.check(info, headers)
+            raise Refused(f"{info.uri}: asked for a range, the server sent the whole object.", uri=info.uri)
+        elif answer.status == 200:
+            check_length(info.uri, headers, self._transfer.partial.size)
+        else:
+            error = source.failure(answer.status, headers, answer.read(ERROR_BODY))
+            error.evidence["retry_after"] = retry_after(headers)
+            raise error
+        source.check(info, headers)
+
+    def _skip(self, answer: HTTPResponse) -> None:
+        """Read past what an earlier attempt has written: this server cannot leave it out."""
+        left = self.position
+        while left:
+            count = answer.readinto(self._buffer[: min(left, SLICE)])
+            if not count or self._transfer.ended:
+                raise SourceError(f"{self._transfer.info.uri}: the answer ended {left} bytes before what is missing.")
+            left -= count
+            self.heard = time.monotonic()
 
     def _drop(self) -> None:
         if self._connection is not None:

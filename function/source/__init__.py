@@ -26,6 +26,16 @@ def open_source(uri: str, stores: Stores | None = None) -> Source:
         from function.source.gcs import GCSSource
 
         return GCSSource(uri, stores)
+    if scheme in ("http", "https"):
+        from function.source.http import HTTPSource
+
+        return HTTPSource(uri)
+    if scheme == "hf":
+        from function.source.huggingface import HuggingFaceSource
+
+        return HuggingFaceSource(uri, stores)
     raise UnknownScheme(
-        f"{uri}: the scheme {scheme}:// is not known. Use gs://, s3://, file:// or a path.", uri=uri, scheme=scheme
+        f"{uri}: the scheme {scheme}:// is not known. Use gs://, s3://, https://, hf://, file:// or a path.",
+        uri=uri,
+        scheme=scheme,
     )

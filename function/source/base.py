@@ -49,7 +49,7 @@ class Source(ABC):
 
     @abstractmethod
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
-        """A freshly signed GET for bytes ``start`` … ``stop`` − 1 of that version."""
+        """A freshly signed GET for bytes ``start`` … ``stop`` − 1 of that version; of all where ``info.ranges`` is not."""
 
     @abstractmethod
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
@@ -81,6 +81,11 @@ class Source(ABC):
                 f"{self.uri}: asked for {len(buffer)} bytes at {start}, got {len(body)}.", uri=self.uri, start=start
             )
         buffer[:] = body
+
+
+def span(info: ObjectInfo, start: int, stop: int) -> dict[str, str]:
+    """The header that asks for a range, where the server knows ranges."""
+    return {"range": f"bytes={start}-{stop - 1}"} if info.ranges else {}
 
 
 def unreachable(uri: str, url: str, error: BaseException) -> SourceError:

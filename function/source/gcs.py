@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from function.errors import AccessDenied, SourceError, UnknownScheme
 from function.settings import Stores
-from function.source.base import ObjectInfo, Source, explain, unreachable
+from function.source.base import ObjectInfo, Source, explain, span, unreachable
 from function.source.wire import Request, WireError, ask
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class GCSSource(Source):
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
         url = f"{self._url('download/storage/v1')}?alt=media&generation={info.version}"
         # Without "gzip" the store unpacks objects it keeps packed, and their size is not the one it told.
-        headers = {"range": f"bytes={start}-{stop - 1}", "accept-encoding": "gzip"}
-        return Request(url, headers | self._authorization())
+        return Request(url, {"accept-encoding": "gzip"} | span(info, start, stop) | self._authorization())
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
         who = "the service account in use" if self._credentials else "allUsers, since no Google credentials were found"

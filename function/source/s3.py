@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from function.errors import AccessDenied, SourceError, UnknownScheme
 from function.settings import Stores
-from function.source.base import ObjectInfo, Source, explain, unreachable
+from function.source.base import ObjectInfo, Source, explain, span, unreachable
 from function.source.sigv4 import Credentials, sign
 from function.source.wire import Request, WireError, ask
 
@@ -52,7 +52,7 @@ class S3Source(Source):
         return ObjectInfo(self.uri, int(headers["content-length"]), etag, _checksums(headers))
 
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
-        return self._signed("GET", {"range": f"bytes={start}-{stop - 1}", "if-match": info.version})
+        return self._signed("GET", {"if-match": info.version} | span(info, start, stop))
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
         code, detail = _reason(body)

@@ -1,0 +1,67 @@
+"""Lambda behind a Function URL, from the commands that the environment names.
+
+LAMBDA_EMULATOR  `… --port N [--timeout S] [--freeze] -- COMMAND...`: prints `function URL: http://HOST:PORT/ …`, starts
+                 COMMAND with a Runtime API for the first request (`{port}` in it is a free port), and turns HTTP
+                 into Function URL events; a POST to INVOKE hands over its body as the event.
+LAMBDA_ADAPTER   `… COMMAND...`: does for a command outside an image what the Lambda Web Adapter does inside.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.doors import BIN, ROOT, Function
+
+INVOKE = "/2015-03-31/functions/function/invocations"
+SCHEDULED = {"source": "scheduler", "name": "chat"}
+"""What terraform/aws/warmup.tf sends."""
+
+
+def command_from(variable: str, what: str) -> list[str]:
+    """The command an environment variable names; without it the test is skipped, with what it would have needed."""
+    command = shlex.split(os.environ.get(variable, ""))
+    if not command:
+        pytest.skip(f"{variable} is not set, and there is no {what} otherwise")
+    return command
+
+
+def adapter_settings() -> dict[str, str]:
+    """What the image tells the Lambda Web Adapter."""
+    return dict(re.findall(r"\b(AWS_LWA_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
+
+
+def adapted(before: str = "") -> list[str]:
+    """This source behind the adapter, without an image; ``before`` is shell that its start has to wait for."""
+    adapter = command_from("LAMBDA_ADAPTER", "Lambda Web Adapter")
+    serve = shlex.join([str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"])
+    return ["sh", "-c", f'PORT={{port}} exec "$@" sh -c "{before}exec {serve}"', "sh", *adapter]
+
+
+@contextlib.contextmanager
+def emulated(tmp: Path, command: list[str], *options: str, **settings: str) -> Iterator[Function]:
+    """Lambda with ``command`` as its function. Nothing is started before the first request."""
+    emulator = command_from("LAMBDA_EMULATOR", "Lambda")
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "XDG_CACHE_HOME") if key in os.environ}
+    environment = kept | adapter_settings() | {"MODEL_CACHE_DIR": str(tmp / "cache")} | settings
+    log = tmp / "log"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            [*emulator, "--port", "0", *options, "--", *command],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=out, text=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            assert process.stdout is not None
+            url = re.search(r"http://[\w.]+:\d+", process.stdout.readline())
+            assert url is not None, log.read_text()
+            yield Function(url[0], log)
+        finally:
+            process.terminate()
+            process.wait(30)
