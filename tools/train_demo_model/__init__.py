@@ -1,0 +1,1 @@
+"""Makes the embedded demo model from nothing: dialogues, tokenizer, training, GGUF, evaluation."""

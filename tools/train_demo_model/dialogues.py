@@ -1,0 +1,56 @@
+"""Conversations: skills strung together, with and without a system message."""
+
+from random import Random
+
+from tools.train_demo_model.data import ASKING
+from tools.train_demo_model.skills import SKILLS, State
+from tools.train_demo_model.split import Part
+
+Message = dict[str, str]
+
+COPYING = ("repeating", "telling a name", "remembering a name")
+NAMES, WEIGHTS = list(SKILLS), [weight for weight, _ in SKILLS.values()]
+
+
+def turn(rng: Random, skill: str, part: Part, state: State) -> list[Message]:
+    """A question and its answer."""
+    asked, reply = SKILLS[skill][1](rng, part, state)
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": reply}]
+
+
+def opening(rng: Random) -> list[Message]:
+    """A system message, or most often none."""
+    return [{"role": "system", "content": rng.choice(ASKING["system"])}] if rng.random() < 0.3 else []
+
+
+def conversation(rng: Random, turns: int, copying: float = 1) -> list[Message]:
+    """A training conversation of ``turns`` questions; one in eight is arithmetic alone.
+
+    What only copies comes ``copying`` times as often.
+    """
+    state, drill = State(), rng.random() < 0.12
+    weights = [weight * (copying if name in COPYING else 1) for name, weight in zip(NAMES, WEIGHTS, strict=True)]
+    messages = opening(rng)
+    for i in range(turns):
+        skill = rng.choice(("sums", "differences")) if drill else rng.choices(NAMES, weights)[0]
+        if skill == "remembering a name" and state.name is None and (i == 0 or rng.random() < 0.6):
+            skill = "telling a name"
+            if i == 0 and rng.random() < 0.3:
+                skill = "remembering a name"
+        messages += turn(rng, skill, "train", state)
+    return messages
+
+
+def question(rng: Random, skill: str) -> tuple[list[Message], str]:
+    """A held-out question after up to three turns of a training kind, and its right answer."""
+    state = State()
+    messages = opening(rng)
+    before = rng.choice((0, 0, 1, 2, 3))
+    for i in range(before):
+        messages += turn(rng, rng.choices(NAMES, WEIGHTS)[0] if i else "small talk", "train", state)
+    if skill == "remembering a name" and rng.random() < 0.8:
+        messages += turn(rng, "telling a name", "held out", state)
+        for _ in range(rng.randrange(3)):
+            messages += turn(rng, rng.choice(("sums", "capitals", "common facts", "declining")), "train", state)
+    *messages, answer = messages + turn(rng, skill, "held out", state)
+    return messages, answer["content"]
