@@ -1,0 +1,63 @@
+"""Loads each file named on standard input with llama.cpp, each in a process of its own, and prints how that ended.
+
+One line per file: ``ok``, ``refused`` or ``signal N``. Run with ``python -m tests.llama_loader``.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+from llama_cpp import llama_cpp as c
+
+LIMIT = 20  # seconds after which a file counts as hanging: ``signal 14``
+TEXT = "Hello wörld, 日本 🎉!\n<|im_start|>".encode()
+
+
+def use(path: str) -> bool:
+    """Load, tokenize, decode and detokenize; False if llama.cpp refused with an error."""
+    vocabulary_only = c.llama_model_default_params()
+    vocabulary_only.vocab_only = True
+    only = c.llama_model_load_from_file(path.encode(), vocabulary_only)
+    if only:
+        c.llama_model_free(only)
+    model = c.llama_model_load_from_file(path.encode(), c.llama_model_default_params())
+    if not model:
+        return False
+    vocabulary = c.llama_model_get_vocab(model)
+    params = c.llama_context_default_params()
+    params.n_ctx, params.n_batch, params.n_ubatch, params.n_threads = 128, 64, 32, 1
+    context = c.llama_init_from_model(model, params)
+    if not context:
+        return False
+    tokens = (c.llama_token * 128)()
+    n = c.llama_tokenize(vocabulary, TEXT, len(TEXT), tokens, 128, True, True)
+    if n > 0 and c.llama_decode(context, c.llama_batch_get_one(tokens, min(n, 64))) != 0:
+        return False
+    chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
+    c.llama_sampler_chain_add(chain, c.llama_sampler_init_top_k(40))
+    c.llama_sampler_chain_add(chain, c.llama_sampler_init_dist(1))
+    if n > 0:
+        c.llama_sampler_sample(chain, context, -1)
+    buffer = ctypes.create_string_buffer(256)
+    for token in range(c.llama_vocab_n_tokens(vocabulary)):
+        c.llama_token_to_piece(vocabulary, token, buffer, 256, 0, True)
+    return True
+
+
+def main() -> None:
+    os.environ["GGML_NO_BACKTRACE"] = "1"  # an abort would run a debugger
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            signal.alarm(LIMIT)
+            os._exit(0 if use(line.strip()) else 1)
+        _, status = os.waitpid(child, 0)
+        ended = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else ("refused", "ok")[not status]
+        sys.stdout.write(f"{ended}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

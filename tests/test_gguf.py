@@ -1,0 +1,385 @@
+"""The gate before llama.cpp: healthy headers are read whole, hostile ones are refused with a sentence."""
+
+import math
+import pickle
+import random
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from function.errors import ModelError, NotGGUF
+from function.gguf import Header, Incomplete, parse_header, read_header
+from function.gguf.reader import Array
+from tests.gguf_files import ARRAY, STRING, File, Key
+from tests.gguf_mutations import mutate
+from tools.models import write_model
+from tools.shapes import SHAPES
+from tools.vocabulary import CHATML
+
+UINT32, FLOAT32 = 4, 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Healthy files, by the name of their shape."""
+    folder = tmp_path_factory.mktemp("healthy")
+    for name in ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent", "tiny-spm"):
+        write_model(folder / name, SHAPES[name])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pristine(folder: Path) -> bytes:
+    return pickle.dumps(File.load(folder / "tiny"))
+
+
+@pytest.fixture
+def file(pristine: bytes) -> File:
+    """A healthy file, to be bent."""
+    loaded: File = pickle.loads(pristine)
+    return loaded
+
+
+def parse(raw: bytes) -> Header:
+    return parse_header(raw, file_size=len(raw))
+
+
+def refused(file: File | bytes) -> str:
+    """The sentence with which a file is refused."""
+    with pytest.raises(NotGGUF) as caught:
+        parse(file if isinstance(file, bytes) else file.dump())
+    assert caught.value.message.endswith(".")
+    return caught.value.message
+
+
+def test_a_header_says_what_the_model_is(folder: Path) -> None:
+    header = read_header(folder / "tiny-gqa")
+    assert (header.architecture, header.name, header.quantisation) == ("llama", "random-tiny-gqa", "Q8_0")
+    assert (header.context_length, header.block_count, header.embedding_length) == (2048, 2, 128)
+    assert (header.heads, header.kv_heads, header.key_length, header.value_length) == ((4, 4), (1, 1), 32, 32)
+    assert (header.tokenizer, header.vocabulary_size, header.chat_template) == ("gpt2", 1024, CHATML)
+    assert header.parameters == sum(math.prod(tensor.dims) for tensor in header.tensors)
+    assert header.metadata["tokenizer.ggml.tokens"] == Array(STRING, 1024)
+    assert header.split is None
+
+
+def test_tensors_lie_one_after_the_other_and_fill_the_file(folder: Path) -> None:
+    header = read_header(folder / "tiny")
+    assert header.tensors[0].offset == header.data_offset
+    for before, after in zip(header.tensors, header.tensors[1:], strict=False):
+        assert before.offset + before.size <= after.offset < before.offset + before.size + 32
+    assert header.tensors[-1].offset + header.tensors[-1].size <= header.file_size
+
+
+def test_other_architectures(folder: Path) -> None:
+    window = read_header(folder / "tiny-window")
+    assert (window.architecture, window.key_length, window.field("attention.sliding_window")) == ("gemma3", 32, 64)
+    recurrent = read_header(folder / "tiny-recurrent")
+    assert (recurrent.heads, recurrent.key_length, recurrent.field("ssm.state_size")) == ((0, 0), 0, 16)
+    assert read_header(folder / "tiny-spm").chat_template is None
+
+
+def test_without_a_file_type_the_quantisation_is_what_most_weights_are(file: File) -> None:
+    assert parse(file.drop("general.file_type").dump()).quantisation == "Q8_0"
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-spm"])
+def test_a_prefix_asks_for_more_until_it_suffices(folder: Path, name: str) -> None:
+    raw = (folder / name).read_bytes()
+    have, asked = 0, 0
+    while True:
+        try:
+            header = parse_header(raw[:have], file_size=len(raw))
+            break
+        except Incomplete as e:
+            assert have < e.needed <= len(raw)
+            have, asked = e.needed, asked + 1
+    assert header == read_header(folder / name)
+    assert asked < 40
+
+
+def test_every_cut_is_refused_or_asks_for_more(pristine: bytes) -> None:
+    file: File = pickle.loads(pristine)
+    file.keys = [key for key in file.keys if key.item is None]  # only what is short; the rest is alike
+    raw = file.dump()
+    for cut in range(0, 2000, 7):
+        assert "ends before" in refused(raw[:cut]) or cut < 4
+        with pytest.raises(Incomplete):
+            parse_header(raw[:cut], file_size=len(raw))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"GG", b"PK\x03\x04" + bytes(60), b"<!DOCTYPE html><html>", b"\x7fELF" + bytes(99)]
+)
+def test_foreign_files(raw: bytes) -> None:
+    assert "not a GGUF" in refused(raw)
+
+
+def test_versions_and_byte_order(file: File) -> None:
+    file.version = 1
+    assert "version 1" in refused(file)
+    file.version = 4
+    assert "version 4" in refused(file)
+    file.version = 3 << 24
+    assert "big-endian" in refused(file)
+    file.version = 2
+    assert parse(file.dump()).architecture == "llama"
+
+
+@pytest.mark.parametrize("count", [1 << 20, (1 << 63) - 1, (1 << 64) - 1])
+def test_counts_are_not_believed(file: File, count: int) -> None:
+    file.n_tensors = count
+    assert "tensors" in refused(file)
+    file.n_tensors, file.n_keys = None, count
+    assert "keys" in refused(file)
+
+
+@pytest.mark.parametrize("length", [1 << 24, 1 << 62, (1 << 64) - 1])
+def test_lengths_beyond_the_file(file: File, length: int) -> None:
+    key, name = file["general.name"], b"general.name"
+    raw = file.dump()
+    at = raw.index(name) + len(name) + 4
+    assert key.value.encode() in raw[at : at + 40]
+    bent = raw[:at] + struct.pack("<Q", length) + raw[at + 8 :]
+    assert "'general.name'" in refused(bent)
+
+
+@pytest.mark.parametrize("kind", [STRING, UINT32, 10])
+@pytest.mark.parametrize("count", [1 << 28, 1 << 61, (1 << 64) - 1])
+def test_arrays_longer_than_the_file(kind: int, count: int) -> None:
+    raw = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", ARRAY, kind, count)
+    assert "'a'" in refused(raw + bytes(64))
+
+
+def test_a_header_of_a_gigabyte_is_not_asked_for() -> None:
+    raw = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"a" + struct.pack("<IQ", STRING, 1 << 30)
+    with pytest.raises(NotGGUF, match="longer than 64 MiB"):
+        parse_header(raw, file_size=1 << 40)
+
+
+def test_nested_arrays_and_unknown_types(file: File) -> None:
+    file.keys.append(Key("nested", ARRAY, [b""], ARRAY))
+    assert "'nested'" in refused(file)
+    file.keys[-1] = Key("odd", 99, b"")
+    assert "unknown type 99" in refused(file)
+
+
+def test_keys(file: File) -> None:
+    file.keys.append(Key("general.name", STRING, "again"))
+    assert "'general.name'" in refused(file)
+    file.keys[-1] = Key("", STRING, "")
+    assert "no name" in refused(file)
+    file.keys[-1] = Key(b"\xff\xfe", STRING, "")
+    assert "UTF-8" in refused(file)
+    file.keys[-1] = Key("fine", STRING, b"\xc3(")
+    assert "UTF-8" in refused(file)
+
+
+@pytest.mark.parametrize("value", [0, 3, 48, (1 << 32) - 1])
+def test_alignment_is_a_power_of_two(file: File, value: int) -> None:
+    assert "general.alignment" in refused(file.set("general.alignment", UINT32, value))
+
+
+@pytest.mark.parametrize("value", [1, 8])
+def test_weights_placed_where_the_cpu_cannot_take_them(file: File, value: int) -> None:
+    file.alignment = value
+    for extra in range(8):  # whatever the header's length happens to be, one of these is off
+        try:
+            parse(file.set("general.alignment", UINT32, value).set("x", STRING, "x" * extra * 4 + "x").dump())
+        except NotGGUF as e:
+            assert "multiple of 32" in e.message
+            return
+    pytest.fail("every placement was taken")
+
+
+def test_tensors_outside_of_the_file_overlapping_or_apart(file: File) -> None:
+    raw = file.dump()
+    assert "truncated" in refused(raw[:-4096])
+    assert "truncated" in refused(raw[: len(raw) // 2])
+    file.tensors[1].offset = 0
+    assert "overlaps" in refused(file)
+    file.tensors[1].offset = 1 << 40
+    assert "gap" in refused(file)
+
+
+@pytest.mark.parametrize(
+    ("dims", "word"),
+    [
+        ([1 << 62, 1 << 62, 1 << 62, 32], "truncated"),
+        ([64, -1], "at least 1"),
+        ([64, 0], "at least 1"),
+        ([63, 1024], "blocks"),
+        ([], "0 dimensions"),
+        ([64] * 5, "5 dimensions"),
+        ([64, 1 << 20], "truncated"),
+    ],
+)
+def test_dimensions(file: File, dims: list[int], word: str) -> None:
+    file.tensors[0].dims = dims
+    assert word in refused(file)
+
+
+def test_tensor_types_and_names(file: File) -> None:
+    matrix = file.tensor("token_embd.weight")
+    matrix.type = 4
+    assert "unknown type 4" in refused(file)
+    matrix.type, matrix.data = 28, bytes(64 * 1024 * 8)
+    assert "F64" in refused(file)
+    matrix.type, matrix.data, matrix.name = 0, bytes(64 * 1024 * 4), "x" * 64
+    assert "longer than 63" in refused(file)
+    matrix.name = "output_norm.weight"
+    assert "twice" in refused(file)
+
+
+def test_a_norm_that_is_not_f32(file: File) -> None:
+    norm = file.tensor("output_norm.weight")
+    norm.type, norm.data = 1, bytes(128)
+    assert "must be F32" in refused(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("block_count", 0),
+        ("block_count", 513),
+        ("embedding_length", 0),
+        ("context_length", 0),
+        ("attention.head_count_kv", 3),
+        ("attention.key_length", 0),
+        ("rope.dimension_count", 0),
+        ("rope.dimension_count", 33),
+        ("rope.dimension_count", 34),
+        ("expert_count", 1025),
+        ("expert_count", 8),
+        ("expert_used_count", 2),
+        ("nextn_predict_layers", 2),
+        ("interleave_moe_layer_step", 0),
+    ],
+)
+def test_numbers_that_llama_cpp_asserts_of(file: File, key: str, value: int) -> None:
+    assert f"{value:,}" in refused(file.set(f"llama.{key}", UINT32, value))
+
+
+def test_expert_groups(file: File) -> None:
+    for key, value in (("expert_count", 9), ("expert_used_count", 2), ("expert_group_count", 2)):
+        file.set(f"llama.{key}", UINT32, value)
+    assert "expert_group_used_count" in refused(file)
+    file.set("llama.expert_group_used_count", UINT32, 1)
+    assert "9 experts" in refused(file)
+
+
+def test_missing_and_mistyped_numbers(file: File) -> None:
+    file.set("llama.attention.head_count", ARRAY, [2, 2, 2], UINT32)
+    assert "3 values for 2 layers" in refused(file)
+    file.set("llama.attention.head_count", STRING, "two")
+    assert "'two'" in refused(file)
+    assert "lacks llama.block_count" in refused(file.drop("llama.block_count"))
+    assert "architecture" in refused(file.drop("general.architecture"))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_fractions_that_are_no_numbers(file: File, value: float) -> None:
+    assert "epsilon" in refused(file.set("llama.attention.layer_norm_rms_epsilon", FLOAT32, value))
+
+
+def test_rope_scaling(file: File) -> None:
+    assert "'spiral'" in refused(file.set("llama.rope.scaling.type", STRING, "spiral"))
+    assert parse(file.set("llama.rope.scaling.type", STRING, "yarn").dump())
+
+
+def test_vocabulary_arrays_match(file: File) -> None:
+    del file["tokenizer.ggml.token_type"].value[100:]
+    assert "token_type has 100 values" in refused(file)
+
+
+def test_a_token_twice(file: File) -> None:
+    tokens = file["tokenizer.ggml.tokens"].value
+    tokens[700] = tokens[3]
+    assert "Token 700" in refused(file)
+    tokens[700], tokens[701] = "", "[EMPTY_700]"
+    assert "Token 701" in refused(file)
+
+
+def test_special_tokens_are_in_the_vocabulary(file: File) -> None:
+    assert "1,024 tokens" in refused(file.set("tokenizer.ggml.eos_token_id", UINT32, 1024))
+
+
+def test_a_vocabulary_without_merges_or_tokens(file: File) -> None:
+    assert "merges" in refused(file.drop("tokenizer.ggml.merges"))
+    assert "tokens" in refused(file.drop("tokenizer.ggml.tokens"))
+
+
+def test_a_sentencepiece_vocabulary_covers_every_byte(folder: Path) -> None:
+    file = File.load(folder / "tiny-spm")
+    file["tokenizer.ggml.tokens"].value[3 + 200] = "something else"
+    assert "byte 200" in refused(file)
+
+
+@pytest.mark.parametrize(("architecture", "word"), [("bert", "writes no text"), ("clip", "writes no text")])
+def test_healthy_files_that_cannot_chat(file: File, architecture: str, word: str) -> None:
+    file["general.architecture"].value = architecture
+    with pytest.raises(ModelError, match=word):
+        parse(file.dump())
+
+
+def test_a_vocabulary_alone_cannot_chat(file: File) -> None:
+    file.tensors = []
+    with pytest.raises(ModelError, match="no weights"):
+        parse(file.dump())
+
+
+def test_split_models(file: File) -> None:
+    file.set("split.count", 2, 3).set("split.no", 2, 0)
+    assert parse(file.dump()).split == (0, 3)
+    with pytest.raises(ModelError, match="part 2 of 3"):
+        parse(file.set("split.no", 2, 1).dump())
+    assert "split" in refused(file.set("split.no", 2, 3))
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 1 << 32), cut=st.floats(0, 1))
+def test_whatever_the_bytes_the_answer_is_a_header_or_a_sentence(pristine: bytes, seed: int, cut: float) -> None:
+    chance = random.Random(seed)
+    raw = bytearray(pickle.loads(pristine).dump())
+    for _ in range(chance.choice([1, 3, 30])):
+        at = chance.randrange(min(len(raw), chance.choice([64, 1000, 40_000])))
+        raw[at : at + 1] = chance.choice([bytes([chance.randrange(256)]), b"\xff" * 8, b"\0" * 8, b""])
+    try:
+        assert parse_header(bytes(raw[: int(len(raw) * cut)]), file_size=len(raw)).vocabulary_size
+    except Incomplete as e:
+        assert e.needed > int(len(raw) * cut)
+    except ModelError as e:
+        assert e.message
+
+
+@pytest.mark.slow
+def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> None:
+    """Bent files that the gate lets through: llama.cpp may refuse them, but neither dies nor hangs."""
+    healthy = [pickle.dumps(File.load(path)) for path in sorted(folder.iterdir())]
+    passed = []
+    for seed in range(400):
+        chance = random.Random(seed)
+        raw = mutate(pickle.loads(chance.choice(healthy)), chance)
+        try:
+            parse(raw)
+        except ModelError:
+            continue
+        passed.append(tmp_path / f"{seed}.gguf")
+        passed[-1].write_bytes(raw)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.llama_loader"],
+        input="\n".join(map(str, passed)),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
+    ends = dict(zip((path.name for path in passed), done.stdout.splitlines(), strict=True))
+    assert len(ends) > 50
+    assert "ok" in ends.values()
+    assert not {name: end for name, end in ends.items() if end.startswith("signal")}
