@@ -1,6 +1,7 @@
 locals {
   url      = one(aws_lambda_function_url.chat[*].function_url)
   registry = split("/", aws_ecr_repository.images.repository_url)[0]
+  image    = "${aws_ecr_repository.images.repository_url}:$${TAG:?}"
 }
 
 output "url" {
@@ -24,12 +25,14 @@ output "upload" {
 }
 
 output "push" {
-  description = "Builds and pushes an image from the repository's root with a local docker; TAG in the environment is its tag."
+  description = "Builds and pushes an image with a local docker, from the repository's root, under a new tag from TAG in the environment; notes the image for the next apply."
   value = join(" && ", [
     "aws ecr get-login-password --region ${var.region} | docker login --username AWS --password-stdin ${local.registry}",
     # Lambda takes no attestations beside the image.
-    "docker build --platform=linux/${var.architecture == "arm64" ? "arm64" : "amd64"} --provenance=false --tag=${aws_ecr_repository.images.repository_url}:$${TAG:?} .",
-    "docker push ${aws_ecr_repository.images.repository_url}:$${TAG:?}",
+    "docker build --platform=linux/${var.architecture == "arm64" ? "arm64" : "amd64"} --provenance=false --tag=${local.image} .",
+    "docker push ${local.image}",
+    # A later apply that did not know the image would take the function away.
+    "printf 'image = \"%s\"\\n' ${local.image} > terraform/aws/image.auto.tfvars",
   ])
 }
 

@@ -1,3 +1,8 @@
+locals {
+  # A later apply that did not know the image would take the service away.
+  note_image = "printf 'image = \"%s\"\\n' ${local.image}:latest > terraform/gcp/image.auto.tfvars"
+}
+
 output "url" {
   description = "The service's address. Null until there is an image."
   value       = one(google_cloud_run_v2_service.chat[*].uri)
@@ -19,20 +24,22 @@ output "upload" {
 }
 
 output "build" {
-  description = "Tests, builds, pushes and (once there is a service) deploys with Cloud Build, from the repository's root."
+  description = "Tests, builds, pushes and (once there is a service) deploys with Cloud Build, from the repository's root; notes the image for the next apply."
   value = join(" ", [
     "gcloud builds submit --project=${var.project} --region=${var.region} --config=cloudbuild.yaml",
     "--service-account=projects/${var.project}/serviceAccounts/${google_service_account.build.email}",
     "--substitutions=_IMAGE=${local.image},_SERVICE=${var.image == null ? "none" : var.name},_REGION=${var.region},_API_KEY_SECRET=${coalesce(var.api_key_secret, "none")}",
+    "&& ${local.note_image}",
   ])
 }
 
 output "push" {
-  description = "Builds and pushes an image from the repository's root with a local docker; TAG in the environment is its tag."
+  description = "Builds and pushes an image with a local docker, from the repository's root; notes the image for the next apply."
   value = join(" && ", [
     "gcloud auth configure-docker ${var.region}-docker.pkg.dev --quiet",
-    "docker build --platform=linux/amd64 --tag=${local.image}:$${TAG:?} .",
-    "docker push ${local.image}:$${TAG:?}",
+    "docker build --platform=linux/amd64 --tag=${local.image}:latest .",
+    "docker push ${local.image}:latest",
+    local.note_image,
   ])
 }
 
