@@ -1,6 +1,5 @@
 """What requests get, good and bad, from one running function."""
 
-import http.client
 import json
 import socket
 import threading
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import Function, Stream, serving
 
 USER = {"role": "user", "content": "hi"}
 SEEDED: dict[str, Any] = {"messages": [USER], "seed": 7, "max_tokens": 24}
@@ -33,45 +32,6 @@ def client(function: Function) -> Iterator[openai.OpenAI]:
     function.idle()
     with openai.OpenAI(base_url=f"{function.url}/v1", api_key="none", max_retries=0) as made:
         yield made
-
-
-class Stream:
-    """A streamed request whose lines are read one at a time, and that can be walked away from."""
-
-    def __init__(self, function: Function, body: dict[str, Any], path: str = "/v1/chat/completions") -> None:
-        address = urlsplit(function.url)
-        self.socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE)
-        data = json.dumps(body).encode()
-        self.socket.sendall(
-            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(data)}\r\n\r\n".encode()
-            + data
-        )
-        self.response = http.client.HTTPResponse(self.socket)
-        self.response.begin()
-
-    def until(self, start: str) -> str:
-        """Read on to the line that begins with ``start``."""
-        while line := self.response.readline():
-            if line.decode().startswith(start):
-                return line.decode().strip()
-        raise AssertionError(f"the stream ended before {start!r}")
-
-    def rest(self) -> list[str]:
-        """All lines that are left."""
-        lines = self.response.read().decode().splitlines()
-        self.close()
-        return [line for line in lines if line]
-
-    def close(self) -> None:
-        self.response.close()
-        self.socket.close()
-
-    def __enter__(self) -> "Stream":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 # What a client of OpenAI's API sees.

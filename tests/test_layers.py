@@ -17,7 +17,6 @@ MAY_IMPORT = {
     "checksum": set(),
     "gguf": set(),
     "queue": set(),
-    "secret": {"settings"},
     "source": {"checksum", "settings"},
     "fetch": {"source", "checksum", "gguf", "settings"},
     "engine": {"gguf", "limits"},

@@ -1,16 +1,21 @@
 """The function served through each of its doors, as a process of its own."""
 
 import contextlib
+import http.client
 import json
 import os
+import socket
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.servers.process import free_port, running
 
@@ -28,10 +33,11 @@ DOORS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A running function: its address and where it logs."""
+    """A running function: its address, where it logs, its process."""
 
     url: str
     log: Path
+    process: subprocess.Popen[Any]
 
     def get(self, path: str) -> tuple[int, Any]:
         """Status and JSON of a GET."""
@@ -78,7 +84,46 @@ class Function:
             time.sleep(0.02)
 
 
-def lower(headers: Mapping[str, str]) -> dict[str, str]:
+class Stream:
+    """A streamed request whose lines are read one at a time, and that can be walked away from."""
+
+    def __init__(self, function: Function, body: dict[str, Any], path: str = "/v1/chat/completions") -> None:
+        address = urlsplit(function.url)
+        self.socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE)
+        data = json.dumps(body).encode()
+        self.socket.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(data)}\r\n\r\n".encode()
+            + data
+        )
+        self.response = http.client.HTTPResponse(self.socket)
+        self.response.begin()
+
+    def until(self, start: str) -> str:
+        """Read on to the line that begins with ``start``."""
+        while line := self.response.readline():
+            if line.decode().startswith(start):
+                return line.decode().strip()
+        raise AssertionError(f"the stream ended before {start!r}")
+
+    def rest(self) -> list[str]:
+        """All lines that are left."""
+        lines = self.response.read().decode().splitlines()
+        self.close()
+        return [line for line in lines if line]
+
+    def close(self) -> None:
+        self.response.close()
+        self.socket.close()
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def lower(headers: Message) -> dict[str, str]:
     return {key.lower(): value for key, value in headers.items()}
 
 
@@ -90,5 +135,5 @@ def serving(tmp: Path, door: str = "gunicorn", **settings: str) -> Iterator[Func
     env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"} | settings
     command = [part.format(port=port) for part in DOORS[door]]
     log = tmp / "log"
-    with running(command, port, log, env, cwd=ROOT) as url:
-        yield Function(url, log)
+    with running(command, port, log, env, cwd=ROOT) as server:
+        yield Function(server.url, log, server.process)

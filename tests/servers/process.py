@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 60.0  # seconds until a server must answer; generous, machines are busy
@@ -17,11 +18,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A started server: its base URL and its process."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
 @contextlib.contextmanager
 def running(
     command: list[str], port: int, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> Iterator[str]:
-    """Start ``command``, wait until its port answers HTTP, give its base URL, end it."""
+) -> Iterator[Server]:
+    """Start ``command``, wait until its port answers HTTP, end it with the context."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=cwd)
         try:
@@ -37,7 +46,7 @@ def running(
                     break
                 except OSError:
                     time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
+            yield Server(f"http://127.0.0.1:{port}", process)
         finally:
             process.terminate()
             try:

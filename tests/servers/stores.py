@@ -56,7 +56,8 @@ def gcs_bucket(store: Store):  # type: ignore[no-untyped-def]  # the SDK ships n
 def s3_store(log: Path) -> Iterator[Store]:
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, port, log) as url:
+    with running(command, port, log) as server:
+        url = server.url
         env = {
             "AWS_ENDPOINT_URL": url,
             "AWS_ACCESS_KEY_ID": "test",
@@ -75,5 +76,5 @@ def gcs_store(log: Path) -> Iterator[Store]:
         sys.executable, "-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}",
         f"--default-bucket={BUCKET}", "--in-memory",
     ]  # fmt: skip
-    with running(command, port, log, {**os.environ, "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"}) as url:
-        yield Store("gs", url, {"STORAGE_EMULATOR_HOST": url})
+    with running(command, port, log, {**os.environ, "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"}) as server:
+        yield Store("gs", server.url, {"STORAGE_EMULATOR_HOST": server.url})

@@ -1,0 +1,99 @@
+"""Starting, waiting, failing and stopping, as those outside see it."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from function.engine.events import Finished, Job, Text
+from function.service import Service
+from function.settings import Settings
+from tests.servers.doors import PATIENCE, Stream, serving
+
+ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
+
+
+def test_a_stop_in_the_middle_of_a_stream_is_told_in_it(tmp_path: Path, slow_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(slow_model)) as function:
+        function.wait("ready")
+        with Stream(function, ENDLESS) as stream:
+            stream.until("data: ")
+            function.process.send_signal(signal.SIGTERM)
+            lines = stream.rest()
+        assert lines[-2] == "event: error"
+        assert json.loads(lines[-1][6:])["error"]["code"] == "stopping"
+        assert "data: [DONE]" not in lines
+        assert function.process.wait(PATIENCE) == 0
+
+
+def test_a_stop_while_others_are_queued_tells_them_too(tmp_path: Path, slow_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(slow_model)) as function:
+        function.wait("ready")
+        with Stream(function, ENDLESS) as first, Stream(function, ENDLESS) as second:
+            first.until("data: ")
+            second.until(": queued")
+            function.process.send_signal(signal.SIGTERM)
+            assert "stopping" in first.rest()[-1]
+            assert "stopping" in second.rest()[-1]
+        assert function.process.wait(PATIENCE) == 0
+
+
+def test_the_deadline_ends_a_reply_with_length_and_a_whole_last_event(tmp_path: Path, slow_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(slow_model), REQUEST_TIMEOUT="2") as function:
+        function.wait("ready")
+        with Stream(function, ENDLESS) as stream:
+            lines = stream.rest()
+        assert lines[-1] == "data: [DONE]"
+        assert json.loads(lines[-2][6:])["choices"][0]["finish_reason"] == "length"
+        function.idle()
+
+
+def test_a_cold_start_is_told_in_the_stream_and_the_reply_follows(tmp_path: Path, slow_model: Path) -> None:
+    with (
+        serving(tmp_path, MODEL_URI=str(slow_model)) as function,
+        Stream(function, ENDLESS | {"max_tokens": 3}) as stream,
+    ):
+        assert stream.rest()[-1] == "data: [DONE]"
+
+
+def test_a_request_during_a_failing_cold_start_ends_with_an_error_event(tmp_path: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(tmp_path / "none.gguf")) as function:
+        function.wait("failed")
+        with Stream(function, ENDLESS) as stream:
+            lines = stream.rest()
+        assert lines[-2] == "event: error"
+        assert json.loads(lines[-1][6:])["error"]["code"] == "model_not_found"
+
+
+def service(model: Path, tmp_path: Path) -> Service:
+    return Service(Settings(model_uri=str(model), model_cache_dir=tmp_path))
+
+
+def test_a_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp_path: Path) -> None:
+    made = service(tiny_model, tmp_path)
+    try:
+        assert made.status().state == "starting"
+        made.start()
+        made.start()
+        assert made.wait_for("ready", PATIENCE).state == "ready"
+        assert made.warmth()["first_token"] is True
+        prompt = made.engine.chat_tokens([{"role": "user", "content": "hi"}])
+        events = list(made.submit(Job(prompt, max_tokens=5)))
+        assert any(isinstance(event, Text) for event in events)
+        assert isinstance(events[-1], Finished)
+    finally:
+        made.close()
+    assert made.status().state == "stopping"
+
+
+def test_what_may_pass_is_tried_again_and_what_may_not_is_not(tmp_path: Path, tiny_model: Path) -> None:
+    model = tmp_path / "model.gguf"
+    made = service(model, tmp_path / "cache")
+    made.start()
+    status = made.wait_for("ready", PATIENCE)
+    assert status.error is not None
+    assert status.error.code == "model_not_found"
+    model.write_bytes(tiny_model.read_bytes())
+    made.start()
+    assert made.status().state == "failed", "no such file is final: starting again reads nothing"
+    made.close()
