@@ -1,0 +1,53 @@
+import socket
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from function.web.connection import Connection
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    server, client = socket.socketpair()
+    with server, client:
+        yield server, client
+
+
+@pytest.mark.parametrize("key", ["gunicorn.socket", "werkzeug.socket"])
+def test_a_client_that_waits_is_there(pair: Pair, key: str) -> None:
+    assert not Connection({key: pair[0]}).gone()
+
+
+def test_a_client_that_sends_more_is_there(pair: Pair) -> None:
+    pair[1].sendall(b"GET /next")
+    assert not Connection({"gunicorn.socket": pair[0]}).gone()
+    assert pair[0].recv(100) == b"GET /next", "looking takes nothing away"
+
+
+def test_a_closed_client_is_gone(pair: Pair) -> None:
+    pair[1].close()
+    assert Connection({"gunicorn.socket": pair[0]}).gone()
+
+
+def test_a_half_closed_client_is_gone(pair: Pair) -> None:
+    pair[1].shutdown(socket.SHUT_WR)
+    assert Connection({"gunicorn.socket": pair[0]}).gone()
+
+
+def test_a_socket_the_server_closed_is_gone(pair: Pair) -> None:
+    pair[0].close()
+    assert Connection({"gunicorn.socket": pair[0]}).gone()
+
+
+def test_without_a_socket_nobody_is_known_to_be_gone() -> None:
+    assert not Connection({}).gone()
+
+
+def test_a_tls_socket_cannot_be_peeked(pair: Pair) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    wrapped = context.wrap_socket(pair[0], server_side=True, do_handshake_on_connect=False)
+    with wrapped:
+        assert not Connection({"gunicorn.socket": wrapped}).gone()
