@@ -23,8 +23,8 @@ def passing(error: SourceError) -> bool:
 
 def delay(policy: Policy, attempt: int, error: SourceError) -> float:
     """Seconds to wait after the ``attempt``-th failure (from 1): doubling, jittered, and what the server asks for."""
-    wait = min(policy.max_backoff, policy.backoff * 2 ** (attempt - 1))
-    wait *= random.uniform(0.5, 1.0)  # noqa: S311  # it spreads retries and guards nothing
+    wait: float = min(policy.max_backoff, policy.backoff * 2 ** (attempt - 1))
+    wait = wait * random.uniform(0.5, 1.0)  # noqa: S311  # it spreads retries and guards nothing
     asked: float | None = error.evidence.get("retry_after")
     return wait if asked is None else max(wait, min(asked, policy.max_retry_after))
 

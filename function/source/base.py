@@ -49,7 +49,7 @@ class Source(ABC):
 
     @abstractmethod
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
-        """A freshly signed GET for bytes ``start`` … ``stop`` − 1 of that version; of all where ``info.ranges`` is not."""
+        """A freshly signed GET for bytes ``start`` … ``stop`` − 1; for the whole object unless ``info.ranges``."""
 
     @abstractmethod
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:

@@ -82,7 +82,7 @@ class HTTPSource(Source):
         """Of the redirects' headers those that speak of the object."""
         return {}
 
-    def _own_for(self, url: str) -> Mapping[str, str]:
+    def _own_for(self, url: str) -> dict[str, str]:
         return self._own if origin(url) == origin(self._url) else {}
 
 

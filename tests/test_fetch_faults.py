@@ -1,0 +1,170 @@
+"""Every fault over every kind of store: the right bytes or a clear error, never a wrong file, never a hang."""
+
+import hashlib
+import random
+import threading
+from collections import deque
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from function.errors import ChecksumMismatch, FunctionError, SourceError
+from function.fetch import Fetched, Policy, fetch
+from tests.servers.faulty import KINDS, WRONG_BYTES, Fault, FaultyStore
+
+SCHEMES = ("s3", "gs", "http", "hf")
+SIZE = 300_000  # bytes: 19 blocks, the last one short
+DATA = random.Random(3).randbytes(SIZE)
+QUICK = Policy(
+    connections=4,
+    min_block=16 << 10,
+    max_block=16 << 10,
+    max_request=64 << 10,
+    buffer=8 << 10,
+    gain=8 << 10,
+    backoff=0.001,
+    max_backoff=0.01,
+    max_retry_after=0.05,
+    stall=0.5,
+    tick=0.02,
+    attempts=5,
+)
+HANG = 60.0  # seconds; far beyond any of these fetches
+
+
+def fetched(store: FaultyStore, scheme: str, cache: Path, *, sha256: str | None = None) -> Fetched:
+    """``fetch``, ended by its own means should it hang."""
+    cancel = threading.Event()
+    guard = threading.Timer(HANG, cancel.set)
+    guard.start()
+    try:
+        return fetch(
+            store.uri(scheme), cache_dir=cache, sha256=sha256, policy=QUICK, stores=store.stores, cancel=cancel
+        )
+    finally:
+        guard.cancel()
+        assert not cancel.is_set(), "the fetch hung"
+
+
+def finals(cache: Path) -> list[Path]:
+    """Everything under a final name."""
+    return [path for path in cache.rglob("*") if path.is_file() and path.name == "model.gguf"]
+
+
+def needs_sha256(scheme: str, kinds: list[str]) -> bool:
+    """A plain web server vouches for nothing: only a hash that was given finds wrong bytes."""
+    return scheme == "http" and any(kind in WRONG_BYTES for kind in kinds)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_that_passes_ends_in_the_right_bytes_or_a_clear_error(kind: str, scheme: str, tmp_path: Path) -> None:
+    with FaultyStore(DATA, faults=deque([None, Fault(kind), None, Fault(kind, 0.1)])) as store:
+        sha256 = hashlib.sha256(DATA).hexdigest() if needs_sha256(scheme, [kind]) else None
+        try:
+            result = fetched(store, scheme, tmp_path, sha256=sha256)
+        except FunctionError as e:
+            assert len(str(e)) > 20
+            assert kind in ("302", "403", "404", "412", "expire", *WRONG_BYTES), f"{kind} should have passed: {e}"
+            assert finals(tmp_path) == []
+        else:
+            assert result.path.read_bytes() == store.data
+            assert finals(tmp_path) == [result.path]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("throttle", "ignore_range")])
+def test_a_fault_that_stays_is_an_error_and_no_file(kind: str, scheme: str, tmp_path: Path) -> None:
+    at = 0.0 if kind in ("reset", "stall", "truncate", "short") else 0.5
+    with FaultyStore(DATA, always=Fault(kind, at)) as store:
+        sha256 = hashlib.sha256(DATA).hexdigest() if needs_sha256(scheme, [kind]) else None
+        with pytest.raises(FunctionError) as caught:
+            fetched(store, scheme, tmp_path, sha256=sha256)
+        assert store.uri(scheme) in str(caught.value)
+        assert finals(tmp_path) == []
+        store.always = None
+        assert fetched(store, scheme, tmp_path, sha256=sha256).path.read_bytes() == store.data
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_store_that_ignores_ranges_gives_the_object_in_one_piece(scheme: str, tmp_path: Path) -> None:
+    with FaultyStore(DATA, ranges=False) as store:
+        assert fetched(store, scheme, tmp_path).path.read_bytes() == DATA
+
+
+fault = st.builds(Fault, st.sampled_from([kind for kind in KINDS if kind != "stall"]), st.sampled_from([0.0, 0.3, 0.9]))
+sequences = st.lists(st.none() | fault, max_size=14)
+
+
+def run_a_sequence(scheme: str, sequence: list[Fault | None], cache: Path, size: int = SIZE) -> None:
+    data = DATA[:size]
+    with FaultyStore(data, faults=deque(sequence)) as store:
+        kinds = [one.kind for one in sequence if one]
+        sha256 = hashlib.sha256(data).hexdigest() if needs_sha256(scheme, kinds) else None
+        try:
+            result = fetched(store, scheme, cache, sha256=sha256)
+        except FunctionError as e:
+            assert store.uri(scheme) in str(e)
+            assert finals(cache) == []
+            store.faults.clear()
+            sha256 = hashlib.sha256(store.data).hexdigest() if sha256 else None
+            result = fetched(store, scheme, cache, sha256=sha256)
+        assert result.path.read_bytes() == store.data
+        assert finals(cache) == [result.path]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(sequence=sequences, size=st.sampled_from([SIZE, 16 << 10, 1]))
+def test_any_sequence_of_faults(
+    scheme: str, sequence: list[Fault | None], size: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run_a_sequence(scheme, sequence, tmp_path_factory.mktemp("cache"), size)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("scheme", SCHEMES)
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    sequence=st.lists(st.none() | fault | st.just(Fault("stall")), max_size=40),
+    size=st.integers(1, SIZE),
+)
+def test_many_sequences_of_faults(
+    scheme: str, sequence: list[Fault | None], size: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run_a_sequence(scheme, sequence, tmp_path_factory.mktemp("cache"), size)
+
+
+@pytest.mark.parametrize("kind", ["reset", "truncate", "500", "503", "lie_range", "short"])
+def test_only_what_is_missing_is_asked_again(kind: str, tmp_path: Path) -> None:
+    faults = [Fault(kind, 0.6) if n % 3 == 1 else None for n in range(9)]
+    with FaultyStore(DATA, faults=deque(faults)) as store:
+        assert fetched(store, "s3", tmp_path).path.read_bytes() == DATA
+        whole = [one for one in store.served if one.fault is None]
+        again = store.sent_bytes() - SIZE
+        assert sum(one.sent for one in whole) <= SIZE + QUICK.max_request
+        assert again <= 3 * QUICK.max_request
+
+
+def test_credentials_that_never_work_are_an_error_that_says_what_to_grant(tmp_path: Path) -> None:
+    with FaultyStore(DATA, always=Fault("403")) as store, pytest.raises(SourceError, match="s3:GetObject"):
+        fetched(store, "s3", tmp_path)
+
+
+def test_wrong_bytes_that_stay_name_both_checksums(tmp_path: Path) -> None:
+    with FaultyStore(DATA, always=Fault("corrupt")) as store, pytest.raises(ChecksumMismatch, match="crc64nvme"):
+        fetched(store, "s3", tmp_path)
+
+
+def test_redirects_in_circles_end(tmp_path: Path) -> None:
+    with FaultyStore(DATA) as store, pytest.raises(SourceError, match="redirects"):
+        fetch(f"{store.url}/circle", cache_dir=tmp_path, policy=QUICK)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_a_store_that_is_busy_when_first_asked_is_asked_again(scheme: str, tmp_path: Path) -> None:
+    with FaultyStore(DATA, describe_faults=deque(["503", "429", "500"])) as store:
+        assert fetched(store, scheme, tmp_path).path.read_bytes() == DATA
