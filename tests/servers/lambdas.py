@@ -61,7 +61,7 @@ def emulated(tmp: Path, command: list[str], *options: str, **settings: str) -> I
             assert process.stdout is not None
             url = re.search(r"http://[\w.]+:\d+", process.stdout.readline())
             assert url is not None, log.read_text()
-            yield Function(url[0], log)
+            yield Function(url[0], log, process)
         finally:
             process.terminate()
             process.wait(30)
