@@ -33,9 +33,9 @@ SHOTS = os.environ.get("PAGE_SHOTS")
 class Visitor:
     """Somebody at the page. What the console says and what is requested is recorded and judged at the end."""
 
-    def __init__(self, page: Page, server: PageServer) -> None:
+    def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.server = server
+        self.url = url
         self.requested: list[str] = []
         self.complaints: list[str] = []
         self.failures_expected = False
@@ -54,7 +54,7 @@ class Visitor:
 
     def come(self) -> "Visitor":
         """Open the page and wait until it can be used."""
-        self.page.goto(self.server.url)
+        self.page.goto(self.url)
         self.ready()
         return self
 
@@ -106,13 +106,13 @@ class Visitor:
         assert complaints == []
 
     def _own(self, url: str) -> bool:
-        return urlsplit(url).scheme in ("data", "blob") or url.startswith(self.server.origin)
+        return urlsplit(url).scheme in ("data", "blob") or urlsplit(url).netloc == urlsplit(self.url).netloc
 
 
 class Visit(Protocol):
     """Opens the page in a browser context of its own; the arguments are Playwright's for a context."""
 
-    def __call__(self, server: PageServer | None = None, **options: Any) -> Visitor: ...
+    def __call__(self, url: str | None = None, **options: Any) -> Visitor: ...
 
 
 @pytest.fixture(scope="package")
@@ -139,11 +139,9 @@ def visit(browser: Browser, server: PageServer) -> Iterator[Visit]:
     """Visits to the page, each judged when the test has passed."""
     visitors: list[Visitor] = []
 
-    own = server
-
-    def begin(server: PageServer | None = None, **options: Any) -> Visitor:
+    def begin(url: str | None = None, **options: Any) -> Visitor:
         context = browser.new_context(**options)
-        visitor = Visitor(context.new_page(), server or own)
+        visitor = Visitor(context.new_page(), url or server.url)
         visitors.append(visitor)
         return visitor.come()
 

@@ -37,7 +37,7 @@ def test_the_page_is_one_response_and_a_reply_one_request(visitor: Visitor, serv
 def test_under_a_path_without_a_slash_it_asks_below_that_path(visit: Visit) -> None:
     with PageServer(prefix="/chat-function") as server:
         server.will(whole("Hello."))
-        visitor = visit(server)
+        visitor = visit(server.url)
         visitor.ask("Hi")
         assert server.asked[0].path == "/chat-function/v1/chat/completions"
 
@@ -269,7 +269,7 @@ def test_another_conversation_can_be_read_while_a_reply_comes(visitor: Visitor, 
 
 
 def test_a_second_tab_sees_what_the_first_one_says(visitor: Visitor, server: PageServer) -> None:
-    other = Visitor(visitor.page.context.new_page(), server).come()
+    other = Visitor(visitor.page.context.new_page(), server.url).come()
     server.will(whole("Blue."))
     visitor.ask("The sea?")
     expect(other.page.locator(".conversation")).to_have_text(["The sea?"])

@@ -114,7 +114,7 @@ def test_a_question_without_a_reply_joins_the_next_one(visitor: Visitor, server:
 @pytest.mark.parametrize("remembered", [False, True])
 def test_a_key_is_asked_for_where_one_is_needed(visit: Visit, remembered: bool) -> None:
     with PageServer(key="open sesame") as server:
-        visitor = visit(server)
+        visitor = visit(server.url)
         visitor.failures_expected = True
         page = visitor.page
         server.will(whole("Come in."), whole("Still here."))

@@ -1,0 +1,148 @@
+"""The page with the real function behind it."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.conftest import Visit, Visitor
+from tests.servers.doors import PATIENCE, Function, serving
+
+QUICK = {"MAX_TOKENS": "24", "N_THREADS": "1"}
+"""Short replies; and two threads of a small model wait for each other for seconds where the CPUs are busy."""
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+    with serving(tmp_path_factory.mktemp("page"), N_THREADS="1") as running:
+        yield running
+
+
+@contextmanager
+def visiting(function: Function, visit: Visit) -> Iterator[Visitor]:
+    """A visit that leaves before the function ends: a browser keeps its connection, and servers wait for that."""
+    visitor = visit(function.url)
+    yield visitor
+    visitor.page.context.close()
+
+
+@pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
+def test_a_key_and_two_turns_with_the_embedded_model(door: str, visit: Visit, tmp_path: Path) -> None:
+    with serving(tmp_path, door, API_KEY="open sesame", **QUICK) as function, visiting(function, visit) as visitor:
+        visitor.failures_expected = True
+        visitor.ask("Hello! Who are you?")
+        visitor.problem.get_by_label("Key", exact=True).fill("open sesame")
+        visitor.page.keyboard.press("Enter")
+        expect(visitor.problem).to_have_count(0)
+        visitor.rest()
+        visitor.ask("What can you do?")
+        expect(visitor.problem).to_have_count(0)
+        for turn in range(2):
+            reply = visitor.replies.nth(turn)
+            expect(reply.locator(".markdown")).not_to_be_empty()
+            expect(reply.locator(".stats")).to_have_text(re.compile(r"first token .* tokens?$"))
+        visitor.shot(f"function-{door}")
+
+
+def test_it_comes_packed_with_its_policy_and_is_not_sent_twice(function: Function) -> None:
+    status, headers, _ = function.exchange("/", None)
+    assert status == 200
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert function.exchange("/", None, {"If-None-Match": headers["etag"]})[0] == 304
+
+
+def test_stop_frees_the_model(function: Function, visit: Visit) -> None:
+    visitor = visit(function.url)
+    visitor.page.evaluate(ENDLESS)
+    visitor.say("Tell me a long story")
+    expect(visitor.replies.locator(".markdown")).not_to_be_empty()
+    visitor.page.keyboard.press("Escape")
+    visitor.rest()
+    expect(visitor.replies.locator(".ending")).to_have_text("Stopped.")
+    function.idle()
+
+
+ENDLESS = """() => {
+    const ask = window.fetch;
+    window.fetch = (url, options) =>
+        ask(url, { ...options, body: JSON.stringify({ ...JSON.parse(options.body), ignore_eos: true }) });
+}"""
+"""The embedded model says little; here its reply goes on until it is stopped."""
+
+
+def test_a_conversation_too_long_is_told(function: Function, visit: Visit) -> None:
+    visitor = visit(function.url)
+    visitor.failures_expected = True
+    visitor.ask("word " * 20_000)
+    expect(visitor.problem).to_contain_text("context_length_exceeded")
+    visitor.problem.get_by_role("button", name="New conversation").click()
+    expect(visitor.problem).to_have_count(0)
+
+
+def test_a_cold_start_is_seen(visit: Visit, tiny_model: Path, tmp_path: Path) -> None:
+    with (
+        slow_store(tiny_model) as (uri, gate),
+        serving(tmp_path, MODEL_URI=uri, **QUICK) as function,
+        visiting(function, visit) as visitor,
+    ):
+        visitor.say("Wake up")
+        expect(visitor.page.locator(".wait-phase")).to_have_text("Fetching the model")
+        expect(visitor.page.locator(".wait-detail")).to_have_text(re.compile(r"^\d+%"))
+        visitor.shot("function-cold")
+        gate.set()
+        visitor.rest()
+        expect(visitor.problem).to_have_count(0)
+        expect(visitor.replies.locator(".stats")).to_contain_text("with cold start")
+
+
+@contextmanager
+def slow_store(model: Path) -> Iterator[tuple[str, threading.Event]]:
+    """Serves ``model`` by range over HTTP, the second half of every large answer only once the event is set."""
+    data = model.read_bytes()
+    gate = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._headers(200, len(data))
+
+        def do_GET(self) -> None:
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            start, end = (int(asked[1]), min(int(asked[2] or len(data)) + 1, len(data))) if asked else (0, len(data))
+            self._headers(206 if asked else 200, end - start, f"bytes {start}-{end - 1}/{len(data)}")
+            half = start + (end - start) // 2
+            self.wfile.write(data[start:half])
+            self.wfile.flush()
+            if end - start > len(data) // 2:
+                gate.wait(PATIENCE)
+            self.wfile.write(data[half:end])
+
+        def _headers(self, status: int, length: int, content_range: str | None = None) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(length))
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("ETag", '"boat"')
+            if content_range and status == 206:
+                self.send_header("Content-Range", content_range)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Tests speak for themselves."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/{model.name}", gate
+    finally:
+        gate.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
