@@ -1,0 +1,42 @@
+"""The command line: ``python -m function COMMAND …``. A command's module is imported only when it is the one to run."""
+
+import argparse
+import json
+import sys
+from importlib import import_module
+
+from function.errors import FunctionError
+
+COMMANDS = {
+    "fetch": "bring a model here: in parallel, resumed, verified",
+    "push": "store a model in a bucket, with a checksum that a fetch can verify",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command. Returns the exit status: 0, 1 after an error told in a sentence, 130 after Ctrl-C."""
+    if not arguments or arguments[0] not in COMMANDS:
+        asked_for_help = bool(arguments) and arguments[0] in ("-h", "--help")
+        lines = ["usage: python -m function COMMAND …", "", *(f"  {name:10}{text}" for name, text in COMMANDS.items())]
+        print("\n".join(lines), file=sys.stdout if asked_for_help else sys.stderr)
+        return 0 if asked_for_help else 2
+    name, *rest = arguments
+    command = import_module(f"function.command.{name}")
+    parser = argparse.ArgumentParser(prog=f"python -m function {name}", description=COMMANDS[name])
+    command.configure(parser)
+    args = parser.parse_args(rest)
+    try:
+        return int(command.run(args))
+    except FunctionError as e:
+        if getattr(args, "json", False):
+            print(json.dumps(e.body()))
+        else:
+            print(e, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; the same command takes up where this one was.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

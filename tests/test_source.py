@@ -1,0 +1,136 @@
+"""One suite over every kind of store, each a real server: what a source promises, and what a fetch makes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from function.errors import ObjectNotFound, SourceError, UnknownScheme
+from function.fetch import fetch, read_text
+from function.settings import Stores
+from function.source import Source, open_source
+from function.source.split import parts
+from tests.servers.faulty import FaultyStore
+from tests.servers.stores import Store
+
+DATA = bytes(range(256)) * 5000  # 1.28 MB
+NAME = "ein Ordner/modell+ü&.gguf"  # what must be encoded, is
+
+
+@dataclass
+class Place:
+    """An object in a store, one that is not there, and how the store is found."""
+
+    uri: str
+    missing: str
+    stores: Stores
+
+
+@pytest.fixture(params=["file", "path", "s3", "gs", "http", "hf"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    kind = request.param
+    if kind in ("file", "path"):
+        path = tmp_path / NAME
+        path.parent.mkdir()
+        path.write_bytes(DATA)
+        prefix = path.parent.as_uri() if kind == "file" else str(path.parent)
+        yield Place(path.as_uri() if kind == "file" else str(path), f"{prefix}/missing.gguf", Stores())
+    elif kind in ("s3", "gs"):
+        store: Store = request.getfixturevalue("s3" if kind == "s3" else "gcs")
+        yield Place(store.put(NAME, DATA), store.uri("missing.gguf"), Stores.from_env(store.env))
+    else:
+        with FaultyStore(DATA) as server:
+            yield Place(server.uri(kind), server.uri(kind, "missing.gguf"), server.stores)
+
+
+@pytest.fixture
+def source(place: Place) -> Source:
+    return open_source(place.uri, place.stores)
+
+
+def test_it_tells_size_and_version(source: Source) -> None:
+    first, second = source.describe(), source.describe()
+    assert first.size == len(DATA)
+    assert first.version
+    assert first == second
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 1), (0, 24), (100_000, 70_000), (len(DATA) - 3, 3), (5, 0)])
+def test_it_reads_ranges(source: Source, start: int, length: int) -> None:
+    buffer = bytearray(length)
+    source.read(source.describe(), start, memoryview(buffer))
+    assert buffer == DATA[start : start + length]
+
+
+def test_a_range_past_the_end_is_an_error(source: Source) -> None:
+    with pytest.raises(SourceError):
+        source.read(source.describe(), len(DATA) - 1, memoryview(bytearray(10)))
+
+
+def test_what_is_not_there_is_named(place: Place) -> None:
+    with pytest.raises(ObjectNotFound, match=r"missing\.gguf") as caught:
+        open_source(place.missing, place.stores).describe()
+    assert caught.value.permanent
+
+
+def test_it_is_fetched_once_and_right(place: Place, tmp_path: Path) -> None:
+    first = fetch(place.uri, cache_dir=tmp_path / "cache", stores=place.stores)
+    assert first.path.read_bytes() == DATA
+    assert first.size == len(DATA)
+    assert first.path.suffix == ".gguf"
+    second = fetch(place.uri, cache_dir=tmp_path / "cache", stores=place.stores)
+    assert second.cached
+    assert second.path == first.path
+    assert second.digest == first.digest
+
+
+def test_a_store_with_checksums_is_verified_against_them(place: Place, tmp_path: Path) -> None:
+    fetched = fetch(place.uri, cache_dir=tmp_path / "cache", stores=place.stores)
+    kinds = {"s3": "crc64nvme:", "gs": "crc32c:", "hf": "sha256:"}
+    scheme = place.uri.partition("://")[0]
+    if scheme in kinds:
+        assert fetched.verified
+        assert (fetched.digest or "").startswith(kinds[scheme])
+    elif scheme == "http":
+        assert not fetched.verified
+        assert fetched.digest is None
+
+
+def test_a_text_is_read(place: Place) -> None:
+    with pytest.raises(SourceError, match="UTF-8"):
+        read_text(place.uri, limit=1 << 30, stores=place.stores)
+    with pytest.raises(SourceError, match="at most 100"):
+        read_text(place.uri, limit=100, stores=place.stores)
+
+
+def test_a_text_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("Sei höflich.\n")
+    assert read_text(str(tmp_path / "prompt.txt"), limit=1000) == "Sei höflich.\n"
+
+
+@pytest.mark.parametrize("uri", ["ftp://host/model.gguf", "azure://x/y", "s3://bucket", "gs:///x", "hf://owner/model"])
+def test_a_uri_that_names_no_object_says_how_to_write_one(uri: str) -> None:
+    with pytest.raises(UnknownScheme, match=r"://"):
+        open_source(uri)
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    stores = Stores(storage_emulator_host="127.0.0.1:9")
+    with pytest.raises(SourceError, match=r"127\.0\.0\.1:9"):
+        open_source("gs://bucket/model.gguf", stores).describe()
+
+
+def test_a_split_model_is_all_its_files() -> None:
+    assert parts("s3://b/m-00001-of-00003.gguf") == (
+        "s3://b/m-00001-of-00003.gguf",
+        "s3://b/m-00002-of-00003.gguf",
+        "s3://b/m-00003-of-00003.gguf",
+    )
+    assert parts("s3://b/m-00004-of-00003.gguf") == ("s3://b/m-00004-of-00003.gguf",)
+    assert parts("s3://b/m.gguf") == ("s3://b/m.gguf",)
+
+
+def test_a_directory_is_not_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ObjectNotFound, match="directory"):
+        fetch(str(tmp_path), cache_dir=tmp_path / "cache")
