@@ -87,5 +87,10 @@ resource "aws_s3_object" "model" {
   source             = var.model_file
   checksum_algorithm = "CRC64NVME" # whole-object, so that a fetch can verify it
 
+  # When another takes its place, the old one goes last: instances of the old version may still have to fetch it.
+  lifecycle {
+    create_before_destroy = true
+  }
+
   depends_on = [aws_s3_bucket_versioning.models]
 }

@@ -26,9 +26,10 @@ resource "google_storage_bucket" "models" {
 resource "google_storage_bucket_object" "model" {
   count = var.model_file == null ? 0 : 1
 
-  bucket = google_storage_bucket.models.name
-  name   = var.model
-  source = var.model_file
+  bucket          = google_storage_bucket.models.name
+  name            = var.model
+  source          = var.model_file
+  deletion_policy = "ABANDON" # when another takes its place: instances of the old revision may still have to fetch it
 }
 
 resource "google_storage_bucket_iam_member" "reads_models" {

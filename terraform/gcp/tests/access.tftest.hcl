@@ -156,6 +156,10 @@ run "a_local_file_becomes_the_model" {
     condition     = google_storage_bucket_object.model[0].name == "m.gguf" && google_storage_bucket_object.model[0].source == "/models/m.gguf"
     error_message = "the file does not become the object that MODEL_URI names"
   }
+  assert {
+    condition     = google_storage_bucket_object.model[0].deletion_policy == "ABANDON"
+    error_message = "the old model would be gone before the new revision is there"
+  }
 }
 
 run "a_file_without_a_name_is_refused" {
