@@ -3,8 +3,9 @@
 import atexit
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Engine:
         self._options = options
         self._jobs: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._unread = threading.Condition(self._lock)
+        self._readers = 0
         self._closed = False
         self._open: set[Generation] = set()
         self._thread: threading.Thread
@@ -90,11 +93,13 @@ class Engine:
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """The tokens of ``text`` (see Vocabulary.tokenize)."""
-        return self._living().tokenize(text, add_special=add_special, parse_special=parse_special)
+        with self._alive() as vocabulary:
+            return vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of ``tokens``. Raises RequestError for an id outside the vocabulary."""
-        return self._living().detokenize(tokens)
+        with self._alive() as vocabulary:
+            return vocabulary.detokenize(tokens)
 
     def render(self, messages: Sequence[Mapping[str, Any]], **template_kwargs: Any) -> str:
         """``messages`` as the model was trained to read them, up to where its reply begins.
@@ -105,8 +110,9 @@ class Engine:
 
     def chat_tokens(self, messages: Sequence[Mapping[str, Any]], **template_kwargs: Any) -> tuple[int, ...]:
         """The prompt of a job that answers ``messages``, beginning with one BOS where the model wants one."""
-        vocabulary = self._living()
-        tokens = vocabulary.tokenize(self.render(messages, **template_kwargs), add_special=False, parse_special=True)
+        text = self.render(messages, **template_kwargs)
+        with self._alive() as vocabulary:
+            tokens = vocabulary.tokenize(text, add_special=False, parse_special=True)
         if vocabulary.adds_bos and vocabulary.bos is not None:
             # Templates write BOS or leave it to the tokenizer, and some do both.
             begin = next((i for i, token in enumerate(tokens) if token != vocabulary.bos), len(tokens))
@@ -119,7 +125,6 @@ class Engine:
         ContextExceeded for a prompt that leaves no room for a reply; tokens outside the vocabulary; sampling
         parameters out of range.
         """
-        vocabulary = self._living()
         prompt = job.prompt
         if not prompt:
             raise RequestError("The prompt is empty.", param="messages")
@@ -133,7 +138,7 @@ class Engine:
             )
         if job.max_tokens is not None and job.max_tokens < 1:
             raise RequestError(f"max_tokens is {job.max_tokens}; it must be at least 1.", param="max_tokens")
-        vocabulary.check(prompt)
+        self._vocabulary.check(prompt)
         check(job.sampling, self.n_vocab)
 
     def submit(self, job: Job) -> Generation:
@@ -146,8 +151,7 @@ class Engine:
             reader_timeout=self._options.reader_timeout,
         )
         with self._lock:
-            if self._closed:
-                raise Stopping("The instance is shutting down; ask again and another one answers.")
+            self._refuse_when_closed()
             self._open.add(generation)
             self._jobs.put(generation)
         return generation
@@ -164,10 +168,22 @@ class Engine:
         self._thread.join()
         atexit.unregister(self.close)
 
-    def _living(self) -> Vocabulary:
+    @contextmanager
+    def _alive(self) -> Iterator[Vocabulary]:
+        """The vocabulary, which lives as long as the block lasts. Raises Stopping once closed."""
+        with self._lock:
+            self._refuse_when_closed()
+            self._readers += 1
+        try:
+            yield self._vocabulary
+        finally:
+            with self._lock:
+                self._readers -= 1
+                self._unread.notify_all()
+
+    def _refuse_when_closed(self) -> None:
         if self._closed:
             raise Stopping("The instance is shutting down; ask again and another one answers.")
-        return self._vocabulary
 
     def _work(
         self,
@@ -198,6 +214,8 @@ class Engine:
         except BaseException as e:
             loaded.set_exception(e)
         finally:
+            with self._unread:
+                self._unread.wait_for(lambda: self._readers == 0)
             model.free()
 
     def _serve(self, loop: Loop) -> None:

@@ -44,7 +44,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
         self.filters |= {"tojson": _tojson} | {name: _narrow(self.filters[name]) for name in ("center", "indent")}
-        del self.filters["format"], self.globals["lipsum"]
+        self.filters["format"] = _no_format
+        del self.globals["lipsum"]
         self.globals |= {"raise_exception": _refuse, "strftime_now": _now}
         self._clock = threading.local()
 
@@ -80,7 +81,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         elif operator == "*":
             _check(left * _size(right) if isinstance(left, int) else _size(left) * right)
         elif isinstance(left, str):
-            raise TooMuch("It formats with %, which is not supported.")
+            _no_format()
         return super().call_binop(context, operator, left, right)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -143,6 +144,11 @@ def _narrow(apply: Callable[..., Any]) -> Callable[..., Any]:
         return apply(value, *args, **kwargs)
 
     return checked
+
+
+def _no_format(*_: Any, **__: Any) -> None:
+    """Formatting with % makes a text of any width; templates that chat do without."""
+    raise TooMuch("It formats with %, which is not supported.")
 
 
 def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **kwargs: Any) -> str:

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from function.engine.library import library
+from function.engine.segments import segments
 from function.errors import EngineError, ModelError, RequestError
-
-_TEXT_LIMIT = 1 << 30
-"""Bytes: lengths are 32-bit in llama.cpp."""
 
 
 class Vocabulary:
@@ -50,19 +48,32 @@ class Vocabulary:
         return [token for token in range(self.size) if self.is_end(token)]
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """The tokens of ``text``. ``add_special``: as at the beginning of a document, with BOS where the model wants
-        one. ``parse_special``: ``<|im_end|>`` and its like are single tokens, not text.
+        """The tokens of ``text``. ``add_special``: with BOS before it where the model wants one. ``parse_special``:
+        ``<|im_end|>`` and its like are single tokens, not text.
         """
+        tokens = [self.bos] if add_special and self.adds_bos and self.bos is not None else []
+        for number, segment in enumerate(segments(text)):
+            if number and self.is_sentencepiece:
+                tokens += self._continue(segment, parse_special)
+            else:
+                tokens += self._tokenize(segment, parse_special)
+        return tokens
+
+    def _continue(self, text: str, parse_special: bool) -> list[int]:
+        """The tokens of ``text`` without the space that SentencePiece puts before a beginning."""
+        before = self._tokenize("\n", parse_special)
+        tokens = self._tokenize("\n" + text, parse_special)
+        return tokens[len(before) :] if tokens[: len(before)] == before else self._tokenize(text, parse_special)
+
+    def _tokenize(self, text: str, parse_special: bool) -> list[int]:
         data = _utf8(text)
-        if len(data) > _TEXT_LIMIT:
-            raise RequestError(f"The text has {len(data):,} bytes, more than can be tokenized.")
         room = len(data) + 16
         for _ in range(2):  # a negative count is the room it takes
             tokens = (ctypes.c_int32 * room)()
-            count = self._lib.llama_tokenize(self._vocab, data, len(data), tokens, room, add_special, parse_special)
+            count = self._lib.llama_tokenize(self._vocab, data, len(data), tokens, room, False, parse_special)
             if count >= 0:
                 return tokens[:count]
-            room = min(-count, _TEXT_LIMIT)
+            room = -count
         raise EngineError("llama.cpp did not tokenize the text.", code=count)
 
     def detokenize(self, tokens: Sequence[int]) -> str:

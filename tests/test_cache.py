@@ -1,0 +1,64 @@
+"""Cache: how much of a prompt need not be computed again, and when that is bit for bit the same."""
+
+from function.engine.cache import Cache
+
+CHUNK = 4
+
+
+def filled(prompt: list[int], *singles: int) -> Cache:
+    """A cache after a prefill of ``prompt`` from nothing and a decode of ``singles``."""
+    cache = Cache(CHUNK)
+    prefill(cache, prompt)
+    for token in singles:
+        cache.add((token,))
+    return cache
+
+
+def prefill(cache: Cache, prompt: list[int]) -> list[int]:
+    """Compute what is missing; returns the sizes of the steps."""
+    sizes = []
+    while len(cache) < len(prompt):
+        step = cache.next_chunk(prompt)
+        cache.add(step)
+        sizes.append(len(step))
+    return sizes
+
+
+def test_prefill_runs_in_chunks_that_begin_at_multiples() -> None:
+    assert prefill(Cache(CHUNK), list(range(10))) == [4, 4, 2]
+    cache = filled([1, 2, 3])
+    assert prefill(cache, [1, 2, 3, 4, 5, 6, 7, 8, 9]) == [1, 4, 1]
+
+
+def test_what_matches_is_reused_but_never_the_last_token() -> None:
+    cache = filled([1, 2, 3, 4, 5], 6, 7)
+    assert cache.reusable([1, 2, 3, 4, 5, 6, 7, 8], exact=False) == 7
+    assert cache.reusable([1, 2, 3, 4, 5, 6, 7], exact=False) == 6
+    assert cache.reusable([1, 2, 9, 4], exact=False) == 2
+    assert cache.reusable([9], exact=False) == 0
+
+
+def test_exact_reuse_is_whole_chunks_that_were_prefilled_as_such() -> None:
+    cache = filled(list(range(10)), 10, 11, 12, 13)
+    assert cache.reusable(list(range(20)), exact=True) == 8
+    assert cache.reusable(list(range(8)), exact=True) == 4, "the last token's chunk is computed again"
+    assert cache.reusable([0, 1, 2, 3, 4, 99, 98], exact=True) == 4
+
+
+def test_what_was_computed_otherwise_is_not_exact() -> None:
+    cache = filled([1, 2], 3, 4)
+    prefill(cache, list(range(1, 13)))
+    assert cache.tokens == list(range(1, 13))
+    assert cache.reusable(list(range(1, 13)), exact=True) == 0
+
+
+def test_a_cut_forgets_the_chunk_it_cuts() -> None:
+    cache = filled(list(range(12)))
+    cache.cut(6)
+    assert len(cache) == 6
+    assert cache.reusable(list(range(12)), exact=True) == 4
+    prefill(cache, list(range(12)))
+    assert cache.reusable(list(range(12)), exact=True) == 4, "the second chunk was computed in two steps"
+    cache.cut(4)
+    prefill(cache, list(range(12)))
+    assert cache.reusable([*range(12), 12], exact=True) == 12

@@ -1,0 +1,118 @@
+"""Loading: what cannot be served is an error that says why, never a crash."""
+
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from function.engine.engine import Engine, Options
+from function.errors import ModelError, Stopping
+from tools.models import write_model
+from tools.shapes import SHAPES
+
+
+def test_a_context_beyond_the_models_own_is_lowered_and_told(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        engine = Engine.load(tiny_model, Options(n_ctx=1 << 20))
+    engine.close()
+    assert engine.n_ctx == 2048
+    assert "1048576" in caplog.text
+    assert "2048" in caplog.text
+
+
+def test_progress_is_told_up_to_the_end(tiny_model: Path) -> None:
+    told: list[float] = []
+    Engine.load(tiny_model, Options(), on_progress=told.append).close()
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_a_load_can_be_cancelled(tiny_model: Path) -> None:
+    cancel = threading.Event()
+    with pytest.raises(Stopping):
+        Engine.load(tiny_model, Options(), on_progress=lambda _: cancel.set(), cancel=cancel)
+    cancel.set()
+    with pytest.raises(Stopping):
+        Engine.load(tiny_model, Options(), cancel=cancel)
+
+
+def test_an_error_in_the_progress_callback_is_raised(tiny_model: Path) -> None:
+    def fail(_: float) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Engine.load(tiny_model, Options(), on_progress=fail)
+
+
+@pytest.mark.parametrize("size", [0, 3, 100, 50_000, 100_000, -1])
+def test_a_truncated_file_is_an_error(tiny_model: Path, tmp_path: Path, size: int) -> None:
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(tiny_model.read_bytes()[:size])
+    with pytest.raises(ModelError, match=r"cut\.gguf"):
+        Engine.load(path, Options())
+
+
+def test_a_file_that_is_not_there_or_foreign_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        Engine.load(tmp_path / "none.gguf", Options())
+    foreign = tmp_path / "foreign.gguf"
+    foreign.write_bytes(b"PK\x03\x04" * 1000)
+    with pytest.raises(ModelError):
+        Engine.load(foreign, Options())
+    with pytest.raises(ModelError):
+        Engine.load(tmp_path, Options())
+
+
+def test_damaged_weights_are_an_error(tiny_model: Path, tmp_path: Path) -> None:
+    data = bytearray(tiny_model.read_bytes())
+    data[-4 * 64 :] = b"\xff\xff\xff\x7f" * 64  # the last tensor, the norm before the output: NaN
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="NaN"):
+        Engine.load(path, Options())
+
+
+def test_a_file_without_a_template_gets_what_its_vocabulary_calls_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_model(tmp_path / "plain.gguf", SHAPES["tiny"], chat_template=None)
+    engine = Engine.load(path, Options())
+    engine.close()
+    assert engine.template_source == "chatml (by architecture)"
+    assert "chatml" in caplog.text
+
+
+def test_a_file_that_says_nothing_of_a_template_asks_for_one(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
+    with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
+        Engine.load(path, Options())
+    engine = Engine.load(path, Options(chat_template="llama2-sys-bos"))
+    try:
+        assert engine.template_source == "llama2-sys-bos (setting)"
+        tokens = engine.chat_tokens([{"role": "user", "content": "hi"}])
+        (bos,) = engine.tokenize("", add_special=True, parse_special=False)
+        assert tokens[0] == bos
+        assert tokens.count(bos) == 1
+        assert engine.detokenize(tokens) == " [INST] hi [/INST]"
+    finally:
+        engine.close()
+
+
+def test_there_is_one_bos_whoever_writes_it(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
+    for template in ("{{ bos_token }}{{ bos_token }}hi", "{{ bos_token }}hi", "hi"):
+        engine = Engine.load(path, Options(chat_template=template))
+        try:
+            tokens = engine.chat_tokens([])
+            assert tokens[0] == engine.tokenize("", add_special=True, parse_special=False)[0]
+            assert tokens[1] != tokens[0]
+        finally:
+            engine.close()
+
+
+def test_a_template_that_is_no_jinja_is_an_error(tiny_model: Path) -> None:
+    with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
+        Engine.load(tiny_model, Options(chat_template="{% if %}"))

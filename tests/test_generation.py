@@ -1,0 +1,78 @@
+"""Generation: what a reader gets, however fast it reads."""
+
+import threading
+
+from function.engine.events import Finished, Job, Prefill, Text, Timings, Usage
+from function.engine.generation import Generation
+
+DONE = Finished("stop", Usage(1, 1, 0), Timings(0.0, None, 0.0))
+
+
+def generation(reader_timeout: float | None = None) -> Generation:
+    return Generation(Job(prompt=(1,)), max_tokens=10, reader_timeout=reader_timeout)
+
+
+def test_events_come_in_order_and_finished_stays() -> None:
+    made = generation()
+    made.put(Prefill(0, 1))
+    made.put(Text("a", 1))
+    made.put(Text("b", 2))
+    made.finish(DONE)
+    assert list(made) == [Prefill(0, 1), Text("a", 1), Text("b", 2), DONE]
+    assert made.next_event() == DONE
+    assert list(made) == [DONE]
+
+
+def test_without_an_event_in_time_there_is_none() -> None:
+    assert generation().next_event(timeout=0.01) is None
+
+
+def test_a_waiting_reader_is_woken() -> None:
+    made = generation()
+    seen: list[object] = []
+    reader = threading.Thread(target=lambda: seen.extend(made))
+    reader.start()
+    made.put(Text("a", 1))
+    made.finish(DONE)
+    reader.join(60)
+    assert seen == [Text("a", 1), DONE]
+
+
+def test_a_slow_reader_loses_nothing_and_holds_little() -> None:
+    made = generation()
+    for done in range(1000):
+        made.put(Prefill(done, 1000))
+    for number in range(1000):
+        made.put(Text(f"{number} ", number + 1))
+    made.finish(DONE)
+    events = list(made)
+    assert len(events) < 100
+    assert events[0] == Prefill(999, 1000)
+    texts = [event for event in events if isinstance(event, Text)]
+    assert "".join(event.text for event in texts) == "".join(f"{number} " for number in range(1000))
+    assert texts[-1].tokens == 1000
+
+
+def test_a_reader_that_stopped_reading_ends_the_job() -> None:
+    made = generation(reader_timeout=0.0)
+    made.put(Text("a", 1))
+    assert made.next_event() == Text("a", 1)
+    made.put(Text("b", 2))
+    while made.ended is None:
+        made.put(Text("c", 3))
+    assert made.ended == "cancelled"
+    assert made.flag.value
+
+
+def test_the_first_reason_to_end_counts() -> None:
+    made = generation()
+    made.end("deadline")
+    made.cancel()
+    assert made.ended == "deadline"
+
+
+def test_cancelling_what_is_over_changes_nothing() -> None:
+    made = generation()
+    made.finish(DONE)
+    made.cancel()
+    assert made.ended is None

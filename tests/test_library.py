@@ -1,0 +1,24 @@
+"""The bindings: the right build, loaded without what is not needed."""
+
+import subprocess
+import sys
+
+from function.engine.library import library, openmp, system_info
+
+
+def test_our_build_has_no_openmp() -> None:
+    assert "CPU :" in system_info()
+    assert not openmp(), "llama-cpp-python must be built with CMAKE_ARGS=-DGGML_OPENMP=OFF"
+
+
+def test_the_bindings_load_once() -> None:
+    assert library() is library()
+
+
+def test_the_bindings_come_without_the_package_and_leave_it_usable() -> None:
+    script = (
+        "import sys; from function.engine.library import library; found = library();"
+        "assert 'numpy' not in sys.modules; import llama_cpp;"
+        "assert llama_cpp.Llama; assert llama_cpp.llama_cpp is found"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

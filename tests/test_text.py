@@ -1,0 +1,86 @@
+"""TextStream: whatever the tokens and stop strings are, no character is split or lost and no stop string leaks."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.engine.text import TextStream
+
+
+def fed(pieces: list[bytes], stop: tuple[str, ...] = ()) -> tuple[list[str], bool]:
+    """Every text a stream gives for ``pieces``, its end included, and whether it stopped."""
+    stream = TextStream(stop)
+    given = []
+    for piece in pieces:
+        given.append(stream.feed(piece))
+        if stream.stopped:
+            break
+    return [*given, stream.finish()], stream.stopped
+
+
+def before_first(text: str, stop: tuple[str, ...]) -> str:
+    """``text`` up to the stop string that is complete first, the longest of several: the rule, told the slow way."""
+    for end in range(len(text) + 1):
+        starts = [end - len(word) for word in stop if word and text[:end].endswith(word)]
+        if starts:
+            return text[: min(starts)]
+    return text
+
+
+def split(data: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
+
+
+cuts = st.lists(st.integers(0, 1000), max_size=20)
+few = st.text(alphabet="ab ñ日🎉", max_size=30)
+stops = st.lists(st.text(alphabet="ab ñ日🎉", max_size=4), max_size=4).map(tuple)
+
+
+@given(st.text(max_size=50), cuts)
+def test_text_comes_out_as_it_is_however_its_bytes_are_split(text: str, at: list[int]) -> None:
+    assert "".join(fed(split(text.encode(), at))[0]) == text
+
+
+@given(st.lists(st.binary(max_size=6), max_size=20))
+def test_bytes_that_are_no_text_become_replacement_characters_where_they_stand(pieces: list[bytes]) -> None:
+    assert "".join(fed(pieces)[0]) == b"".join(pieces).decode(errors="replace")
+
+
+@given(few, cuts, stops)
+def test_nothing_of_a_stop_string_leaks_and_nothing_before_it_is_lost(
+    text: str, at: list[int], stop: tuple[str, ...]
+) -> None:
+    given, stopped = fed(split(text.encode(), at), stop)
+    assert "".join(given) == before_first(text, stop)
+    assert stopped == any(word and word in text for word in stop)
+
+
+@given(st.lists(st.sampled_from([b"a", b"b", b"\xc3", b"\xb1", b"\xf0\x9f", b"\x8e\x89", b"\xff"]), max_size=20), stops)
+def test_stop_strings_are_found_among_broken_bytes(pieces: list[bytes], stop: tuple[str, ...]) -> None:
+    text = b"".join(pieces).decode(errors="replace")
+    assert "".join(fed(pieces, stop)[0]) == before_first(text, stop)
+
+
+def test_text_is_given_as_soon_as_it_is_certain() -> None:
+    stream = TextStream(("END",))
+    assert [stream.feed(piece) for piece in (b"a", b"E", b"N", b"x", b"\xc3", b"\xb1")] == ["a", "", "", "ENx", "", "ñ"]
+
+
+def test_an_incomplete_character_is_replaced_only_at_the_end() -> None:
+    stream = TextStream()
+    assert stream.feed("🎉".encode()[:3]) == ""
+    assert stream.finish() == "\ufffd"
+
+
+def test_after_a_stop_string_nothing_comes() -> None:
+    stream = TextStream(("stop",))
+    assert stream.feed(b"go stop go") == "go "
+    assert stream.stopped
+    assert stream.feed(b"more") == ""
+    assert stream.finish() == ""
+
+
+def test_an_empty_stop_string_stops_nothing() -> None:
+    assert fed([b"a", b"b"], ("",)) == (["a", "b", ""], False)
