@@ -230,6 +230,7 @@ class Service:
             self.name,
             engine.n_ctx,
             ", ".join(f"{phase} {seconds:.2f}s" for phase, seconds in self.seconds.items()),
+            extra={"event": "ready", **{phase: round(seconds, 3) for phase, seconds in self.seconds.items()}},
         )
 
     def _fetch(self) -> Path:

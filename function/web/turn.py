@@ -1,15 +1,18 @@
 """One request's way to the model: it waits for the load, for its turn and for each piece of the reply."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
 
 from function.engine.engine import Engine
-from function.engine.events import Event, Finished, Job
+from function.engine.events import Event, Finished, Job, Text
 from function.engine.generation import Generation
 from function.errors import Unavailable
 from function.service import Service
 from function.web.connection import Connection
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 0.02
 """Seconds between two looks at whether the client is still there: a fifth of what freeing the model may take."""
@@ -38,6 +41,8 @@ class Turn:
         self._prepare = prepare
         self._connection = connection
         self._deadline = deadline
+        self._arrived = time.monotonic()
+        self._first_text: float | None = None
         self._job: Job | None = None
         self._generation: Generation | None = None
         service.start()
@@ -65,10 +70,13 @@ class Turn:
         looked = time.monotonic()
         while True:
             event = self._generation.next_event(PATIENCE)
+            now = time.monotonic()
             if isinstance(event, Finished):
+                self._log(event, now)
                 yield event
                 return
-            now = time.monotonic()
+            if isinstance(event, Text) and self._first_text is None:
+                self._first_text = now - self._arrived
             if now - looked >= PATIENCE:
                 looked = now
                 if self._connection.gone():
@@ -80,6 +88,23 @@ class Turn:
         if self._generation is not None:
             self._generation.cancel()
         self._place.leave()
+
+    def _log(self, end: Finished, now: float) -> None:
+        """One line for each reply; alerts are made from its fields. ``first_token``: seconds since the arrival."""
+        if end.error is not None:
+            log.error("a reply failed: %s", end.error, extra={"event": "failure", "code": end.error.code})
+            return
+        receipt = {
+            "event": "reply",
+            "finish_reason": end.reason,
+            "seconds": round(now - self._arrived, 3),
+            "prompt_tokens": end.usage.prompt_tokens,
+            "cached_tokens": end.usage.cached_tokens,
+            "completion_tokens": end.usage.completion_tokens,
+        }
+        if self._first_text is not None:
+            receipt["first_token"] = round(self._first_text, 3)
+        log.info("replied with %d tokens: %s", end.usage.completion_tokens, end.reason, extra=receipt)
 
     def _checked(self, engine: Engine) -> Job:
         job = self._prepare(engine)
