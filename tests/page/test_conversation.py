@@ -49,6 +49,7 @@ def test_tokens_appear_as_they_come_and_the_numbers_at_the_end(visitor: Visitor,
     reply = visitor.replies.first
     expect(reply.locator(".markdown")).to_have_text("First half,")
     expect(reply.locator(".stats")).to_have_count(0)
+    visitor.page.wait_for_timeout(100)  # what comes in one piece has no speed
     gate.open()
     visitor.rest()
     expect(reply.locator(".markdown")).to_have_text("First half, second half.")
@@ -276,6 +277,18 @@ def test_a_second_tab_sees_what_the_first_one_says(visitor: Visitor, server: Pag
     other.page.locator(".conversation").click()
     expect(other.replies.locator(".markdown")).to_have_text("Blue.")
     other.judge()
+
+
+def test_a_browser_that_keeps_nothing_says_so_and_chats(visit: Visit, server: PageServer) -> None:
+    visitor = visit()
+    visitor.page.add_init_script("delete Window.prototype.indexedDB; delete window.indexedDB;")
+    visitor.page.reload()
+    visitor.ready()
+    expect(visitor.page.locator("#not-kept")).to_be_visible()
+    server.will(whole("Hello."))
+    visitor.ask("Hi")
+    expect(visitor.replies.locator(".markdown")).to_have_text("Hello.")
+    expect(visitor.page.locator(".conversation")).to_have_text(["Hi"])
 
 
 def test_copy_buttons(visit: Visit, server: PageServer) -> None:

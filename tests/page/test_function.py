@@ -69,6 +69,21 @@ def test_stop_frees_the_model(function: Function, visit: Visit) -> None:
     function.idle()
 
 
+def test_who_comes_second_sees_the_queue_and_then_a_reply(function: Function, visit: Visit) -> None:
+    first, second = visit(function.url), visit(function.url)
+    first.page.evaluate(ENDLESS)
+    first.say("Tell me a long story")
+    expect(first.replies.locator(".markdown")).not_to_be_empty()
+    second.say("Me too")
+    expect(second.page.locator(".wait-detail")).to_have_text("1 request ahead")
+    second.shot("function-queue")
+    first.page.keyboard.press("Escape")
+    expect(second.replies.locator(".markdown")).not_to_be_empty()
+    second.page.keyboard.press("Escape")
+    second.rest()
+    function.idle()
+
+
 ENDLESS = """() => {
     const ask = window.fetch;
     window.fetch = (url, options) =>

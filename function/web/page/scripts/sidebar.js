@@ -24,7 +24,9 @@ export class Sidebar {
     this.#toggle.addEventListener("click", () => this.#open(this.#sidebar.inert));
     byId("conversation-menu").addEventListener("click", ({ currentTarget }) => conversationMenu(chat, chat.current, currentTarget));
     this.#sidebar.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && NARROW.matches) this.#open(false);
+      if (event.key !== "Escape" || !NARROW.matches) return;
+      event.stopPropagation(); // it closes the drawer, it does not stop a reply
+      this.#open(false);
     });
     NARROW.addEventListener("change", () => this.#open(this.#opensAtFirst(), false));
     this.#open(this.#opensAtFirst(), false);
