@@ -11,6 +11,7 @@ memory      how much memory a header's model needs
 """
 
 from function.gguf.header import Header, parse_header, read_header
+from function.gguf.memory import Fit, KVType, fit, largest_context
 from function.gguf.reader import Incomplete
 
-__all__ = ["Header", "Incomplete", "parse_header", "read_header"]
+__all__ = ["Fit", "Header", "Incomplete", "KVType", "fit", "largest_context", "parse_header", "read_header"]

@@ -1,0 +1,196 @@
+"""How much memory a header's model needs in this program, piece by piece. Pure arithmetic, checked by ``bench/memory``.
+
+What is counted is what gets touched: llama.cpp reserves room for the logits of every prefilled token, and uses one's.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from function.gguf.header import Header
+from function.gguf.reader import Tensor
+
+KVType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
+
+KV_BITS: dict[KVType, float] = {
+    "f32": 32,
+    "f16": 16,
+    "bf16": 16,
+    "q8_0": 8.5,
+    "q5_1": 6,
+    "q5_0": 5.5,
+    "q4_1": 5,
+    "q4_0": 4.5,
+}
+"""Bits of one element of a KV cache."""
+
+MIB = 1 << 20
+PROGRAM = 75 * MIB  # the interpreter, the server's master and worker, llama.cpp's code: what a served tiny model takes
+TOKEN = 250  # bytes that llama.cpp's vocabulary takes for a token and its merge
+CELLS = 256  # a context is rounded up to a multiple of this
+CHUNK = 64  # tokens that the engine prefills at once on a CPU
+REPACKED = ("Q4_0", "Q4_K", "Q2_K", "IQ4_NL", "MXFP4")  # on x86 with AVX2; elsewhere more or fewer
+
+# A window that sees every n-th layer whole, by architecture, where the header does not say: llama.cpp's table.
+WINDOW_PERIODS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "gpt-oss": 2, "cohere2": 4, "exaone4": 4, "olmo2": 4,
+                  "llama4": 4, "plamo3": 8, "smallthinker": 4, "phi3": 1, "afmoe": 4, "mellum": 4}  # fmt: skip
+# Layers that keep a state of fixed size, and layers that keep keys, told by their tensors.
+RECURRENT = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix_|shortconv)")
+ATTENTION = re.compile(r"blk\.(\d+)\.(?:attn_k\.|attn_qkv\.|attn_kv_a_mqa\.)")
+ATTENTION_ALONE = re.compile(r"blk\.(\d+)\.(?:attn_k\.|attn_kv_a_mqa\.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Bytes, by what they are for. ``limit`` None: as much as it takes."""
+
+    n_ctx: int
+    kv_type: KVType
+    weights: int
+    """The file: mapped, and once in memory however many times it is read."""
+    repacked: int
+    """The second copy in a layout that prefills faster."""
+    kv_cache: int
+    """Keys and values of ``n_ctx`` tokens, and the states of recurrent layers."""
+    compute: int
+    vocabulary: int
+    program: int
+    limit: int | None
+
+    @property
+    def beside(self) -> int:
+        """All but the file."""
+        return self.repacked + self.kv_cache + self.compute + self.vocabulary + self.program
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.beside
+
+    @property
+    def fits(self) -> bool:
+        return self.limit is None or self.total <= self.limit
+
+
+def fit(
+    header: Header,
+    n_ctx: int,
+    kv_type: KVType = "f16",
+    limit: int | None = None,
+    *,
+    repack: bool = False,
+    chunk: int = CHUNK,
+    whole_window: bool = True,
+    size: int | None = None,
+) -> Fit:
+    """What the model needs with a context of ``n_ctx`` tokens.
+
+    ``repack``: weights are copied into a faster layout. ``whole_window``: sliding-window layers keep the whole
+    context too, as the engine lets them, so that a conversation can be cut back. ``size``: bytes of all parts of a
+    split model.
+    """
+    return Fit(
+        n_ctx=n_ctx,
+        kv_type=kv_type,
+        weights=header.file_size if size is None else size,
+        repacked=_repacked(header) if repack else 0,
+        kv_cache=_kv_cache(header, n_ctx, kv_type, chunk, whole_window) + _states(header),
+        compute=_compute(header, n_ctx, chunk),
+        vocabulary=header.vocabulary_size * TOKEN,
+        program=PROGRAM,
+        limit=limit,
+    )
+
+
+def largest_context(header: Header, wanted: Fit) -> int | None:
+    """The most tokens, in steps of 256 and at most the model's own, with which ``wanted``'s limit holds; None: none."""
+    if wanted.limit is None:
+        return header.context_length
+    low, high = 0, -(-header.context_length // CELLS)
+    while low < high:
+        middle = (low + high + 1) // 2
+        tried = fit(
+            header, middle * CELLS, wanted.kv_type, wanted.limit, repack=bool(wanted.repacked), size=wanted.weights
+        )
+        low, high = (middle, high) if tried.fits else (low, middle - 1)
+    return min(low * CELLS, header.context_length) or None
+
+
+def _padded(n: int) -> int:
+    return -(-n // CELLS) * CELLS
+
+
+def _layers(pattern: re.Pattern[str], tensors: tuple[Tensor, ...]) -> set[int]:
+    return {int(match[1]) for tensor in tensors if (match := pattern.match(tensor.name))}
+
+
+def _kv_cache(header: Header, n_ctx: int, kv_type: KVType, chunk: int, whole_window: bool) -> int:
+    window = header.field("attention.sliding_window")
+    cells = _padded(n_ctx)
+    narrow = cells if whole_window or not window else _padded(min(cells, window + chunk))
+    recurrent = _layers(RECURRENT, header.tensors)
+    keeping = _layers(ATTENTION, header.tensors) - recurrent | _layers(ATTENTION_ALONE, header.tensors)
+    if header.split:  # the other parts' layers are not in this header
+        keeping = set(range(header.block_count)) - recurrent
+    used = header.block_count - header.field("nextn_predict_layers")
+    shared = header.field("attention.shared_kv_layers")
+    elements = 0
+    for layer in sorted(keeping):
+        if layer >= used - shared:
+            continue
+        slides = _slides(header, layer)
+        elements += (narrow if slides else cells) * _width(header, layer, slides)
+    return int(elements * KV_BITS[kv_type] / 8)
+
+
+def _width(header: Header, layer: int, slides: bool) -> int:
+    """Elements that one token leaves in one layer."""
+    suffix = "_swa" if slides else ""
+    key = header.field(f"attention.key_length{suffix}", header.key_length)
+    value = header.field(f"attention.value_length{suffix}", header.value_length)
+    if header.field("attention.key_length_mla"):  # multi-head latent attention: the value is a part of the key
+        return header.kv_heads[layer] * key
+    return header.kv_heads[layer] * (key + value)
+
+
+def _slides(header: Header, layer: int) -> bool:
+    if not header.field("attention.sliding_window"):
+        return False
+    pattern = header.metadata.get(f"{header.architecture}.attention.sliding_window_pattern")
+    if isinstance(pattern, tuple):
+        return bool(pattern[layer]) if layer < len(pattern) else False
+    period = pattern if type(pattern) is int else WINDOW_PERIODS.get(header.architecture, 0)
+    return period == 1 or (period > 1 and layer % period < period - 1)
+
+
+def _states(header: Header) -> int:
+    """The recurrent layers' states, in 32-bit floats, of the one conversation there is."""
+    layers = len(_layers(RECURRENT, header.tensors))
+    n, inner, state = header.embedding_length, header.field("ssm.inner_size"), header.field("ssm.state_size")
+    if head := header.field("wkv.head_size"):
+        elements = n * header.field("token_shift_count", 2) + n * head
+    elif cache := header.field("shortconv.l_cache"):
+        elements = n * (cache - 1)
+    else:
+        groups = header.field("ssm.group_count")
+        elements = max(header.field("ssm.conv_kernel") - 1, 0) * (inner + 2 * groups * state) + inner * state
+    return layers * elements * 4
+
+
+def _compute(header: Header, n_ctx: int, chunk: int) -> int:
+    """Activations of a chunk in the widest place, its attention mask, and one token's logits."""
+    widths = header.metadata.get(f"{header.architecture}.feed_forward_length", 0)
+    ff = max(widths) if isinstance(widths, tuple) and widths else header.field("feed_forward_length")
+    inner = max(ff, 2 * header.field("ssm.inner_size"), max(header.heads) * header.key_length)
+    return chunk * (4 * (3 * inner + 4 * header.embedding_length) + 2 * _padded(n_ctx)) + 4 * header.vocabulary_size
+
+
+def _repacked(header: Header) -> int:
+    """Bytes of the matrices that are copied: those that are multiplied with, not the embedding that is looked up."""
+    names = {tensor.name for tensor in header.tensors}
+    return sum(
+        tensor.size
+        for tensor in header.tensors
+        if tensor.type.name in REPACKED
+        and len(tensor.dims) > 1
+        and (tensor.name != "token_embd.weight" or "output.weight" not in names)
+    )
