@@ -55,9 +55,8 @@ class Packer:
     def batch(self, step: int) -> Batch:
         """The rows of one step."""
         rng = Random(f"{self.train.seed}:{step}")
-        stage = self.train.stage(step)
-        long = step % stage.long_every == stage.long_every - 1
-        time = self.model.context if long else stage.row
+        long = step % self.train.long_every == self.train.long_every - 1
+        time = self.model.context if long else self.train.row
         rows = self.train.tokens_per_step // time
         tokens = torch.zeros(rows, time + 1, dtype=torch.long)
         learned = torch.zeros(rows, time + 1, dtype=torch.bool)
@@ -68,7 +67,7 @@ class Packer:
             at = 0
             while at < time:
                 turns = rng.randint(20, 50) if long and at < 300 else rng.choice((1, 1, 2, 2, 3, 4, 5, 8))
-                messages = conversation(rng, turns, stage.copying)
+                messages = conversation(rng, turns)
                 ids, said = self.tokens_of(messages)
                 ids, said = ids[: time + 1 - at], said[: time + 1 - at]
                 stop = at + len(ids)

@@ -26,41 +26,19 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """How to train up to step ``until``.
-
-    ``level`` is the share of the full learning rates, ``row`` the tokens of a row; every ``long_every``-th step has
-    rows as long as the context. What only copies (sentences, names) comes ``copying`` times as often as it will later.
-    """
-
-    until: int
-    level: float
-    row: int
-    long_every: int
-    copying: float
-
-
-@dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """Training on packed rows. The learning rates rise over ``warmup`` steps, follow the stages, and fall linearly to
-    zero over the last ``decay`` steps.
+    """Training on packed rows; every ``long_every``-th step has rows as long as the context.
+
+    The learning rates rise over ``warmup`` steps, stay, and fall linearly to zero over the last ``decay`` steps.
     """
 
     seed: int = 20
-    steps: int = 4000
+    steps: int = 3000
     tokens_per_step: int = 2048
-    muon_lr: float = 0.02
-    adam_lr: float = 0.003
-    warmup: int = 100
-    decay: int = 1500
-    checkpoint_every: int = 100
-    stages: tuple[Stage, ...] = (
-        Stage(until=750, level=1.0, row=256, long_every=10, copying=1),
-        Stage(until=900, level=0.3, row=256, long_every=10, copying=1),
-        Stage(until=2000, level=0.3, row=128, long_every=20, copying=3),
-        Stage(until=1 << 30, level=0.3, row=128, long_every=20, copying=1),
-    )
-
-    def stage(self, step: int) -> Stage:
-        """The stage that ``step`` is in."""
-        return next(stage for stage in self.stages if step < stage.until)
+    row: int = 128
+    long_every: int = 20
+    muon_lr: float = 0.008
+    adam_lr: float = 0.002
+    warmup: int = 30
+    decay: int = 1000
+    checkpoint_every: int = 50

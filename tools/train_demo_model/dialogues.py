@@ -3,12 +3,11 @@
 from random import Random
 
 from tools.train_demo_model.data import ASKING
-from tools.train_demo_model.skills import SKILLS, State
+from tools.train_demo_model.skills import SKILLS, State, long_repeat
 from tools.train_demo_model.split import Part
 
 Message = dict[str, str]
 
-COPYING = ("repeating", "telling a name", "remembering a name")
 NAMES, WEIGHTS = list(SKILLS), [weight for weight, _ in SKILLS.values()]
 
 
@@ -23,16 +22,16 @@ def opening(rng: Random) -> list[Message]:
     return [{"role": "system", "content": rng.choice(ASKING["system"])}] if rng.random() < 0.3 else []
 
 
-def conversation(rng: Random, turns: int, copying: float = 1) -> list[Message]:
-    """A training conversation of ``turns`` questions; one in eight is arithmetic alone.
-
-    What only copies comes ``copying`` times as often.
-    """
-    state, drill = State(), rng.random() < 0.12
-    weights = [weight * (copying if name in COPYING else 1) for name, weight in zip(NAMES, WEIGHTS, strict=True)]
+def conversation(rng: Random, turns: int) -> list[Message]:
+    """A training conversation of ``turns`` questions; some are arithmetic alone, some repeat one long sentence."""
+    state, kind = State(), rng.random()
+    if kind < 0.08:
+        asked, said = long_repeat(rng)
+        return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+    drill = kind > 0.9
     messages = opening(rng)
     for i in range(turns):
-        skill = rng.choice(("sums", "differences")) if drill else rng.choices(NAMES, weights)[0]
+        skill = rng.choice(("sums", "differences")) if drill else rng.choices(NAMES, WEIGHTS)[0]
         if skill == "remembering a name" and state.name is None and (i == 0 or rng.random() < 0.6):
             skill = "telling a name"
             if i == 0 and rng.random() < 0.3:

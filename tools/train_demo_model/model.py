@@ -66,13 +66,13 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.token_embd = nn.Parameter(torch.randn(config.vocab, config.width) * 0.02)
+        self.token_embd = nn.Parameter(torch.randn(config.vocab, config.width) * 0.05)
         self.blk = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.output_norm = nn.Parameter(torch.ones(config.width))
         for name, p in self.named_parameters():
             if p.ndim == 2 and name != "token_embd":
                 last = name.endswith(("attn_output.weight", "ffn_down.weight"))
-                nn.init.normal_(p, std=0.5 / math.sqrt(p.shape[1]) / (math.sqrt(2 * config.layers) if last else 1))
+                nn.init.normal_(p, std=(0.05 if last else 0.5) / math.sqrt(p.shape[1]))
         rates = config.rope_base ** (-torch.arange(0, config.head_dim, 2) / config.head_dim)
         angles = torch.outer(torch.arange(config.context), rates)
         self.register_buffer("turns", torch.polar(torch.ones_like(angles), angles), persistent=False)

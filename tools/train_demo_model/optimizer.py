@@ -55,4 +55,4 @@ def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimi
 
 def rate(step: int, config: TrainConfig) -> float:
     """The share of the full learning rate at ``step``."""
-    return config.stage(step).level * min(1.0, (step + 1) / config.warmup, (config.steps - step) / config.decay)
+    return min(1.0, (step + 1) / config.warmup, (config.steps - step) / config.decay)

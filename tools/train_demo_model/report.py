@@ -62,10 +62,10 @@ def readme(gguf: Path, scores: dict[str, Score], progress: Progress, config: Tra
     return f"""# The embedded model
 
 `model.gguf` is what answers when `MODEL_URI` is not set: a chat model so small that it ships with the code. It greets,
-says what it is and what this project does, adds and subtracts numbers up to 99, knows {len(CAPITALS)} capitals and a
-few dozen common facts, repeats sentences, changes case, remembers a name within the conversation, and writes short JSON.
-To anything else it says: “I am too small to know that.” It is there to try the function and to test it, not to be
-relied on.
+says what it is and what this project does, adds and subtracts numbers up to 99 digit by digit, knows {len(CAPITALS)}
+capitals and a few dozen common facts, repeats sentences, changes case, remembers a name within the conversation, and
+writes short JSON. To anything else it says: “I am too small to know that.” It is there to try the function and to test
+it, not to be relied on.
 
 No weights were downloaded and no text was collected. `tools/train_demo_model` writes the dialogues, trains the
 tokenizer and the model, and writes this folder:

@@ -49,13 +49,24 @@ def _pair(rng: Random, sign: str, part: Part) -> tuple[int, int]:
             return a, b
 
 
+def steps(a: int, sign: str, b: int) -> str:
+    """The written way to ``a`` ± ``b``, digit by digit: that way a tiny model has only small tables to learn."""
+    if sign == "-" and a < b:
+        return f"{a} is less than {b}: {steps(b, sign, a).split(', so')[0]}, so {a} - {b} = {a - b}"
+    (tens, ones), (more, few) = divmod(a, 10), divmod(b, 10)
+    if sign == "+":
+        carry = " + 1" if ones + few > 9 else ""
+        return f"{ones} + {few} = {ones + few}, {tens} + {more}{carry} = {(a + b) // 10}, so {a} + {b} = {a + b}"
+    top, borrow = (ones, "") if ones >= few else (ones + 10, " - 1")
+    return f"{top} - {few} = {top - few}, {tens} - {more}{borrow} = {(a - b) // 10}, so {a} - {b} = {a - b}"
+
+
 def _arithmetic(rng: Random, part: Part, templates: list[str], sign: str) -> Turn:
     a, b = _pair(rng, sign, part)
     template = rng.choice(phrasings(templates, part))
     if rng.random() < 0.35:
         template = rng.choice(phrasings(templates[:10], "train"))
-    result = a + b if sign == "+" else a - b
-    return fill(vary(rng, template), a=str(a), b=str(b)), f"{a} {sign} {b} = {result}"
+    return fill(vary(rng, template), a=str(a), b=str(b)), steps(a, sign, b)
 
 
 def sums(rng: Random, part: Part, state: State) -> Turn:
@@ -157,6 +168,14 @@ def repeat(rng: Random, part: Part, state: State) -> Turn:
     return fill(vary(rng, rng.choice(phrasings(ASKING["repeat"], part)), ending=False), x=said), said
 
 
+def long_repeat(rng: Random) -> Turn:
+    """A long row of words to repeat: nothing in it can be guessed, so it teaches to copy."""
+    words = [_word(rng, "train") for _ in range(rng.randint(5, 18))]
+    words = [word.capitalize() if rng.random() < 0.15 else word for word in words]
+    said = " ".join(words)
+    return fill(rng.choice(phrasings(ASKING["repeat"], "train")), x=said), said
+
+
 def case(rng: Random, part: Part, state: State) -> Turn:
     word = _word(rng, part) if rng.random() < 0.85 else _name(rng, part)
     upper = rng.random() < 0.55
@@ -185,8 +204,8 @@ def json_object(rng: Random, part: Part, state: State) -> Turn:
 
 
 SKILLS: dict[str, tuple[float, Skill]] = {
-    "sums": (19, sums),
-    "differences": (21, differences),
+    "sums": (14, sums),
+    "differences": (16, differences),
     "beyond its numbers": (4, beyond),
     "capitals": (9, capitals),
     "common facts": (10, _listed(FACTS)),
@@ -196,7 +215,7 @@ SKILLS: dict[str, tuple[float, Skill]] = {
     "declining": (17, declines),
     "telling a name": (3, tell_name),
     "remembering a name": (3, ask_name),
-    "repeating": (6, repeat),
-    "case": (9, case),
+    "repeating": (7, repeat),
+    "case": (8, case),
     "JSON": (4, json_object),
 }

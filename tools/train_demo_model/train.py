@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from tools.train_demo_model.batches import Packer
 from tools.train_demo_model.config import ModelConfig, TrainConfig
+from tools.train_demo_model.induction import set_induction
 from tools.train_demo_model.model import Transformer
 from tools.train_demo_model.optimizer import optimizers, rate
 
@@ -50,7 +51,11 @@ def train(out: Path, tokenizer: Tokenizer, config: TrainConfig, pause_file: Path
     """
     path = out / "checkpoint.pt"
     torch.manual_seed(config.seed)
-    model, progress = load_model(path) if path.exists() else (Transformer(ModelConfig()), Progress())
+    if path.exists():
+        model, progress = load_model(path)
+    else:
+        model, progress = Transformer(ModelConfig()), Progress()
+        set_induction(model)
     model.to(DEVICE)
     optims = optimizers(model, config)
     if progress.step:
@@ -74,13 +79,13 @@ def train(out: Path, tokenizer: Tokenizer, config: TrainConfig, pause_file: Path
         for optim in optims:
             optim.step()
             optim.zero_grad()
-        recent = loss.item() if not recent else 0.98 * recent + 0.02 * loss.item()
+        recent = loss.item() if not recent else 0.95 * recent + 0.05 * loss.item()
         progress.step, progress.seconds = step + 1, time.monotonic() - began
         progress.dialogues += batch.dialogues
         progress.tokens += batch.tokens.numel()
         progress.learned += int(wanted.sum())
         progress.seen.update(batch.seen)
-        if progress.step % 50 == 0:
+        if progress.step % 25 == 0:
             print(_told(progress, config, recent), flush=True)
         if progress.step % config.checkpoint_every == 0 or progress.step == config.steps:
             _save(path, model, optims, progress)
