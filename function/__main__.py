@@ -9,6 +9,7 @@ from function.errors import FunctionError
 
 COMMANDS = {
     "fetch": "bring a model here: in parallel, resumed, verified",
+    "plan": "say what a model is, the memory it needs and where it fits, before a byte of it is fetched",
     "push": "store a model in a bucket, with a checksum that a fetch can verify",
 }
 
