@@ -31,6 +31,8 @@ from function.limits import cpus
 ROOT = Path(__file__).parent.parent
 N_CTX = 4096
 PATIENCE = 600.0
+REST = 1.0
+"""Seconds between two runs: ggml's threads spin for a while before they sleep, and must not do so into the next."""
 MESSAGES = [{"role": "user", "content": "Tell me a long story."}]
 
 Contender = Callable[[int], float]
@@ -58,6 +60,7 @@ def main() -> None:
         speeds: dict[str, list[float]] = {name: [] for name in contenders}
         for number in range(arguments.rounds + 1):
             for name, run in contenders.items():
+                time.sleep(REST)
                 speed = run(arguments.tokens)
                 if number:  # the first round warms up
                     speeds[name].append(speed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from function.engine.library import library, recent_errors
+from function.engine.threadpool import ThreadPool
 from function.engine.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError, Stopping
 
@@ -45,6 +46,7 @@ class Model:
     ) -> None:
         self._lib = library()
         self._context: Any = None
+        self._threads: ThreadPool | None = None
         self._model = self._load(path, n_gpu_layers, on_progress, cancel or threading.Event())
         try:
             self._check()
@@ -53,6 +55,8 @@ class Model:
             self.n_ctx = self._fit(n_ctx)
             self.chunk = GPU_CHUNK if n_gpu_layers else CPU_CHUNK
             self._context = self._new_context(n_threads)
+            self._threads = ThreadPool(n_threads)
+            self._threads.attach(self._context)
             self._memory = self._lib.llama_get_memory(self._context)
             if not self._memory:
                 raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
@@ -73,6 +77,8 @@ class Model:
         """Give all memory back. Idempotent."""
         if self._context:
             self._lib.llama_free(self._context)
+        if self._threads:
+            self._threads.free()
         if self._model:
             self._lib.llama_model_free(self._model)
         self._context = self._model = None
