@@ -10,6 +10,11 @@ class Policy:
     """The defaults are for object stores on a data centre's network; tests bring small ones."""
 
     connections: int = 16  # to begin with: S3 gives about 80 MB/s each, and a small instance's network is then full
+    max_connections: int = 48  # where more brings more: 48 of 80 MB/s fill the widest network these platforms give
+    worthwhile: float = 1.15  # times the rate before, that half as many connections again must bring
+    review: float = 1.0  # seconds between looks at the rate: several round trips and requests
+    laggard: int = 8  # times slower than the median of the others, and a connection is replaced
+    fewest_to_compare: int = 4  # connections, below which a median says little
     min_block: int = (
         1 * MIB
     )  # bytes; what is journaled and verified as one; below this requests cost more than they move

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from function.errors import AccessDenied, FunctionError, SourceError
 from function.fetch.answer import Refused
+from function.fetch.pace import Climb, laggards
 from function.fetch.partial import Partial
 from function.fetch.plan import Plan, Run
 from function.fetch.policy import Policy
@@ -13,6 +14,8 @@ from function.fetch.progress import Progress
 from function.fetch.retry import delay, passing
 from function.fetch.worker import Worker
 from function.source import ObjectInfo, Source
+
+BUSY = frozenset({429, 503})  # statuses by which a store asks for fewer requests
 
 
 class Transfer:
@@ -41,27 +44,29 @@ class Transfer:
         self._failures: dict[int, int] = {}  # block → attempts that gained little
         self._renewed_at = -1  # how much had arrived when credentials were last renewed
         self._error: FunctionError | None = None
+        self._climb = Climb(policy)
+        self._reviewed = 0.0  # when the rate was last looked at
+        self._counted: dict[Worker, int] = {}  # what each had received then, if it was at work
 
     def run(self) -> None:
         """Raises SourceError, FetchError, and whatever ``pause`` raises to stop."""
-        for _ in range(min(self.policy.connections, self._plan.left) if self.info.ranges else 1):
-            worker = Worker(self)
-            self._workers.add(worker)
-        for worker in list(self._workers):
-            worker.start()
         try:
             with self._changed:
+                self._hire()
+                self._reviewed = time.monotonic()
                 while self._workers and self._error is None:
                     self._changed.wait(self.policy.tick)
                     self._pause()
                     self._drop_stalled()
+                    if time.monotonic() - self._reviewed >= self.policy.review:
+                        self._review()
         finally:
             with self._changed:
                 self.ended = True
                 self._changed.notify_all()
                 left = list(self._workers)
             for worker in left:
-                worker.abort()
+                worker.abort("the fetch has ended")
             for worker in left:
                 worker.join(self.policy.farewell)
         if self._error is not None:
@@ -71,7 +76,7 @@ class Transfer:
     def take(self, worker: Worker) -> bool:
         """Give a worker its next run; waits while others may still fail. False when there is nothing more to do."""
         with self._changed:
-            while not self.ended and self._error is None:
+            while not self.ended and self._error is None and len(self._workers) <= self._climb.connections:
                 most = max(1, self.policy.max_request // self.partial.block) if self.info.ranges else self.partial.count
                 run = self._plan.take(len(self._workers), most) or self._steal()
                 if run is not None:
@@ -107,6 +112,8 @@ class Transfer:
             self._changed.notify_all()
             if self.ended:
                 return
+            if error.evidence.get("status_code") in BUSY:
+                self._climb.back_off()
             attempts = 1 if gained >= self.policy.gain else self._failures.get(block, 0) + 1
             self._failures[block] = attempts
         if isinstance(error, AccessDenied):
@@ -154,10 +161,30 @@ class Transfer:
         laden.last = middle
         return run
 
+    def _hire(self) -> None:
+        """Start workers up to the number worth having, as long as there is something to take."""
+        wanted = min(self._climb.connections, len(self._workers) + self._plan.left) if self.info.ranges else 1
+        for _ in range(wanted - len(self._workers)):
+            worker = Worker(self)
+            self._workers.add(worker)
+            worker.start()
+
+    def _review(self) -> None:
+        """See what the connections have brought since the last time; replace laggards, try more."""
+        now = time.monotonic()
+        at_work = {worker: worker.received for worker in self._workers if worker.busy}
+        gains = {worker: count - self._counted[worker] for worker, count in at_work.items() if worker in self._counted}
+        for worker in laggards(gains, self.policy):
+            worker.abort("the connection was far slower than the others")
+        if gains and self._plan.left > len(self._workers) and self.info.ranges:
+            self._climb.review(sum(gains.values()) / (now - self._reviewed))
+            self._hire()
+        self._reviewed, self._counted = now, at_work
+
     def _drop_stalled(self) -> None:
         """Give up connections that have been silent too long; their ranges are asked for again on fresh ones."""
         now = time.monotonic()
         for worker in self._workers:
             if worker.busy and now - worker.heard > self.policy.stall:
                 worker.heard = now
-                worker.abort()
+                worker.abort(f"the store sent nothing for {self.policy.stall:g} s")

@@ -29,6 +29,7 @@ class Worker(threading.Thread):
         super().__init__(name="fetch", daemon=True)
         self._transfer = transfer
         self._connection: Connection | None = None
+        self._reason: str | None = None  # why the transfer gave the connection up
         self._buffer = memoryview(bytearray(transfer.policy.buffer))
         self.block = self.last = 0
         self.position = self.check = 0
@@ -48,8 +49,9 @@ class Worker(threading.Thread):
             self._drop()
             self._transfer.leave(self)
 
-    def abort(self) -> None:
-        """From another thread: what waits on the connection fails at once."""
+    def abort(self, reason: str) -> None:
+        """From another thread: what waits on the connection fails at once, and the error says why."""
+        self._reason = reason
         connection = self._connection
         if connection is not None:
             connection.abort()
@@ -57,18 +59,23 @@ class Worker(threading.Thread):
     def _attempt(self) -> None:
         """Fetch the run in hand; a failure goes to the transfer, which takes the rest back and decides how to go on."""
         transfer, start, epoch = self._transfer, self.position, self._transfer.epoch
-        url = ""
+        url, self._reason = "", None
         try:
             transfer.partial.reserve(start, self._stop())
             request = transfer.source.request(transfer.info, start, self._stop())
             url = request.url
             self._receive(self._send(request))
         except WireError as e:
-            self._drop()
-            transfer.failed(self, start, epoch, unreachable(transfer.info.uri, url, e))
+            self._fail(start, epoch, unreachable(transfer.info.uri, url, e))
         except SourceError as e:
-            self._drop()
-            transfer.failed(self, start, epoch, e)
+            self._fail(start, epoch, e)
+
+    def _fail(self, start: int, epoch: int, error: SourceError) -> None:
+        self._drop()
+        if self._reason is not None:
+            error = SourceError(f"{self._transfer.info.uri}: {self._reason}.", uri=self._transfer.info.uri)
+            self._reason = None
+        self._transfer.failed(self, start, epoch, error)
 
     def _stop(self) -> int:
         return min(self.last * self._transfer.partial.block, self._transfer.partial.size)

@@ -42,7 +42,7 @@ class GCSSource(Source):
         self._lock = threading.Lock()
 
     def describe(self) -> ObjectInfo:
-        if self._explicit:
+        if self._explicit and not self._emulated:
             self._authorize()
         status, headers, body = self._ask()
         if status in (401, 403) and self._authorize():
@@ -99,7 +99,7 @@ class GCSSource(Source):
     def _authorize(self) -> bool:
         """Find credentials the standard way, once; False where there are none to find."""
         with self._lock:
-            if self._sought or self._emulated:
+            if self._sought or (self._emulated and not self._explicit):
                 return self._credentials is not None
             self._sought = True
             import google.auth
@@ -107,9 +107,9 @@ class GCSSource(Source):
 
             try:
                 credentials, _ = google.auth.default(scopes=[SCOPE])
-            except DefaultCredentialsError:
+            except DefaultCredentialsError as e:
                 if self._explicit:
-                    raise
+                    raise self._denied(e) from e
                 return False
             self._refresh(credentials)
             self._credentials = credentials
@@ -122,9 +122,14 @@ class GCSSource(Source):
         try:
             credentials.refresh(Transport())
         except GoogleAuthError as e:
-            raise AccessDenied(
-                f"{self.uri}: Google's credentials could not be renewed ({e}). Check the service account.", uri=self.uri
-            ) from e
+            raise self._denied(e) from e
+
+    def _denied(self, error: Exception) -> AccessDenied:
+        return AccessDenied(
+            f"{self.uri}: Google gives no credentials ({error}). Check GOOGLE_APPLICATION_CREDENTIALS or the service "
+            "account this runs as.",
+            uri=self.uri,
+        )
 
 
 def _reason(body: bytes) -> str:

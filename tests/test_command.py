@@ -1,0 +1,109 @@
+"""``python -m function fetch`` and ``push``, as a user runs them."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers.faulty import FaultyStore
+from tests.servers.stores import Store
+
+DATA = random.Random(1).randbytes(20_000_000)  # beyond the size from which the SDKs upload in parts
+
+
+def function(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "function", *arguments]
+    home = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    return subprocess.run(command, env=home | (env or {}), capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_what_is_pushed_is_fetched(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    store: Store = request.getfixturevalue(kind)
+    (tmp_path / "model.gguf").write_bytes(DATA)
+    uri = store.uri("pushed/")
+    pushed = function("push", str(tmp_path / "model.gguf"), uri, "--json", env=dict(store.env))
+    assert pushed.returncode == 0, pushed.stderr
+    told = json.loads(pushed.stdout)
+    assert (told["uri"], told["size"], told["skipped"]) == (f"{uri}model.gguf", len(DATA), False)
+    assert told["digest"].startswith("crc")
+    again = function("push", str(tmp_path / "model.gguf"), uri, "--json", env=dict(store.env))
+    assert json.loads(again.stdout)["skipped"]
+    target = tmp_path / "there" / "copy.gguf"
+    target.parent.mkdir()
+    fetched = function("fetch", f"{uri}model.gguf", "--to", str(target), "--json", env=dict(store.env))
+    assert fetched.returncode == 0, fetched.stderr
+    assert target.read_bytes() == DATA
+    assert list(target.parent.iterdir()) == [target]
+    told = json.loads(fetched.stdout)
+    assert told["digest"] == json.loads(pushed.stdout)["digest"]
+    assert told["path"] == str(target)
+    assert "100% of 20 MB" in fetched.stderr
+
+
+def test_a_cache_is_filled_and_used_again(tmp_path: Path) -> None:
+    with FaultyStore(DATA) as store:
+        first, second = (function("fetch", store.uri("http"), "--cache-dir", str(tmp_path)) for _ in range(2))
+    assert "unverified" in first.stdout
+    assert "was there already" in second.stdout
+    assert Path(second.stdout.partition(": ")[0]).read_bytes() == DATA
+
+
+def test_a_hash_that_does_not_match_is_an_error(tmp_path: Path) -> None:
+    with FaultyStore(DATA) as store:
+        arguments = ("fetch", store.uri("http"), "--cache-dir", str(tmp_path), "--json")
+        wrong = function(*arguments, "--sha256", "0" * 64)
+        right = function(*arguments, "--sha256", hashlib.sha256(DATA).hexdigest())
+    assert wrong.returncode == 1
+    assert json.loads(wrong.stdout)["error"]["code"] == "checksum_mismatch"
+    assert json.loads(right.stdout)["verified"]
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_push_to_a_bucket_that_is_not_there_says_so(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    store: Store = request.getfixturevalue(kind)
+    (tmp_path / "model.gguf").write_bytes(b"small")
+    pushed = function("push", str(tmp_path / "model.gguf"), f"{store.scheme}://nobody/model.gguf", env=dict(store.env))
+    assert pushed.returncode == 1
+    assert f"{store.scheme}://nobody/model.gguf: no such object or bucket" in pushed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("fetch", "s3://bucket"), "s3://bucket/key"),
+        (("fetch", "/nonexistent/model.gguf"), "no such file"),
+        (("push", "/nonexistent/model.gguf", "s3://b/k"), "no such file"),
+        (("push", __file__, "https://host/x"), "gs:// and s3://"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
+    outcome = function(*arguments)
+    assert outcome.returncode == 1
+    assert sentence in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_without_a_command_the_commands_are_listed() -> None:
+    outcome = function()
+    assert outcome.returncode == 2
+    assert "push" in outcome.stderr
+    assert function("--help").returncode == 0
+
+
+def test_fetching_imports_no_engine_no_web_and_no_sdk(tmp_path: Path) -> None:
+    code = (
+        "import sys, function.fetch as f, pathlib\nfrom function.settings import Stores\n"
+        "f.fetch(sys.argv[1], cache_dir=pathlib.Path(sys.argv[2]), stores=eval(sys.argv[3]))\n"
+        "heavy = {'flask', 'pydantic', 'llama_cpp', 'numpy', 'boto3', 'botocore', 'google.auth', 'requests'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    with FaultyStore(DATA) as store:
+        command = [sys.executable, "-c", code, store.uri("s3"), str(tmp_path), repr(store.stores)]
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert outcome.stdout == "[]\n"
