@@ -19,8 +19,8 @@ QUICK = {"MAX_TOKENS": "24", "N_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
-    with serving(tmp_path_factory.mktemp("page"), N_THREADS="1") as running:
+def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[Function]:
+    with serving(tmp_path_factory.mktemp("page"), MODEL_URI=str(slow_model), N_THREADS="1") as running:
         yield running
 
 
@@ -89,7 +89,7 @@ ENDLESS = """() => {
     window.fetch = (url, options) =>
         ask(url, { ...options, body: JSON.stringify({ ...JSON.parse(options.body), ignore_eos: true }) });
 }"""
-"""The embedded model says little; here its reply goes on until it is stopped."""
+"""Here the reply goes on until it is stopped."""
 
 
 def test_a_conversation_too_long_is_told(function: Function, visit: Visit) -> None:
