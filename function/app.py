@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 4 << 20
 """Bytes of the largest body: a prompt of 128k tokens with every character escaped."""
+DRAIN = 4 * MAX_BODY
+"""Bytes of a refused body that are read all the same: a client that is still sending would never see the answer."""
 UNREAD = 499
 """The status that logs show for a request whose client left; nobody receives it."""
 
@@ -51,6 +53,8 @@ def _http_error(error: HTTPException) -> Response:
     }
     if error.code is not None and error.code >= 500:
         return _unexpected(error)
+    if error.code == 413:
+        _drain()
     kind = kinds.get(error.code, RequestError)
     response = _error(kind(said.get(error.code or 0, error.description or error.name)))
     response.status_code = error.code or 400
@@ -58,6 +62,12 @@ def _http_error(error: HTTPException) -> Response:
         if key.lower() in ("allow", "retry-after"):
             response.headers[key] = value
     return response
+
+
+def _drain() -> None:
+    left, body = min(DRAIN, request.content_length or 0), request.environ["wsgi.input"]
+    while left > 0 and (piece := body.read(min(left, 1 << 16))):
+        left -= len(piece)
 
 
 def _client_gone(error: ClientGone) -> Response:

@@ -30,7 +30,14 @@ def test_what_reaches_the_model_needs_the_key(guarded: Function, path: str, head
     assert "42" not in told["error"]["message"]
 
 
-@pytest.mark.parametrize("headers", [{"Authorization": "Bearer Ünlocked-42"}, {"x-api-key": "Ünlocked-42"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer Ünlocked-42"},
+        {"x-api-key": "Ünlocked-42"},
+        {"Authorization": "Bearer the-platforms-own-token", "x-api-key": "Ünlocked-42"},
+    ],
+)
 def test_the_key_opens_in_either_header(guarded: Function, headers: dict[str, str]) -> None:
     sent = {key: value.encode().decode("latin-1") for key, value in headers.items()}
     assert guarded.ask("/chat", PROMPT, sent)[0] == 200
@@ -95,9 +102,10 @@ def test_a_chat_template_may_be_a_name_a_text_or_a_uri(tmp_path: Path, tiny_mode
 
 def test_a_file_without_a_template_gets_its_own_and_the_log_says_so(tmp_path: Path) -> None:
     from tools.models import write_model
-    from tools.shapes import SHAPES
+    from tools.shapes import Shape
 
-    model = write_model(tmp_path / "m.gguf", SHAPES["tiny-spm"])
+    llama2 = Shape("llama2", 2, 64, 2, 2, 160, 32_000, 2048, tokenizer="spm", tied=False, template=False)
+    model = write_model(tmp_path / "m.gguf", llama2)
     with serving(tmp_path, MODEL_URI=str(model)) as function:
         assert function.ask("/chat", PROMPT)[0] == 200
         assert "template" in function.log.read_text()

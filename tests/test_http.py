@@ -17,12 +17,12 @@ from tests.servers.doors import Function, Stream, serving
 USER = {"role": "user", "content": "hi"}
 SEEDED: dict[str, Any] = {"messages": [USER], "seed": 7, "max_tokens": 24}
 ENDLESS: dict[str, Any] = {"messages": [USER], "ignore_eos": True, "stream": True}
-LONG_PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": "word " * 2500}], "stream": True}
+LONG_PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": "word " * 1500}], "stream": True}
 
 
 @pytest.fixture(scope="module")
 def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[Function]:
-    with serving(tmp_path_factory.mktemp("http"), MODEL_URI=str(slow_model), QUEUE_SIZE="1") as running:
+    with serving(tmp_path_factory.mktemp("http"), MODEL_URI=str(slow_model), QUEUE_SIZE="1", N_CTX="8192") as running:
         running.wait("ready")
         yield running
 
@@ -99,10 +99,10 @@ def test_a_seed_repeats_and_no_seed_varies(client: openai.OpenAI) -> None:
 
 
 def test_the_same_seed_gives_the_same_reply_after_any_history(function: Function) -> None:
-    asked = {**SEEDED, "messages": [{"role": "user", "content": "one two three " * 60}]}
+    asked = {**SEEDED, "messages": [{"role": "user", "content": "one two three " * 20}]}
     path = "/v1/chat/completions"
     first = function.ask(path, asked)[1]["choices"]
-    function.ask(path, {**SEEDED, "messages": [{"role": "user", "content": "one two three " * 30}], "seed": None})
+    function.ask(path, {**SEEDED, "messages": [{"role": "user", "content": "one two three " * 10}], "seed": None})
     longer = [*asked["messages"], first[0]["message"] | {}, USER]
     longer[1] = {"role": "assistant", "content": first[0]["message"]["content"]}
     function.ask(path, {**asked, "messages": longer, "seed": None})
@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_reply_after_any_history(function: Function
 
 
 def test_the_next_turn_reuses_the_conversation(function: Function) -> None:
-    history: list[dict[str, str]] = [{"role": "user", "content": "a long beginning " * 50}]
+    history: list[dict[str, str]] = [{"role": "user", "content": "a long beginning " * 20}]
     first = function.ask("/v1/chat/completions", {"messages": history, "max_tokens": 8, "seed": 3})[1]
     answer = {"role": "assistant", "content": first["choices"][0]["message"]["content"]}
     usage = function.ask("/v1/chat/completions", {"messages": [*history, answer, USER], "max_tokens": 8})[1]["usage"]
@@ -270,7 +270,7 @@ def test_a_plain_client_that_leaves_during_prefill_frees_the_model(function: Fun
     function.idle()
     expected = function.ask("/chat", SEEDED)
     address = urlsplit(function.url)
-    data = json.dumps({"prompt": "word " * 2500, "ignore_eos": True}).encode()
+    data = json.dumps({"prompt": "word " * 1500, "ignore_eos": True}).encode()
     with socket.create_connection((address.hostname or "", address.port or 0)) as plain:
         plain.sendall(b"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
         waited = threading.Event()

@@ -25,8 +25,11 @@ def guard(app: Flask, settings: Settings) -> None:
         if expected is None:
             return
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
-        if not hmac.compare_digest(given.encode(), expected.encode()):
+        bearer = token.strip() if scheme.lower() == "bearer" else ""
+        # Either will do: where Authorization carries the platform's own token, the key comes beside it.
+        # Header values are latin-1 to WSGI, whatever bytes they are.
+        given = (value.encode("latin-1", "replace") for value in (bearer, request.headers.get("x-api-key", "")))
+        if not any([hmac.compare_digest(value, expected.encode()) for value in given]):
             raise Unauthorized("Send the key: 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
 
     @app.after_request

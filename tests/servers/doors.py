@@ -132,7 +132,9 @@ def serving(tmp: Path, door: str = "gunicorn", **settings: str) -> Iterator[Func
     """Serve with ``settings`` as the environment's variables; nothing of the tests' own environment leaks in."""
     port = free_port()
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
-    env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"} | settings
+    env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"}
+    # One thread: two that wait for each other at every step crawl when the machine has other things to do.
+    env |= {"N_THREADS": "1"} | settings
     command = [part.format(port=port) for part in DOORS[door]]
     log = tmp / "log"
     with running(command, port, log, env, cwd=ROOT) as server:
