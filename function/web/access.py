@@ -29,7 +29,7 @@ def guard(app: Flask, settings: Settings) -> None:
         # Either will do: where Authorization carries the platform's own token, the key comes beside it.
         # Header values are latin-1 to WSGI, whatever bytes they are.
         given = (value.encode("latin-1", "replace") for value in (bearer, request.headers.get("x-api-key", "")))
-        if not any([hmac.compare_digest(value, expected.encode()) for value in given]):
+        if not any(hmac.compare_digest(value, expected.encode()) for value in given):
             raise Unauthorized("Send the key: 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
 
     @app.after_request
