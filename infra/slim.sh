@@ -24,6 +24,6 @@ for service in "$packages"/botocore/data/*/; do
   esac
 done
 
-# Packages' tests, type stubs and C sources.
+# Packages' tests, type stubs, C sources and libraries to link against.
 find "$packages" -depth -type d \( -name tests -o -name __pycache__ \) -exec rm -rf {} +
-find "$packages" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*.hpp' \) -delete
+find "$packages" -type f \( -name '*.pyi' -o -name '*.a' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*.hpp' \) -delete

@@ -1,5 +1,6 @@
 """The image, really built and run. See tests/servers/images.py for the commands that the environment may name."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -78,13 +79,15 @@ def test_a_stop_in_the_middle_of_a_stream_is_told_and_clean(
         process = function.process
         assert process is not None
         connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=PATIENCE)
-        connection.request("POST", "/v1/chat/completions", json.dumps(ENDLESS), {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        while b'"content"' not in response.readline():
-            pass
-        process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
-        rest = response.read().decode()  # raises where the stream is cut off
+        headers = {"Content-Type": "application/json"}
+        with contextlib.closing(connection):
+            connection.request("POST", "/v1/chat/completions", json.dumps(ENDLESS), headers)
+            with connection.getresponse() as response:
+                while b'"content"' not in response.readline():
+                    pass
+                process.send_signal(signal.SIGTERM)
+                began = time.monotonic()
+                rest = response.read().decode()  # raises where the stream is cut off
         status = process.wait(PATIENCE)
         took = time.monotonic() - began
     assert "event: error\n" in rest
