@@ -1,11 +1,15 @@
 """Segments: a long text in pieces, cut where tokenizers cut anyway."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from function.engine.segments import LIMIT, segments
 
+# The same examples each time, and no clock: machines are busy.
+patient = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
+
+@patient
 @given(st.text(alphabet="ab \n<|.ñ日", max_size=300), st.integers(4, 40))
 def test_pieces_are_short_and_make_up_the_text(text: str, limit: int) -> None:
     pieces = list(segments(text, limit))

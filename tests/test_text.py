@@ -2,10 +2,13 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from function.engine.text import TextStream
+
+# The same examples each time, and no clock: machines are busy.
+patient = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def fed(pieces: list[bytes], stop: tuple[str, ...] = ()) -> tuple[list[str], bool]:
@@ -38,16 +41,19 @@ few = st.text(alphabet="ab ñ日🎉", max_size=30)
 stops = st.lists(st.text(alphabet="ab ñ日🎉", max_size=4), max_size=4).map(tuple)
 
 
+@patient
 @given(st.text(max_size=50), cuts)
 def test_text_comes_out_as_it_is_however_its_bytes_are_split(text: str, at: list[int]) -> None:
     assert "".join(fed(split(text.encode(), at))[0]) == text
 
 
+@patient
 @given(st.lists(st.binary(max_size=6), max_size=20))
 def test_bytes_that_are_no_text_become_replacement_characters_where_they_stand(pieces: list[bytes]) -> None:
     assert "".join(fed(pieces)[0]) == b"".join(pieces).decode(errors="replace")
 
 
+@patient
 @given(few, cuts, stops)
 def test_nothing_of_a_stop_string_leaks_and_nothing_before_it_is_lost(
     text: str, at: list[int], stop: tuple[str, ...]
@@ -57,6 +63,7 @@ def test_nothing_of_a_stop_string_leaks_and_nothing_before_it_is_lost(
     assert stopped == any(word and word in text for word in stop)
 
 
+@patient
 @given(st.lists(st.sampled_from([b"a", b"b", b"\xc3", b"\xb1", b"\xf0\x9f", b"\x8e\x89", b"\xff"]), max_size=20), stops)
 def test_stop_strings_are_found_among_broken_bytes(pieces: list[bytes], stop: tuple[str, ...]) -> None:
     text = b"".join(pieces).decode(errors="replace")

@@ -45,7 +45,7 @@ class Loop:
         sampler = None
         model.watch(generation.flag)
         try:
-            if not self._prefill(run):
+            if generation.ended or not self._prefill(run):
                 return generation.ended or "cancelled"
             sampler = Sampler(
                 job.sampling,

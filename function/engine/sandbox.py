@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _SIZE_LIMIT = 16 << 20
 """Characters of a rendered prompt, or of a value on the way to it."""
-_TIME_LIMIT = 10.0
+TIME_LIMIT = 10.0
 """Seconds of one rendering."""
 _WIDTH_LIMIT = 1000
 _PADDING = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill", "format", "format_map"})
@@ -41,23 +41,24 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
-    def __init__(self) -> None:
+    def __init__(self, time_limit: float = TIME_LIMIT) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
         self.filters |= {"tojson": _tojson} | {name: _narrow(self.filters[name]) for name in ("center", "indent")}
         self.filters["format"] = _no_format
         del self.globals["lipsum"]
         self.globals |= {"raise_exception": _refuse, "strftime_now": _now}
+        self._time_limit = time_limit
         self._clock = threading.local()
 
     def write(self, source: Any, variables: Mapping[str, Any]) -> str:
         """Render a template that this environment compiled. Raises what the template does: TemplateError and others."""
-        self._clock.end = time.monotonic() + _TIME_LIMIT
+        self._clock.end = time.monotonic() + self._time_limit
         return self.join(source.root_render_func(source.new_context(variables)))
 
     def tick(self) -> None:
         """One turn of a loop or call of a macro."""
         if time.monotonic() > self._clock.end:
-            raise TooMuch(f"It takes longer than {_TIME_LIMIT:g} seconds.")
+            raise TooMuch(f"It takes longer than {self._time_limit:g} seconds.")
 
     def join(self, parts: Iterable[Any]) -> str:
         """``parts`` as one string."""

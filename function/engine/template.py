@@ -25,15 +25,15 @@ class Template(Protocol):
 class JinjaTemplate:
     """A template as a GGUF carries it. Safe for any number of threads.
 
-    Raises ModelError when ``source`` is not Jinja.
+    ``time_limit``: seconds of one rendering, 10 unless given. Raises ModelError when ``source`` is not Jinja.
     """
 
-    def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
+    def __init__(self, source: str, *, bos: str = "", eos: str = "", time_limit: float | None = None) -> None:
         from jinja2.exceptions import TemplateError
 
-        from function.engine.sandbox import Sandbox
+        from function.engine.sandbox import TIME_LIMIT, Sandbox
 
-        self._sandbox = Sandbox()
+        self._sandbox = Sandbox(TIME_LIMIT if time_limit is None else time_limit)
         self._special = {"bos_token": bos, "eos_token": eos}
         try:
             self._template = self._sandbox.from_string(source)
