@@ -2,6 +2,7 @@
 
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from function.engine.events import Finished, Job, Text
 from function.service import Service
 from function.settings import Settings
 from tests.servers.doors import PATIENCE, Stream, serving
+from tests.servers.gated import gated_store
 
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
 
@@ -48,12 +50,57 @@ def test_the_deadline_ends_a_reply_with_length_and_a_whole_last_event(tmp_path: 
         function.idle()
 
 
-def test_a_cold_start_is_told_in_the_stream_and_the_reply_follows(tmp_path: Path, slow_model: Path) -> None:
-    with (
-        serving(tmp_path, MODEL_URI=str(slow_model)) as function,
-        Stream(function, ENDLESS | {"max_tokens": 3}) as stream,
-    ):
-        assert stream.rest()[-1] == "data: [DONE]"
+def test_a_cold_start_is_told_in_the_stream_and_the_reply_follows(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri) as function:
+        with Stream(function, ENDLESS | {"max_tokens": 3}) as stream:
+            told = stream.until(": fetching")
+            while "%" not in told or " 0%" in told:
+                told = stream.until(": fetching")
+            status, ready = function.get("/health/ready")
+            assert (status, ready["state"]) == (503, "fetching")
+            assert 0 < ready["bytes"] < ready["total"] == tiny_model.stat().st_size
+            assert function.get("/health/live") == (200, {"state": "fetching"})
+            gate.set()
+            lines = stream.rest()
+        assert any(line.startswith(": prefill") for line in lines)
+        assert lines[-1] == "data: [DONE]"
+        assert function.get("/health/ready")[0] == 200
+
+
+def test_who_leaves_during_a_cold_start_does_not_cancel_it_for_others(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri) as function:
+        with Stream(function, ENDLESS) as leaving:
+            leaving.until(": fetching")
+            staying = Stream(function, ENDLESS | {"max_tokens": 3})
+            staying.until(": fetching")
+        gate.set()
+        assert staying.rest()[-1] == "data: [DONE]"
+
+
+def test_plain_requests_and_warmup_pings_wait_for_the_model(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri) as function:
+        with ThreadPoolExecutor(2) as pool:
+            reply = pool.submit(function.ask, "/chat", {"prompt": "hi", "max_tokens": 3})
+            ping = pool.submit(function.ask, "/events", {})
+            function.wait("fetching")
+            assert not reply.done()
+            assert not ping.done()
+            gate.set()
+            assert reply.result()[0] == 200
+            status, told = ping.result()
+        assert (status, told["state"], told["first_token"]) == (200, "ready", True)
+        assert set(told["cold_start_seconds"]) == {"fetch", "load"}
+
+
+def test_a_prompt_too_long_for_a_model_that_is_still_coming_is_an_error_event(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri) as function:
+        long = {"messages": [{"role": "user", "content": "word " * 3000}], "stream": True}
+        with Stream(function, long) as stream:
+            stream.until(": fetching")
+            gate.set()
+            lines = stream.rest()
+        assert lines[-2] == "event: error"
+        assert json.loads(lines[-1][6:])["error"]["code"] == "context_length_exceeded"
 
 
 def test_a_request_during_a_failing_cold_start_ends_with_an_error_event(tmp_path: Path) -> None:

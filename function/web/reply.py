@@ -92,6 +92,8 @@ def _pieces(service: Service, turn: Turn) -> Iterator[str]:
                 yield event.text
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
+    except ClientGone:
+        return
     finally:
         turn.release()
 

@@ -1,18 +1,16 @@
 """The page with the real function behind it."""
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import Function, serving
+from tests.servers.gated import gated_store
 
 QUICK = {"MAX_TOKENS": "24", "N_THREADS": "1"}
 """Short replies; and two threads of a small model wait for each other for seconds where the CPUs are busy."""
@@ -103,7 +101,7 @@ def test_a_conversation_too_long_is_told(function: Function, visit: Visit) -> No
 
 def test_a_cold_start_is_seen(visit: Visit, tiny_model: Path, tmp_path: Path) -> None:
     with (
-        slow_store(tiny_model) as (uri, gate),
+        gated_store(tiny_model) as (uri, gate),
         serving(tmp_path, MODEL_URI=uri, **QUICK) as function,
         visiting(function, visit) as visitor,
     ):
@@ -115,49 +113,3 @@ def test_a_cold_start_is_seen(visit: Visit, tiny_model: Path, tmp_path: Path) ->
         visitor.rest()
         expect(visitor.problem).to_have_count(0)
         expect(visitor.replies.locator(".stats")).to_contain_text("with cold start")
-
-
-@contextmanager
-def slow_store(model: Path) -> Iterator[tuple[str, threading.Event]]:
-    """Serves ``model`` by range over HTTP, the second half of every large answer only once the event is set."""
-    data = model.read_bytes()
-    gate = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self._headers(200, len(data))
-
-        def do_GET(self) -> None:
-            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            start, end = (int(asked[1]), min(int(asked[2] or len(data)) + 1, len(data))) if asked else (0, len(data))
-            self._headers(206 if asked else 200, end - start, f"bytes {start}-{end - 1}/{len(data)}")
-            half = start + (end - start) // 2
-            self.wfile.write(data[start:half])
-            self.wfile.flush()
-            if end - start > len(data) // 2:
-                gate.wait(PATIENCE)
-            self.wfile.write(data[half:end])
-
-        def _headers(self, status: int, length: int, content_range: str | None = None) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(length))
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("ETag", '"boat"')
-            if content_range and status == 206:
-                self.send_header("Content-Range", content_range)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Tests speak for themselves."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/{model.name}", gate
-    finally:
-        gate.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
