@@ -33,12 +33,12 @@ class TrainConfig:
     """
 
     seed: int = 20
-    steps: int = 3000
+    steps: int = 1600
     tokens_per_step: int = 2048
     row: int = 128
     long_every: int = 20
     muon_lr: float = 0.008
     adam_lr: float = 0.002
     warmup: int = 30
-    decay: int = 1000
+    decay: int = 800
     checkpoint_every: int = 50
