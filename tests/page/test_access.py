@@ -60,7 +60,7 @@ def test_axe_finds_nothing_on_a_phone(visit: Visit, server: PageServer, scheme: 
     server.will(whole(EVERYTHING))
     visitor.ask("Show me")
     assert violations(visitor) == []
-    visitor.page.get_by_role("button", name="Conversations").click()
+    visitor.page.get_by_role("button", name="Conversations", exact=True).click()
     assert violations(visitor) == []
 
 
@@ -181,7 +181,7 @@ def test_on_a_phone_everything_fits_and_is_in_reach(visit: Visit, server: PageSe
     expect(page.get_by_label("Message", exact=True)).to_be_in_viewport(ratio=1)
     expect(page.locator("#sidebar")).not_to_be_in_viewport()
 
-    page.get_by_role("button", name="Conversations").tap()
+    page.get_by_role("button", name="Conversations", exact=True).tap()
     expect(page.locator("#new-conversation")).to_be_in_viewport(ratio=1)
     expect(page.locator("#new-conversation")).to_be_focused()
     page.get_by_role("button", name="Actions for Show me").tap()
@@ -189,7 +189,7 @@ def test_on_a_phone_everything_fits_and_is_in_reach(visit: Visit, server: PageSe
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(page.locator("#sidebar")).not_to_be_in_viewport()
-    page.get_by_role("button", name="Conversations").tap()
+    page.get_by_role("button", name="Conversations", exact=True).tap()
     page.locator("#new-conversation").tap()
     expect(page.locator("#sidebar")).not_to_be_in_viewport()
 
