@@ -25,7 +25,7 @@ KV_BITS: dict[KVType, float] = {
 """Bits of one element of a KV cache."""
 
 MIB = 1 << 20
-PROGRAM = 75 * MIB  # the interpreter, the server's master and worker, llama.cpp's code: what a served tiny model takes
+PROGRAM = 68 * MIB  # the interpreter, the server's master and worker, llama.cpp's code: what a served tiny model takes
 TOKEN = 250  # bytes that llama.cpp's vocabulary takes for a token and its merge
 CELLS = 256  # a context is rounded up to a multiple of this
 CHUNK = 64  # tokens that the engine prefills at once on a CPU

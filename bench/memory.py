@@ -1,0 +1,80 @@
+"""What the plan says a model needs beside what the serving processes then hold.
+
+    python -m bench.memory [--full]
+
+The function is served by gunicorn, answers one long prompt, and the memory of its processes is read: of the worker
+all that is resident (a mapped file counts, as it does in a container), of the master what is its own. ``--full`` adds
+Llama-2-7B's shape: 7.16 GB.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.shapes import model, prompt_text
+from function.gguf import fit, read_header
+from tests.servers.doors import Function, serving
+from tools.models import Quant
+
+CASES: list[tuple[str, Quant, tuple[int, int]]] = [
+    ("tiny", "Q8_0", (512, 2048)),
+    ("135M", "Q8_0", (2048, 8192)),
+    ("0.5B", "Q4_0", (2048, 16_384)),
+]
+FULL: list[tuple[str, Quant, tuple[int, int]]] = [("7B", "Q8_0", (1024, 4096))]
+PROMPT = 200  # words: enough that every buffer has been used
+MIB = 1 << 20
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true")
+    arguments = parser.parse_args()
+    print("| model | context | planned MiB | used MiB | planned / used |\n|---|---:|---:|---:|---:|")
+    for shape, quant, contexts in CASES + (FULL if arguments.full else []):
+        path = model(shape, quant)
+        for n_ctx in contexts:
+            planned = fit(read_header(path), n_ctx).total / MIB
+            held = used(path, n_ctx) / MIB
+            name = f"{shape} {quant}"
+            print(f"| {name} | {n_ctx:,} | {planned:,.0f} | {held:,.0f} | {planned / held:.3f} |", flush=True)
+
+
+def used(path: Path, n_ctx: int) -> int:
+    """Bytes that the function holds after it answered with ``path`` and a context of ``n_ctx`` tokens."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"MODEL_URI": str(path), "N_CTX": str(n_ctx)}
+        with serving(Path(folder), **settings) as function:
+            function.wait("ready")
+            _answer(function)
+            worker, *others = sorted(_family(function.process.pid), key=lambda pid: -_memory(pid, "Rss"))
+            own = sum(_memory(pid, "Private_Clean") + _memory(pid, "Private_Dirty") for pid in others)
+            return _memory(worker, "Rss") + own
+
+
+def _answer(function: Function) -> None:
+    prompt = prompt_text(PROMPT)[:400]
+    status, told = function.ask("/chat", {"prompt": prompt, "max_tokens": 8})
+    assert status == 200, told
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and all that came of it."""
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from _family(int(child))
+
+
+def _memory(pid: int, name: str) -> int:
+    """One figure of a process's memory in bytes."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no {name} in smaps_rollup")
+
+
+if __name__ == "__main__":
+    main()
