@@ -72,6 +72,9 @@ class Settings:
     chat_template: str | None = _setting(
         None, _text, "A name llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
     )
+    lora_uri: str | None = _setting(
+        None, _text, "A LoRA adapter in GGUF, fetched like the model and laid over it", shown="none"
+    )
     system_prompt: str | None = _setting(
         None, _text, "Begins every conversation that brings no system message of its own", shown="none"
     )

@@ -122,7 +122,7 @@ def test_cancelled_it_stops_at_once_even_on_a_silent_store(tmp_path: Path) -> No
     cancel, silent = threading.Event(), threading.Event()
     with FaultyStore(DATA, always=Fault("stall", 0.1)) as store:
         store.on_request = lambda count: silent.set()
-        patient = replace(QUICK, stall=600.0, answer_timeout=600.0)
+        patient = replace(QUICK, stall=600.0)
         ended = threading.Event()
 
         def run() -> None:

@@ -29,7 +29,6 @@ class Policy:
     backoff: float = 0.2  # seconds before the second attempt, doubled by each, jittered
     max_backoff: float = 10.0  # seconds; a longer Retry-After is honoured up to max_retry_after
     max_retry_after: float = 60.0  # seconds
-    answer_timeout: float = 30.0  # seconds; a backstop behind stall
     stall: float = 8.0  # seconds without a byte before a connection is dropped: a store's slowest first byte is under 2
     tick: float = 0.1  # seconds between the supervisor's looks at cancellation and stalls
     farewell: float = 1.0  # seconds a cancelled worker gets; one that is still connecting ends by itself later

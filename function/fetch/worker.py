@@ -89,7 +89,8 @@ class Worker(threading.Thread):
                 if self._transfer.ended:
                     raise
         self._drop()
-        self._connection = Connection(request.url, timeout=self._transfer.policy.answer_timeout)
+        # The transfer watches over silence; a timeout here would cost a poll for every read.
+        self._connection = Connection(request.url, timeout=None)
         return self._connection.send(request)
 
     def _receive(self, answer: HTTPResponse) -> None:

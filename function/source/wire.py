@@ -46,7 +46,7 @@ def tls() -> ssl.SSLContext:
 class Connection:
     """One connection to one origin, kept open between requests."""
 
-    def __init__(self, url: str, *, timeout: float = ANSWER_TIMEOUT) -> None:
+    def __init__(self, url: str, *, timeout: float | None = ANSWER_TIMEOUT) -> None:
         self.origin = origin(url)
         self.used = False
         self._timeout = timeout

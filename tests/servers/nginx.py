@@ -31,6 +31,9 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
+    # As the big stores do: the cheaper cipher for everybody, whatever a client would like.
+    ssl_prefer_server_ciphers on;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384;
     # S3 tells a whole object's checksum in the answer to a HEAD, not with a range of it.
     map $request_method $crc64nvme {{ HEAD "{crc64nvme}"; default ""; }}
     map $request_method $type {{ HEAD "FULL_OBJECT"; default ""; }}
