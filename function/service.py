@@ -9,14 +9,14 @@ import logging
 import math
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from function.errors import FunctionError, Stopping, Unavailable
 from function.limits import cpus
 from function.queue import Queue
 from function.settings import Settings
+from function.status import State, Status
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
@@ -26,31 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-State = Literal["starting", "fetching", "loading", "ready", "failed", "stopping"]
-
 TEXT_LIMIT = 1 << 20
 """Bytes of a chat template or system prompt that is read from a URI: far more than any context holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where the model is. ``done`` is the finished share of the state (0 … 1), ``eta`` the seconds it still takes."""
-
-    state: State
-    done: float | None = None
-    eta: float | None = None
-    bytes: int | None = None
-    total: int | None = None
-    error: FunctionError | None = None
-
-    def __str__(self) -> str:
-        """As a stream tells it: ``fetching 41% eta 3.2s``."""
-        words: list[str] = [self.state]
-        if self.done is not None:
-            words.append(f"{self.done:.0%}")
-        if self.eta is not None:
-            words.append(f"eta {self.eta:.1f}s")
-        return " ".join(words)
 
 
 class Service:
@@ -76,17 +53,18 @@ class Service:
         self._progress = Progress()
         self._loaded = 0.0
 
-    def start(self) -> None:
-        """Begin to bring the model up, once; after a failure that may pass, begin again. Returns at once."""
+    def start(self, *, retry: bool = True) -> None:
+        """Begin to bring the model up, once. Returns at once.
+
+        After a failure that may pass it begins again, unless ``retry`` is false: who only looks changes nothing.
+        """
         with self._changed:
-            if self._thread is not None and self._thread.is_alive():
-                return
             if self._state == "failed":
                 assert self._error is not None
-                if self._error.permanent:
+                if self._error.permanent or not retry:
                     return
                 log.info("trying again after: %s", self._error)
-            elif self._state != "starting":
+            elif self._thread is not None or self._state != "starting":
                 return
             self._error = None
             self._state = "starting"

@@ -11,7 +11,7 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/")
     def page() -> Response:
-        service.start()
+        service.start(retry=False)
         from function.web.page import render  # built when first asked for: not before the first token
 
         made = render()

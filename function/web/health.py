@@ -5,7 +5,8 @@ import dataclasses
 from flask import Blueprint, Response
 
 from function.errors import FunctionError
-from function.service import Service, Status
+from function.service import Service
+from function.status import Status
 from function.web import sse
 
 WARMUP_PATIENCE = 600.0
@@ -18,12 +19,12 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/health/live")
     def live() -> Response:
-        service.start()
+        service.start(retry=False)
         return _json({"state": service.status().state}, 200)
 
     @routes.get("/health/ready")
     def ready() -> Response:
-        service.start()
+        service.start(retry=False)
         status = service.status()
         return _json(_told(status), 200 if status.state == "ready" else 503)
 
