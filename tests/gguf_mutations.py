@@ -1,5 +1,6 @@
 """Ways to bend a healthy GGUF that still look like a GGUF: what llama.cpp asserts of, divides by and looks up."""
 
+import contextlib
 import random
 from collections.abc import Callable
 
@@ -133,7 +134,9 @@ def mutate(file: File, chance: random.Random) -> bytes:
     """Bend ``file`` in one to three ways; returns the bytes."""
     mutations = [chance.choice(MUTATIONS) for _ in range(chance.choice([1, 1, 1, 2, 3]))]
     for mutation in mutations:
-        mutation(file, chance)
+        # What an earlier one took away cannot be bent any more.
+        with contextlib.suppress(StopIteration, IndexError, ValueError):
+            mutation(file, chance)
     raw = bytearray(file.dump())
     if _bytes in mutations:
         for _ in range(chance.choice([1, 4, 16])):

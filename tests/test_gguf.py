@@ -358,6 +358,7 @@ def test_whatever_the_bytes_the_answer_is_a_header_or_a_sentence(pristine: bytes
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> None:
     """Bent files that the gate lets through: llama.cpp may refuse them, but neither dies nor hangs."""
     healthy = [pickle.dumps(File.load(path)) for path in sorted(folder.iterdir())]
