@@ -132,7 +132,7 @@ def test_any_sequence_of_faults(
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     sequence=st.lists(st.none() | fault | st.just(Fault("stall")), max_size=40),
     size=st.integers(1, SIZE),
