@@ -66,6 +66,13 @@ def test_the_openai_client_gets_the_same_reply_streamed(client: openai.OpenAI) -
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+def test_the_openai_client_sends_a_reply_back_in_the_next_turn(client: openai.OpenAI) -> None:
+    messages: list[Any] = [USER]
+    messages.append(client.chat.completions.create(model="any", messages=messages, max_tokens=4).choices[0].message)
+    messages.append(USER)
+    assert client.chat.completions.create(model="any", messages=messages, max_tokens=4).choices[0].finish_reason
+
+
 def test_without_include_usage_a_stream_has_none(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
         model="x", messages=[{"role": "user", "content": "hi"}], max_tokens=4, stream=True

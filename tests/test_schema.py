@@ -25,6 +25,12 @@ def test_null_counts_as_not_given() -> None:
     assert asked.stops() == ()
 
 
+def test_a_reply_may_be_sent_back_as_it_came() -> None:
+    reply = {"role": "assistant", "content": "hello", "refusal": None, "tool_calls": None, "audio": None}
+    asked = parse(ChatCompletion, {"messages": [USER, reply, USER]}, strict=True)
+    assert asked.messages[1].plain() == {"role": "assistant", "content": "hello"}
+
+
 def test_every_parameter_reaches_the_sampler() -> None:
     given: dict[str, Any] = {
         "temperature": 1,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from function.engine.events import Sampling
 from function.errors import RequestError
@@ -42,9 +42,17 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 
 
 class Strict(BaseModel):
-    """Unknown fields are errors: what is not understood is said, never ignored."""
+    """Unknown fields are errors: what is not understood is said, never ignored.
+
+    Null counts as not given, as in OpenAI's API: clients send a reply back as they got it, its nulls included.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, given: Any) -> Any:
+        return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
 class TextPart(Strict):
@@ -149,7 +157,7 @@ GenerationT = TypeVar("GenerationT", bound=Generation)
 def parse(model: type[GenerationT], fields: Mapping[str, Any], *, strict: bool) -> GenerationT:
     """Validate ``fields``. ``strict``: types must be right as they are, as in JSON; else texts are converted.
 
-    Null counts as not given, as in OpenAI's API. Raises RequestError with the first field at fault.
+    Raises RequestError with the first field at fault.
     """
     given = {}
     for key, value in fields.items():
