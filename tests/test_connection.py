@@ -37,6 +37,13 @@ def test_a_half_closed_client_is_gone(pair: Pair) -> None:
     assert Connection({"gunicorn.socket": pair[0]}).gone()
 
 
+def test_a_client_that_never_reads_ends_what_is_sent_to_it(pair: Pair) -> None:
+    connection = Connection({"gunicorn.socket": pair[0]}, send_timeout=1)
+    with pytest.raises(BlockingIOError):
+        pair[0].sendall(bytes(64 << 20))
+    assert not connection.gone(), "it only does not read"
+
+
 def test_a_socket_the_server_closed_is_gone(pair: Pair) -> None:
     pair[0].close()
     assert Connection({"gunicorn.socket": pair[0]}).gone()

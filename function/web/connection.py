@@ -1,17 +1,27 @@
 """Whether the client of a request is still there."""
 
 import socket
+import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 _KEYS = ("gunicorn.socket", "werkzeug.socket")
+SEND_TIMEOUT = 60
+"""Seconds in which a client must take some of what is sent: one that reads nothing would keep its place for ever."""
 
 
 class Connection:
-    """The socket under one request, if the server gives it away."""
+    """The socket under one request, if the server gives it away.
 
-    def __init__(self, environ: Mapping[str, Any]) -> None:
+    From now on sending on it fails with BlockingIOError once its client has taken nothing for ``send_timeout`` seconds.
+    """
+
+    def __init__(self, environ: Mapping[str, Any], send_timeout: int = SEND_TIMEOUT) -> None:
         self._socket: socket.socket | None = next((environ[key] for key in _KEYS if key in environ), None)
+        if self._socket is not None:
+            with suppress(OSError):  # closed already
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", send_timeout, 0))
 
     def gone(self) -> bool:
         """True once the client has closed its side, half-closed included; costs one system call.
