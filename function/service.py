@@ -41,6 +41,7 @@ class Service:
         self.system_prompt = settings.system_prompt
         self.born = time.monotonic()
         self.fetched: Fetched | None = None
+        self.adapter: Fetched | None = None
         self.seconds: dict[str, float] = {}
         """Seconds of each finished phase of the cold start."""
         self._changed = threading.Condition()
@@ -136,10 +137,10 @@ class Service:
 
     @property
     def fingerprint(self) -> str:
-        """What produced a reply: the model's version and llama.cpp's build, as OpenAI's system_fingerprint."""
-        version = self.fetched.digest or self.fetched.version if self.fetched else ""
+        """What produced a reply, as OpenAI's system_fingerprint: model, adapter and llama.cpp's build."""
+        files = [file.digest or file.version for file in (self.fetched, self.adapter) if file]
         build = self._engine.system_info if self._engine else ""
-        return "fp_" + hashlib.sha256(f"{version}\n{build}".encode()).hexdigest()[:12]
+        return "fp_" + hashlib.sha256("\n".join([*files, build]).encode()).hexdigest()[:12]
 
     def submit(self, job: "Job") -> "Generation":
         """Hand a job to the engine; the caller's place must be the first. Raises what keeps the engine away."""
@@ -212,29 +213,40 @@ class Service:
         )
 
     def _fetch(self) -> Path:
-        from function.fetch import Progress, fetch
-
         began = time.monotonic()
-        self._progress = Progress()
+        settings = self.settings
         self._move("fetching")
-        self.fetched = fetch(
-            self.settings.model_uri,
-            cache_dir=self.settings.model_cache_dir,
-            sha256=self.settings.model_sha256,
-            progress=self._progress,
-            cancel=self._cancel,
-        )
+        self.fetched = self._fetch_one(settings.model_uri, settings.model_sha256)
+        self.adapter = self._fetch_one(settings.lora_uri) if settings.lora_uri else None
         self.seconds["fetch"] = time.monotonic() - began
         return self.fetched.path
 
+    def _fetch_one(self, uri: str, sha256: str | None = None) -> "Fetched":
+        from function.fetch import Progress, fetch
+
+        self._progress = Progress()
+        fetched = fetch(
+            uri,
+            cache_dir=self.settings.model_cache_dir,
+            sha256=sha256,
+            progress=self._progress,
+            cancel=self._cancel,
+        )
+        if not fetched.verified and self.settings.model_cache_dir in fetched.path.parents:
+            log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", uri)
+        return fetched
+
     def _load(self, path: Path) -> "Engine":
         from function.engine.engine import Engine, Options
-        from function.gguf import read_header
+        from function.gguf import check_adapter, read_header
 
         began = time.monotonic()
         self._loaded = 0.0
         self._move("loading")
-        read_header(path)  # the gate: llama.cpp never sees a file that this refuses
+        header = read_header(path)  # the gate: llama.cpp never sees a file that this refuses
+        lora = self.adapter.path if self.adapter else None
+        if lora is not None:
+            check_adapter(lora, header.architecture)
         settings = self.settings
         self.system_prompt = self._text(settings.system_prompt)
         engine = Engine.load(
@@ -244,6 +256,7 @@ class Service:
                 n_threads=settings.n_threads or cpus(),
                 n_gpu_layers=settings.n_gpu_layers,
                 chat_template=self._text(settings.chat_template),
+                lora=lora,
             ),
             on_progress=self._on_progress,
             cancel=self._cancel,

@@ -26,13 +26,15 @@ class Options:
     """How a model is loaded.
 
     ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
-    text of a Jinja template. A reader that takes no event for ``reader_timeout`` seconds loses its generation.
+    text of a Jinja template. ``lora`` is an adapter that is laid over the whole model. A reader that takes no event for
+    ``reader_timeout`` seconds loses its generation.
     """
 
     n_ctx: int | None = None
     n_threads: int = 1
     n_gpu_layers: int = 0
     chat_template: str | None = None
+    lora: Path | None = None
     reader_timeout: float = 60.0
 
 
@@ -200,6 +202,7 @@ class Engine:
                 n_ctx=options.n_ctx,
                 n_threads=options.n_threads,
                 n_gpu_layers=options.n_gpu_layers,
+                lora=options.lora,
                 on_progress=on_progress,
                 cancel=cancel,
             )

@@ -41,6 +41,7 @@ class Model:
         n_ctx: int | None,
         n_threads: int,
         n_gpu_layers: int,
+        lora: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
@@ -57,6 +58,8 @@ class Model:
             self._context = self._new_context(n_threads)
             self._threads = ThreadPool(n_threads)
             self._threads.attach(self._context)
+            if lora is not None:
+                self._lay_over(lora)
             self._memory = self._lib.llama_get_memory(self._context)
             if not self._memory:
                 raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
@@ -202,6 +205,16 @@ class Model:
                 n_ctx=self.n_ctx,
             )
         return context
+
+    def _lay_over(self, lora: Path) -> None:
+        """Add an adapter, at its full strength; the model owns its memory."""
+        recent_errors()
+        adapter = self._lib.llama_adapter_lora_init(self._model, str(lora).encode())
+        if not adapter:
+            raise ModelError(f"llama.cpp cannot lay {lora.name} over the model: {_first(recent_errors())}")
+        adapters = (self._lib.llama_adapter_lora_p_ctypes * 1)(adapter)
+        if self._lib.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0)):
+            raise EngineError(f"llama.cpp cannot use the adapter {lora.name}.", log=recent_errors())
 
     def _warm_up(self) -> None:
         """Compute one token, so that the first request does not pay for what happens once; and look at the result."""

@@ -6,12 +6,24 @@ reader      what is stored: counts, lengths, extents
 fields      typed looks into the metadata
 vocabulary  the tokens' checks
 header      Header: the gate before llama.cpp
+adapter     the same gate for LoRA adapters
 memory      how much memory a header's model needs
 ```
 """
 
+from function.gguf.adapter import check_adapter
 from function.gguf.header import Header, parse_header, read_header
 from function.gguf.memory import Fit, KVType, fit, largest_context
 from function.gguf.reader import Incomplete
 
-__all__ = ["Fit", "Header", "Incomplete", "KVType", "fit", "largest_context", "parse_header", "read_header"]
+__all__ = [
+    "Fit",
+    "Header",
+    "Incomplete",
+    "KVType",
+    "check_adapter",
+    "fit",
+    "largest_context",
+    "parse_header",
+    "read_header",
+]

@@ -1,0 +1,65 @@
+"""The gate for LoRA adapters: what llama.cpp would abort over, or lay over the model wrongly, never reaches it."""
+
+from pathlib import Path
+
+from function.errors import ModelError, NotGGUF
+from function.gguf.header import FIRST_READ
+from function.gguf.reader import Incomplete, Stored, Tensor, read
+
+_ALPHA = "adapter.lora.alpha"
+_INVOCATION = "adapter.alora.invocation_tokens"
+_TYPES = ("F32", "F16", "BF16", "Q8_0")
+_A, _B = ".lora_a", ".lora_b"
+
+
+def check_adapter(path: Path, architecture: str) -> None:
+    """Check the adapter at ``path`` for a model of ``architecture``. Raises NotGGUF or ModelError."""
+    stored = _read(path)
+    metadata = stored.metadata
+    kind = (metadata.get("general.type"), metadata.get("adapter.type"))
+    if kind != ("adapter", "lora"):
+        raise ModelError(f"{path.name} is no LoRA adapter: its general.type and adapter.type are {kind}.")
+    if metadata.get("general.architecture") != architecture:
+        raise ModelError(f"The adapter is for {metadata.get('general.architecture')!r}, the model is {architecture!r}.")
+    if not isinstance(metadata.get(_ALPHA), float):
+        raise NotGGUF(f"The adapter's {_ALPHA} is missing or no float.")
+    if _INVOCATION in metadata:
+        raise ModelError("The adapter waits for tokens that invoke it (aLoRA); only plain LoRA can be served.")
+    tensors = {tensor.name: tensor for tensor in stored.tensors}
+    for name, tensor in tensors.items():
+        base, suffix = name[: -len(_A)], name[-len(_A) :]
+        if name.endswith("_norm.weight"):  # llama.cpp passes over them
+            continue
+        if suffix not in (_A, _B):
+            raise NotGGUF(f"The adapter's tensor {name!r} is neither {_A} nor {_B}.")
+        if base + _A not in tensors or base + _B not in tensors:
+            raise NotGGUF(f"The adapter has only one of {base + _A} and {base + _B}.")
+        _check_shape(tensor)
+        if suffix == _A:
+            _check_pair(base, tensor, tensors[base + _B])
+
+
+def _read(path: Path) -> Stored:
+    wanted = FIRST_READ
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        while True:
+            file.seek(0)
+            try:
+                return read(file.read(wanted), size)
+            except Incomplete as e:
+                wanted = e.needed
+
+
+def _check_shape(tensor: Tensor) -> None:
+    if len(tensor.dims) != 2:
+        raise ModelError(f"The adapter's {tensor.name!r} has {len(tensor.dims)} dimensions; only 2 can be served.")
+    if tensor.type.name not in _TYPES:
+        raise ModelError(f"The adapter's {tensor.name!r} is {tensor.type.name}; {', '.join(_TYPES)} can be served.")
+
+
+def _check_pair(base: str, a: Tensor, b: Tensor) -> None:
+    """The rank, the dimension both share. llama.cpp compares the others with the model's, but not always this one."""
+    rank = a.dims[0] if base.endswith("token_embd.weight") else a.dims[1]
+    if rank != b.dims[0]:
+        raise NotGGUF(f"The adapter's {base!r} has the ranks {rank} and {b.dims[0]}.")
