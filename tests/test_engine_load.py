@@ -103,7 +103,7 @@ def test_a_file_that_says_nothing_of_a_template_asks_for_one(tmp_path: Path) -> 
 
 def test_there_is_one_bos_whoever_writes_it(tmp_path: Path) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
-    for template in ("{{ bos_token }}{{ bos_token }}hi", "{{ bos_token }}hi", "hi"):
+    for template in ("{{ bos_token }}{{ bos_token }}hi", "{{ bos_token }}hi", "{{ '' }}hi"):
         engine = Engine.load(path, Options(chat_template=template))
         try:
             tokens = engine.chat_tokens([])

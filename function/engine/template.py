@@ -91,6 +91,11 @@ def choose(model: Model, setting: str | None) -> tuple[Template, str]:
     vocabulary = model.vocabulary
     if setting is not None and setting in builtin_names():
         return BuiltinTemplate(setting), f"{setting} (setting)"
+    if setting is not None and "{" not in setting:  # as Jinja it would be the same prompt whatever is asked
+        raise ModelError(
+            f"CHAT_TEMPLATE={setting!r} is neither a Jinja template nor one of: {', '.join(builtin_names())}.",
+            param="CHAT_TEMPLATE",
+        )
     source = setting if setting is not None else model.metadata("tokenizer.chat_template")
     if source:
         bos, eos = vocabulary.text_of(vocabulary.bos), vocabulary.text_of(vocabulary.eos)
