@@ -54,6 +54,9 @@ def test_an_allowed_origin_is_answered_and_another_is_not(guarded: Function) -> 
     assert status == 200
     assert headers["access-control-allow-origin"] == "https://a.example"
     assert "x-api-key" in headers["access-control-allow-headers"]
+    ask |= {"Access-Control-Request-Headers": "authorization,x-stainless-lang"}  # OpenAI's client adds its own
+    _, headers, _ = guarded.exchange("/chat", None, ask | {"Origin": "https://a.example"}, method="OPTIONS")
+    assert headers["access-control-allow-headers"] == "authorization,x-stainless-lang"
     _, headers, _ = guarded.exchange("/chat", PROMPT, {"Origin": "https://b.example"})
     assert "access-control-allow-origin" not in headers
 
@@ -98,6 +101,14 @@ def test_a_chat_template_may_be_a_name_a_text_or_a_uri(tmp_path: Path, tiny_mode
         with serving(tmp_path, MODEL_URI=str(tiny_model), CHAT_TEMPLATE=value) as function:
             answers.append(function.ask("/chat", PROMPT)[1])
     assert answers[1] == answers[2] != answers[0]
+
+
+def test_a_mistyped_name_of_a_chat_template_is_not_taken_for_one(tmp_path: Path, tiny_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(tiny_model), CHAT_TEMPLATE="chatmll") as function:
+        error = function.wait("failed")["error"]
+    assert error["param"] == "CHAT_TEMPLATE"
+    assert "'chatmll'" in error["message"]
+    assert "chatml," in error["message"]
 
 
 def test_a_file_without_a_template_gets_its_own_and_the_log_says_so(tmp_path: Path) -> None:

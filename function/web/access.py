@@ -42,6 +42,8 @@ def guard(app: Flask, settings: Settings) -> None:
             response.headers["Access-Control-Allow-Origin"] = origin
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 response.headers["Access-Control-Allow-Methods"] = "GET, POST"
-                response.headers["Access-Control-Allow-Headers"] = "authorization, content-type, x-api-key"
+                # OpenAI's client in a browser sends a dozen headers of its own.
+                asked = request.headers.get("Access-Control-Request-Headers", "authorization, content-type, x-api-key")
+                response.headers["Access-Control-Allow-Headers"] = asked
                 response.headers["Access-Control-Max-Age"] = "3600"
         return response
