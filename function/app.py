@@ -23,7 +23,7 @@ UNREAD = 499
 def create_app(service: Service) -> Flask:
     """The application over one service, which it starts with the first request at the latest."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider has it, its base does not
     access.guard(app, service.settings)
     app.register_blueprint(chat.blueprint(service))
@@ -65,7 +65,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _drain() -> None:
-    left, body = min(DRAIN, request.content_length or 0), request.environ["wsgi.input"]
+    left, body = min(DRAIN, request.content_length or DRAIN), request.environ["wsgi.input"]
     while left > 0 and (piece := body.read(min(left, 1 << 16))):
         left -= len(piece)
 

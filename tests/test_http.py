@@ -197,6 +197,19 @@ def test_a_huge_body_is_a_413(function: Function) -> None:
     assert (status, told["error"]["code"]) == (413, "body_too_large")
 
 
+def test_a_huge_body_of_unknown_length_is_a_413(function: Function) -> None:
+    with socket.create_connection((urlsplit(function.url).hostname, urlsplit(function.url).port)) as client:
+        client.sendall(b"POST /chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (5 << 20, b"x" * (5 << 20)))
+        assert b" 413 " in client.recv(100)
+
+
+def test_a_form_may_be_as_long_as_any_body(function: Function) -> None:
+    form = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n%b\r\n--b--\r\n' % (b"word " * (1 << 18))
+    _, _, text = function.exchange("/chat", form, {"Content-Type": "multipart/form-data; boundary=b"})
+    assert json.loads(text)["error"]["code"] == "context_length_exceeded"
+
+
 def test_an_unsupported_method_is_a_405_and_an_unknown_path_a_404(function: Function) -> None:
     status, headers, text = function.exchange("/chat", None, method="DELETE")
     assert (status, json.loads(text)["error"]["code"]) == (405, "method_not_allowed")

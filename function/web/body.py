@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from function.errors import RequestError
 
@@ -13,7 +14,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 def json_fields(request: Request) -> dict[str, Any]:
     """The body as a JSON object, whatever its content type says. Raises RequestError."""
-    return _object(request.get_data())
+    return _object(_data(request))
 
 
 def any_fields(request: Request) -> tuple[dict[str, Any], bool]:
@@ -23,7 +24,7 @@ def any_fields(request: Request) -> tuple[dict[str, Any], bool]:
     """
     if request.mimetype == "multipart/form-data":
         return request.form.to_dict() | request.args.to_dict(), False
-    body = request.get_data()
+    body = _data(request)
     if request.mimetype == _FORM and not body.lstrip().startswith(b"{"):
         try:
             return dict(parse_qsl(body.decode(), keep_blank_values=True)) | request.args.to_dict(), False
@@ -32,6 +33,14 @@ def any_fields(request: Request) -> tuple[dict[str, Any], bool]:
     if not body.strip():
         return request.args.to_dict(), False
     return request.args.to_dict() | _object(body), True
+
+
+def _data(request: Request) -> bytes:
+    """The body. One that does not say its length is only cut at the limit by werkzeug."""
+    data = request.get_data()
+    if request.content_length is None and len(data) == request.max_content_length:
+        raise RequestEntityTooLarge
+    return data
 
 
 def _object(body: bytes) -> dict[str, Any]:
