@@ -9,6 +9,7 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,14 +213,14 @@ class Service:
             extra={"event": "ready", **{phase: round(seconds, 3) for phase, seconds in self.seconds.items()}},
         )
 
-    def _fetch(self) -> Path:
+    def _fetch(self) -> Sequence[Path]:
         began = time.monotonic()
         settings = self.settings
         self._move("fetching")
         self.fetched = self._fetch_one(settings.model_uri, settings.model_sha256)
         self.adapter = self._fetch_one(settings.lora_uri) if settings.lora_uri else None
         self.seconds["fetch"] = time.monotonic() - began
-        return self.fetched.path
+        return self.fetched.parts
 
     def _fetch_one(self, uri: str, sha256: str | None = None) -> "Fetched":
         from function.fetch import Progress, fetch
@@ -236,14 +237,17 @@ class Service:
             log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", uri)
         return fetched
 
-    def _load(self, path: Path) -> "Engine":
+    def _load(self, parts: Sequence[Path]) -> "Engine":
         from function.engine.engine import Engine, Options
-        from function.gguf import check_adapter, read_header
+        from function.gguf import check_adapter, check_part, read_header
 
         began = time.monotonic()
         self._loaded = 0.0
         self._move("loading")
+        path = parts[0]
         header = read_header(path)  # the gate: llama.cpp never sees a file that this refuses
+        for number, part in enumerate(parts[1:], 1):
+            check_part(part, number, len(parts))
         lora = self.adapter.path if self.adapter else None
         if lora is not None:
             check_adapter(lora, header.architecture)

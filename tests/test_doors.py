@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers.doors import DOORS, PATIENCE, ROOT, serving
 from tests.servers.stores import Store
+from tests.split_model import split
 
 SEEDED = {"prompt": "hi", "seed": 7, "max_tokens": 24}
 
@@ -164,3 +165,23 @@ def test_chunks_are_the_reply(tmp_path: Path) -> None:
         assert lines[-1] == "[DONE]"
         pieces = itertools.chain.from_iterable(json.loads(line)["choices"] for line in lines[:-1])
         assert "".join(piece["delta"].get("content", "") for piece in pieces) == whole
+
+
+def test_a_split_model_is_one_model(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
+    parts = split(tiny_model, tmp_path, tensors=8)
+    assert len(parts) > 2
+    uris = [s3.put(f"split/{part.name}", part.read_bytes()) for part in parts]
+    answers = []
+    for uri in (str(tiny_model), str(parts[0]), uris[0]):
+        with serving(tmp_path, **s3.env, MODEL_URI=uri) as function:
+            answers.append(function.ask("/chat", SEEDED))
+    assert answers == [(200, answers[0][1])] * 3
+
+
+def test_a_wrong_part_of_a_split_model_is_named(tmp_path: Path, tiny_model: Path) -> None:
+    parts = split(tiny_model, tmp_path, tensors=8)
+    parts[1].write_bytes(parts[2].read_bytes())
+    with serving(tmp_path, MODEL_URI=str(parts[0])) as function:
+        status, told = function.ask("/chat", SEEDED)
+        assert (status, told["error"]["code"]) == (503, "model_unusable")
+        assert parts[1].name in told["error"]["message"]

@@ -12,7 +12,7 @@ memory      how much memory a header's model needs
 """
 
 from function.gguf.adapter import check_adapter
-from function.gguf.header import Header, parse_header, read_header
+from function.gguf.header import Header, check_part, parse_header, read_header
 from function.gguf.memory import Fit, KVType, fit, largest_context
 from function.gguf.reader import Incomplete
 
@@ -22,6 +22,7 @@ __all__ = [
     "Incomplete",
     "KVType",
     "check_adapter",
+    "check_part",
     "fit",
     "largest_context",
     "parse_header",

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from function.errors import ModelError, NotGGUF
-from function.gguf.header import FIRST_READ
-from function.gguf.reader import Incomplete, Stored, Tensor, read
+from function.gguf.header import read_stored
+from function.gguf.reader import Tensor
 
 _ALPHA = "adapter.lora.alpha"
 _INVOCATION = "adapter.alora.invocation_tokens"
@@ -14,7 +14,7 @@ _A, _B = ".lora_a", ".lora_b"
 
 def check_adapter(path: Path, architecture: str) -> None:
     """Check the adapter at ``path`` for a model of ``architecture``. Raises NotGGUF or ModelError."""
-    stored = _read(path)
+    stored = read_stored(path)
     metadata = stored.metadata
     kind = (metadata.get("general.type"), metadata.get("adapter.type"))
     if kind != ("adapter", "lora"):
@@ -37,18 +37,6 @@ def check_adapter(path: Path, architecture: str) -> None:
         _check_shape(tensor)
         if suffix == _A:
             _check_pair(base, tensor, tensors[base + _B])
-
-
-def _read(path: Path) -> Stored:
-    wanted = FIRST_READ
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        while True:
-            file.seek(0)
-            try:
-                return read(file.read(wanted), size)
-            except Incomplete as e:
-                wanted = e.needed
 
 
 def _check_shape(tensor: Tensor) -> None:

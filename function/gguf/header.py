@@ -1,14 +1,15 @@
 """What a GGUF's header says of the model: the gate that every file passes before llama.cpp sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import gcd
 from pathlib import Path
+from typing import TypeVar
 
 from function.errors import ModelError, NotGGUF
 from function.gguf import vocabulary
 from function.gguf.fields import Fields
-from function.gguf.reader import MAX_HEADER, Incomplete, Tensor, Value, read
+from function.gguf.reader import MAX_HEADER, Incomplete, Stored, Tensor, Value, read
 from function.gguf.types import FILE_TYPES
 
 FIRST_READ = 8 << 20  # bytes: more than nearly every header takes
@@ -58,13 +59,36 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """Read the header of a whole file. Raises NotGGUF or ModelError, with what is wrong and where."""
+    return _from_file(path, lambda data, size: parse_header(data, file_size=size))
+
+
+def read_stored(path: Path) -> Stored:
+    """Read what a file's header stores, whatever it is a header of. Raises NotGGUF."""
+    return _from_file(path, read)
+
+
+def check_part(path: Path, number: int, count: int) -> None:
+    """Check that ``path`` is part ``number``, counted from 0, of ``count``: the gate for a split model's further files.
+
+    Raises NotGGUF or ModelError.
+    """
+    stored = read_stored(path)
+    if _split(stored.metadata) != (number, count):
+        raise ModelError(f"{path.name} is not part {number + 1} of {count} of the split model.", path=str(path))
+    _check_places(stored.tensors)
+
+
+Read = TypeVar("Read")
+
+
+def _from_file(path: Path, parse: Callable[[bytes, int], Read]) -> Read:
     wanted = FIRST_READ
     with path.open("rb") as file:
-        file_size = file.seek(0, 2)
+        size = file.seek(0, 2)
         while True:
             file.seek(0)
             try:
-                return parse_header(file.read(wanted), file_size=file_size)
+                return parse(file.read(wanted), size)
             except Incomplete as e:
                 wanted = e.needed
 
@@ -176,7 +200,11 @@ def _check_tensors(header: Header) -> None:
     """Types and places that llama.cpp's CPU backend aborts over once it computes."""
     if not header.tensors:
         raise ModelError("The file holds no weights, only a vocabulary.")
-    for tensor in header.tensors:
+    _check_places(header.tensors)
+
+
+def _check_places(tensors: tuple[Tensor, ...]) -> None:
+    for tensor in tensors:
         if tensor.offset % PLACE:
             raise NotGGUF(f"The tensor {tensor.name!r} lies at byte {tensor.offset:,}, no multiple of {PLACE}.")
         vector = all(dim == 1 for dim in tensor.dims[1:])
