@@ -28,7 +28,16 @@
 ``permanent`` says that the same attempt cannot succeed: it is not tried again, and clients are told so.
 """
 
+import re
 from typing import Any, ClassVar
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+_QUERY = re.compile(r"(?<=\?)[^\s'\"]*[=&][^\s'\"]*")
+
+
+def redact(text: str) -> str:
+    """``text`` without what a URI can hold of secrets: the user before its host, and its query, a signature perhaps."""
+    return _QUERY.sub("…", _USERINFO.sub("…@", text))
 
 
 class FunctionError(Exception):
@@ -44,8 +53,8 @@ class FunctionError(Exception):
     permanent: bool = False
 
     def __init__(self, message: str, *, param: str | None = None, **evidence: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = redact(message)  # errors are shown where no key is asked for
+        super().__init__(self.message)
         self.param = param
         self.evidence = evidence
 

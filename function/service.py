@@ -50,6 +50,7 @@ class Service:
         self._error: FunctionError | None = None
         self._engine: Engine | None = None
         self._running: Generation | None = None
+        self._speed: float | None = None  # tokens/s of the last reply: what a prompt still being read is judged by
         self._thread: threading.Thread | None = None
         self._cancel = threading.Event()
         self._progress = Progress()
@@ -150,6 +151,8 @@ class Service:
             if self._state != "ready":
                 assert self._error is not None
                 raise self._error
+            if self._running is not None:
+                self._speed = self._running.tokens_per_second or self._speed
             self._running = engine.submit(job)
             return self._running
 
@@ -159,9 +162,10 @@ class Service:
         if status.state != "ready":
             return max(1, math.ceil(status.eta or 5))
         running = self._running
-        if running is None or not running.tokens_per_second:
+        speed = running.tokens_per_second or self._speed if running else None
+        if running is None or not speed:
             return 1
-        left = (running.max_tokens - running.generated) / running.tokens_per_second
+        left = (running.max_tokens - running.generated) / speed
         return max(1, math.ceil(min(left, self.settings.request_timeout)))
 
     def warmth(self) -> dict[str, Any]:
@@ -226,14 +230,9 @@ class Service:
         from function.fetch import Progress, fetch
 
         self._progress = Progress()
-        fetched = fetch(
-            uri,
-            cache_dir=self.settings.model_cache_dir,
-            sha256=sha256,
-            progress=self._progress,
-            cancel=self._cancel,
-        )
-        if not fetched.verified and self.settings.model_cache_dir in fetched.path.parents:
+        cache = self.settings.model_cache_dir
+        fetched = fetch(uri, cache_dir=cache, sha256=sha256, progress=self._progress, cancel=self._cancel)
+        if not fetched.verified and cache in fetched.path.parents:
             log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", uri)
         return fetched
 

@@ -14,7 +14,15 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 def _text(value: str) -> str:
-    return value
+    return value.strip()
+
+
+def _path(value: str) -> Path:
+    return Path(value.strip())
+
+
+def _prose(value: str) -> str:
+    return value  # white space at its ends is meant
 
 
 def _number(kind: Callable[[str], Any], name: str, low: float, high: float) -> Callable[[str], Any]:
@@ -35,6 +43,7 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def _level(value: str) -> str:
+    value = value.strip()
     if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("is not one of DEBUG, INFO, WARNING, ERROR")
     return value.upper()
@@ -45,6 +54,7 @@ def _list(value: str) -> tuple[str, ...]:
 
 
 def _sha256(value: str) -> str:
+    value = value.strip()
     if len(value) != 64 or any(c not in "0123456789abcdef" for c in value.lower()):
         raise ValueError("is not 64 hexadecimal digits")
     return value.lower()
@@ -68,15 +78,15 @@ class Settings:
     )
     model_name: str | None = _setting(None, _text, "The name that replies carry", shown="the header's")
     model_sha256: str | None = _setting(None, _sha256, "What the model's bytes must hash to", shown="not checked")
-    model_cache_dir: Path = _setting(DEFAULT_CACHE, Path, "Where a fetched model is kept")
+    model_cache_dir: Path = _setting(DEFAULT_CACHE, _path, "Where a fetched model is kept")
     chat_template: str | None = _setting(
-        None, _text, "A name llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
+        None, _prose, "A name llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
     )
     lora_uri: str | None = _setting(
         None, _text, "A LoRA adapter in GGUF, fetched like the model and laid over it", shown="none"
     )
     system_prompt: str | None = _setting(
-        None, _text, "Begins every conversation that brings no system message of its own", shown="none"
+        None, _prose, "Begins every conversation that brings no system message of its own", shown="none"
     )
     n_ctx: int | None = _setting(
         None, _integer(64, 1 << 24), "Context in tokens; lowered to the model's own", shown="the model's, at most 4096"
@@ -108,13 +118,13 @@ class Settings:
         given: dict[str, Any] = {}
         for item in fields(cls):
             key = item.name.upper()
-            text = environ.get(key, "").strip()
-            if not text:
+            text = environ.get(key, "")
+            if not text.strip():
                 continue
             try:
                 given[item.name] = item.metadata["parse"](text)
             except ValueError as e:
-                shown = "(hidden)" if item.name == "api_key" else repr(text)
+                shown = "(hidden)" if item.name == "api_key" else repr(text.strip())
                 raise SettingsError(f"{key}={shown} {e}. {item.metadata['meaning']}.", param=key, value=shown) from e
         return cls(**given)
 

@@ -38,6 +38,11 @@ def test_values_are_parsed() -> None:
     assert settings.model_cache_dir == Path("/cache")
 
 
+def test_white_space_counts_where_it_is_prose_and_nowhere_else() -> None:
+    settings = Settings.from_env({"SYSTEM_PROMPT": " be kind\n", "API_KEY": "key\n", "LOG_LEVEL": " info "})
+    assert (settings.system_prompt, settings.api_key, settings.log_level) == (" be kind\n", "key", "INFO")
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -27,7 +27,9 @@ def any_fields(request: Request) -> tuple[dict[str, Any], bool]:
     body = _data(request)
     if request.mimetype == _FORM and not body.lstrip().startswith(b"{"):
         try:
-            return dict(parse_qsl(body.decode(), keep_blank_values=True)) | request.args.to_dict(), False
+            return dict(
+                parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+            ) | request.args.to_dict(), False
         except (UnicodeDecodeError, ValueError):
             raise RequestError("The body is not a form in UTF-8.") from None
     if not body.strip():

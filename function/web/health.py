@@ -1,14 +1,20 @@
 """What platforms ask: is the port open, could a token be produced, is it warm."""
 
 import dataclasses
+import time
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from function.errors import FunctionError
 from function.service import Service
 from function.status import Status
 from function.web import sse
+from function.web.connection import Connection
+from function.web.turn import ClientGone
 
+ENDS = ("ready", "failed", "stopping")
+LOOK = 1.0
+"""Seconds between two looks at whether who pings is still there: a ping that gave up must not hold a thread."""
 WARMUP_PATIENCE = 600.0
 """Seconds a warmup ping waits for the load at most; schedulers give up earlier by themselves."""
 
@@ -31,8 +37,11 @@ def blueprint(service: Service) -> Blueprint:
     @routes.route("/events", methods=["GET", "POST"])
     def events() -> Response:
         service.start()
-        until = service.settings.request_timeout
-        status = service.wait_for("ready", min(until, WARMUP_PATIENCE))
+        connection = Connection(request.environ)
+        until = time.monotonic() + min(service.settings.request_timeout, WARMUP_PATIENCE)
+        while (status := service.wait_for("ready", LOOK)).state not in ENDS and time.monotonic() < until:
+            if connection.gone():
+                raise ClientGone
         body = service.warmth()
         if status.error is not None:
             body |= status.error.body()

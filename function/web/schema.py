@@ -164,7 +164,7 @@ def parse(model: type[GenerationT], fields: Mapping[str, Any], *, strict: bool) 
         if value is None or key in IGNORED:
             continue
         if key in NEUTRAL:
-            if value not in NEUTRAL[key]:
+            if value not in NEUTRAL[key] and (strict or value not in map(str, NEUTRAL[key])):
                 raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
             continue
         given[key] = value
