@@ -1,0 +1,100 @@
+"""The embedded model answers with meaning, and as the framework that trained it does."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from function.engine.engine import Engine, Options
+from function.engine.events import Finished, Job, Sampling, Text
+from function.settings import DEMO_MODEL
+
+ANSWERS = json.loads((DEMO_MODEL.parent / "answers.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine.load(DEMO_MODEL, Options(n_threads=1))
+    yield engine
+    engine.close()
+
+
+def reply(engine: Engine, *messages: dict[str, str]) -> str:
+    """The greedy reply to ``messages``; it must end by itself."""
+    generation = engine.submit(Job(engine.chat_tokens(messages), max_tokens=120, sampling=Sampling(temperature=0)))
+    text = ""
+    for event in generation:
+        if isinstance(event, Text):
+            text += event.text
+        if isinstance(event, Finished):
+            assert event.reason == "stop"
+    return text
+
+
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def system(text: str) -> dict[str, str]:
+    return {"role": "system", "content": text}
+
+
+def test_it_is_small() -> None:
+    assert DEMO_MODEL.stat().st_size <= 8_000_000
+
+
+def test_a_fact(engine: Engine) -> None:
+    assert "Paris" in reply(engine, user("What is the capital of France?"))
+    assert "seven" in reply(engine, user("How many days are in a week?"))
+
+
+def test_a_sum_and_a_difference(engine: Engine) -> None:
+    assert reply(engine, user("What is 12 + 35?")).endswith("= 47")
+    assert reply(engine, user("What is 40 minus 58?")).endswith("= -18")
+
+
+def test_a_name_is_remembered_over_two_turns(engine: Engine) -> None:
+    told = [user("My name is Ada.")]
+    told.append(assistant(reply(engine, *told)))
+    assert "Ada" in reply(engine, *told, user("What is my name?"))
+    assert "not told" in reply(engine, user("What is my name?"))
+
+
+def test_what_it_cannot_know_it_refuses(engine: Engine) -> None:
+    assert "too small to know" in reply(engine, user("Explain quantum physics."))
+
+
+def test_it_explains_the_project(engine: Engine) -> None:
+    assert "MODEL_URI" in reply(engine, user("How do I use my own model?"))
+
+
+def test_a_system_message_is_taken(engine: Engine) -> None:
+    asked = system("You are a helpful assistant."), user("What is the capital of Japan?")
+    assert "Tokyo" in reply(engine, *asked)
+
+
+def test_the_template_takes_what_clients_send(engine: Engine) -> None:
+    plain = engine.render([system("Be brief."), user("Hi")])
+    assert plain == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    parts = {"role": "user", "content": [{"type": "text", "text": "H"}, {"type": "text", "text": "i"}]}
+    assert engine.render([{"role": "developer", "content": "Be brief."}, parts]) == plain
+    engine.render([user("Hi"), {"role": "assistant", "content": None}, {"role": "tool", "content": "22"}])
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=[answer["messages"][-1]["content"] for answer in ANSWERS])
+def test_greedy_as_the_training_framework(engine: Engine, answer: dict[str, object]) -> None:
+    messages, tokens = answer["messages"], answer["tokens"]
+    assert isinstance(messages, list)
+    assert isinstance(tokens, list)
+    assert list(engine.chat_tokens(messages)) == tokens[0]
+    assert reply(engine, *messages) == answer["reply"]
+
+
+def test_the_answers_are_of_this_model() -> None:
+    assert len(ANSWERS) >= 20
+    assert Path(DEMO_MODEL).is_file()
