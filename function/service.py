@@ -100,7 +100,8 @@ class Service:
         if state == "fetching":
             done, total = self._progress.done, self._progress.total
             share = done / total if total else None
-            return Status(state, done=share, eta=self._progress.eta, bytes=done, total=total)
+            eta, rate = self._progress.eta, self._progress.rate
+            return Status(state, done=share, eta=eta, bytes=done, total=total, rate=rate)
         if state == "loading":
             return Status(state, done=self._loaded)
         return Status(state, error=error)

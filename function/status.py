@@ -10,13 +10,15 @@ State = Literal["starting", "fetching", "loading", "ready", "failed", "stopping"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where the model is. ``done`` is the finished share of the state (0 … 1), ``eta`` the seconds it still takes."""
+    """Where the model is. ``done`` is the finished share of the state (0 … 1), ``eta`` the seconds it still takes,
+    ``rate`` in bytes/s."""
 
     state: State
     done: float | None = None
     eta: float | None = None
     bytes: int | None = None
     total: int | None = None
+    rate: float | None = None
     error: FunctionError | None = None
 
     def __str__(self) -> str:

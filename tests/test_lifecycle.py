@@ -59,12 +59,14 @@ def test_a_cold_start_is_told_in_the_stream_and_the_reply_follows(tmp_path: Path
             status, ready = function.get("/health/ready")
             assert (status, ready["state"]) == (503, "fetching")
             assert 0 < ready["bytes"] < ready["total"] == tiny_model.stat().st_size
+            assert ready["rate"] >= 0, "the store holds back: it may be zero"
             assert function.get("/health/live") == (200, {"state": "fetching"})
             gate.set()
             lines = stream.rest()
         assert any(line.startswith(": prefill") for line in lines)
         assert lines[-1] == "data: [DONE]"
         assert function.get("/health/ready")[0] == 200
+        assert "unverified" in function.log.read_text(), "this server offers no checksum"
 
 
 def test_who_leaves_during_a_cold_start_does_not_cancel_it_for_others(tmp_path: Path, tiny_model: Path) -> None:
