@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.service import Service
-from function.web import access, chat, front, health, sse
+from function.web import access, chat, exchange, front, health, sse
 from function.web.turn import ClientGone
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ def create_app(service: Service) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider has it, its base does not
+    exchange.watch(app, service)
     access.guard(app, service.settings)
     app.register_blueprint(chat.blueprint(service))
     app.register_blueprint(health.blueprint(service))
@@ -37,6 +38,7 @@ def create_app(service: Service) -> Flask:
 
 
 def _error(error: FunctionError) -> Response:
+    exchange.refused(error)
     response = Response(sse.dumps(error.body()), error.status, mimetype="application/json")
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(error.retry_after)

@@ -9,13 +9,14 @@ from werkzeug import Response
 from function.app import create_app
 from function.errors import SettingsError
 from function.service import get_service
+from function.settings import Telemetry
 from function.telemetry import configure_logging
 
 try:
     service = get_service()
 except SettingsError as e:
     sys.exit(f"error: {e}")
-configure_logging(service.settings.log_level)
+configure_logging(service.settings.log_level, project=Telemetry.from_env().google_cloud_project)
 app = create_app(service)
 
 # functions-framework imports this in gunicorn's master and serves from a forked worker: the worker starts the load,

@@ -4,17 +4,18 @@ The one instance that the doors share is ``get_service()``. It is made in the pr
 or loaded before ``start()``, which the serving process calls (never an import, never gunicorn's master).
 """
 
-import hashlib
 import logging
 import math
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from function.errors import FunctionError, Stopping, Unavailable
 from function.limits import cpus
+from function.made import Made, describe
 from function.queue import Queue
 from function.settings import Settings
 from function.status import State, Status
@@ -139,11 +140,9 @@ class Service:
         return Path(self.settings.model_uri).stem
 
     @property
-    def fingerprint(self) -> str:
-        """What produced a reply, as OpenAI's system_fingerprint: model, adapter and llama.cpp's build."""
-        files = [file.digest or file.version for file in (self.fetched, self.adapter) if file]
-        build = self._engine.system_info if self._engine else ""
-        return "fp_" + hashlib.sha256("\n".join([*files, build]).encode()).hexdigest()[:12]
+    def made(self) -> Made:
+        """What replies are made with: model, adapter, llama.cpp, CPU."""
+        return describe(self.name, [file for file in (self.fetched, self.adapter) if file], self._engine)
 
     def submit(self, job: "Job") -> "Generation":
         """Hand a job to the engine; the caller's place must be the first. Raises what keeps the engine away."""
@@ -179,9 +178,13 @@ class Service:
             "file": self.fetched.path.name if self.fetched else None,
             "loaded": self._engine is not None,
             "first_token": status.state == "ready",
-            "cold_start_seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
+            "cold_start_seconds": self.phases(),
             "busy": len(self.queue) > 0,
         }
+
+    def phases(self) -> dict[str, float]:
+        """Seconds of each finished phase of the cold start, to the millisecond."""
+        return {phase: round(seconds, 3) for phase, seconds in self.seconds.items()}
 
     def _move(self, state: State, error: FunctionError | None = None) -> None:
         with self._changed:
@@ -215,7 +218,7 @@ class Service:
             self.name,
             engine.n_ctx,
             ", ".join(f"{phase} {seconds:.2f}s" for phase, seconds in self.seconds.items()),
-            extra={"event": "ready", **{phase: round(seconds, 3) for phase, seconds in self.seconds.items()}},
+            extra={"event": "ready", **self.phases(), **asdict(self.made)},
         )
 
     def _fetch(self) -> Sequence[Path]:

@@ -154,6 +154,36 @@ class Stores:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Stores":
         """Read from ``environ``, by default the process's environment; an empty value counts as not set."""
-        environ = os.environ if environ is None else environ
-        texts = {item.name: environ.get(item.name.upper(), "").strip() for item in fields(cls)}
-        return cls(**{name: text for name, text in texts.items() if text})
+        return cls(**_given(cls, environ))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """What the platforms' and OpenTelemetry's own variables say, under the names they gave them.
+
+    Each field is the environment variable of the same name in capitals; OpenTelemetry's SDK reads the rest itself.
+    """
+
+    google_cloud_project: str | None = None
+    otel_sdk_disabled: str = "false"
+    otel_traces_exporter: str = "otlp"
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_traces_endpoint: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Telemetry":
+        """Read from ``environ``, by default the process's environment; an empty value counts as not set."""
+        return cls(**_given(cls, environ))
+
+    @property
+    def traces(self) -> bool:
+        """Whether traces are to be exported: there is an endpoint, and nothing switches them off."""
+        off = self.otel_sdk_disabled.lower() == "true" or self.otel_traces_exporter.lower() != "otlp"
+        return not off and bool(self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint)
+
+
+def _given(cls: "type[Stores] | type[Telemetry]", environ: Mapping[str, str] | None) -> dict[str, str]:
+    """The fields of ``cls`` whose variables are set."""
+    environ = os.environ if environ is None else environ
+    texts = {item.name: environ.get(item.name.upper(), "").strip() for item in fields(cls)}
+    return {name: text for name, text in texts.items() if text}

@@ -4,35 +4,60 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import TextIO
 
 from function.settings import LogLevel
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
+_CLOUD = "logging.googleapis.com"
+request_fields: ContextVar[Mapping[str, object]] = ContextVar("request_fields", default={})  # noqa: B039  never changed
+"""What every line has that is logged while a thread handles a request: its id; its trace, span and whether sampled."""
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: severity, message, time, logger, and what ``extra`` named."""
+    """One JSON object a line: severity, message, time, logger, the request's id and trace, and what ``extra`` named.
+
+    With ``project``, Google Cloud's, the trace is under the names that Cloud Logging joins logs and traces by.
+    """
+
+    def __init__(self, project: str | None = None) -> None:
+        super().__init__()
+        self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of one record."""
-        line = {
+        line: dict[str, object] = {
             "severity": record.levelname,
             "message": record.getMessage(),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "logger": record.name,
         }
+        line |= self._traced(request_fields.get())
         line |= {key: value for key, value in vars(record).items() if key not in _PLAIN and key not in line}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
+    def _traced(self, fields: Mapping[str, object]) -> Mapping[str, object]:
+        if self._project is None or "trace" not in fields:
+            return fields
+        return {
+            "request_id": fields["request_id"],
+            f"{_CLOUD}/trace": f"projects/{self._project}/traces/{fields['trace']}",
+            f"{_CLOUD}/spanId": fields["span"],
+            f"{_CLOUD}/trace_sampled": fields["sampled"],
+        }
 
-def configure_logging(level: LogLevel, stream: TextIO = sys.stderr) -> None:
+
+def configure_logging(level: LogLevel, stream: TextIO = sys.stderr, project: str | None = None) -> None:
     """Send this package's log lines to ``stream``. Calling it again replaces what it set."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S") if stream.isatty() else JsonLines()
+        logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
+        if stream.isatty()
+        else JsonLines(project)
     )
     logger = logging.getLogger("function")
     logger.handlers = [handler]

@@ -17,7 +17,7 @@ STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 def chat_reply(service: Service) -> ChatReply:
     """The frame of one reply, with the model's true name."""
-    return ChatReply(service.name, service.fingerprint)
+    return ChatReply(service.name, service.made.fingerprint)
 
 
 def whole(service: Service, turn: Turn) -> Response:
@@ -31,7 +31,7 @@ def whole(service: Service, turn: Turn) -> Response:
                 pieces.append(event.text)
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
-                body = chat_reply(service).whole("".join(pieces), event.reason, event.usage)
+                body = chat_reply(service).whole("".join(pieces), event.reason, event.usage) | turn.exchange.block()
                 return Response(sse.dumps(body), mimetype="application/json")
         raise AssertionError("events end with Finished")
     finally:
@@ -40,6 +40,7 @@ def whole(service: Service, turn: Turn) -> Response:
 
 def events(service: Service, turn: Turn, *, include_usage: bool) -> Response:
     """The reply as server-sent events, which begin at once: waiting is told in comments."""
+    turn.exchange.wants_receipt |= include_usage
     response = Response(_events(service, turn, include_usage), mimetype=sse.MIMETYPE, headers=STREAM_HEADERS)
     response.call_on_close(turn.release)  # a generator that never started has no finally
     return response
@@ -74,8 +75,8 @@ def _events(service: Service, turn: Turn, include_usage: bool) -> Iterator[bytes
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
                 yield sse.data(reply.last(event.reason))
-                if include_usage:
-                    yield sse.data(reply.counted(event.usage))
+                if turn.exchange.wants_receipt:
+                    yield sse.data(reply.counted(event.usage) | turn.exchange.block())
                 yield sse.DONE
     except FunctionError as e:
         yield sse.event("error", e.body())
@@ -92,6 +93,8 @@ def _pieces(service: Service, turn: Turn) -> Iterator[str]:
                 yield event.text
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
+                if block := turn.exchange.block():
+                    yield f"\n\n{sse.dumps(block)}\n"
     except ClientGone:
         return
     finally:

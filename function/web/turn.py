@@ -1,6 +1,5 @@
 """One request's way to the model: it waits for the load, for its turn and for each piece of the reply."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -8,11 +7,10 @@ from collections.abc import Callable, Iterator
 from function.engine.engine import Engine
 from function.engine.events import Event, Finished, Job, Text
 from function.engine.generation import Generation
-from function.errors import Unavailable
+from function.errors import FunctionError, Unavailable
 from function.service import Service
+from function.web import exchange
 from function.web.connection import Connection
-
-log = logging.getLogger(__name__)
 
 PATIENCE = 0.02
 """Seconds between two looks at whether the client is still there: a fifth of what freeing the model may take."""
@@ -41,12 +39,13 @@ class Turn:
         self._prepare = prepare
         self._connection = connection
         self._deadline = deadline
-        self._arrived = time.monotonic()
-        self._first_text: float | None = None
+        self.exchange = exchange.current(service)
         self._job: Job | None = None
         self._generation: Generation | None = None
         service.start()
-        if service.status().state == "ready":
+        ready = service.status().state == "ready"
+        self.exchange.opens(cold=not ready)
+        if ready:
             self._job = self._checked(service.engine)
         self._place = service.queue.enter()
 
@@ -55,11 +54,17 @@ class Turn:
 
         Raises what keeps the model from being there or the request from being answered, and ClientGone.
         """
-        yield from self._paced(self._loading, self._rest_loading)
-        if self._job is None:
-            self._job = self._checked(self._service.engine)
-        yield from self._paced(self._queued, self._rest_queued)
-        self._generation = self._service.submit(self._job)
+        try:
+            yield from self._paced(self._loading, self._rest_loading)
+            self.exchange.waited()
+            if self._job is None:
+                self._job = self._checked(self._service.engine)
+            yield from self._paced(self._queued, self._rest_queued)
+            self.exchange.queued()
+            self._generation = self._service.submit(self._job)
+        except FunctionError as e:
+            self.exchange.refused(e)
+            raise
 
     def events(self) -> Iterator[Event | None]:
         """The generation's events, Finished last; None at times between them, when there is nothing to tell.
@@ -72,11 +77,11 @@ class Turn:
             event = self._generation.next_event(PATIENCE)
             now = time.monotonic()
             if isinstance(event, Finished):
-                self._log(event, now)
+                self.exchange.finished(event, self._generation.tokens_per_second)
                 yield event
                 return
-            if isinstance(event, Text) and self._first_text is None:
-                self._first_text = now - self._arrived
+            if isinstance(event, Text):
+                self.exchange.first_text()
             if now - looked >= PATIENCE:
                 looked = now
                 if self._connection.gone():
@@ -88,23 +93,7 @@ class Turn:
         if self._generation is not None:
             self._generation.cancel()
         self._place.leave()
-
-    def _log(self, end: Finished, now: float) -> None:
-        """One line for each reply; alerts are made from its fields. ``first_token``: seconds since the arrival."""
-        if end.error is not None:
-            log.error("a reply failed: %s", end.error, extra={"event": "failure", "code": end.error.code})
-            return
-        receipt = {
-            "event": "reply",
-            "finish_reason": end.reason,
-            "seconds": round(now - self._arrived, 3),
-            "prompt_tokens": end.usage.prompt_tokens,
-            "cached_tokens": end.usage.cached_tokens,
-            "completion_tokens": end.usage.completion_tokens,
-        }
-        if self._first_text is not None:
-            receipt["first_token"] = round(self._first_text, 3)
-        log.info("replied with %d tokens: %s", end.usage.completion_tokens, end.reason, extra=receipt)
+        self.exchange.left()
 
     def _checked(self, engine: Engine) -> Job:
         job = self._prepare(engine)

@@ -19,6 +19,8 @@ locals {
     MODEL_CACHE_DIR = local.cache_dir
     REQUEST_TIMEOUT = tostring(var.timeout_seconds - 10)
     N_GPU_LAYERS    = var.gpu ? "-1" : "0"
+
+    GOOGLE_CLOUD_PROJECT = var.project # logs name it, so that they are joined to their traces
     }, var.model == null ? {} : {
     MODEL_URI = "gs://${google_storage_bucket.models.name}/${var.model}"
   })

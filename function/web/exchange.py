@@ -1,0 +1,162 @@
+"""One exchange: a request, its ids, when each phase ended and what became of it.
+
+Whoever handles the request reaches its exchange by ``current()``. The first word about how it ended counts, and is told
+once, to the log, the metrics and the traces.
+"""
+
+import re
+import time
+import uuid
+from contextvars import ContextVar
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
+
+from function.engine.events import Finished
+from function.errors import FunctionError
+from function.service import Service
+from function.telemetry import request_fields
+from function.web import record
+from function.web.receipt import Phases, Receipt, server_timing
+from function.web.trace import Trace, trace_of
+
+REQUEST_ID = "X-Request-Id"
+RECEIPT = "X-Receipt"
+_SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_current: ContextVar["Exchange"] = ContextVar("exchange")
+
+
+class Exchange:
+    """One request from its arrival on. Phases are marked by the thread that handles it."""
+
+    def __init__(self, service: Service, name: str = "", headers: Headers | None = None) -> None:
+        headers = headers or Headers()
+        given = headers.get(REQUEST_ID, "")
+        self._service = service
+        self._began = self._marked = time.monotonic()
+        self.arrived = time.time()
+        """Seconds since the epoch."""
+        self.name = name
+        """Method and route: ``POST /chat``."""
+        self.request_id = given if _SANE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        self.trace: Trace | None = trace_of(headers)
+        self.wants_receipt = headers.get(RECEIPT, "").strip().lower() not in ("", "0", "false", "no")
+        self.cold: bool | None = None
+        """Whether the model was yet to come; None before that was asked."""
+        self.receipt: Receipt | None = None
+        self.outcome: str | None = None
+        """Why it ended: a reply's reason, ``cancelled``, or an error's code."""
+        self._seconds: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> Phases:
+        """The phases that have ended."""
+        return self._seconds
+
+    def opens(self, *, cold: bool) -> None:
+        """It is about to wait for the model or its turn."""
+        self.cold = cold
+        self._marked = time.monotonic()
+
+    def waited(self) -> None:
+        """The model is there. What the instance's start consisted of is part of a cold request's story."""
+        if self.cold:
+            self._seconds |= self._service.phases()
+            self._mark("wait")
+
+    def queued(self) -> None:
+        """It is its turn."""
+        self._mark("queued")
+
+    def first_text(self) -> None:
+        """The first piece of the reply is there."""
+        if "first_token" not in self._seconds:
+            self._seconds["first_token"] = self._since_arrival()
+
+    def finished(self, end: Finished, tokens_per_second: float | None) -> None:
+        """The engine is done with it."""
+        if self.outcome is not None:
+            return
+        if end.error is not None:
+            self._end(end.error.code)
+            record.failure(self._service, self, end.error)
+            return
+        self._seconds["prefill"] = round(end.timings.prefill, 3)
+        self._end(end.reason)
+        usage = end.usage
+        self.receipt = Receipt(
+            request_id=self.request_id,
+            cold=bool(self.cold),
+            seconds=dict(self._seconds),
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            completion_tokens=usage.completion_tokens,
+            tokens_per_second=round(tokens_per_second, 2) if tokens_per_second else None,
+            finish_reason=end.reason,
+            made=self._service.made,
+        )
+        record.reply(self._service, self, self.receipt)
+
+    def refused(self, error: FunctionError) -> None:
+        """It ends with ``error``."""
+        if self.outcome is None:
+            self._end(error.code)
+            record.refusal(self._service, self, error)
+
+    def block(self) -> dict[str, Any]:
+        """What the last object of a reply has besides, if the caller asked for it: its receipt."""
+        return {"receipt": self.receipt.as_json()} if self.wants_receipt and self.receipt else {}
+
+    def left(self) -> None:
+        """It is over; if nothing else ended it, its client did."""
+        if self.outcome is None:
+            self._end("cancelled")
+            record.cancel(self._service, self)
+
+    def _end(self, outcome: str) -> None:
+        self.outcome = outcome
+        self._seconds["total"] = self._since_arrival()
+
+    def _since_arrival(self) -> float:
+        return round(time.monotonic() - self._began, 3)
+
+    def _mark(self, phase: str) -> None:
+        now = time.monotonic()
+        self._seconds[phase] = round(now - self._marked, 3)
+        self._marked = now
+
+
+def current(service: Service) -> Exchange:
+    """The exchange of the request that this thread handles; a new one where there is none."""
+    known = _current.get(None)
+    return Exchange(service) if known is None else known
+
+
+def refused(error: FunctionError) -> None:
+    """The request that this thread handles, if any, is answered with ``error``."""
+    if (made := _current.get(None)) is not None:
+        made.refused(error)
+
+
+def watch(app: Flask, service: Service) -> None:
+    """Begin an exchange with every request; put its id, and the times that are known by then, into the response."""
+
+    @app.before_request
+    def begin() -> None:
+        route = request.url_rule.rule if request.url_rule else "(no such path)"
+        made = Exchange(service, f"{request.method} {route}", request.headers)
+        _current.set(made)
+        request_fields.set({"request_id": made.request_id} | _traced(made.trace))
+
+    @app.after_request
+    def stamp(response: Response) -> Response:
+        made = current(service)
+        response.headers[REQUEST_ID] = made.request_id
+        if timing := server_timing(made.cold, made.seconds):
+            response.headers["Server-Timing"] = timing
+        return response
+
+
+def _traced(trace: Trace | None) -> dict[str, object]:
+    return {"trace": trace.trace_id, "span": trace.span_id, "sampled": trace.sampled} if trace else {}

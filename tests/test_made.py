@@ -1,0 +1,30 @@
+import pytest
+
+from function.engine import library
+from function.made import build, cpu_level, describe
+
+
+@pytest.mark.parametrize(
+    ("info", "level"),
+    [
+        ("CPU : SSE3 = 1 | AVX = 1 | AVX2 = 1 | REPACK = 1 | ", "AVX2"),
+        ("CPU : AVX2 = 1 | AVX512 = 1 | AVX512_VNNI = 1 | ", "AVX512_VNNI"),
+        ("CPU : AVX2 = 1 | AVX512 = 0 | ", "AVX2"),
+        ("CPU : NEON = 1 | DOTPROD = 1 | ", "DOTPROD"),
+        ("CUDA : ARCHS = 890 | CPU : SSE3 = 1 | AVX2 = 1 | ", "AVX2"),
+        ("", "baseline"),
+    ],
+)
+def test_the_level_is_the_best_that_is_used(info: str, level: str) -> None:
+    assert cpu_level(info) == level
+
+
+def test_this_builds_level_is_known() -> None:
+    assert cpu_level(library.system_info()) != "baseline"
+    assert build() == "llama-cpp-python 0.3.36"
+
+
+def test_without_a_model_there_is_a_fingerprint_all_the_same() -> None:
+    made = describe("none yet", [], None)
+    assert (made.version, made.digest) == (None, None)
+    assert made.fingerprint.startswith("fp_")

@@ -1,0 +1,156 @@
+"""One cold and one warm request, and what the log, the header and the receipt say of them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from function.web.receipt import server_timing
+from tests.servers.doors import Function, Stream, serving
+from tests.servers.gated import gated_store
+
+PROMPT = {"prompt": "hello there", "max_tokens": 6, "ignore_eos": True, "seed": 1}
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+def lines(function: Function, event: str) -> list[dict[str, Any]]:
+    """The log lines of one kind of event."""
+    told = [json.loads(line) for line in function.log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in told if line.get("event") == event]
+
+
+def timings(header: str) -> dict[str, float]:
+    """A Server-Timing header's seconds by name; 0 for a name alone."""
+    entries = [entry.partition(";dur=") for entry in header.split(", ")]
+    return {name: float(value or 0) / 1000 for name, _, value in entries}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one request was told: its receipt and its headers."""
+
+    receipt: dict[str, Any]
+    headers: Any
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[tuple[Function, Told, Told]]:
+    """A function, and its answers to one cold and one warm request."""
+    tmp = tmp_path_factory.mktemp("receipt")
+    with gated_store(tiny_model) as (uri, gate), serving(tmp, MODEL_URI=uri, GOOGLE_CLOUD_PROJECT="shop") as running:
+        running.wait("fetching")
+        with Stream(running, {"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 4,
+                              "stream_options": {"include_usage": True}, "ignore_eos": True}) as stream:  # fmt: skip
+            stream.until(": fetching")
+            gate.set()
+            last = json.loads(stream.rest()[-2].removeprefix("data: "))
+            cold = Told(last["receipt"], {key.lower(): value for key, value in stream.response.getheaders()})
+        headers = {"X-Receipt": "1", "X-Request-Id": "mine-1", "traceparent": f"00-{TRACE}-{SPAN}-01"}
+        asked = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "ignore_eos": True}
+        _, got, text = running.exchange("/v1/chat/completions", asked, headers)
+        yield running, cold, Told(json.loads(text)["receipt"], got)
+
+
+def test_the_log_and_the_receipt_have_the_same_numbers(function: tuple[Function, Told, Told]) -> None:
+    running, *told = function
+    for line, each in zip(lines(running, "reply"), told, strict=True):
+        receipt = each.receipt
+        assert line["request_id"] == receipt["request_id"] == each.headers["x-request-id"]
+        assert line["cold"] == receipt["cold"]
+        assert line["seconds"] == receipt["seconds"]["total"]
+        assert {phase: line[phase] for phase in receipt["seconds"] if phase != "total"} | {
+            "total": line["seconds"]
+        } == receipt["seconds"]
+        assert line["prompt_tokens"] == receipt["tokens"]["prompt"]
+        assert line["cached_tokens"] == receipt["tokens"]["cached"]
+        assert line["completion_tokens"] == receipt["tokens"]["completion"]
+        assert line["tokens_per_second"] == receipt["tokens"]["per_second"] > 0
+        assert line["finish_reason"] == receipt["finish_reason"] == "length"
+
+
+def test_the_cold_start_is_one_line_and_part_of_the_cold_receipt_alone(function: tuple[Function, Told, Told]) -> None:
+    running, cold, warm = function
+    (ready,) = lines(running, "ready")
+    assert cold.receipt["cold"]
+    assert not warm.receipt["cold"]
+    for phase in ("fetch", "load"):
+        assert ready[phase] == cold.receipt["seconds"][phase]
+        assert phase not in warm.receipt["seconds"]
+    assert cold.receipt["seconds"]["wait"] > 0
+    assert set(warm.receipt["seconds"]) == {"queued", "prefill", "first_token", "total"}
+    assert ready["cpu"] == cold.receipt["engine"]["cpu"]
+
+
+def test_the_header_of_a_whole_reply_is_its_receipt_in_milliseconds(function: tuple[Function, Told, Told]) -> None:
+    _, _, warm = function
+    assert timings(warm.headers["server-timing"]) == {"warm": 0.0} | warm.receipt["seconds"]
+
+
+def test_a_stream_s_header_says_what_is_known_when_it_begins(function: tuple[Function, Told, Told]) -> None:
+    _, cold, _ = function
+    assert cold.headers["server-timing"] == "cold"
+
+
+def test_a_receipt_names_model_and_engine(function: tuple[Function, Told, Told]) -> None:
+    running, _, warm = function
+    assert warm.receipt["model"]["name"] == "tiny random"
+    assert warm.receipt["model"]["version"]
+    assert warm.receipt["engine"]["build"].startswith("llama-cpp-python ")
+    body = running.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1})[1]
+    assert body["system_fingerprint"] == warm.receipt["system_fingerprint"]
+
+
+def test_a_request_s_id_and_trace_are_on_its_line(function: tuple[Function, Told, Told]) -> None:
+    running, cold, warm = function
+    first, second = lines(running, "reply")[:2]
+    assert cold.receipt["request_id"].startswith("req_")
+    assert warm.receipt["request_id"] == "mine-1" == second["request_id"]
+    assert second["logging.googleapis.com/trace"] == f"projects/shop/traces/{TRACE}"
+    assert second["logging.googleapis.com/spanId"] == SPAN
+    assert second["logging.googleapis.com/trace_sampled"] is True
+    assert not [name for name in first if name.startswith("logging.")]
+
+
+def test_only_who_asks_gets_a_receipt(function: tuple[Function, Told, Told]) -> None:
+    running = function[0]
+    status, headers, text = running.exchange("/chat", PROMPT)
+    assert status == 200
+    _, _, with_receipt = running.exchange("/chat", PROMPT, {"X-Receipt": "1"})
+    reply, _, receipt = with_receipt.rstrip().rpartition("\n\n")
+    assert reply == text
+    assert json.loads(receipt)["receipt"]["tokens"]["completion"] == 6
+    assert "first_token" in timings(headers["server-timing"]), "plain text waits for its first piece"
+    body = running.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1})[1]
+    assert "receipt" not in body
+
+
+@pytest.mark.parametrize("given", ["two words", "line\tbreak", "x" * 200, ""])
+def test_an_id_that_could_do_harm_is_not_taken(function: tuple[Function, Told, Told], given: str) -> None:
+    _, headers, _ = function[0].exchange("/health/live", None, {"X-Request-Id": given})
+    assert headers["x-request-id"].startswith("req_")
+
+
+def test_what_is_refused_is_logged_by_its_code_without_what_was_sent(function: tuple[Function, Told, Told]) -> None:
+    running = function[0]
+    status, headers, _ = running.exchange("/chat", {"prompt": "a secret plan", "temperature": "a secret plan"})
+    assert status == 400
+    (line,) = [line for line in lines(running, "refusal") if line["request_id"] == headers["x-request-id"]]
+    assert (line["code"], line["status"]) == ("invalid_request", 400)
+    assert "secret" not in running.log.read_text()
+
+
+def test_who_leaves_is_logged_once(function: tuple[Function, Told, Told]) -> None:
+    running = function[0]
+    with Stream(running, {"messages": [{"role": "user", "content": "hi"}], "stream": True, "ignore_eos": True}) as left:
+        left.until("data: ")
+    running.idle()
+    (line,) = lines(running, "cancelled")
+    assert line["seconds"] > 0
+
+
+def test_the_timing_header_is_whole_milliseconds() -> None:
+    assert server_timing(True, {"wait": 1.5, "total": 2.0}) == "cold, wait;dur=1500, total;dur=2000"
+    assert server_timing(None, {}) == ""
