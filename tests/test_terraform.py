@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from function.settings import Settings
+from function.settings import Settings, Telemetry
 from tests.hcl import ROOTS, TERRAFORM, blocks, strings
 
 SETTINGS = {field.name.upper() for field in fields(Settings)}
@@ -114,7 +114,7 @@ def test_every_bound_setting_is_set_or_the_platforms(root: str) -> None:
     """What `env` refuses comes from somewhere else: the environment, a secret, or the place itself."""
     text = "".join(path.read_text() for path in (TERRAFORM / root).glob("*.tf") if path.name != "variables.tf")
     given = set(re.findall(r'(?m)^\s+(?:name = ")?([A-Z][A-Z0-9_]+)(?:"$|\s+= )', text))
-    given = {name for name in given if not name.startswith("AWS_LWA_")}
+    given = {name for name in given if not name.startswith("AWS_LWA_")} - {f.name.upper() for f in fields(Telemetry)}
     platforms = {"gcp": {"PORT", "API_KEY_PARAMETER"}, "aws": {"PORT", "API_KEY", "MODEL_CACHE_DIR", "N_GPU_LAYERS"}}
     assert given == strings(root, "bound_settings") - platforms[root]
 
