@@ -76,7 +76,7 @@ RUN sh slim.sh /opt/venv \
 WORKDIR /app
 COPY main.py ./
 COPY function ./function
-COPY infra/gunicorn.conf.py ./infra/
+COPY infra/gunicorn.conf.py infra/worker.py ./infra/
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
 # A model to bake in, under a name that does not change with it.

@@ -7,6 +7,7 @@
     │   ├── Unauthorized      401
     │   ├── NotFound          404
     │   ├── MethodNotAllowed  405
+    │   ├── RequestTooSlow    408
     │   └── BodyTooLarge      413
     ├── Busy                  429 the queue is full; carries ``retry_after``
     ├── Unavailable           503 no model to answer with (yet)
@@ -105,6 +106,14 @@ class MethodNotAllowed(RequestError):
 
     status = 405
     code = "method_not_allowed"
+
+
+class RequestTooSlow(RequestError):
+    """The request did not arrive in time; may pass."""
+
+    status = 408
+    code = "request_timeout"
+    permanent = False
 
 
 class BodyTooLarge(RequestError):

@@ -264,6 +264,7 @@ class Service:
                 n_gpu_layers=settings.n_gpu_layers,
                 chat_template=self._text(settings.chat_template),
                 lora=lora,
+                reader_timeout=settings.client_timeout,
             ),
             on_progress=self._on_progress,
             cancel=self._cancel,

@@ -99,6 +99,11 @@ class Settings:
     request_timeout: float = _setting(
         600.0, _number(float, "a number", 1, 86_400), "Seconds after which a reply ends with `length`"
     )
+    client_timeout: float = _setting(
+        60.0,
+        _number(float, "a number", 1, 86_400),
+        "Seconds a client may take to send a request, or take nothing of its reply; then it is cut off",
+    )
     queue_size: int = _setting(2, _integer(0, 1000), "Requests that may wait for the model; more get a 429")
     api_key: str | None = _setting(None, _text, "Guards what reaches the model", shown="none")
     api_key_parameter: str | None = _setting(None, _text, "The SSM parameter that holds API_KEY, on AWS", shown="none")

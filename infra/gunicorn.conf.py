@@ -16,11 +16,14 @@ except SettingsError as e:
 wsgi_app = "function.main:app"
 bind = f"0.0.0.0:{_settings.port}"
 workers = 1
-worker_class = "gthread"
-threads = 1 + _settings.queue_size + 8  # the one served, those in the queue, and eight for probes, 429s and the page
+worker_class = "infra.worker.Worker"
+# The one served, those in the queue, and others: probes, 429s, the page, and clients that send or read slowly, each of
+# whom holds one until its time is over. Threads that nobody needs are not made.
+threads = 1 + _settings.queue_size + 128
 timeout = 0  # a frozen instance (Lambda, Cloud Run) must not look like a hung one: that would throw the model away
 graceful_timeout = 7  # Cloud Run kills after 10 s
 keepalive = 65  # longer than the load balancers in front, so that they close first
+control_socket_disable = True  # nobody is to steer it but by signals
 accesslog = None
 loglevel = "warning"
 

@@ -73,4 +73,4 @@ def _turn(service: Service, asked: Generation, messages: Sequence[Message]) -> T
             deadline=until,
         )
 
-    return Turn(service, prepare, Connection(request.environ), until)
+    return Turn(service, prepare, Connection(request.environ, service.settings.client_timeout), until)

@@ -7,21 +7,20 @@ from contextlib import suppress
 from typing import Any
 
 _KEYS = ("gunicorn.socket", "werkzeug.socket")
-SEND_TIMEOUT = 60
-"""Seconds in which a client must take some of what is sent: one that reads nothing would keep its place for ever."""
 
 
 class Connection:
     """The socket under one request, if the server gives it away.
 
-    From now on sending on it fails with BlockingIOError once its client has taken nothing for ``send_timeout`` seconds.
+    From now on sending on it fails with an OSError once its client has taken nothing for ``timeout`` seconds: one that
+    reads nothing would keep its place for ever.
     """
 
-    def __init__(self, environ: Mapping[str, Any], send_timeout: int = SEND_TIMEOUT) -> None:
+    def __init__(self, environ: Mapping[str, Any], timeout: float) -> None:
         self._socket: socket.socket | None = next((environ[key] for key in _KEYS if key in environ), None)
         if self._socket is not None:
             with suppress(OSError):  # closed already
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", send_timeout, 0))
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout))
 
     def gone(self) -> bool:
         """True once the client has closed its side, half-closed included; costs one system call.
@@ -37,3 +36,8 @@ class Connection:
             return False
         except (OSError, ValueError):  # reset, already closed, or a TLS socket, which cannot be peeked
             return not hasattr(self._socket, "context")
+
+
+def _timeval(seconds: float) -> bytes:
+    """C's struct timeval."""
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))

@@ -37,7 +37,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.route("/events", methods=["GET", "POST"])
     def events() -> Response:
         service.start()
-        connection = Connection(request.environ)
+        connection = Connection(request.environ, service.settings.client_timeout)
         until = time.monotonic() + min(service.settings.request_timeout, WARMUP_PATIENCE)
         while (status := service.wait_for("ready", LOOK)).state not in ENDS and time.monotonic() < until:
             if connection.gone():

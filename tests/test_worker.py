@@ -1,0 +1,128 @@
+"""Clients that stall, dawdle or never hang up, through the server that the container uses."""
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.servers.doors import PATIENCE, Function, serving
+
+POST = b"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+MANY = 50
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+    with serving(tmp_path_factory.mktemp("worker"), MODEL_URI=str(tiny_model), CLIENT_TIMEOUT="2") as running:
+        running.wait("ready")
+        yield running
+
+
+def connect(function: Function) -> socket.socket:
+    address = urlsplit(function.url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE)
+
+
+def read(client: socket.socket) -> bytes:
+    """All that comes until the server hangs up."""
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@pytest.mark.parametrize("sent", [b"GET /health/live HT", POST + b'{"prom'], ids=["header", "body"])
+def test_many_stalled_clients_keep_nobody_from_an_answer(function: Function, sent: bytes) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(function)) for _ in range(MANY)]
+        for client in clients:
+            client.sendall(sent)
+        assert function.get("/health/live")[0] == 200
+        assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200
+        for client in clients:
+            assert b" 408 " in read(client)
+
+
+def test_a_stalled_body_is_told_why(function: Function) -> None:
+    with connect(function) as client:
+        client.sendall(POST + b"{")
+        head, _, body = read(client).partition(b"\r\n\r\n")
+    assert b"application/json" in head
+    assert json.loads(body)["error"]["code"] == "request_timeout"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET /health/live HTTP/1.1\r\nX-Slow: ",
+        POST.replace(b"100", b"9999") + b"{",
+        POST.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked") + b"ffff\r\n",
+    ],
+    ids=["header", "body", "chunk"],
+)
+def test_a_byte_now_and_then_is_not_enough(function: Function, start: bytes) -> None:
+    stop = threading.Event()
+    with connect(function) as client:
+        client.sendall(start)
+
+        def dawdle() -> None:
+            with contextlib.suppress(OSError):
+                while not stop.wait(0.1):
+                    client.sendall(b"a")
+
+        sender = threading.Thread(target=dawdle)
+        sender.start()
+        try:
+            assert b" 408 " in client.recv(65536)
+        finally:
+            stop.set()
+            sender.join()
+
+
+def test_clients_that_never_hang_up_keep_nobody_waiting(function: Function) -> None:
+    """gunicorn's own worker waits two seconds for each of them, in the one thread that accepts."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            client = stack.enter_context(connect(function))
+            client.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+        assert function.get("/health/live")[0] == 200
+
+
+def test_a_client_that_takes_its_time_within_the_limit_is_served(function: Function) -> None:
+    body = json.dumps({"prompt": "hi", "max_tokens": 2}).encode()
+    request = POST.replace(b"100", b"%d" % len(body)) + body
+    waited = threading.Event()
+    with connect(function) as client:
+        for start in range(0, len(request), 40):
+            client.sendall(request[start : start + 40])
+            waited.wait(0.05)
+        assert client.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_connection_is_kept_for_longer_than_a_request_may_take(function: Function) -> None:
+    waited = threading.Event()
+    address = urlsplit(function.url)
+    with contextlib.closing(http.client.HTTPConnection(address.netloc, timeout=PATIENCE)) as client:
+        client.connect()
+        first = client.sock
+        for _ in range(2):
+            client.request("GET", "/health/live")
+            assert client.getresponse().read()
+            waited.wait(2.2)
+        assert client.sock is first
+
+
+def test_a_client_that_reads_nothing_is_cut_off(tmp_path: Path, slow_model: Path) -> None:
+    asked = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
+    data = json.dumps(asked).encode()
+    with serving(tmp_path, MODEL_URI=str(slow_model), N_CTX="8192", CLIENT_TIMEOUT="1") as function:
+        function.wait("ready")
+        address = urlsplit(function.url)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.connect((address.hostname, address.port))
+            client.sendall(POST.replace(b"/chat", b"/v1/chat/completions").replace(b"100", b"%d" % len(data)) + data)
+            assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200, "it waited for its turn"
