@@ -33,13 +33,17 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One generation. ``deadline`` is on ``time.monotonic()``'s clock, in seconds."""
+    """One generation. ``deadline`` is on ``time.monotonic()``'s clock, in seconds.
+
+    ``logprobs`` alternatives are told with the logprob of each token; None tells neither.
+    """
 
     prompt: tuple[int, ...]
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     deadline: float | None = None
+    logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,40 @@ class Prefill:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A token and the natural logarithm of its probability, before any sampling parameter changed it.
+
+    ``data``: the bytes it adds to a reply, or, of a ``control`` token, which adds none, its name.
+    """
+
+    token: int
+    data: bytes
+    logprob: float
+    control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """The token that was taken, and those that were most likely in its place, the likeliest first."""
+
+    chosen: Choice
+    top: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
-    """The next piece of the reply: whole characters, no part of a stop string. ``tokens``: generated so far."""
+    """The next piece of the reply: whole characters, no part of a stop string. ``tokens``: generated so far.
+
+    ``logprobs``, where the job asks for them, are of the tokens whose text begins in this piece.
+    """
 
     text: str
     tokens: int
+    logprobs: tuple[Logprob, ...] = ()
+
+    def __add__(self, later: "Text") -> "Text":
+        """Both as one piece."""
+        return Text(self.text + later.text, later.tokens, self.logprobs + later.logprobs)
 
 
 @dataclass(frozen=True, slots=True)

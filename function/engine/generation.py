@@ -98,7 +98,7 @@ class Generation:
             if isinstance(event, Prefill) and isinstance(last, Prefill):
                 self._events[-1] = event
             elif isinstance(event, Text) and isinstance(last, Text) and len(self._events) >= _ROOM:
-                self._events[-1] = Text(last.text + event.text, event.tokens)
+                self._events[-1] = last + event
             else:
                 self._events.append(event)
             self._changed.notify_all()

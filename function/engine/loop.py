@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 
 from function.engine.cache import Cache
-from function.engine.events import Finished, FinishReason, Prefill, Text, Timings, Usage
+from function.engine.events import Finished, FinishReason, Job, Prefill, Text, Timings, Usage
 from function.engine.generation import Generation
 from function.engine.model import ABORTED, Model
+from function.engine.record import NoRecord
 from function.engine.sampler import Sampler
 from function.engine.text import TextStream
 from function.errors import EngineError, FunctionError
@@ -78,14 +79,18 @@ class Loop:
     def _decode(self, run: "_Run", sampler: Sampler) -> FinishReason:
         generation, vocabulary, context = run.generation, self._model.vocabulary, self._model.context
         stream = TextStream(generation.job.stop)
+        record = self._record(generation.job)
         while True:
+            record.look()
             token = sampler.sample(context)
             generation.count()
             if run.first is None:
                 run.first = time.monotonic()
             ended = vocabulary.is_end(token)
-            if not ended and (text := stream.feed(vocabulary.piece(token))):
-                generation.put(Text(text, generation.generated))
+            if not ended:
+                record.add(token, stream)
+                if text := stream.feed(vocabulary.piece(token)):
+                    generation.put(Text(text, generation.generated, record.given(text)))
             reason: FinishReason | None = None
             if ended or stream.stopped:
                 reason = "stop"
@@ -94,9 +99,19 @@ class Loop:
             elif generation.ended or not self._compute((token,)):
                 reason = generation.ended or "cancelled"
             if reason:
-                if text := stream.finish():
-                    generation.put(Text(text, generation.generated))
+                text = stream.finish()
+                logprobs = record.given(text) + (() if stream.stopped else record.rest())
+                if text or logprobs:
+                    generation.put(Text(text, generation.generated, logprobs))
                 return reason
+
+    def _record(self, job: Job) -> NoRecord:
+        """What notes logprobs, for a job that asks for them."""
+        if job.logprobs is None:
+            return NoRecord()
+        from function.engine.logprobs import Record  # brings numpy: 0.2 s that others need not wait for
+
+        return Record(self._model, job.logprobs)
 
     def _compute(self, tokens: Sequence[int]) -> bool:
         """Decode ``tokens`` and keep the books of the cache; whether it was not interrupted."""

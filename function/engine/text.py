@@ -19,6 +19,12 @@ class TextStream:
         self.stopped = False
         """Whether a stop string was met; nothing comes after it."""
 
+    def before(self, piece: bytes) -> int:
+        """Characters between what was given and the first that ``piece``, which is to be fed next, is a part of."""
+        begun = self._decoder.getstate()[0]
+        broken = bool(begun and piece and not _continues(piece[0]))  # what was begun becomes a U+FFFD by itself
+        return len(self._held) + broken
+
     def feed(self, piece: bytes) -> str:
         """The text that became certain with ``piece``; often empty."""
         return self._advance(self._decoder.decode(piece))
@@ -43,6 +49,11 @@ class TextStream:
         keep = max(_overlap(text, word) for word in self._stop)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
+
+
+def _continues(byte: int) -> bool:
+    """Whether ``byte`` can go on with a character in UTF-8."""
+    return byte & 0b1100_0000 == 0b1000_0000
 
 
 def _overlap(text: str, word: str) -> int:

@@ -1,7 +1,7 @@
 """What the engine says, as an HTTP response: one JSON object, server-sent events, or plain text."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flask import Response
 
@@ -9,39 +9,34 @@ from function.engine.events import Finished, Prefill, Text
 from function.errors import FunctionError
 from function.service import Service
 from function.web import sse
-from function.web.openai import ChatReply
+from function.web.openai import Frame
 from function.web.turn import ClientGone, Turn
 
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def chat_reply(service: Service) -> ChatReply:
-    """The frame of one reply, with the model's true name."""
-    return ChatReply(service.name, service.made.fingerprint)
-
-
-def whole(service: Service, turn: Turn) -> Response:
-    """The whole reply as OpenAI's chat.completion; nothing is sent before it is there."""
+def whole(service: Service, turn: Turn, frame: Callable[[], Frame]) -> Response:
+    """The whole reply as one object; nothing is sent before it is there. ``frame`` is called once the model is."""
     try:
         for _ in turn.waiting():
             pass
-        pieces = []
+        texts = []
         for event in turn.events():
             if isinstance(event, Text):
-                pieces.append(event.text)
+                texts.append(event)
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
-                body = chat_reply(service).whole("".join(pieces), event.reason, event.usage) | turn.exchange.block()
+                body = frame().whole(texts, event) | turn.exchange.block()
                 return Response(sse.dumps(body), mimetype="application/json")
         raise AssertionError("events end with Finished")
     finally:
         turn.release()
 
 
-def events(service: Service, turn: Turn, *, include_usage: bool) -> Response:
+def events(service: Service, turn: Turn, frame: Callable[[], Frame], *, include_usage: bool) -> Response:
     """The reply as server-sent events, which begin at once: waiting is told in comments."""
     turn.exchange.wants_receipt |= include_usage
-    response = Response(_events(service, turn, include_usage), mimetype=sse.MIMETYPE, headers=STREAM_HEADERS)
+    response = Response(_events(service, turn, frame), mimetype=sse.MIMETYPE, headers=STREAM_HEADERS)
     response.call_on_close(turn.release)  # a generator that never started has no finally
     return response
 
@@ -61,20 +56,20 @@ def text(service: Service, turn: Turn) -> Response:
     return response
 
 
-def _events(service: Service, turn: Turn, include_usage: bool) -> Iterator[bytes]:
+def _events(service: Service, turn: Turn, frame: Callable[[], Frame]) -> Iterator[bytes]:
     try:
         for waiting in turn.waiting():
             yield sse.comment(waiting)
-        reply = chat_reply(service)
-        yield sse.data(reply.first())
+        reply = frame()
+        yield from map(sse.data, reply.opening())
         for event in turn.events():
             if isinstance(event, Text):
-                yield sse.data(reply.piece(event.text))
+                yield from map(sse.data, reply.pieces(event))
             elif isinstance(event, Prefill):
                 yield sse.comment(f"prefill {event.done}/{event.total}")
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
-                yield sse.data(reply.last(event.reason))
+                yield from map(sse.data, reply.closing(event))
                 if turn.exchange.wants_receipt:
                     yield sse.data(reply.counted(event.usage) | turn.exchange.block())
                 yield sse.DONE

@@ -1,7 +1,7 @@
 """What requests may say, as pydantic models; what is wrong in one is a RequestError that names the field."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -129,12 +129,32 @@ class Generation(Strict):
         """Tokens the reply may have, if the request says."""
         return self.max_completion_tokens or self.max_tokens
 
+    def alternatives(self) -> int | None:
+        """Alternatives to tell for each token; None when no logprobs are asked for."""
+        return None
+
+    def include_usage(self) -> bool:
+        """Whether a stream tells at its end what it took."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
 
 class ChatCompletion(Generation):
     """The body of /v1/chat/completions."""
 
     model: str = ""
     messages: list[Message] = Field(min_length=1)
+    logprobs: bool = False
+    top_logprobs: int = Field(0, ge=0, le=20)
+
+    @model_validator(mode="after")
+    def _check_logprobs(self) -> Self:
+        if self.top_logprobs and not self.logprobs:
+            raise RequestError("top_logprobs: only with logprobs, set to true.", param="top_logprobs")
+        return self
+
+    def alternatives(self) -> int | None:
+        """See Generation."""
+        return self.top_logprobs if self.logprobs else None
 
 
 class Chat(Generation):
@@ -163,7 +183,7 @@ def parse(model: type[GenerationT], fields: Mapping[str, Any], *, strict: bool) 
     for key, value in fields.items():
         if value is None or key in IGNORED:
             continue
-        if key in NEUTRAL:
+        if key in NEUTRAL and key not in model.model_fields:
             if value not in NEUTRAL[key] and (strict or value not in map(str, NEUTRAL[key])):
                 raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
             continue

@@ -1,0 +1,159 @@
+"""Logprobs: the model's own numbers, and each with the text that its token began."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from llama_cpp import Llama
+
+from function.engine.engine import Engine, Options
+from function.engine.events import Finished, Job, Logprob, Sampling, Text
+from function.web.logprobs import chat_logprobs
+
+STORY = [{"role": "user", "content": " ".join(f"word{i * i % 97} and" for i in range(20))}]
+SEEDED = Sampling(seed=11, temperature=1.5, top_k=0, top_p=1.0, min_p=0.0)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[Engine]:
+    loaded = Engine.load(tiny_model, Options(n_ctx=1024))
+    yield loaded
+    loaded.close()
+
+
+def read(engine: Engine, job: Job) -> tuple[list[Text], Finished]:
+    *before, last = engine.submit(job)
+    assert isinstance(last, Finished)
+    assert last.error is None, last.error
+    return [event for event in before if isinstance(event, Text)], last
+
+
+def entries(texts: list[Text]) -> list[Logprob]:
+    return [entry for text in texts for entry in text.logprobs]
+
+
+def written(found: list[Logprob]) -> bytes:
+    return b"".join(entry.chosen.data for entry in found if not entry.chosen.control)
+
+
+def test_they_are_the_log_softmax_of_the_models_own_logits(engine: Engine, tiny_model: Path) -> None:
+    prompt = engine.chat_tokens(STORY)
+    # What changes the choice must not change what is told of it.
+    sampling = Sampling(seed=5, temperature=2.0, top_k=0, repeat_penalty=1.3, logit_bias={7: -100.0, 400: 2.0})
+    told = entries(read(engine, Job(prompt=prompt, max_tokens=30, sampling=sampling, logprobs=20))[0])
+    tokens = [entry.chosen.token for entry in told]
+    assert len(told) == 30
+    assert len(set(tokens)) > 5
+
+    # Computed in the same chunks and the same way: anything else rounds differently.
+    reference = Llama(
+        str(tiny_model), n_ctx=1024, n_batch=64, n_threads=1, flash_attn=True, logits_all=True, verbose=False
+    )
+    reference.eval(prompt)
+    for token in tokens:
+        reference.eval([token])
+    logits = np.asarray(reference.scores[len(prompt) - 1 : len(prompt) + len(tokens) - 1], np.float64)
+    reference.close()
+    expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    for row, entry in zip(expected, told, strict=True):
+        assert entry.chosen.logprob == pytest.approx(row[entry.chosen.token], abs=1e-4)
+        assert [choice.logprob for choice in entry.top] == pytest.approx(np.sort(row)[::-1][:20].tolist(), abs=1e-4)
+        for choice in entry.top:
+            assert choice.logprob == pytest.approx(row[choice.token], abs=1e-4)
+
+
+def test_the_greedy_choice_is_the_likeliest(engine: Engine) -> None:
+    job = Job(prompt=engine.chat_tokens(STORY), max_tokens=8, sampling=Sampling(temperature=0), logprobs=3)
+    for entry in entries(read(engine, job)[0]):
+        assert entry.top[0] == entry.chosen
+        assert len(entry.top) == 3
+
+
+def test_none_are_told_unasked_and_asking_changes_no_token(engine: Engine) -> None:
+    prompt = engine.chat_tokens(STORY)
+    plain, _ = read(engine, Job(prompt=prompt, max_tokens=40, sampling=SEEDED))
+    assert entries(plain) == []
+    asked, _ = read(engine, Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=0))
+    assert [text.text for text in asked] == [text.text for text in plain]
+    assert [entry.top for entry in entries(asked)] == [()] * 40
+
+
+def test_each_goes_with_the_text_that_its_token_began(engine: Engine) -> None:
+    """Forced to write the bytes of wide characters one by one, whole ones and broken ones."""
+    allowed = dict.fromkeys(engine.tokenize("Ж🎉日", add_special=False, parse_special=False), 100.0)
+    sampling = Sampling(seed=3, temperature=2.0, top_k=0, logit_bias=allowed)
+    texts, end = read(engine, Job(prompt=(1, 2, 3), max_tokens=200, sampling=sampling, logprobs=0))
+    assert len(entries(texts)) == end.usage.completion_tokens == 200
+    said = b""
+    for text in texts:
+        said += written(list(text.logprobs))
+        assert said.decode(errors="replace").startswith("".join(t.text for t in texts[: texts.index(text) + 1])[:-1])
+    assert said.decode(errors="replace") == "".join(text.text for text in texts)
+
+
+def text_of(found: list[Logprob]) -> str:
+    return written(found).decode(errors="replace")
+
+
+@pytest.mark.parametrize("start", range(0, 30, 3))
+def test_those_of_a_stop_string_are_cut_with_it(engine: Engine, start: int) -> None:
+    prompt = engine.chat_tokens(STORY)
+    plain = Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=1)
+    whole = read(engine, plain)[0]
+    text, all_of_them = "".join(piece.text for piece in whole), entries(whole)
+    stop = text[start + 8 : start + 14]
+    job = Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=1, stop=(stop,))
+    cut, end = read(engine, job)
+    assert end.reason == "stop"
+    said, told = "".join(piece.text for piece in cut), entries(cut)
+    assert told == all_of_them[: len(told)]
+    # The last one begins in the text and may end in what was cut; the next one begins after it.
+    assert len(text_of(told[:-1])) < len(said) <= len(text_of(told))
+
+
+def test_a_held_back_beginning_of_a_stop_string_holds_its_entries_back(engine: Engine) -> None:
+    prompt = engine.chat_tokens(STORY)
+    whole = read(engine, Job(prompt=prompt, max_tokens=40, sampling=SEEDED))[0]
+    text = "".join(piece.text for piece in whole)
+    job = Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=0, stop=(text[10:] + "never",))
+    held, end = read(engine, job)
+    assert end.reason == "length"
+    assert held[-1].text == text[10:]
+    assert len(entries(held)) == 40
+    assert written(entries(held)).decode(errors="replace") == text
+
+
+def test_a_token_that_ends_the_reply_has_no_entry(engine: Engine) -> None:
+    (end_token,) = engine.tokenize("<|im_end|>", add_special=False, parse_special=True)
+    sampling = Sampling(seed=1, logit_bias={end_token: 100.0})
+    texts, end = read(engine, Job(prompt=(1, 2, 3), sampling=sampling, logprobs=2))
+    assert (texts, end.reason) == ([], "stop")
+
+
+def test_a_control_token_that_ends_nothing_has_a_name_and_no_bytes(engine: Engine) -> None:
+    (start,) = engine.tokenize("<|im_start|>", add_special=False, parse_special=True)
+    sampling = Sampling(seed=1, logit_bias={start: 100.0})
+    texts, _ = read(engine, Job(prompt=(1, 2, 3), max_tokens=2, sampling=sampling, logprobs=0))
+    assert [text.text for text in texts] == [""]
+    (first, second) = chat_logprobs(entries(texts))["content"]
+    assert first["token"] == second["token"] == "<|im_start|>"
+    assert first["bytes"] is None
+
+
+def test_openais_shape_spells_broken_bytes() -> None:
+    from function.engine.events import Choice
+
+    told = chat_logprobs([Logprob(Choice(1, b"\xf0\x9f", -1.5), (Choice(2, "ä".encode(), -0.5),))])
+    assert told == {
+        "content": [
+            {
+                "token": "\\xf0\\x9f",
+                "logprob": -1.5,
+                "bytes": [0xF0, 0x9F],
+                "top_logprobs": [{"token": "ä", "logprob": -0.5, "bytes": [0xC3, 0xA4]}],
+            }
+        ],
+        "refusal": None,
+    }
