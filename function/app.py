@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.service import Service
-from function.web import access, chat, exchange, front, health, sse
+from function.web import access, chat, exchange, front, health, metrics, sse
 from function.web.turn import ClientGone
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def create_app(service: Service) -> Flask:
     access.guard(app, service.settings)
     app.register_blueprint(chat.blueprint(service))
     app.register_blueprint(health.blueprint(service))
+    app.register_blueprint(metrics.blueprint(service))
     app.register_blueprint(front.blueprint(service))
     app.register_error_handler(FunctionError, _error)
     app.register_error_handler(HTTPException, _http_error)

@@ -25,6 +25,18 @@ def memory_limit(root: Path = ROOT) -> int | None:
     return min(limits, default=None)
 
 
+def memory_used(root: Path = ROOT) -> int | None:
+    """Bytes in use: of the innermost cgroup that counts them, page cache included; else of this process alone."""
+    for folder in _cgroups("memory", root):
+        for name in ("memory.current", "memory.usage_in_bytes"):
+            if (text := _read(folder / name)).isdecimal():
+                return int(text)
+    for line in _read(root / "proc/self/status").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
 def cpus(root: Path = ROOT) -> int:
     """Whole CPUs this process may keep busy, at least 1: its affinity, or its cgroups' quota rounded up if less."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

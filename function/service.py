@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from function.errors import FunctionError, Stopping, Unavailable
 from function.limits import cpus
 from function.made import Made, describe
+from function.metrics import Metrics
+from function.phases import Phases
 from function.queue import Queue
 from function.settings import Settings
 from function.status import State, Status
@@ -44,8 +46,8 @@ class Service:
         self.born = time.monotonic()
         self.fetched: Fetched | None = None
         self.adapter: Fetched | None = None
-        self.seconds: dict[str, float] = {}
-        """Seconds of each finished phase of the cold start."""
+        self.seconds = Phases()
+        self.metrics = Metrics()
         self._changed = threading.Condition()
         self._state: State = "starting"
         self._error: FunctionError | None = None
@@ -178,13 +180,9 @@ class Service:
             "file": self.fetched.path.name if self.fetched else None,
             "loaded": self._engine is not None,
             "first_token": status.state == "ready",
-            "cold_start_seconds": self.phases(),
+            "cold_start_seconds": self.seconds.rounded(),
             "busy": len(self.queue) > 0,
         }
-
-    def phases(self) -> dict[str, float]:
-        """Seconds of each finished phase of the cold start, to the millisecond."""
-        return {phase: round(seconds, 3) for phase, seconds in self.seconds.items()}
 
     def _move(self, state: State, error: FunctionError | None = None) -> None:
         with self._changed:
@@ -192,6 +190,8 @@ class Service:
                 return
             self._state = state
             self._error = error
+            if state in ("ready", "failed"):
+                self.metrics.cold_start(error.code if error else "ready", self.seconds.rounded())
             self._changed.notify_all()
 
     def _bring_up(self) -> None:
@@ -213,13 +213,8 @@ class Service:
         if self._cancel.is_set():
             engine.close()
             return
-        log.info(
-            "ready: %s, context %d, %s",
-            self.name,
-            engine.n_ctx,
-            ", ".join(f"{phase} {seconds:.2f}s" for phase, seconds in self.seconds.items()),
-            extra={"event": "ready", **self.phases(), **asdict(self.made)},
-        )
+        extra = {"event": "ready", **self.seconds.rounded(), **asdict(self.made)}
+        log.info("ready: %s, context %d, %s", self.name, engine.n_ctx, self.seconds, extra=extra)
 
     def _fetch(self) -> Sequence[Path]:
         began = time.monotonic()

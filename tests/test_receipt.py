@@ -1,4 +1,4 @@
-"""One cold and one warm request, and what the log, the header and the receipt say of them."""
+"""One cold and one warm request, and what the log, the header, the metrics and the receipt say of them."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from function.web.receipt import server_timing
 from tests.servers.doors import Function, Stream, serving
@@ -28,6 +29,16 @@ def timings(header: str) -> dict[str, float]:
     return {name: float(value or 0) / 1000 for name, _, value in entries}
 
 
+def scraped(function: Function) -> dict[str, float]:
+    """The samples of /metrics by name and labels."""
+    _, _, text = function.exchange("/metrics", None)
+    return {
+        sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What one request was told: its receipt and its headers."""
@@ -36,8 +47,18 @@ class Told:
     headers: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A function that has answered one cold and one warm request; its metrics at that moment."""
+
+    function: Function
+    cold: Told
+    warm: Told
+    metrics: dict[str, float]
+
+
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[tuple[Function, Told, Told]]:
+def ran(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Ran]:
     """A function, and its answers to one cold and one warm request."""
     tmp = tmp_path_factory.mktemp("receipt")
     with gated_store(tiny_model) as (uri, gate), serving(tmp, MODEL_URI=uri, GOOGLE_CLOUD_PROJECT="shop") as running:
@@ -51,12 +72,12 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
         headers = {"X-Receipt": "1", "X-Request-Id": "mine-1", "traceparent": f"00-{TRACE}-{SPAN}-01"}
         asked = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "ignore_eos": True}
         _, got, text = running.exchange("/v1/chat/completions", asked, headers)
-        yield running, cold, Told(json.loads(text)["receipt"], got)
+        warm = Told(json.loads(text)["receipt"], got)
+        yield Ran(running, cold, warm, scraped(running))
 
 
-def test_the_log_and_the_receipt_have_the_same_numbers(function: tuple[Function, Told, Told]) -> None:
-    running, *told = function
-    for line, each in zip(lines(running, "reply"), told, strict=True):
+def test_the_log_and_the_receipt_have_the_same_numbers(ran: Ran) -> None:
+    for line, each in zip(lines(ran.function, "reply"), (ran.cold, ran.warm), strict=True):
         receipt = each.receipt
         assert line["request_id"] == receipt["request_id"] == each.headers["x-request-id"]
         assert line["cold"] == receipt["cold"]
@@ -71,8 +92,35 @@ def test_the_log_and_the_receipt_have_the_same_numbers(function: tuple[Function,
         assert line["finish_reason"] == receipt["finish_reason"] == "length"
 
 
-def test_the_cold_start_is_one_line_and_part_of_the_cold_receipt_alone(function: tuple[Function, Told, Told]) -> None:
-    running, cold, warm = function
+def test_the_metrics_have_the_same_numbers(ran: Ran) -> None:
+    metrics, cold, warm = ran.metrics, ran.cold.receipt, ran.warm.receipt
+    for receipt, label in ((cold, "true"), (warm, "false")):
+        for phase, seconds in receipt["seconds"].items():
+            assert metrics[f"chat_request_seconds_sum cold={label} phase={phase}"] == seconds
+            assert metrics[f"chat_request_seconds_count cold={label} phase={phase}"] == 1
+    for kind in ("prompt", "cached", "completion"):
+        assert metrics[f"chat_tokens_total kind={kind}"] == cold["tokens"][kind] + warm["tokens"][kind]
+    speeds = cold["tokens"]["per_second"] + warm["tokens"]["per_second"]
+    assert metrics["chat_tokens_per_second_sum"] == pytest.approx(speeds)
+    assert metrics["chat_requests_total outcome=length"] == 2
+    assert metrics["chat_cold_starts_total outcome=ready"] == 1
+    for phase in ("fetch", "load"):
+        assert metrics[f"chat_cold_start_seconds_sum phase={phase}"] == cold["seconds"][phase]
+
+
+def test_the_metrics_say_where_the_model_the_queue_and_the_memory_are(ran: Ran, tiny_model: Path) -> None:
+    metrics = ran.metrics
+    assert (metrics["chat_ready"], metrics["chat_running"], metrics["chat_queue"]) == (1, 0, 0)
+    assert metrics["chat_queue_limit"] == 2
+    assert 0 < metrics["chat_memory_bytes kind=used"] <= metrics["chat_memory_bytes kind=limit"]
+    assert metrics["chat_model_bytes"] == tiny_model.stat().st_size
+    (info,) = (name for name in metrics if name.startswith("chat_model_info"))
+    assert "model=tiny random" in info
+    assert not [name for name in metrics if name.startswith(("python_", "process_"))]
+
+
+def test_the_cold_start_is_one_line_and_part_of_the_cold_receipt_alone(ran: Ran) -> None:
+    running, cold, warm = ran.function, ran.cold, ran.warm
     (ready,) = lines(running, "ready")
     assert cold.receipt["cold"]
     assert not warm.receipt["cold"]
@@ -84,18 +132,17 @@ def test_the_cold_start_is_one_line_and_part_of_the_cold_receipt_alone(function:
     assert ready["cpu"] == cold.receipt["engine"]["cpu"]
 
 
-def test_the_header_of_a_whole_reply_is_its_receipt_in_milliseconds(function: tuple[Function, Told, Told]) -> None:
-    _, _, warm = function
+def test_the_header_of_a_whole_reply_is_its_receipt_in_milliseconds(ran: Ran) -> None:
+    warm = ran.warm
     assert timings(warm.headers["server-timing"]) == {"warm": 0.0} | warm.receipt["seconds"]
 
 
-def test_a_stream_s_header_says_what_is_known_when_it_begins(function: tuple[Function, Told, Told]) -> None:
-    _, cold, _ = function
-    assert cold.headers["server-timing"] == "cold"
+def test_a_stream_s_header_says_what_is_known_when_it_begins(ran: Ran) -> None:
+    assert ran.cold.headers["server-timing"] == "cold"
 
 
-def test_a_receipt_names_model_and_engine(function: tuple[Function, Told, Told]) -> None:
-    running, _, warm = function
+def test_a_receipt_names_model_and_engine(ran: Ran) -> None:
+    running, warm = ran.function, ran.warm
     assert warm.receipt["model"]["name"] == "tiny random"
     assert warm.receipt["model"]["version"]
     assert warm.receipt["engine"]["build"].startswith("llama-cpp-python ")
@@ -103,8 +150,8 @@ def test_a_receipt_names_model_and_engine(function: tuple[Function, Told, Told])
     assert body["system_fingerprint"] == warm.receipt["system_fingerprint"]
 
 
-def test_a_request_s_id_and_trace_are_on_its_line(function: tuple[Function, Told, Told]) -> None:
-    running, cold, warm = function
+def test_a_request_s_id_and_trace_are_on_its_line(ran: Ran) -> None:
+    running, cold, warm = ran.function, ran.cold, ran.warm
     first, second = lines(running, "reply")[:2]
     assert cold.receipt["request_id"].startswith("req_")
     assert warm.receipt["request_id"] == "mine-1" == second["request_id"]
@@ -114,8 +161,8 @@ def test_a_request_s_id_and_trace_are_on_its_line(function: tuple[Function, Told
     assert not [name for name in first if name.startswith("logging.")]
 
 
-def test_only_who_asks_gets_a_receipt(function: tuple[Function, Told, Told]) -> None:
-    running = function[0]
+def test_only_who_asks_gets_a_receipt(ran: Ran) -> None:
+    running = ran.function
     status, headers, text = running.exchange("/chat", PROMPT)
     assert status == 200
     _, _, with_receipt = running.exchange("/chat", PROMPT, {"X-Receipt": "1"})
@@ -128,29 +175,45 @@ def test_only_who_asks_gets_a_receipt(function: tuple[Function, Told, Told]) -> 
 
 
 @pytest.mark.parametrize("given", ["two words", "line\tbreak", "x" * 200, ""])
-def test_an_id_that_could_do_harm_is_not_taken(function: tuple[Function, Told, Told], given: str) -> None:
-    _, headers, _ = function[0].exchange("/health/live", None, {"X-Request-Id": given})
+def test_an_id_that_could_do_harm_is_not_taken(ran: Ran, given: str) -> None:
+    _, headers, _ = ran.function.exchange("/health/live", None, {"X-Request-Id": given})
     assert headers["x-request-id"].startswith("req_")
 
 
-def test_what_is_refused_is_logged_by_its_code_without_what_was_sent(function: tuple[Function, Told, Told]) -> None:
-    running = function[0]
+def test_what_is_refused_is_logged_by_its_code_without_what_was_sent(ran: Ran) -> None:
+    running = ran.function
     status, headers, _ = running.exchange("/chat", {"prompt": "a secret plan", "temperature": "a secret plan"})
     assert status == 400
     (line,) = [line for line in lines(running, "refusal") if line["request_id"] == headers["x-request-id"]]
     assert (line["code"], line["status"]) == ("invalid_request", 400)
     assert "secret" not in running.log.read_text()
+    assert scraped(running)["chat_requests_total outcome=invalid_request"] == 1
 
 
-def test_who_leaves_is_logged_once(function: tuple[Function, Told, Told]) -> None:
-    running = function[0]
+def test_who_leaves_is_logged_once(ran: Ran) -> None:
+    running = ran.function
     with Stream(running, {"messages": [{"role": "user", "content": "hi"}], "stream": True, "ignore_eos": True}) as left:
         left.until("data: ")
     running.idle()
     (line,) = lines(running, "cancelled")
+    assert scraped(running)["chat_requests_total outcome=cancelled"] == 1
     assert line["seconds"] > 0
 
 
 def test_the_timing_header_is_whole_milliseconds() -> None:
     assert server_timing(True, {"wait": 1.5, "total": 2.0}) == "cold, wait;dur=1500, total;dur=2000"
     assert server_timing(None, {}) == ""
+
+
+def test_metrics_wait_for_the_model_and_ask_for_the_key(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri, API_KEY="k") as function:
+        function.wait("fetching")
+        assert function.ask("/metrics", None)[0] == 401
+        assert function.ask("/metrics", None, {"x-api-key": "k"})[0] == 503
+        gate.set()
+        function.wait("ready")
+        _, headers, text = function.exchange(
+            "/metrics", None, {"x-api-key": "k", "Accept": "application/openmetrics-text; version=1.0.0"}
+        )
+        assert headers["content-type"].startswith("application/openmetrics-text")
+        assert text.endswith("# EOF\n")

@@ -62,7 +62,7 @@ class Exchange:
     def waited(self) -> None:
         """The model is there. What the instance's start consisted of is part of a cold request's story."""
         if self.cold:
-            self._seconds |= self._service.phases()
+            self._seconds |= self._service.seconds.rounded()
             self._mark("wait")
 
     def queued(self) -> None:
