@@ -1,7 +1,6 @@
 """Numbers as they are kept, and as the documentation lists them."""
 
 from concurrent.futures import ThreadPoolExecutor
-
 from pathlib import Path
 
 from function.metrics import KINDS, Metrics
@@ -39,7 +38,7 @@ def test_nothing_is_lost_between_threads() -> None:
 
 
 def test_the_documentation_lists_them_with_their_labels() -> None:
-    rows = [line.split(" | ") for line in DOCS.split("| metric |")[1].split("\n\n")[0].splitlines()[2:]]
-    listed = {row[0].strip("| `").removesuffix("_total"): row[1] for row in rows}
+    rows = [line.split("|") for line in DOCS.split("| metric |")[1].split("\n\n")[0].splitlines()[2:]]
+    listed = {name.strip(" `").removesuffix("_total"): labels.strip() for _, name, labels, *_ in rows}
     for name, kind in KINDS.items():
         assert listed[name] == ", ".join(f"`{label}`" for label in kind.labels)
