@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "status": set(),
     "made": {"engine", "fetch"},
     "metrics": set(),
+    "tracing": {"settings"},
     "phases": set(),
     "source": {"checksum", "settings"},
     "fetch": {"source", "checksum", "gguf", "settings"},
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "plan": {"gguf", "limits", "source"},
     "service": {"settings", "status", "limits", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf"},
     # web sees the engine's values and the service that hands it out, never llama.cpp
-    "web": {"service", "status", "settings", "secret", "limits", "engine", "made", "metrics", "telemetry"},
+    "web": {"service", "status", "settings", "secret", "limits", "engine", "made", "metrics", "telemetry", "tracing"},
     "app": {"service", "settings", "web", "secret"},
     "main": {"app", "service", "settings", "telemetry"},
     "command": {"settings", "fetch", "source", "gguf", "plan", "limits", "telemetry"},

@@ -13,12 +13,15 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
-from function.engine.events import Finished
+from function.engine.events import Finished, Timings
 from function.errors import FunctionError
 from function.service import Service
+from function.settings import Telemetry
 from function.telemetry import request_fields
-from function.web import record
+from function.tracing import exporter
 from function.web.receipt import Phases, Receipt, server_timing
+from function.web.record import Recorder
+from function.web.spans import Timeline
 from function.web.trace import Trace, trace_of
 
 REQUEST_ID = "X-Request-Id"
@@ -30,13 +33,13 @@ _current: ContextVar["Exchange"] = ContextVar("exchange")
 class Exchange:
     """One request from its arrival on. Phases are marked by the thread that handles it."""
 
-    def __init__(self, service: Service, name: str = "", headers: Headers | None = None) -> None:
+    def __init__(self, recorder: Recorder, name: str = "", headers: Headers | None = None) -> None:
         headers = headers or Headers()
         given = headers.get(REQUEST_ID, "")
-        self._service = service
+        self._recorder = recorder
         self._began = self._marked = time.monotonic()
-        self.arrived = time.time()
-        """Seconds since the epoch."""
+        self._epoch = time.time() - self._began
+        self.timeline = Timeline(self._epoch + self._began)
         self.name = name
         """Method and route: ``POST /chat``."""
         self.request_id = given if _SANE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
@@ -62,8 +65,11 @@ class Exchange:
     def waited(self) -> None:
         """The model is there. What the instance's start consisted of is part of a cold request's story."""
         if self.cold:
-            self._seconds |= self._service.seconds.rounded()
+            start = self._recorder.service.seconds
+            self._seconds |= start.rounded()
             self._mark("wait")
+            for phase, ended in start.ended.items():
+                self.timeline.start[phase] = self._epoch + ended - start[phase], self._epoch + ended
 
     def queued(self) -> None:
         """It is its turn."""
@@ -80,9 +86,9 @@ class Exchange:
             return
         if end.error is not None:
             self._end(end.error.code)
-            record.failure(self._service, self, end.error)
+            self._recorder.failure(self, end.error)
             return
-        self._seconds["prefill"] = round(end.timings.prefill, 3)
+        self._timed(end.timings)
         self._end(end.reason)
         usage = end.usage
         self.receipt = Receipt(
@@ -94,15 +100,15 @@ class Exchange:
             completion_tokens=usage.completion_tokens,
             tokens_per_second=round(tokens_per_second, 2) if tokens_per_second else None,
             finish_reason=end.reason,
-            made=self._service.made,
+            made=self._recorder.service.made,
         )
-        record.reply(self._service, self, self.receipt)
+        self._recorder.reply(self, self.receipt)
 
     def refused(self, error: FunctionError) -> None:
         """It ends with ``error``."""
         if self.outcome is None:
             self._end(error.code)
-            record.refusal(self._service, self, error)
+            self._recorder.refusal(self, error)
 
     def block(self) -> dict[str, Any]:
         """What the last object of a reply has besides, if the caller asked for it: its receipt."""
@@ -112,7 +118,14 @@ class Exchange:
         """It is over; if nothing else ended it, its client did."""
         if self.outcome is None:
             self._end("cancelled")
-            record.cancel(self._service, self)
+            self._recorder.cancel(self)
+
+    def _timed(self, timings: Timings) -> None:
+        """Take over the engine's times, which end now."""
+        self._seconds["prefill"] = round(timings.prefill, 3)
+        now = self._epoch + time.monotonic()
+        prefilled = now - timings.total + timings.prefill
+        self.timeline.phases |= {"prefill": (now - timings.total, prefilled), "decode": (prefilled, now)}
 
     def _end(self, outcome: str) -> None:
         self.outcome = outcome
@@ -124,13 +137,14 @@ class Exchange:
     def _mark(self, phase: str) -> None:
         now = time.monotonic()
         self._seconds[phase] = round(now - self._marked, 3)
+        self.timeline.phases[phase] = self._epoch + self._marked, self._epoch + now
         self._marked = now
 
 
 def current(service: Service) -> Exchange:
     """The exchange of the request that this thread handles; a new one where there is none."""
     known = _current.get(None)
-    return Exchange(service) if known is None else known
+    return Exchange(Recorder(service)) if known is None else known
 
 
 def refused(error: FunctionError) -> None:
@@ -142,10 +156,12 @@ def refused(error: FunctionError) -> None:
 def watch(app: Flask, service: Service) -> None:
     """Begin an exchange with every request; put its id, and the times that are known by then, into the response."""
 
+    recorder = Recorder(service, exporter(Telemetry.from_env()))
+
     @app.before_request
     def begin() -> None:
         route = request.url_rule.rule if request.url_rule else "(no such path)"
-        made = Exchange(service, f"{request.method} {route}", request.headers)
+        made = Exchange(recorder, f"{request.method} {route}", request.headers)
         _current.set(made)
         request_fields.set({"request_id": made.request_id} | _traced(made.trace))
 

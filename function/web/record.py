@@ -1,11 +1,14 @@
 """Telling how an exchange ended: one log line, the metrics, a trace. Never a prompt, a reply or a key."""
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from function.errors import FunctionError, MethodNotAllowed, NotFound
 from function.service import Service
+from function.tracing import Exporter, Parent
 from function.web.receipt import Receipt, timed
+from function.web.spans import spans
 
 if TYPE_CHECKING:
     from function.web.exchange import Exchange
@@ -13,37 +16,50 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def reply(service: Service, exchange: "Exchange", receipt: Receipt) -> None:
-    """A reply came to its end, whichever."""
-    metrics = service.metrics
-    metrics.add("chat_requests", outcome=receipt.finish_reason)
-    for phase, seconds in receipt.seconds.items():
-        metrics.observe("chat_request_seconds", seconds, phase=phase, cold=str(receipt.cold).lower())
-    metrics.add("chat_tokens", receipt.prompt_tokens, kind="prompt")
-    metrics.add("chat_tokens", receipt.cached_tokens, kind="cached")
-    metrics.add("chat_tokens", receipt.completion_tokens, kind="completion")
-    if receipt.tokens_per_second is not None:
-        metrics.observe("chat_tokens_per_second", receipt.tokens_per_second)
-    log.info("%s", receipt, extra={"event": "reply", **receipt.fields()})
+class Recorder:
+    """Tells the log, the service's metrics and, where there is one, the exporter of traces."""
 
+    def __init__(self, service: Service, exporter: Exporter | None = None) -> None:
+        self.service = service
+        self._exporter = exporter
 
-def failure(service: Service, exchange: "Exchange", error: FunctionError) -> None:
-    """A reply that had begun failed."""
-    service.metrics.add("chat_requests", outcome=error.code)
-    log.error("a reply failed: %s", error, extra={"event": "failure", "code": error.code})
+    def reply(self, exchange: "Exchange", receipt: Receipt) -> None:
+        """A reply came to its end, whichever."""
+        metrics = self.service.metrics
+        for phase, seconds in receipt.seconds.items():
+            metrics.observe("chat_request_seconds", seconds, phase=phase, cold=str(receipt.cold).lower())
+        metrics.add("chat_tokens", receipt.prompt_tokens, kind="prompt")
+        metrics.add("chat_tokens", receipt.cached_tokens, kind="cached")
+        metrics.add("chat_tokens", receipt.completion_tokens, kind="completion")
+        if receipt.tokens_per_second is not None:
+            metrics.observe("chat_tokens_per_second", receipt.tokens_per_second)
+        log.info("%s", receipt, extra={"event": "reply", **receipt.fields()})
+        self._ended(exchange, receipt.finish_reason)
 
+    def failure(self, exchange: "Exchange", error: FunctionError) -> None:
+        """A reply that had begun failed."""
+        log.error("a reply failed: %s", error, extra={"event": "failure", "code": error.code})
+        self._ended(exchange, error.code, error=True)
 
-def refusal(service: Service, exchange: "Exchange", error: FunctionError) -> None:
-    """A request got an error for an answer. What callers did wrong is not quoted: it may be their prompt."""
-    service.metrics.add("chat_requests", outcome=error.code)
-    said = error.message if error.status >= 500 else type(error).__doc__
-    level = logging.DEBUG if isinstance(error, NotFound | MethodNotAllowed) else logging.INFO
-    extra = {"event": "refusal", "code": error.code, "status": error.status, **timed(exchange.seconds)}
-    log.log(level, "refused with %d: %s", error.status, said, extra=extra)
+    def refusal(self, exchange: "Exchange", error: FunctionError) -> None:
+        """A request got an error for an answer. What callers did wrong is not quoted: it may be their prompt."""
+        said = error.message if error.status >= 500 else type(error).__doc__
+        level = logging.DEBUG if isinstance(error, NotFound | MethodNotAllowed) else logging.INFO
+        extra = {"event": "refusal", "code": error.code, "status": error.status, **timed(exchange.seconds)}
+        log.log(level, "refused with %d: %s", error.status, said, extra=extra)
+        self._ended(exchange, error.code, error=True)
 
+    def cancel(self, exchange: "Exchange") -> None:
+        """A client left before its reply was whole."""
+        extra = {"event": "cancelled", "cold": bool(exchange.cold), **timed(exchange.seconds)}
+        log.info("the client left after %.3f s", exchange.seconds["total"], extra=extra)
+        self._ended(exchange, "cancelled")
 
-def cancel(service: Service, exchange: "Exchange") -> None:
-    """A client left before its reply was whole."""
-    service.metrics.add("chat_requests", outcome="cancelled")
-    extra = {"event": "cancelled", "cold": bool(exchange.cold), **timed(exchange.seconds)}
-    log.info("the client left after %.3f s", exchange.seconds["total"], extra=extra)
+    def _ended(self, exchange: "Exchange", outcome: str, *, error: bool = False) -> None:
+        self.service.metrics.add("chat_requests", outcome=outcome)
+        if self._exporter is None or exchange.cold is None:  # it asked nothing of the model
+            return
+        trace, code = exchange.trace, outcome if error else None
+        made = spans(exchange.name, exchange.request_id, exchange.timeline, time.time(), exchange.receipt, code)
+        parent = Parent(trace.trace_id, trace.span_id, trace.sampled) if trace and trace.span_id else None
+        self._exporter.export(made, parent)
