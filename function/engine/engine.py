@@ -8,17 +8,21 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from function.engine import library
 from function.engine.events import Job
 from function.engine.generation import Generation
+from function.engine.grammar import Grammar
 from function.engine.loop import Loop
 from function.engine.model import Model
 from function.engine.sampler import check
 from function.engine.template import Template, choose
 from function.engine.vocabulary import Vocabulary
 from function.errors import ContextExceeded, RequestError, Stopping
+
+if TYPE_CHECKING:
+    from function.engine.constraint import Constraint, Constraints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,8 @@ class Engine:
         self._readers = 0
         self._closed = False
         self._open: set[Generation] = set()
+        self._constraints: Constraints | None = None
+        self._constraints_lock = threading.Lock()
         self._thread: threading.Thread
         self._vocabulary: Vocabulary
         self._template: Template
@@ -120,6 +126,18 @@ class Engine:
             begin = next((i for i, token in enumerate(tokens) if token != vocabulary.bos), len(tokens))
             tokens[:begin] = [vocabulary.bos]
         return tuple(tokens)
+
+    def constrain(self, grammar: Grammar) -> "Constraint":
+        """What lets one job say only what ``grammar`` holds for. The model's first takes up to a second longer.
+
+        Raises RequestError, with the place in the request, for a grammar that cannot be used.
+        """
+        from function.engine.constraint import Constraints  # brings what others need not wait for
+
+        with self._alive() as vocabulary:
+            with self._constraints_lock:
+                self._constraints = self._constraints or Constraints(vocabulary)
+            return self._constraints.make(grammar)
 
     def check(self, job: Job) -> None:
         """Raise RequestError for a job that cannot be carried out.

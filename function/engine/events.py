@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from function.errors import FunctionError
+
+if TYPE_CHECKING:
+    from function.engine.constraint import Constraint
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "deadline", "error"]
 
@@ -36,6 +39,7 @@ class Job:
     """One generation. ``deadline`` is on ``time.monotonic()``'s clock, in seconds.
 
     ``logprobs`` alternatives are told with the logprob of each token; None tells neither.
+    A ``constraint`` serves one job; under it ``ignore_eos`` means nothing, the reply ends where the grammar does.
     """
 
     prompt: tuple[int, ...]
@@ -44,6 +48,7 @@ class Job:
     sampling: Sampling = field(default_factory=Sampling)
     deadline: float | None = None
     logprobs: int | None = None
+    constraint: "Constraint | None" = None
 
 
 @dataclass(frozen=True, slots=True)

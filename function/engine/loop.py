@@ -11,6 +11,7 @@ from function.engine.model import ABORTED, Model
 from function.engine.record import NoRecord
 from function.engine.sampler import Sampler
 from function.engine.text import TextStream
+from function.engine.tokens import Free, Guided
 from function.errors import EngineError, FunctionError
 
 
@@ -52,7 +53,7 @@ class Loop:
                 job.sampling,
                 n_vocab=model.vocabulary.size,
                 n_ctx=model.n_ctx,
-                end_tokens=self._ends() if job.sampling.ignore_eos else (),
+                end_tokens=self._ends() if job.sampling.ignore_eos and not job.constraint else (),
                 prompt=job.prompt,
             )
             return self._decode(run, sampler)
@@ -77,12 +78,17 @@ class Loop:
         return True
 
     def _decode(self, run: "_Run", sampler: Sampler) -> FinishReason:
-        generation, vocabulary, context = run.generation, self._model.vocabulary, self._model.context
-        stream = TextStream(generation.job.stop)
-        record = self._record(generation.job)
+        generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
+        stream = TextStream(job.stop)
+        record = self._record(job)
+        tokens = Free(sampler, self._model.context)
+        if job.constraint:  # logprobs are told of each token, so that each must be computed
+            skip = job.logprobs is None
+            tokens = Guided(sampler, self._model.context, vocabulary, job.constraint, skip=skip)
+        fresh: list[int] = []  # tokens that are not in the cache yet
         while True:
             record.look()
-            token = sampler.sample(context)
+            token = tokens.next()
             generation.count()
             if run.first is None:
                 run.first = time.monotonic()
@@ -91,13 +97,19 @@ class Loop:
                 record.add(token, stream)
                 if text := stream.feed(vocabulary.piece(token)):
                     generation.put(Text(text, generation.generated, record.given(text)))
+            fresh.append(token)
             reason: FinishReason | None = None
-            if ended or stream.stopped:
+            if ended or tokens.complete:
                 reason = "stop"
+            elif stream.stopped:  # what a stop string cuts off is not what the constraint promised
+                reason = "length" if job.constraint else "stop"
             elif generation.generated >= generation.max_tokens:
                 reason = "length"
-            elif generation.ended or not self._compute((token,)):
-                reason = generation.ended or "cancelled"
+            elif generation.ended:
+                reason = generation.ended
+            elif not tokens.known or len(fresh) == self._model.chunk:
+                reason = None if self._compute(fresh) else generation.ended or "cancelled"
+                fresh = []
             if reason:
                 text = stream.finish()
                 logprobs = record.given(text) + (() if stream.stopped else record.rest())

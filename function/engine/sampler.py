@@ -4,11 +4,15 @@ import math
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from function.engine.events import Sampling
 from function.engine.library import library
 from function.errors import EngineError, RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _RANDOM = 0xFFFF_FFFF
 """The seed that llama.cpp takes for a wish to choose one itself."""
@@ -59,6 +63,7 @@ class Sampler:
         self, sampling: Sampling, *, n_vocab: int, n_ctx: int, end_tokens: Iterable[int], prompt: Sequence[int]
     ) -> None:
         self._lib = library()
+        self._n_vocab = n_vocab
         chain = self._lib.llama_sampler_chain_init(self._lib.llama_sampler_chain_default_params())
         if not chain:
             raise EngineError("llama.cpp could not make a sampler.")
@@ -86,9 +91,25 @@ class Sampler:
             for token in prompt[-last_n:]:
                 self._lib.llama_sampler_accept(chain, token)
 
-    def sample(self, context: Any) -> int:
-        """The next token, from the last logits of ``context``."""
-        return int(self._lib.llama_sampler_sample(self._chain, context, -1))
+    def sample(self, context: Any, *, among: "NDArray[np.intp] | None" = None) -> int:
+        """The next token, from the last logits of ``context``, which stay as they are; one of ``among`` if given."""
+        if among is None:
+            return int(self._lib.llama_sampler_sample(self._chain, context, -1))
+        import numpy as np
+
+        logits = np.ctypeslib.as_array(self._lib.llama_get_logits_ith(context, -1), (self._n_vocab,))
+        candidates = np.empty(len(among), [("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
+        candidates["id"], candidates["logit"], candidates["p"] = among, logits[among], 0
+        data = candidates.ctypes.data_as(self._lib.llama_token_data_p)
+        chosen = self._lib.llama_token_data_array(data, len(candidates), -1, False)
+        self._lib.llama_sampler_apply(self._chain, chosen)
+        token = int(chosen.data[chosen.selected].id)
+        self.accept(token)
+        return token
+
+    def accept(self, token: int) -> None:
+        """``token`` came, though it was not sampled here."""
+        self._lib.llama_sampler_accept(self._chain, token)
 
     def free(self) -> None:
         """Give the chain's memory back."""

@@ -59,6 +59,24 @@ class Vocabulary:
                 tokens += self._tokenize(segment, parse_special)
         return tokens
 
+    def continuation(self, text: str) -> list[int]:
+        """The tokens of ``text`` in the middle of a reply, special ones' names being text like any other."""
+        if not self.is_sentencepiece:
+            return self.tokenize(text, add_special=False, parse_special=False)
+        return [token for segment in segments(text) for token in self._continue(segment, False)]
+
+    def table(self) -> tuple[list[bytes], list[int], list[int]]:
+        """What each token writes, a control token its name; the control tokens; those that end a generation.
+
+        Asks for each token of the vocabulary: up to half a second.
+        """
+        control = [token for token in range(self.size) if self.is_control(token)]
+        return [self._piece(token, special=True) for token in range(self.size)], control, self.end_tokens()
+
+    def is_control(self, token: int) -> bool:
+        """Whether ``token`` is a mark that text does not show."""
+        return bool(self._lib.llama_vocab_is_control(self._vocab, token))
+
     def _continue(self, text: str, parse_special: bool) -> list[int]:
         """The tokens of ``text`` without the space that SentencePiece puts before a beginning."""
         before = self._tokenize("\n", parse_special)
@@ -94,11 +112,11 @@ class Vocabulary:
             piece = self._pieces[token] = self._piece(token)
         return piece
 
-    def _piece(self, token: int) -> bytes:
+    def _piece(self, token: int, *, special: bool = False) -> bytes:
         while True:
             size = self._buffer_size
             buffer = ctypes.create_string_buffer(size)
-            count = int(self._lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, False))
+            count = int(self._lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, special))
             if count >= 0:
                 return buffer.raw[:count]
             self._buffer_size = max(-count, size)

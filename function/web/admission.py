@@ -18,6 +18,11 @@ def admit(service: Service, asked: Generation, prompt: Callable[[Engine], tuple[
 
     What can be checked without the model was checked before; the rest is, as soon as it is there. Raises Busy.
     """
+    grammar = asked.grammar()
+    if grammar is not None:
+        from function.engine.trial import attempt  # brings what others need not wait for
+
+        attempt(grammar)
     until = deadline(request.headers.get(LAMBDA_CONTEXT), service.settings.request_timeout)
     limits = [limit for limit in (asked.limit(), service.settings.max_tokens) if limit is not None]
 
@@ -29,6 +34,7 @@ def admit(service: Service, asked: Generation, prompt: Callable[[Engine], tuple[
             sampling=asked.sampling(),
             deadline=until,
             logprobs=asked.alternatives(),
+            constraint=engine.constrain(grammar) if grammar else None,
         )
 
     return Turn(service, prepare, Connection(request.environ, service.settings.client_timeout), until)

@@ -3,22 +3,18 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from function.engine.events import Sampling
+from function.engine.grammar import Grammar
 from function.errors import RequestError
+from function.web.format import ResponseFormat
+from function.web.strict import Strict, Unicode
 
 DEFAULT = Sampling()
 MAX_STOPS = 16
 
 
-def _encodable(text: str) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("half of a surrogate pair is not a character")
-    return text
-
-
-Unicode = Annotated[str, AfterValidator(_encodable)]
 Stop = Annotated[Unicode, Field(min_length=1, max_length=1024)]
 TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 Bias = Annotated[float, Field(ge=-100, le=100)]
@@ -35,24 +31,9 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "tools": ([],),
     "tool_choice": ("none", "auto"),
     "parallel_tool_calls": (True, False),
-    "response_format": ({"type": "text"},),
     "modalities": (["text"],),
 }
 """Fields that would change a reply, with the values that do not."""
-
-
-class Strict(BaseModel):
-    """Unknown fields are errors: what is not understood is said, never ignored.
-
-    Null counts as not given, as in OpenAI's API: clients send a reply back as they got it, its nulls included.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_nulls(cls, given: Any) -> Any:
-        return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
 class TextPart(Strict):
@@ -133,6 +114,10 @@ class Generation(Strict):
         """Alternatives to tell for each token; None when no logprobs are asked for."""
         return None
 
+    def grammar(self) -> Grammar | None:
+        """What the reply must look like; None when that is not said. Raises RequestError."""
+        return None
+
     def include_usage(self) -> bool:
         """Whether a stream tells at its end what it took."""
         return self.stream_options is not None and self.stream_options.include_usage
@@ -145,6 +130,7 @@ class ChatCompletion(Generation):
     messages: list[Message] = Field(min_length=1)
     logprobs: bool = False
     top_logprobs: int = Field(0, ge=0, le=20)
+    response_format: ResponseFormat = ResponseFormat(type="text")
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> Self:
@@ -155,6 +141,10 @@ class ChatCompletion(Generation):
     def alternatives(self) -> int | None:
         """See Generation."""
         return self.top_logprobs if self.logprobs else None
+
+    def grammar(self) -> Grammar | None:
+        """See Generation."""
+        return self.response_format.grammar("response_format")
 
 
 class Chat(Generation):

@@ -1,0 +1,171 @@
+"""Replies under a grammar, by a model of random weights: nothing but the grammar makes them right."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from function.engine.engine import Engine, Options
+from function.engine.events import Finished, Job, Sampling, Text
+from function.engine.grammar import json_schema
+from function.errors import RequestError
+from tests.schemas import SCHEMAS, Schema
+
+PERSON: Schema = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 12},
+        "age": {"type": "integer", "minimum": 0, "maximum": 99},
+        "tags": {"type": "array", "items": {"enum": ["red", "green"]}, "maxItems": 3},
+    },
+    "required": ["name", "age", "tags"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[Engine]:
+    loaded = Engine.load(tiny_model, Options(n_ctx=1024))
+    yield loaded
+    loaded.close()
+
+
+def reply(engine: Engine, schema: Schema, seed: int = 1, **job: Any) -> tuple[str, Finished, list[Text]]:
+    """The text of a reply that ``schema`` holds for, how it ended, and its pieces."""
+    constraint = engine.constrain(json_schema(schema, "schema"))
+    asked: dict[str, Any] = {"max_tokens": 200, "sampling": Sampling(seed=seed, temperature=1.0)} | job
+    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
+    *before, last = engine.submit(Job(prompt=prompt, constraint=constraint, **asked))
+    assert isinstance(last, Finished)
+    pieces = [event for event in before if isinstance(event, Text)]
+    return "".join(piece.text for piece in pieces), last, pieces
+
+
+def holds(text: str, schema: Schema) -> None:
+    """The text is JSON that the schema holds for."""
+    jsonschema.Draft202012Validator(schema).validate(json.loads(text))
+
+
+def test_noise_becomes_what_the_schema_says(engine: Engine) -> None:
+    texts = set()
+    for seed in range(20):
+        text, end, _ = reply(engine, PERSON, seed)
+        assert (end.reason, end.error) == ("stop", None)
+        holds(text, PERSON)
+        texts.add(text)
+    assert len(texts) == 20
+
+
+def test_the_same_seed_gives_the_same_reply_after_any_history(engine: Engine) -> None:
+    first = reply(engine, PERSON, 5)[0]
+    reply(engine, {"type": "object"}, 6, max_tokens=30)
+    assert reply(engine, PERSON, 5)[0] == first
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(seed=3, temperature=0),
+        Sampling(seed=3, temperature=50.0, top_k=0, top_p=1, min_p=0),
+        Sampling(seed=3, typical_p=0.3, repeat_penalty=1.5, presence_penalty=2),
+        Sampling(seed=3, ignore_eos=True),
+        Sampling(seed=3, logit_bias=dict.fromkeys(range(0, 1024, 2), -100)),
+        Sampling(seed=3, top_k=1, logit_bias={5: 100}),
+    ],
+)
+def test_no_sampling_parameter_leads_out_of_the_schema(engine: Engine, sampling: Sampling) -> None:
+    text, end, _ = reply(engine, PERSON, sampling=sampling)
+    assert (end.reason, end.error) == ("stop", None)
+    holds(text, PERSON)
+
+
+def test_every_token_is_counted_and_a_cut_reply_ends_with_length(engine: Engine) -> None:
+    whole, end, _ = reply(engine, PERSON)
+    for most in range(1, end.usage.completion_tokens):
+        text, cut, _ = reply(engine, PERSON, max_tokens=most)
+        assert (cut.reason, cut.usage.completion_tokens) == ("length", most)
+        assert whole.startswith(text)
+    assert reply(engine, PERSON, max_tokens=end.usage.completion_tokens)[1].reason == "stop"
+
+
+def test_what_a_stop_string_cuts_off_ends_with_length(engine: Engine) -> None:
+    whole = reply(engine, PERSON)[0]
+    text, end, _ = reply(engine, PERSON, stop=('", "age',))
+    assert text == whole[: whole.index('", "age')]
+    assert end.reason == "length"
+
+
+def test_what_leaves_no_choice_is_not_sampled(engine: Engine) -> None:
+    schema = {"const": {"a sentence": "that is the only one there is, " * 20}}
+    text, end, pieces = reply(engine, schema, max_tokens=1000)
+    holds(text, schema)
+    assert end.usage.completion_tokens > 64, "more than one chunk"
+    assert len(pieces) > 1
+    assert end.reason == "stop"
+
+
+def test_a_cancelled_reply_leaves_the_cache_in_order(engine: Engine) -> None:
+    expected = reply(engine, PERSON, 8)[0]
+    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
+    constraint = engine.constrain(json_schema({"type": "array", "items": {"type": "string"}}, "schema"))
+    generation = engine.submit(Job(prompt=prompt, constraint=constraint))
+    for event in generation:
+        if isinstance(event, Text):
+            generation.cancel()
+    assert reply(engine, PERSON, 8)[0] == expected
+
+
+def test_a_reply_that_outgrows_the_limits_is_an_error_and_the_engine_goes_on(engine: Engine) -> None:
+    schema = {"type": "string", "pattern": "^(([a-z ]{1,999}){1,999}){1,999}$", "minLength": 5000}
+    try:
+        _, end, _ = reply(engine, schema, max_tokens=900)
+    except RequestError as e:
+        assert e.param == "schema"
+    else:
+        assert end.reason == "length" or isinstance(end.error, RequestError), end
+    holds(reply(engine, PERSON)[0], PERSON)
+
+
+def validate_generated(engine: Engine, examples: int) -> None:
+    """Have ``examples`` schemas drawn and followed."""
+    ends: list[str] = []
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(SCHEMAS)
+    def follow(schema: Schema) -> None:
+        try:
+            text, end, _ = reply(engine, schema, len(ends))
+        except RequestError as e:
+            assert (e.param or "").startswith("schema")
+            ends.append("refused")
+            return
+        assert end.error is None, (schema, end.error)
+        assert end.reason in ("stop", "length")
+        ends.append(end.reason)
+        if end.reason == "stop":
+            holds(text, schema)
+
+    follow()
+    assert ends.count("stop") > 0.7 * len(ends), {end: ends.count(end) for end in set(ends)}
+    assert ends.count("refused") < 0.1 * len(ends)
+
+
+def test_generated_schemas_are_followed(engine: Engine) -> None:
+    validate_generated(engine, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_many_generated_schemas_are_followed(engine: Engine) -> None:
+    validate_generated(engine, 1500)

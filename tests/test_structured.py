@@ -1,0 +1,104 @@
+"""Structured output through a real door: what callers get, whole and streamed, and what the process survives."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import openai
+import pydantic
+import pytest
+
+from tests.servers.doors import Function, serving
+from tests.test_trial import EXPLOSIVE
+
+PATH = "/v1/chat/completions"
+ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me."}], "max_tokens": 300}
+
+
+class Colour(pydantic.BaseModel):
+    """One of two."""
+
+    name: Literal["red", "green"]
+    share: int = pydantic.Field(ge=0, le=100)
+
+
+class Picture(pydantic.BaseModel):
+    """What a program would ask for: nested, with a list and something that may be missing."""
+
+    title: str = pydantic.Field(max_length=10)
+    colours: list[Colour] = pydantic.Field(max_length=3)
+    year: Annotated[int, pydantic.Field(ge=0, le=3000)] | None
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+    with serving(tmp_path_factory.mktemp("structured"), MODEL_URI=str(tiny_model), N_CTX="1024") as running:
+        running.wait("ready")
+        yield running
+
+
+@pytest.fixture
+def client(function: Function) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{function.url}/v1", api_key="none", max_retries=0) as made:
+        yield made
+
+
+def format_of(schema: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "thing", "schema": schema, **more}}
+
+
+def test_the_openai_client_parses_what_it_asked_for(client: openai.OpenAI) -> None:
+    for seed in range(3):
+        reply = client.chat.completions.parse(model="any", response_format=Picture, seed=seed, **ASK)
+        assert isinstance(reply.choices[0].message.parsed, Picture)
+        assert reply.choices[0].finish_reason == "stop"
+
+
+def test_the_openai_client_streams_what_it_asked_for(client: openai.OpenAI) -> None:
+    with client.chat.completions.stream(model="any", response_format=Picture, seed=1, **ASK) as stream:
+        deltas = [event.delta for event in stream if event.type == "content.delta"]
+        final = stream.get_final_completion().choices[0].message
+    assert isinstance(final.parsed, Picture)
+    assert "".join(deltas) == final.content
+    whole = client.chat.completions.parse(model="any", response_format=Picture, seed=1, **ASK)
+    assert whole.choices[0].message.content == final.content
+
+
+def test_a_json_object_is_one(function: Function) -> None:
+    for seed in range(5):
+        asked = {**ASK, "response_format": {"type": "json_object"}, "seed": seed, "max_tokens": 400}
+        choice = function.ask(PATH, asked)[1]["choices"][0]
+        assert choice["message"]["content"].startswith("{")
+        if choice["finish_reason"] == "stop":
+            assert isinstance(json.loads(choice["message"]["content"]), dict)
+
+
+def test_a_schema_left_out_is_any_object_and_strict_may_be_anything(function: Function) -> None:
+    for format_ in (
+        {"type": "json_schema", "json_schema": {"name": "x"}},
+        format_of({"type": "object"}, strict=False, description="A thing"),
+        format_of({"type": "object"}, strict=True),
+    ):
+        status, told = function.ask(PATH, {**ASK, "response_format": format_, "max_tokens": 5})
+        assert status == 200, told
+        assert told["choices"][0]["message"]["content"].startswith("{")
+
+
+def test_a_schema_that_cannot_be_followed_is_refused_where_it_is_wrong(function: Function) -> None:
+    wrong = {"type": "object", "properties": {"a": {"type": "string", "if": {}}}}
+    for stream in (False, True):
+        status, told = function.ask(PATH, {**ASK, "response_format": format_of(wrong), "stream": stream})
+        assert (status, told["error"]["param"]) == (400, "response_format.json_schema.schema.properties.a")
+        assert "if" in told["error"]["message"]
+
+
+def test_schemas_made_to_explode_are_refused_and_the_process_lives(function: Function) -> None:
+    before = function.get("/health/ready")[1]
+    for name, schema in EXPLOSIVE.items():
+        status, told = function.ask(PATH, {**ASK, "response_format": format_of(schema)})
+        assert status == 400, name
+        assert told["error"]["param"].startswith("response_format.json_schema.schema")
+    assert function.ask(PATH, {**ASK, "response_format": format_of({"const": {"a": 1}})})[0] == 200
+    assert function.get("/health/ready")[1]["state"] == before["state"]
+    assert function.log.read_text().count('"message": "ready') <= 1, "the worker is the same"

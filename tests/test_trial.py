@@ -1,0 +1,114 @@
+"""Schemas made to crash, to explode or to be wrong: refused, with the place, and the process lives."""
+
+from typing import Any
+
+import pytest
+
+from function.engine.grammar import json_schema
+from function.engine.trial import attempt
+from function.errors import RequestError
+from tests.schemas import Schema
+
+
+def chain(length: int) -> Schema:
+    """A schema whose every part refers to the next."""
+    links: Schema = {
+        f"d{i}": {"type": "object", "properties": {"next": {"$ref": f"#/$defs/d{i + 1}"}}} for i in range(length)
+    }
+    return {"$ref": "#/$defs/d0", "$defs": links | {f"d{length}": {"type": "null"}}}
+
+
+def nested(depth: int) -> Schema:
+    """Objects in objects."""
+    schema: Schema = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+def anyhow(**part: Any) -> Schema:
+    return {"type": "object", "properties": {"x": {"type": "array", "items": part}}}
+
+
+X = "schema.properties.x.items"
+EXPLOSIVE: dict[str, Schema] = {
+    "a chain of references that overflows the stack": chain(2000),
+    "a longer one": chain(6000),
+    "thousands of optional properties": {"type": "object", "properties": {f"p{i}": {} for i in range(5000)}},
+    "a product of unions": {
+        "allOf": [{"anyOf": [{"properties": {f"p{i}{j}": {"type": "string"}}} for j in range(8)]} for i in range(8)]
+    },
+    "a multiple with a large range": {"type": "integer", "multipleOf": 1234567, "minimum": 1, "maximum": 10**15},
+    "nested beyond reason": nested(60) | {"allOf": [nested(49)]},
+    "a pattern of nested groups": {"type": "string", "pattern": "(" * 5000 + "a" + ")" * 5000},
+    "megabytes": {"enum": ["x" * 300_000]},
+}
+WRONG: dict[str, tuple[Schema, str, str]] = {
+    "an unknown type": (anyhow(type="strin"), X, "strin"),
+    "a keyword that no grammar keeps": (anyhow(**{"if": {"type": "string"}}), X, "if"),
+    "not": (anyhow(**{"not": {"type": "string"}}), X, "not"),
+    "uniqueItems": (anyhow(type="array", uniqueItems=True), X, "uniqueItems"),
+    "an unknown format": (anyhow(type="string", format="colour"), X, "colour"),
+    "a broken pattern": (anyhow(type="string", pattern="(("), X, "unclosed"),
+    "a pattern that looks around": (anyhow(type="string", pattern="(?=a)b"), X, "look-around"),
+    "bounds that exclude each other": (
+        {"type": "object", "properties": {"x": {"type": "integer", "minimum": 3, "maximum": 2}}, "required": ["x"]},
+        "schema.properties.x",
+        "minimum",
+    ),
+    "a reference to nowhere": (anyhow(**{"$ref": "#/$defs/nothing"}), X, "nothing"),
+    "a reference to somewhere else": (anyhow(**{"$ref": "https://example.com/s.json"}), X, "example.com"),
+    "no schema at all": ({"type": "object", "properties": {"x": 5}}, "schema.properties.x", "object"),
+    "a fault in a definition": ({"$ref": "#/$defs/d", "$defs": {"d": {"type": 1}}}, "schema.$defs.d", "type"),
+    "alternatives that may both hold": (
+        anyhow(oneOf=[{"type": "string"}, {"type": "string", "maxLength": 3}]),
+        X,
+        "oneOf",
+    ),
+    "more properties than a name can be told from": (anyhow(type="object", minProperties=3), f"{X}.minProperties", ""),
+}
+
+
+def refusal(schema: Schema) -> RequestError:
+    with pytest.raises(RequestError) as raised:
+        attempt(json_schema(schema, "schema"))
+    return raised.value
+
+
+@pytest.mark.parametrize("name", EXPLOSIVE)
+def test_what_explodes_is_refused(name: str) -> None:
+    error = refusal(EXPLOSIVE[name])
+    assert (error.param or "").startswith("schema")
+    assert len(str(error)) < 1500
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_refused_with_its_place(name: str) -> None:
+    schema, param, word = WRONG[name]
+    error = refusal(schema)
+    assert error.param == param
+    assert word in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        chain(40),
+        nested(25),
+        {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(100)}},
+        {"enum": [f"value {i}" for i in range(2000)]},
+        {"type": "string", "maxLength": 1_000_000},
+        {"type": "array", "items": {"type": "integer"}, "minItems": 1_000_000},
+        {"type": "string", "pattern": "^((a|b)*a(a|b){30}){3}$"},
+        {"$ref": "#/$defs/a/b~1c", "$defs": {"a": {"b/c": {"type": "null"}}}},
+        {"type": "object", "x-unknown": 1, "title": "An object", "description": "…", "default": {}},
+        {"x-guidance": {"lenient": True}, "type": "object"},
+    ],
+)
+def test_what_is_large_and_in_order_is_taken(schema: Schema) -> None:
+    attempt(json_schema(schema, "schema"))
+
+
+def test_a_caller_cannot_change_how_strictly_a_schema_is_read() -> None:
+    assert refusal({"x-guidance": {"lenient": True}, **anyhow(**{"if": {}})}).param == X
