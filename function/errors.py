@@ -23,6 +23,7 @@
     │   │   └── ChecksumMismatch  what arrived is not what the store holds
     │   └── ModelError        503 a file that cannot be served; permanent
     │       ├── NotGGUF           permanent
+    │       ├── LoadCrashed       permanent
     │       └── DoesNotFit        permanent
     └── EngineError           500 llama.cpp refused or failed
 
@@ -218,6 +219,12 @@ class NotGGUF(ModelError):
     """The file is not a GGUF that can be trusted: foreign, truncated or hostile."""
 
     code = "not_gguf"
+
+
+class LoadCrashed(ModelError):
+    """Every process that loaded the model died at it."""
+
+    code = "model_load_crashed"
 
 
 class DoesNotFit(ModelError):

@@ -8,6 +8,8 @@ from werkzeug import Response
 
 from function.app import create_app
 from function.errors import SettingsError
+from function.lifeline import Lifeline
+from function.lives import lives
 from function.service import get_service
 from function.settings import Telemetry
 from function.telemetry import configure_logging
@@ -21,7 +23,22 @@ app = create_app(service)
 
 # functions-framework imports this in gunicorn's master and serves from a forked worker: the worker starts the load,
 # the master never does. Without a fork (--debug, flask) the first request starts it.
-os.register_at_fork(after_in_child=service.start)
+lives()  # shared from here on
+lifeline = Lifeline()
+
+
+def _before_fork() -> None:
+    if not service.started:  # otherwise this process serves, and forks for other reasons
+        lifeline.tie()
+
+
+def _begin() -> None:
+    if lifeline.take():
+        service.start()
+        lifeline.watch(service.stop)
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_begin)
 
 
 def chat(request: Request) -> Response:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from function.errors import FunctionError, Stopping, Unavailable
 from function.limits import cpus
+from function.lives import lives
 from function.made import Made, describe
 from function.metrics import Metrics
 from function.phases import Phases
@@ -70,12 +71,17 @@ class Service:
                 if self._error.permanent or not retry:
                     return
                 log.info("trying again after: %s", self._error)
-            elif self._thread is not None or self._state != "starting":
+            elif self.started:
                 return
             self._error = None
             self._state = "starting"
             self._thread = threading.Thread(target=self._bring_up, name="bring-up", daemon=True)
             self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        """Whether this process brings the model up, or did."""
+        return self._thread is not None or self._state != "starting"
 
     def stop(self) -> None:
         """Stop for good: what is fetched, loaded, queued or generated ends with a word about it. Returns at once."""
@@ -192,11 +198,13 @@ class Service:
             self._error = error
             if state in ("ready", "failed"):
                 self.metrics.cold_start(error.code if error else "ready", self.seconds.rounded())
+            lives().enter(state)
             self._changed.notify_all()
 
     def _bring_up(self) -> None:
         """Fetch and load, in a thread of its own; what goes wrong becomes the state."""
         try:
+            lives().begin(self.settings.model_uri)
             engine = self._load(self._fetch())
         except Stopping:
             return

@@ -6,12 +6,15 @@ from types import FrameType
 from typing import Any
 
 from function.errors import SettingsError
+from function.lives import lives
 from function.settings import Settings
 
 try:
     _settings = Settings.from_env()
 except SettingsError as e:
     sys.exit(f"error: {e}")
+
+lives()  # shared by the workers from here on
 
 wsgi_app = "function.main:app"
 bind = f"0.0.0.0:{_settings.port}"

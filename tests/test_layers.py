@@ -18,6 +18,8 @@ MAY_IMPORT = {
     "gguf": set(),
     "queue": set(),
     "status": set(),
+    "lifeline": set(),
+    "lives": {"limits", "status"},
     "made": {"engine", "fetch"},
     "metrics": set(),
     "tracing": {"settings"},
@@ -26,11 +28,15 @@ MAY_IMPORT = {
     "fetch": {"source", "checksum", "gguf", "settings"},
     "engine": {"gguf", "limits"},
     "plan": {"gguf", "limits", "source"},
-    "service": {"settings", "status", "limits", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf"},
+    # fmt: off
+    "service": {
+        "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf",
+    },
+    # fmt: on
     # web sees the engine's values and the service that hands it out, never llama.cpp
     "web": {"service", "status", "settings", "secret", "limits", "engine", "made", "metrics", "telemetry", "tracing"},
     "app": {"service", "settings", "web", "secret"},
-    "main": {"app", "service", "settings", "telemetry"},
+    "main": {"app", "service", "settings", "telemetry", "lifeline", "lives"},
     "command": {"settings", "fetch", "source", "gguf", "plan", "limits", "telemetry"},
     "__main__": {"command", "settings", "telemetry"},
     "demo": set(),
