@@ -39,6 +39,7 @@ def post_worker_init(worker: Any) -> None:
     service.start()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         _stop_first(number, service.stop)
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)  # gunicorn's own handler would wait for streams that nobody ends
 
 
 def _stop_first(number: signal.Signals, stop: Any) -> None:

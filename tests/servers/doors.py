@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -128,14 +128,19 @@ def lower(headers: Message) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(tmp: Path, door: str = "gunicorn", **settings: str) -> Iterator[Function]:
-    """Serve with ``settings`` as the environment's variables; nothing of the tests' own environment leaks in."""
+def serving(
+    tmp: Path, door: str = "gunicorn", *, before: Sequence[str] = (), after: Sequence[str] = (), **settings: str
+) -> Iterator[Function]:
+    """Serve with ``settings`` as the environment's variables; nothing of the tests' own environment leaks in.
+
+    ``before`` and ``after`` are what the command line has more: another program that runs it, further arguments.
+    """
     port = free_port()
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
     env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"}
     # One thread: two that wait for each other at every step crawl when the machine has other things to do.
     env |= {"N_THREADS": "1"} | settings
-    command = [part.format(port=port) for part in DOORS[door]]
+    command = [*before, *(part.format(port=port) for part in DOORS[door]), *after]
     log = tmp / "log"
     with running(command, port, log, env, cwd=ROOT) as server:
         yield Function(server.url, log, server.process)
