@@ -28,7 +28,7 @@ lifeline = Lifeline()
 
 
 def _before_fork() -> None:
-    if not service.started:  # otherwise this process serves, and forks for other reasons
+    if service.status().state == "starting":  # otherwise this process serves, and forks for other reasons
         lifeline.tie()
 
 

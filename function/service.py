@@ -71,17 +71,12 @@ class Service:
                 if self._error.permanent or not retry:
                     return
                 log.info("trying again after: %s", self._error)
-            elif self.started:
+            elif self._thread is not None or self._state != "starting":
                 return
             self._error = None
             self._state = "starting"
             self._thread = threading.Thread(target=self._bring_up, name="bring-up", daemon=True)
             self._thread.start()
-
-    @property
-    def started(self) -> bool:
-        """Whether this process brings the model up, or did."""
-        return self._thread is not None or self._state != "starting"
 
     def stop(self) -> None:
         """Stop for good: what is fetched, loaded, queued or generated ends with a word about it. Returns at once."""

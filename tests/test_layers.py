@@ -28,11 +28,19 @@ MAY_IMPORT = {
     "fetch": {"source", "checksum", "gguf", "settings"},
     "engine": {"gguf", "limits"},
     "plan": {"gguf", "limits", "source"},
-    # fmt: off
     "service": {
-        "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf",
+        "settings",
+        "status",
+        "limits",
+        "lives",
+        "queue",
+        "made",
+        "metrics",
+        "phases",
+        "fetch",
+        "engine",
+        "gguf",
     },
-    # fmt: on
     # web sees the engine's values and the service that hands it out, never llama.cpp
     "web": {"service", "status", "settings", "secret", "limits", "engine", "made", "metrics", "telemetry", "tracing"},
     "app": {"service", "settings", "web", "secret"},
