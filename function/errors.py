@@ -21,6 +21,7 @@
     │   │   ├── NoSpace           permanent
     │   │   ├── CacheUnusable     permanent
     │   │   └── ChecksumMismatch  what arrived is not what the store holds
+    │   ├── UnsuitedCPU       503 no library for this CPU; permanent
     │   └── ModelError        503 a file that cannot be served; permanent
     │       ├── NotGGUF           permanent
     │       ├── LoadCrashed       permanent
@@ -206,6 +207,13 @@ class ChecksumMismatch(FetchError):
     """What arrived is not what the store says it holds."""
 
     code = "checksum_mismatch"
+
+
+class UnsuitedCPU(Unavailable):
+    """This machine's CPU cannot run llama.cpp's library, or not the one that was asked for."""
+
+    code = "unsuited_cpu"
+    permanent = True
 
 
 class ModelError(Unavailable):

@@ -239,6 +239,7 @@ class Service:
         return fetched
 
     def _load(self, parts: Sequence[Path]) -> "Engine":
+        from function.engine.cpu import prepare
         from function.engine.engine import Engine, Options
         from function.gguf import check_adapter, check_part, read_header
 
@@ -253,6 +254,7 @@ class Service:
         if lora is not None:
             check_adapter(lora, header.architecture)
         settings = self.settings
+        prepare(settings.cpu_level, memory=settings.model_cache_dir)
         self.system_prompt = self._text(settings.system_prompt)
         engine = Engine.load(
             path,

@@ -92,6 +92,12 @@ class Settings:
         None, _integer(64, 1 << 24), "Context in tokens; lowered to the model's own", shown="the model's, at most 4096"
     )
     n_threads: int | None = _setting(None, _integer(1, 1024), "Threads of the engine", shown="the CPUs it may use")
+    cpu_level: str | None = _setting(
+        None,
+        _text,
+        "The CPU library to use where an image has several: `baseline`, `avx512`, …",
+        shown="the best that works",
+    )
     n_gpu_layers: int = _setting(0, _integer(-1, 10_000), "Layers on a GPU; -1 is all of them")
     max_tokens: int | None = _setting(
         None, _integer(1, 1 << 24), "Caps every reply, in tokens", shown="what the context leaves"
@@ -192,3 +198,18 @@ def _given(cls: "type[Stores] | type[Telemetry]", environ: Mapping[str, str] | N
     environ = os.environ if environ is None else environ
     texts = {item.name: environ.get(item.name.upper(), "").strip() for item in fields(cls)}
     return {name: text for name, text in texts.items() if text}
+
+
+_LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"
+"""Read by llama-cpp-python when its bindings are imported."""
+
+
+def library_folder() -> Path | None:
+    """Where llama.cpp's shared libraries are, if it is not with their Python bindings."""
+    name = os.environ.get(_LIBRARY_FOLDER, "").strip()
+    return Path(name) if name else None
+
+
+def set_library_folder(folder: Path) -> None:
+    """Have the bindings, which must not be imported yet, load the libraries in ``folder``."""
+    os.environ[_LIBRARY_FOLDER] = str(folder)

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "phases": set(),
     "source": {"checksum", "settings"},
     "fetch": {"source", "checksum", "gguf", "settings"},
-    "engine": {"gguf", "limits"},
+    "engine": {"gguf", "limits", "settings"},
     "plan": {"gguf", "limits", "source"},
     "service": {
         "settings",

@@ -9,9 +9,11 @@ import sys
 import threading
 import types
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from function.errors import EngineError
+from function.settings import library_folder, set_library_folder
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +21,7 @@ _PACKAGE = "llama_cpp"
 _ERROR = 4  # of ggml's log levels
 
 _lock = threading.Lock()
+_level = ""
 _errors: deque[str] = deque(maxlen=20)
 
 
@@ -38,9 +41,27 @@ def library() -> Any:
         return bindings
 
 
+def loaded() -> bool:
+    """Whether the library is there already, and can no more be another."""
+    return library.cache_info().currsize > 0
+
+
+def folder() -> Path:
+    """Where the shared libraries are: LLAMA_CPP_LIB_PATH, or with the bindings."""
+    return library_folder() or Path(_location()) / "lib"
+
+
+def use(folder: Path, level: str) -> None:
+    """Load the libraries in ``folder`` when it is time; ``level`` is what they are called. Before ``library()``."""
+    global _level
+    set_library_folder(folder)
+    _level = level
+
+
 def system_info() -> str:
-    """What the library was built with, as it says itself: ``CPU : AVX2 = 1 | …``."""
-    return str(library().llama_print_system_info().decode())
+    """What the library was built with, as it says itself: ``CPU : AVX2 = 1 | …``, and the level it was chosen as."""
+    info = str(library().llama_print_system_info().decode())
+    return f"{info}LEVEL = {_level} | " if _level else info
 
 
 def openmp() -> bool:
@@ -65,16 +86,22 @@ def _bindings() -> Any:
     name = f"{_PACKAGE}.{_PACKAGE}"
     if _PACKAGE in sys.modules or name in sys.modules:
         return importlib.import_module(name)
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.submodule_search_locations is None:
-        raise ImportError("llama-cpp-python is not installed")
+    location = _location()
     package = types.ModuleType(_PACKAGE)
-    package.__path__ = list(spec.submodule_search_locations)
+    package.__path__ = [location]
     sys.modules[_PACKAGE] = package
     try:
         return importlib.import_module(name)
     finally:
         del sys.modules[_PACKAGE]
+
+
+def _location() -> str:
+    """The package's folder, found without importing it."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ImportError("llama-cpp-python is not installed")
+    return spec.submodule_search_locations[0]
 
 
 @functools.cache

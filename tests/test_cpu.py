@@ -1,0 +1,221 @@
+"""Which CPU library is loaded: real libraries, of which some die, hang or are damaged, in a real subprocess."""
+
+import json
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.levels import portable
+from function.engine.cpu import CPUINFO, MEMORY, choose
+from function.engine.levels import Levels
+from function.errors import UnsuitedCPU
+from tests.servers.doors import serving
+from tools.cpu_levels import CPU_LIBRARY, arrange, compile_proof, describe
+
+INSTALLED = Path(sysconfig.get_path("platlib")) / "llama_cpp" / "lib"
+HEADERS = Path(sysconfig.get_path("platlib")) / "include"
+ILLEGAL = "__attribute__((constructor)) static void run(void) { __builtin_trap(); }"
+ENDLESS = "#include <unistd.h>\n__attribute__((constructor)) static void run(void) { for (;;) pause(); }"
+EMPTY = "int nothing;"
+DAMAGED = b"\x7fELF and no more"
+
+Lib = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that decodes, compiled against what is installed."""
+    if not HEADERS.exists():
+        pytest.skip("llama.cpp's headers are not installed")
+    program = tmp_path_factory.mktemp("proof") / "proof"
+    compile_proof(INSTALLED, (HEADERS,), program)
+    return program
+
+
+@pytest.fixture
+def lib(tmp_path: Path, proof: Path) -> Lib:
+    """Makes a copy of the installed libraries with further levels, from the least to the best.
+
+    Each is C to compile, bytes to write, or None for the installed library again; ``needs`` are CPU flags.
+    """
+
+    def make(needs: Sequence[str] = (), **levels: str | bytes | None) -> Path:
+        folder = tmp_path / "lib"
+        shutil.copytree(INSTALLED, folder)
+        for name, content in levels.items():
+            library = tmp_path / f"{name}.so"
+            if content is None:
+                shutil.copy(INSTALLED / CPU_LIBRARY, library)
+            elif isinstance(content, bytes):
+                library.write_bytes(content)
+            else:
+                source = library.with_suffix(".c")
+                source.write_text(content)
+                subprocess.run(["cc", "-shared", f"-Wl,-soname,{CPU_LIBRARY}", "-o", library, source], check=True)
+            arrange(folder, name, library)
+        shutil.copy(proof, folder / "levels" / "proof")
+        describe(folder, {"baseline": [], **dict.fromkeys(levels, needs)})
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (ILLEGAL, "it died of SIG"),
+        (ENDLESS, "did not finish"),
+        (EMPTY, "undefined symbol"),
+        (DAMAGED, "error while loading shared libraries"),
+    ],
+)
+def test_a_library_that_does_not_decode_is_refused_and_told(lib: Lib, content: str | bytes, why: str) -> None:
+    level = choose(Levels(lib(good=None, bad=content)), patience=5)
+    assert level is not None
+    assert level.name == "good"
+    assert why in level.reason
+    assert level.folder.name == "good"
+
+
+def test_where_nothing_better_decodes_it_is_the_baseline(lib: Lib) -> None:
+    folder = lib(bad=ILLEGAL, worse=DAMAGED)
+    level = choose(Levels(folder))
+    assert level is not None
+    assert (level.name, level.folder) == ("baseline", folder)
+    assert "bad: it died" in level.reason
+
+
+def test_a_level_whose_instructions_the_cpu_lacks_is_not_even_tried(lib: Lib, tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name\t: Old\nflags\t\t: fpu avx2\n\nmodel name\t: Old\nflags\t\t: fpu avx2 avx512f\n\n")
+    level = choose(Levels(lib(["avx512f"], better=None)), cpuinfo=cpuinfo)
+    assert level is not None
+    assert (level.name, level.reason) == ("baseline", "better: the CPU has no avx512f")
+
+
+def test_arm_names_its_flags_otherwise(lib: Lib, tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\nCPU part\t: 0xd40\n\n")
+    level = choose(Levels(lib(["asimddp", "i8mm"], better=None)), cpuinfo=cpuinfo)
+    assert level is not None
+    assert level.name == "better"
+
+
+def test_a_cpu_below_the_baseline_is_an_error_and_no_crash(lib: Lib, tmp_path: Path) -> None:
+    folder = lib(better=None)
+    describe(folder, {"baseline": ["avx2"], "better": ["avx512f"]})
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags : sse2\n")
+    with pytest.raises(UnsuitedCPU, match="baseline: the CPU has no avx2"):
+        choose(Levels(folder), cpuinfo=cpuinfo)
+
+
+def test_a_single_library_leaves_nothing_to_choose() -> None:
+    if (INSTALLED / "levels").exists():
+        pytest.skip("levels are installed")
+    assert choose(Levels(INSTALLED)) is None
+    with pytest.raises(UnsuitedCPU, match="CPU_LEVEL=avx512"):
+        choose(Levels(INSTALLED), "avx512")
+
+
+def test_a_level_can_be_asked_for_and_must_decode_too(lib: Lib) -> None:
+    levels = Levels(lib(first=None, second=None, bad=ILLEGAL))
+    level = choose(levels, "first")
+    assert level is not None
+    assert level.name == "first"
+    with pytest.raises(UnsuitedCPU, match="died of SIG"):
+        choose(levels, "bad")
+    with pytest.raises(UnsuitedCPU, match="there are baseline, first, second, bad"):
+        choose(levels, "avx1024")
+
+
+def test_the_choice_is_remembered_until_cpu_or_libraries_change(lib: Lib, tmp_path: Path) -> None:
+    folder = lib(good=None)
+    memory = tmp_path / "memory"
+    choose(Levels(folder), memory=memory)
+    assert not memory.exists(), "the cache's folder is made by who checks it"
+    memory.mkdir()
+    choose(Levels(folder), memory=memory)
+    assert json.loads((memory / MEMORY).read_text())["level"] == "good"
+
+    (folder / "levels" / "proof").unlink()  # nothing can be proved any more
+    level = choose(Levels(folder), memory=memory)
+    assert level is not None
+    assert (level.name, level.reason) == ("good", "it was proved before")
+    (folder / "levels" / "good" / CPU_LIBRARY).touch()
+    level = choose(Levels(folder), memory=memory)
+    assert level is not None
+    assert level.name == "baseline"
+
+
+@pytest.mark.parametrize("kept", ["", "{}", "[]", '{"key": 1, "level": 2}'])
+def test_a_damaged_memory_is_no_memory(lib: Lib, tmp_path: Path, kept: str) -> None:
+    (tmp_path / MEMORY).write_text(kept)
+    level = choose(Levels(lib(good=None)), memory=tmp_path)
+    assert level is not None
+    assert level.reason == "it decodes"
+
+
+def test_the_server_loads_the_best_that_decodes_and_says_so(lib: Lib, tmp_path: Path) -> None:
+    """A library that would kill the process is beside it all the time."""
+    folder = lib(good=None, bad=ILLEGAL)
+    with serving(tmp_path, LLAMA_CPP_LIB_PATH=str(folder)) as function:
+        status, text = function.ask("/chat", {"prompt": "hi", "max_tokens": 8})
+        assert status == 200, text
+        maps = [path.read_text() for path in _maps(function.process.pid)]
+    assert any(f"{folder}/levels/good/{CPU_LIBRARY}" in text for text in maps)
+    line = next(line for line in map(json.loads, _lines(function.log)) if line.get("event") == "cpu_level")
+    assert line["level"] == "good"
+    assert "bad: it died of SIG" in line["message"]
+
+
+def test_the_server_says_why_a_level_cannot_be_had(lib: Lib, tmp_path: Path) -> None:
+    with serving(tmp_path, LLAMA_CPP_LIB_PATH=str(lib(bad=ILLEGAL)), CPU_LEVEL="bad") as function:
+        error = function.wait("failed")["error"]
+    assert error["code"] == "unsuited_cpu"
+    assert "died of SIG" in error["message"]
+
+
+@pytest.mark.slow
+def test_really_compiled_levels_run_or_are_refused_whatever_the_cpu_claims(tmp_path: Path) -> None:
+    """Compiles them all where that was not done before: minutes."""
+    levels = Levels(portable())
+    has = set(CPUINFO.read_text().split("\n\n")[0].split())
+    runs = [name for name, needs in levels.needs.items() if set(needs) <= has]
+    assert runs, "not even a plain CPU"
+    for name in levels.needs:
+        problem = levels.problem(name, 60)
+        assert (problem is None) == (name in runs), f"{name}: {problem}"
+        assert problem in (None, "it died of SIGILL")
+
+    boast = tmp_path / "cpuinfo"  # the hypervisor that left AVX-512 out said nothing of it
+    boast.write_text("flags : " + " ".join(flag for needs in levels.needs.values() for flag in needs) + "\n")
+    for cpuinfo in (CPUINFO, boast):
+        level = choose(levels, cpuinfo=cpuinfo, patience=60)
+        assert level is not None
+        assert level.name == runs[-1]
+
+
+@pytest.mark.slow
+def test_really_compiled_levels_serve(tmp_path: Path) -> None:
+    lib = portable()
+    for name in ("baseline", next(iter(Levels(lib).needs))):
+        folder = tmp_path / name
+        folder.mkdir()
+        with serving(folder, LLAMA_CPP_LIB_PATH=str(lib), CPU_LEVEL=name) as function:
+            status, text = function.ask("/chat", {"prompt": "Hello!", "max_tokens": 24, "temperature": 0})
+            assert (status, bool(text)) == (200, True), text
+
+
+def _lines(log: Path) -> list[str]:
+    return [line for line in log.read_text().splitlines() if line.startswith("{")]
+
+
+def _maps(parent: int) -> list[Path]:
+    """What the process and its children have mapped."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [Path(f"/proc/{pid}/maps") for pid in (str(parent), *children)]

@@ -1,0 +1,175 @@
+"""Compiles llama.cpp's CPU library anew for each better CPU, beside the one that is installed.
+
+    python tools/cpu_levels.py --lib …/site-packages/llama_cpp/lib [--source SDIST] [LEVEL …]
+
+Of llama.cpp's libraries only the smallest, libggml-cpu.so, depends on what the CPU can do. For each level the folder
+``lib/levels/NAME`` gets one of its own and links to the others: a folder that LLAMA_CPP_LIB_PATH can point to. What a
+level needs is written to ``lib/levels/levels.json``; by that and by ``lib/levels/proof`` (proof.c) one is chosen
+at start: function/engine/cpu.py. The library in ``lib`` itself, built with GGML_NATIVE=OFF, is the level below them.
+
+Standard library only; needs cmake, a C++ compiler and, without ``--source``, pip. A minute or two for each level.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BASELINE = "baseline"
+CPU_LIBRARY = "libggml-cpu.so.0"
+WANTED = re.compile(r"lib[\w+-]+\.so(\.\d+)?$")
+"""The names under which the loader looks for a library."""
+OPTIONS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "CMAKE_INSTALL_RPATH": "$ORIGIN",
+    "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
+    "BUILD_SHARED_LIBS": "ON",
+    "GGML_NATIVE": "OFF",
+    "GGML_OPENMP": "OFF",  # as in pyproject.toml
+    **dict.fromkeys(("GGML_SSE42", "GGML_AVX", "GGML_AVX2", "GGML_FMA", "GGML_F16C", "GGML_BMI2"), "ON"),
+    **dict.fromkeys(("GGML_AVX512", "GGML_AVX512_VNNI", "GGML_AVX512_VBMI", "GGML_AVX512_BF16"), "OFF"),
+    **dict.fromkeys(("GGML_AMX_TILE", "GGML_AMX_INT8"), "OFF"),
+    **dict.fromkeys(("LLAMA_BUILD_COMMON", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_EXAMPLES"), "OFF"),
+    **dict.fromkeys(("LLAMA_BUILD_APP", "LLAMA_OPENSSL"), "OFF"),
+}
+"""All that a level may change is here: a build folder remembers what it was last told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A set of instructions: as /proc/cpuinfo names them, and the options of ggml's CMake that use them."""
+
+    name: str
+    flags: tuple[str, ...]
+    options: Mapping[str, str]
+
+
+_AVX2 = ("avx2", "fma", "f16c", "bmi2")
+_AVX512 = (*_AVX2, "avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl")
+_VNNI = (*_AVX512, "avx512_vnni")
+_BF16 = (*_VNNI, "avx512_bf16", "avx512vbmi")
+_ON_AVX512 = {"GGML_AVX512": "ON"}
+_ON_VNNI = {**_ON_AVX512, "GGML_AVX512_VNNI": "ON"}
+_ON_BF16 = {**_ON_VNNI, "GGML_AVX512_BF16": "ON", "GGML_AVX512_VBMI": "ON"}
+_DOTPROD = ("asimddp", "asimdhp")
+_ARM = "GGML_CPU_ARM_ARCH"
+
+LEVELS = {
+    "x86_64": (
+        Level(BASELINE, _AVX2, {}),
+        Level("avx512", _AVX512, _ON_AVX512),  # Skylake
+        Level("avx512_vnni", _VNNI, _ON_VNNI),  # Cascade Lake, Ice Lake
+        Level("avx512_bf16", _BF16, _ON_BF16),  # Zen 4
+        Level("amx", (*_BF16, "amx_tile", "amx_int8"), {**_ON_BF16, "GGML_AMX_TILE": "ON", "GGML_AMX_INT8": "ON"}),
+    ),
+    "aarch64": (
+        Level(BASELINE, _DOTPROD, {_ARM: "armv8.2-a+dotprod+fp16"}),  # Graviton2
+        Level("i8mm", (*_DOTPROD, "i8mm"), {_ARM: "armv8.2-a+dotprod+fp16+i8mm"}),
+        Level("sve", (*_DOTPROD, "i8mm", "sve"), {_ARM: "armv8.2-a+dotprod+fp16+i8mm+sve"}),  # Graviton3 and 4, Axion
+    ),
+}
+"""By machine, from the least to the best."""
+
+
+def build(lib: Path, levels: Sequence[Level], llama_cpp: Path, work: Path) -> None:
+    """Add ``levels`` to ``lib``, which is itself the one named ``baseline``; compile ``llama_cpp`` in ``work``.
+
+    What does not depend on the level is compiled once: one build folder is configured for one after the other.
+    """
+    folder = lib / "levels"
+    folder.mkdir(exist_ok=True)
+    for level in levels:
+        if level.name == BASELINE:
+            continue
+        arrange(lib, level.name, compile_level(level, llama_cpp, work))
+    compile_proof(lib, (llama_cpp / "include", llama_cpp / "ggml" / "include"), folder / "proof")
+    describe(lib, {level.name: level.flags for level in levels})
+
+
+def compile_level(level: Level, llama_cpp: Path, work: Path) -> Path:
+    """The level's library, in ``work``."""
+    options = OPTIONS | dict(level.options)
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    defined = [f"-D{name}={value}" for name, value in options.items()]
+    subprocess.run(["cmake", "-S", llama_cpp, "-B", work, *generator, *defined], check=True)
+    jobs = str(os.cpu_count() or 1)
+    subprocess.run(["cmake", "--build", work, "--target", "ggml-cpu", "--parallel", jobs], check=True)
+    return next(work.rglob(CPU_LIBRARY))
+
+
+def arrange(lib: Path, name: str, library: Path) -> None:
+    """Make the level's folder: ``library``, and links to everything else in ``lib``.
+
+    The loader takes $ORIGIN from the path it was asked for, not from where a link leads, so that each library finds
+    the others here.
+    """
+    folder = lib / "levels" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in lib.iterdir():
+        if WANTED.match(path.name) and not path.name.startswith("libggml-cpu."):
+            (folder / path.name).symlink_to(f"../../{path.name}")
+    shutil.copy(library, folder / CPU_LIBRARY)
+
+
+def compile_proof(lib: Path, headers: Sequence[Path], program: Path) -> None:
+    """Compile proof.c, to run with any level's libraries."""
+    source = Path(__file__).with_name("proof.c")
+    include = [f"-I{path}" for path in headers]
+    link = [f"-L{lib}", f"-Wl,-rpath-link,{lib}", "-lllama", "-lm"]
+    compiler = os.environ.get("CC", "cc")
+    subprocess.run([compiler, "-O1", "-s", "-Wall", "-o", program, source, *include, *link], check=True)
+
+
+def describe(lib: Path, levels: Mapping[str, Sequence[str]]) -> None:
+    """Write down which levels there are, from the least to the best, and the flags that each needs."""
+    (lib / "levels" / "levels.json").write_text(json.dumps(levels, indent=1) + "\n")
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    """llama.cpp's sources in an sdist of llama-cpp-python."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz") / "vendor" / "llama.cpp"
+
+
+def download(release: str, folder: Path) -> Path:
+    """Fetch the sdist of llama-cpp-python; its path."""
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python"]
+    subprocess.run([*pip, f"llama-cpp-python=={release}", "--dest", folder], check=True)
+    return next(folder.glob("*.tar.gz"))
+
+
+def installed(lib: Path) -> str:
+    """The version of llama-cpp-python that ``lib`` belongs to: the sources must be the same."""
+    return next(lib.parent.parent.glob("llama_cpp_python-*.dist-info")).name.split("-")[1].removesuffix(".dist")
+
+
+def main() -> None:
+    """The command line."""
+    every = LEVELS.get(platform.machine(), ())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lib", type=Path, required=True, help="the folder of the installed libraries")
+    parser.add_argument("--source", type=Path, help="llama-cpp-python's sdist, .tar.gz; otherwise it is downloaded")
+    parser.add_argument("levels", nargs="*", help="which to build: " + ", ".join(level.name for level in every[1:]))
+    arguments = parser.parse_args()
+    lib = arguments.lib.resolve()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = arguments.source or download(installed(lib), folder)
+        named = arguments.levels or [level.name for level in every]
+        chosen = [level for level in every if level.name in (BASELINE, *named)]
+        build(lib, chosen, unpacked(source, folder), folder / "build")
+
+
+if __name__ == "__main__":
+    main()
