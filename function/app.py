@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.service import Service
-from function.web import access, chat, exchange, front, health, metrics, sse
+from function.web import access, chat, completions, exchange, front, health, metrics, sse, tokens
 from function.web.turn import ClientGone
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ def create_app(service: Service) -> Flask:
     exchange.watch(app, service)
     access.guard(app, service.settings)
     app.register_blueprint(chat.blueprint(service))
+    app.register_blueprint(completions.blueprint(service))
+    app.register_blueprint(tokens.blueprint(service))
     app.register_blueprint(health.blueprint(service))
     app.register_blueprint(metrics.blueprint(service))
     app.register_blueprint(front.blueprint(service))

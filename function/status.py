@@ -7,6 +7,9 @@ from function.errors import FunctionError
 
 State = Literal["starting", "fetching", "loading", "ready", "failed", "stopping"]
 
+ENDS: tuple[State, ...] = ("ready", "failed", "stopping")
+"""The states that waiting ends with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:

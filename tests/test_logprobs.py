@@ -1,18 +1,22 @@
 """Logprobs: the model's own numbers, and each with the text that its token began."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from llama_cpp import Llama
 
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Logprob, Sampling, Text
+from function.engine.events import Choice, Finished, Job, Logprob, Sampling, Text
 from function.web.logprobs import chat_logprobs
 
 STORY = [{"role": "user", "content": " ".join(f"word{i * i % 97} and" for i in range(20))}]
 SEEDED = Sampling(seed=11, temperature=1.5, top_k=0, top_p=1.0, min_p=0.0)
+
+TOLERANCE = 1e-4
+Numbers = npt.NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,28 @@ def written(found: list[Logprob]) -> bytes:
     return b"".join(entry.chosen.data for entry in found if not entry.chosen.control)
 
 
+def log_softmax(model: Path, chunk: int, *tokens: Sequence[int]) -> Numbers:
+    """llama.cpp's own: a row for what follows each token. In other chunks it would round differently, by 0.03."""
+    reference = Llama(
+        str(model), n_ctx=1024, n_batch=chunk, n_threads=1, flash_attn=True, logits_all=True, verbose=False
+    )
+    for part in tokens:
+        reference.eval(part)
+    logits: Numbers = np.asarray(reference.scores[: sum(map(len, tokens))], np.float64)
+    reference.close()
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+
+
+def check(told: list[Logprob], expected: Numbers, top: int) -> None:
+    for row, entry in zip(expected, told, strict=True):
+        assert entry.chosen.logprob == pytest.approx(row[entry.chosen.token], abs=TOLERANCE)
+        assert [choice.logprob for choice in entry.top] == pytest.approx(
+            np.sort(row)[::-1][:top].tolist(), abs=TOLERANCE
+        )
+        for choice in entry.top:
+            assert choice.logprob == pytest.approx(row[choice.token], abs=TOLERANCE)
+
+
 def test_they_are_the_log_softmax_of_the_models_own_logits(engine: Engine, tiny_model: Path) -> None:
     prompt = engine.chat_tokens(STORY)
     # What changes the choice must not change what is told of it.
@@ -45,23 +71,27 @@ def test_they_are_the_log_softmax_of_the_models_own_logits(engine: Engine, tiny_
     tokens = [entry.chosen.token for entry in told]
     assert len(told) == 30
     assert len(set(tokens)) > 5
+    check(told, log_softmax(tiny_model, 64, prompt, *zip(tokens, strict=True))[len(prompt) - 1 : -1], 20)
 
-    # Computed in the same chunks and the same way: anything else rounds differently.
-    reference = Llama(
-        str(tiny_model), n_ctx=1024, n_batch=64, n_threads=1, flash_attn=True, logits_all=True, verbose=False
-    )
-    reference.eval(prompt)
-    for token in tokens:
-        reference.eval([token])
-    logits = np.asarray(reference.scores[len(prompt) - 1 : len(prompt) + len(tokens) - 1], np.float64)
-    reference.close()
-    expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
-    for row, entry in zip(expected, told, strict=True):
-        assert entry.chosen.logprob == pytest.approx(row[entry.chosen.token], abs=1e-4)
-        assert [choice.logprob for choice in entry.top] == pytest.approx(np.sort(row)[::-1][:20].tolist(), abs=1e-4)
-        for choice in entry.top:
-            assert choice.logprob == pytest.approx(row[choice.token], abs=1e-4)
+def test_those_of_a_prompt_are_too(engine: Engine, tiny_model: Path) -> None:
+    prompt = engine.chat_tokens(STORY)
+    job = Job(prompt=prompt, max_tokens=0, logprobs=5, echo="the prompt")
+    (text,), end = read(engine, job)
+    assert (text.text, text.tokens, end.reason, end.usage.completion_tokens) == ("the prompt", 0, "length", 0)
+    first, *told = text.logprobs
+    assert first == Logprob(Choice(prompt[0], b"<|im_start|>", None, control=True))
+    assert [entry.chosen.token for entry in told] == list(prompt[1:])
+    check(told, log_softmax(tiny_model, 16, prompt)[:-1], 5)
+
+
+def test_scoring_a_prompt_leaves_nothing_behind_that_changes_a_reply(engine: Engine) -> None:
+    prompt = engine.chat_tokens(STORY)
+    plain, scored = (Job(prompt=prompt, max_tokens=20, sampling=SEEDED, logprobs=0, echo=echo) for echo in (None, ""))
+    before = read(engine, plain)[0]
+    once, _ = read(engine, scored)
+    assert read(engine, plain)[0] == before
+    assert read(engine, scored)[0] == once
 
 
 def test_the_greedy_choice_is_the_likeliest(engine: Engine) -> None:
@@ -143,8 +173,6 @@ def test_a_control_token_that_ends_nothing_has_a_name_and_no_bytes(engine: Engin
 
 
 def test_openais_shape_spells_broken_bytes() -> None:
-    from function.engine.events import Choice
-
     told = chat_logprobs([Logprob(Choice(1, b"\xf0\x9f", -1.5), (Choice(2, "ä".encode(), -0.5),))])
     assert told == {
         "content": [

@@ -109,6 +109,12 @@ class Engine:
         with self._alive() as vocabulary:
             return vocabulary.detokenize(tokens)
 
+    def spelled(self, tokens: Sequence[int]) -> list[bytes]:
+        """The bytes of each of ``tokens``, of control tokens their names. Raises as ``detokenize`` does."""
+        with self._alive() as vocabulary:
+            vocabulary.check(tokens)
+            return list(map(vocabulary.spelled, tokens))
+
     def render(self, messages: Sequence[Mapping[str, Any]], **template_kwargs: Any) -> str:
         """``messages`` as the model was trained to read them, up to where its reply begins.
 
@@ -147,18 +153,18 @@ class Engine:
         """
         prompt = job.prompt
         if not prompt:
-            raise RequestError("The prompt is empty.", param="messages")
+            raise RequestError("The prompt is empty.", param=job.param)
         if len(prompt) >= self.n_ctx:
             raise ContextExceeded(
                 f"The prompt has {len(prompt)} tokens and the context holds {self.n_ctx}, the reply included. "
                 "Shorten the conversation, or raise N_CTX.",
-                param="messages",
+                param=job.param,
                 tokens=len(prompt),
                 n_ctx=self.n_ctx,
             )
-        if job.max_tokens is not None and job.max_tokens < 1:
+        if job.max_tokens is not None and job.max_tokens < (1 if job.echo is None else 0):
             raise RequestError(f"max_tokens is {job.max_tokens}; it must be at least 1.", param="max_tokens")
-        self._vocabulary.check(prompt)
+        self._vocabulary.check(prompt, param=job.param)
         check(job.sampling, self.n_vocab)
 
     def submit(self, job: Job) -> Generation:

@@ -38,7 +38,9 @@ class Sampling:
 class Job:
     """One generation. ``deadline`` is on ``time.monotonic()``'s clock, in seconds.
 
-    ``logprobs`` alternatives are told with the logprob of each token; None tells neither.
+    ``logprobs`` alternatives are told with the logprob of each token; None tells neither. ``echo``, the prompt as text,
+    is told before the reply, with the prompt's own logprobs where they are asked for; then ``max_tokens`` may be 0.
+    ``param`` is the request's field that errors name when the prompt is at fault.
     A ``constraint`` serves one job; under it ``ignore_eos`` means nothing, the reply ends where the grammar does.
     """
 
@@ -48,6 +50,8 @@ class Job:
     sampling: Sampling = field(default_factory=Sampling)
     deadline: float | None = None
     logprobs: int | None = None
+    echo: str | None = None
+    param: str = "messages"
     constraint: "Constraint | None" = None
 
 
@@ -81,12 +85,13 @@ class Prefill:
 class Choice:
     """A token and the natural logarithm of its probability, before any sampling parameter changed it.
 
-    ``data``: the bytes it adds to a reply, or, of a ``control`` token, which adds none, its name.
+    ``data``: the bytes it adds to a reply, or, of a ``control`` token, which adds none, its name. The first token of a
+    prompt, which nothing predicted, has no logprob.
     """
 
     token: int
     data: bytes
-    logprob: float
+    logprob: float | None
     control: bool = False
 
 

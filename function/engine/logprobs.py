@@ -1,6 +1,7 @@
 """How likely each token of a reply was, from the logits as the model computed them. Imports numpy: import it late."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from function.engine.vocabulary import Vocabulary
 
 LEAST = -9999.0
 """What stands for the logarithm of zero, which JSON cannot spell, as in OpenAI's API."""
+
+SCORED_CHUNK = 16
+"""Tokens that one call computes of a prompt whose own logprobs are asked for."""
 
 Row = npt.NDArray[np.float32]
 
@@ -55,6 +59,37 @@ class Record(NoRecord):
         return rest
 
 
+class PromptRecord:
+    """Notes the logprobs of a prompt's tokens while it is computed, which then must leave logits for every one.
+
+    None of it may come from the cache, and it is computed in small chunks: logits of 64 tokens can be 40 MB, and
+    one node of the graph, which cannot be interrupted, makes all of them.
+    """
+
+    def __init__(self, model: Model, prompt: Sequence[int], top: int) -> None:
+        self._model = model
+        self._prompt = prompt
+        self._top = top
+        first = prompt[0]
+        self._found = [Logprob(_choice(first, None, model.vocabulary))]
+
+    def next_chunk(self, done: int) -> Sequence[int]:
+        """What to compute after the first ``done`` tokens."""
+        return self._prompt[done : done + SCORED_CHUNK]
+
+    def computed(self, done: int) -> None:
+        """The first ``done`` tokens of the prompt are, the last chunk of them just now."""
+        start, vocabulary = len(self._found) - 1, self._model.vocabulary
+        for position, token in enumerate(self._prompt[start + 1 : done + 1]):
+            row = logits(self._model.context, vocabulary.size, position)
+            self._found.append(logprob(row, token, self._top, vocabulary))
+
+    @property
+    def logprobs(self) -> tuple[Logprob, ...]:
+        """One entry for each token of the prompt; the first has no logprob."""
+        return tuple(self._found)
+
+
 def logits(context: Any, n_vocab: int, position: int = -1) -> Row:
     """A copy of the logits at ``position`` of what ``context`` computed last, one for each token."""
     pointer = library().llama_get_logits_ith(context, position)
@@ -74,7 +109,7 @@ def logprob(row: Row, token: int, top: int, vocabulary: Vocabulary) -> Logprob:
     )
 
 
-def _choice(token: int, value: float, vocabulary: Vocabulary) -> Choice:
-    data = vocabulary.piece(token)
-    value = value if value > LEAST else LEAST  # also for what is not a number
-    return Choice(token, data or vocabulary.text_of(token).encode(), min(value, 0.0), control=not data)
+def _choice(token: int, value: float | None, vocabulary: Vocabulary) -> Choice:
+    if value is not None:
+        value = min(value, 0.0) if value > LEAST else LEAST  # also for what is not a number
+    return Choice(token, vocabulary.spelled(token), value, control=not vocabulary.piece(token))

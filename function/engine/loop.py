@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from function.engine.cache import Cache
 from function.engine.events import Finished, FinishReason, Job, Prefill, Text, Timings, Usage
@@ -13,6 +14,9 @@ from function.engine.sampler import Sampler
 from function.engine.text import TextStream
 from function.engine.tokens import Free, Guided
 from function.errors import EngineError, FunctionError
+
+if TYPE_CHECKING:
+    from function.engine.logprobs import PromptRecord
 
 
 class Loop:
@@ -49,6 +53,8 @@ class Loop:
         try:
             if generation.ended or not self._prefill(run):
                 return generation.ended or "cancelled"
+            if generation.max_tokens == 0:
+                return "length"
             sampler = Sampler(
                 job.sampling,
                 n_vocab=model.vocabulary.size,
@@ -63,18 +69,25 @@ class Loop:
 
     def _prefill(self, run: "_Run") -> bool:
         """Bring the prompt into the cache; whether it was not interrupted."""
-        prompt, cache = run.generation.job.prompt, self._cache
-        reused = cache.reusable(prompt, exact=run.generation.job.sampling.seed is not None)
+        job, cache = run.generation.job, self._cache
+        prompt = job.prompt
+        scored = self._scored(job)
+        reused = 0 if scored else cache.reusable(prompt, exact=job.sampling.seed is not None)
         if reused < len(cache):
             reused = self._model.cut(reused)
         cache.cut(reused)
         run.cached = reused
         run.generation.put(Prefill(reused, len(prompt)))
         while len(cache) < len(prompt):
-            if run.generation.ended or not self._compute(cache.next_chunk(prompt)):
+            chunk = cache.next_chunk(prompt) if scored is None else scored.next_chunk(len(cache))
+            if run.generation.ended or not self._compute(chunk, every=scored is not None):
                 return False
+            if scored:
+                scored.computed(len(cache))
             run.generation.put(Prefill(len(cache), len(prompt)))
         run.prefilled = time.monotonic()
+        if job.echo is not None:
+            run.generation.put(Text(job.echo, 0, scored.logprobs if scored else ()))
         return True
 
     def _decode(self, run: "_Run", sampler: Sampler) -> FinishReason:
@@ -125,9 +138,17 @@ class Loop:
 
         return Record(self._model, job.logprobs)
 
-    def _compute(self, tokens: Sequence[int]) -> bool:
+    def _scored(self, job: Job) -> "PromptRecord | None":
+        """What notes the logprobs of the prompt, for a job that asks for them."""
+        if job.logprobs is None or job.echo is None:
+            return None
+        from function.engine.logprobs import PromptRecord
+
+        return PromptRecord(self._model, job.prompt, job.logprobs)
+
+    def _compute(self, tokens: Sequence[int], *, every: bool = False) -> bool:
         """Decode ``tokens`` and keep the books of the cache; whether it was not interrupted."""
-        if self._model.decode(tokens) == ABORTED:
+        if self._model.decode(tokens, every=every) == ABORTED:
             self._cache.cut(self._model.settle())
             return False
         self._cache.add(tokens)

@@ -66,6 +66,7 @@ class Model:
             self._tokens = (ctypes.c_int32 * self.chunk)()
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
             self._one = self._lib.llama_batch_get_one(self._tokens, 1)
+            self._every = (ctypes.c_int8 * self.chunk)(*(1,) * self.chunk)
             self._warm_up()
         except BaseException:
             self.free()
@@ -99,14 +100,18 @@ class Model:
             size = length + 1
         return None
 
-    def decode(self, tokens: Sequence[int]) -> int:
+    def decode(self, tokens: Sequence[int], *, every: bool = False) -> int:
         """Compute ``tokens``, at most a chunk, after what the memory holds. 0, or ABORTED when the flag was set.
 
-        Raises EngineError for anything else. After ABORTED, ``settle``.
+        There are logits for the last one afterwards, or for ``every`` one. Raises EngineError for anything else. After
+        ABORTED, ``settle``.
         """
         count = len(tokens)
         self._tokens[:count] = list(tokens)
         batch = self._one if count == 1 else self._lib.llama_batch_get_one(self._tokens, count)
+        if every:
+            batch = self._lib.llama_batch_get_one(self._tokens, count)
+            batch.logits = self._every
         code = int(self._lib.llama_decode(self._context, batch))
         if code not in (0, ABORTED):
             raise EngineError("llama.cpp failed to compute the next tokens.", code=code, log=recent_errors())

@@ -99,11 +99,15 @@ class Vocabulary:
         self.check(tokens)
         return b"".join(map(self.piece, tokens)).decode(errors="replace")
 
-    def check(self, tokens: Sequence[int]) -> None:
-        """Raise RequestError unless all ``tokens`` are in the vocabulary."""
+    def check(self, tokens: Sequence[int], *, param: str = "tokens") -> None:
+        """Raise RequestError, which names ``param``, unless all ``tokens`` are in the vocabulary."""
         if tokens and not (min(tokens) >= 0 and max(tokens) < self.size):
             bad = next(token for token in tokens if not 0 <= token < self.size)
-            raise RequestError(f"There is no token {bad}; the vocabulary has 0 to {self.size - 1}.")
+            raise RequestError(f"There is no token {bad}; the vocabulary has 0 to {self.size - 1}.", param=param)
+
+    def spelled(self, token: int) -> bytes:
+        """The bytes of ``token``; of a control token its name."""
+        return self.piece(token) or self.text_of(token).encode()
 
     def piece(self, token: int) -> bytes:
         """The bytes that ``token`` adds to a reply, nothing for a control token. Not always whole characters."""

@@ -1,20 +1,35 @@
 """A validated request's way into the line before the model."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from flask import request
 
 from function.engine.engine import Engine
 from function.engine.events import Job
 from function.service import Service
+from function.status import ENDS
 from function.web.connection import Connection
 from function.web.deadline import LAMBDA_CONTEXT, deadline
 from function.web.schema import Generation
-from function.web.turn import Turn
+from function.web.turn import ClientGone, Turn
+
+LOOK = 0.1
+"""Seconds between two looks at whether a client that waits for the model is still there."""
 
 
-def admit(service: Service, asked: Generation, prompt: Callable[[Engine], tuple[int, ...]]) -> Turn:
-    """Take a place for the current request; ``prompt`` makes its tokens, once the model is there.
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is to read. ``param``: the request's field it is from; ``echo``: its text, if that is told too."""
+
+    tokens: tuple[int, ...]
+    param: str = "messages"
+    echo: str | None = None
+
+
+def admit(service: Service, asked: Generation, prompt: Callable[[Engine], Prompt]) -> Turn:
+    """Take a place for the current request; ``prompt`` makes what the model is to read, once the model is there.
 
     What can be checked without the model was checked before; the rest is, as soon as it is there. Raises Busy.
     """
@@ -27,8 +42,11 @@ def admit(service: Service, asked: Generation, prompt: Callable[[Engine], tuple[
     limits = [limit for limit in (asked.limit(), service.settings.max_tokens) if limit is not None]
 
     def prepare(engine: Engine) -> Job:
+        read = prompt(engine)
         return Job(
-            prompt=prompt(engine),
+            prompt=read.tokens,
+            param=read.param,
+            echo=read.echo,
             max_tokens=min(limits, default=None),
             stop=asked.stops(),
             sampling=asked.sampling(),
@@ -38,3 +56,17 @@ def admit(service: Service, asked: Generation, prompt: Callable[[Engine], tuple[
         )
 
     return Turn(service, prepare, Connection(request.environ, service.settings.client_timeout), until)
+
+
+def loaded(service: Service) -> Engine:
+    """The engine for a request that needs the vocabulary alone, and so no place in the line.
+
+    Waits for the model as other requests do. Raises what keeps it from being there, and ClientGone.
+    """
+    service.start()
+    connection = Connection(request.environ, service.settings.client_timeout)
+    until = deadline(request.headers.get(LAMBDA_CONTEXT), service.settings.request_timeout)
+    while service.wait_for("ready", LOOK).state not in ENDS and time.monotonic() < until:
+        if connection.gone():
+            raise ClientGone
+    return service.engine

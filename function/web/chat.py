@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from function.engine.engine import Engine
 from function.service import Service
 from function.web import reply
-from function.web.admission import admit
+from function.web.admission import Prompt, admit
 from function.web.body import any_fields, json_fields
 from function.web.openai import ChatReply, model_card
 from function.web.schema import Chat, ChatCompletion, Generation, Message, parse
@@ -52,11 +52,11 @@ def blueprint(service: Service) -> Blueprint:
     return routes
 
 
-def chat_prompt(service: Service, messages: Sequence[Message]) -> Callable[[Engine], tuple[int, ...]]:
+def chat_prompt(service: Service, messages: Sequence[Message]) -> Callable[[Engine], Prompt]:
     """What makes the prompt that answers ``messages``."""
 
-    def prompt(engine: Engine) -> tuple[int, ...]:
-        return engine.chat_tokens(conversation(service, messages))
+    def prompt(engine: Engine) -> Prompt:
+        return Prompt(engine.chat_tokens(conversation(service, messages)))
 
     return prompt
 

@@ -7,12 +7,11 @@ from flask import Blueprint, Response, request
 
 from function.errors import FunctionError
 from function.service import Service
-from function.status import Status
+from function.status import ENDS, Status
 from function.web import sse
 from function.web.connection import Connection
 from function.web.turn import ClientGone
 
-ENDS = ("ready", "failed", "stopping")
 LOOK = 1.0
 """Seconds between two looks at whether who pings is still there: a ping that gave up must not hold a thread."""
 WARMUP_PATIENCE = 600.0

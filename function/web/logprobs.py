@@ -1,6 +1,7 @@
 """The shapes of OpenAI's API that logprobs have. Pure."""
 
-from collections.abc import Iterable
+import codecs
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from function.engine.events import Choice, Logprob
@@ -23,3 +24,44 @@ def _chat_entry(choice: Choice) -> Object:
         "logprob": choice.logprob,
         "bytes": None if choice.control else list(choice.data),
     }
+
+
+class Offsets:
+    """Where each token of a text begins in it, in characters."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._characters = 0
+
+    def next(self, choice: Choice) -> int:
+        """Where ``choice``, the next token, begins."""
+        begins = self._characters
+        if not choice.control:
+            self._characters += len(self._decoder.decode(choice.data))
+        return begins
+
+
+def text_logprobs(entries: Sequence[Logprob], offsets: Offsets) -> Object:
+    """The ``logprobs`` of a text completion's choice. The alternatives of each token include the token itself."""
+    return {
+        "tokens": [_spelled(entry.chosen) for entry in entries],
+        "token_logprobs": [entry.chosen.logprob for entry in entries],
+        "top_logprobs": [_alternatives(entry) for entry in entries],
+        "text_offset": [offsets.next(entry.chosen) for entry in entries],
+    }
+
+
+def _alternatives(entry: Logprob) -> Object | None:
+    if entry.chosen.logprob is None:
+        return None
+    told: Object = {}
+    for choice in (*entry.top, entry.chosen):
+        told.setdefault(_spelled(choice), choice.logprob)  # two tokens can be spelled alike: the likelier one counts
+    return told
+
+
+def _spelled(choice: Choice) -> str:
+    try:
+        return choice.data.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in choice.data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from function.engine.events import Finished, FinishReason, Text, Usage
-from function.web.logprobs import Object, chat_logprobs
+from function.web.logprobs import Object, Offsets, chat_logprobs, text_logprobs
 
 
 def finish_reason(reason: FinishReason) -> str:
@@ -50,6 +50,53 @@ class Frame(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextReply:
+    """Builds the objects of one text completion; see ChatReply."""
+
+    model: str
+    fingerprint: str
+    logprobs: bool = False
+    id: str = field(default_factory=lambda: f"cmpl-{uuid.uuid4().hex}")
+    created: int = field(default_factory=lambda: int(time.time()))
+    _offsets: Offsets = field(default_factory=Offsets)
+
+    def whole(self, texts: Sequence[Text], end: Finished) -> Object:
+        """See Frame."""
+        return self._object([self._choice(_joined(texts), end.reason)]) | {"usage": usage(end.usage)}
+
+    def opening(self) -> Iterable[Object]:
+        """See Frame: a text begins with itself."""
+        return ()
+
+    def pieces(self, text: Text) -> Iterator[Object]:
+        """See Frame."""
+        yield self._object([self._choice(text)])
+
+    def closing(self, end: Finished) -> Iterator[Object]:
+        """See Frame."""
+        yield self._object([self._choice(Text("", 0), end.reason)])
+
+    def counted(self, counts: Usage) -> Object:
+        """See Frame."""
+        return self._object([]) | {"usage": usage(counts)}
+
+    def _choice(self, text: Text, reason: FinishReason | None = None) -> Object:
+        logprobs = text_logprobs(text.logprobs, self._offsets) if self.logprobs else None
+        ended = None if reason is None else finish_reason(reason)
+        return {"text": text.text, "index": 0, "logprobs": logprobs, "finish_reason": ended}
+
+    def _object(self, choices: list[Object]) -> Object:
+        return {
+            "id": self.id,
+            "object": "text_completion",
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+            "choices": choices,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatReply:
     """Builds the objects of one chat completion, which share an id, a time and the model's true name.
 
@@ -64,8 +111,9 @@ class ChatReply:
 
     def whole(self, texts: Sequence[Text], end: Finished) -> Object:
         """See Frame."""
-        message = {"role": "assistant", "content": "".join(piece.text for piece in texts), "refusal": None}
-        logprobs = chat_logprobs([entry for piece in texts for entry in piece.logprobs]) if self.logprobs else None
+        text = _joined(texts)
+        message = {"role": "assistant", "content": text.text, "refusal": None}
+        logprobs = chat_logprobs(text.logprobs) if self.logprobs else None
         choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": finish_reason(end.reason)}
         return self._object("chat.completion", [choice]) | {"usage": usage(end.usage)}
 
@@ -98,3 +146,8 @@ class ChatReply:
             "system_fingerprint": self.fingerprint,
             "choices": choices,
         }
+
+
+def _joined(texts: Sequence[Text]) -> Text:
+    entries = tuple(entry for text in texts for entry in text.logprobs)
+    return Text("".join(text.text for text in texts), texts[-1].tokens if texts else 0, entries)

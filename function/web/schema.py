@@ -9,6 +9,7 @@ from function.engine.events import Sampling
 from function.engine.grammar import Grammar
 from function.errors import RequestError
 from function.web.format import ResponseFormat
+from function.web.prompt import OnePrompt, Token
 from function.web.strict import Strict, Unicode
 
 DEFAULT = Sampling()
@@ -32,6 +33,8 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "tool_choice": ("none", "auto"),
     "parallel_tool_calls": (True, False),
     "modalities": (["text"],),
+    "suffix": ("",),
+    "best_of": (1,),
 }
 """Fields that would change a reply, with the values that do not."""
 
@@ -147,6 +150,24 @@ class ChatCompletion(Generation):
         return self.response_format.grammar("response_format")
 
 
+class Completion(Generation):
+    """The body of /v1/completions."""
+
+    model: str = ""
+    prompt: OnePrompt
+    echo: bool = False
+    logprobs: int | None = Field(None, ge=0, le=5)
+    max_tokens: int | None = Field(16, ge=0)
+
+    def limit(self) -> int | None:
+        """See Generation."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    def alternatives(self) -> int | None:
+        """See Generation."""
+        return self.logprobs
+
+
 class Chat(Generation):
     """The body of /chat: a prompt or messages."""
 
@@ -161,10 +182,25 @@ class Chat(Generation):
         return self.messages or [Message(role="user", content=self.prompt or "")]
 
 
-GenerationT = TypeVar("GenerationT", bound=Generation)
+class Tokenize(Strict):
+    """The body of /tokenize."""
+
+    content: Unicode
+    add_special: bool = False
+    parse_special: bool = True
+    with_pieces: bool = False
 
 
-def parse(model: type[GenerationT], fields: Mapping[str, Any], *, strict: bool) -> GenerationT:
+class Detokenize(Strict):
+    """The body of /detokenize."""
+
+    tokens: list[Token]
+
+
+StrictT = TypeVar("StrictT", bound=Strict)
+
+
+def parse(model: type[StrictT], fields: Mapping[str, Any], *, strict: bool) -> StrictT:
     """Validate ``fields``. ``strict``: types must be right as they are, as in JSON; else texts are converted.
 
     Raises RequestError with the first field at fault.
@@ -190,8 +226,9 @@ def _refusal(error: ValidationError) -> RequestError:
     path = ".".join(
         str(part)
         for part in first["loc"]
-        if not str(part).startswith(("str", "list[", "constrained", "function-", "[key]"))
+        if part != "str" and not str(part).startswith(("list[", "constrained-", "function-", "[key]"))
     )
     if first["type"] == "extra_forbidden":
         return RequestError(f"{path}: no such parameter.", param=path)
-    return RequestError(f"{path or 'body'}: {first['msg']}.", param=path or None)
+    said = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
+    return RequestError(f"{path or 'body'}: {said}.", param=path or None)

@@ -80,7 +80,7 @@ class Turn:
                 self.exchange.finished(event, self._generation.tokens_per_second)
                 yield event
                 return
-            if isinstance(event, Text):
+            if isinstance(event, Text) and event.tokens:
                 self.exchange.first_text()
             if now - looked >= PATIENCE:
                 looked = now

@@ -1,0 +1,39 @@
+"""POST /v1/completions: a prompt as it is, without a chat template."""
+
+from flask import Blueprint, Response, request
+
+from function.engine.engine import Engine
+from function.service import Service
+from function.web import reply
+from function.web.admission import Prompt, admit
+from function.web.body import json_fields
+from function.web.openai import TextReply
+from function.web.schema import Completion, parse
+
+
+def blueprint(service: Service) -> Blueprint:
+    """The route, over one service."""
+    routes = Blueprint("completions", __name__)
+
+    @routes.post("/v1/completions")
+    def completions() -> Response:
+        asked = parse(Completion, json_fields(request), strict=True)
+        turn = admit(service, asked, lambda engine: _prompt(engine, asked))
+
+        def frame() -> TextReply:
+            logprobs = asked.logprobs is not None
+            return TextReply(model=service.name, fingerprint=service.made.fingerprint, logprobs=logprobs)
+
+        if asked.stream:
+            return reply.events(service, turn, frame, include_usage=asked.include_usage())
+        return reply.whole(service, turn, frame)
+
+    return routes
+
+
+def _prompt(engine: Engine, asked: Completion) -> Prompt:
+    given = asked.prompt
+    if isinstance(given, str):
+        tokens = engine.tokenize(given, add_special=True, parse_special=True)
+        return Prompt(tuple(tokens), "prompt", given if asked.echo else None)
+    return Prompt(tuple(given), "prompt", engine.detokenize(given) if asked.echo else None)

@@ -1,0 +1,167 @@
+"""/v1/completions: a prompt as it is."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from tests.servers.doors import Function, Stream, serving
+
+PATH = "/v1/completions"
+PROMPT = "One two three, 日本 and so on: "
+SEEDED: dict[str, Any] = {"prompt": PROMPT, "seed": 7, "max_tokens": 24, "temperature": 1.0, "ignore_eos": True}
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+    with serving(tmp_path_factory.mktemp("completions"), MODEL_URI=str(tiny_model)) as running:
+        running.wait("ready")
+        yield running
+
+
+def ask(function: Function, **fields: Any) -> Any:
+    status, told = function.ask(PATH, SEEDED | fields)
+    assert status == 200, told
+    return told
+
+
+def choice(function: Function, **fields: Any) -> Any:
+    (only,) = ask(function, **fields)["choices"]
+    return only
+
+
+def streamed(function: Function, **fields: Any) -> list[Any]:
+    with Stream(function, SEEDED | fields | {"stream": True}, PATH) as stream:
+        lines = [line[6:] for line in stream.rest() if line.startswith("data: ")]
+    assert lines[-1] == "[DONE]"
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def test_the_openai_client_completes(function: Function) -> None:
+    with openai.OpenAI(base_url=f"{function.url}/v1", api_key="none", max_retries=0) as client:
+        asked: dict[str, Any] = {"model": "any", "prompt": PROMPT, "seed": 7, "max_tokens": 12, "logprobs": 2}
+        whole = client.completions.create(**asked)
+        assert whole.object == "text_completion"
+        assert whole.model == "tiny random"
+        assert whole.usage is not None
+        (got,) = whole.choices
+        assert got.logprobs is not None
+        assert got.logprobs.tokens is not None
+        chunks = list(client.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+        assert (
+            chunks[-1].usage
+            == whole.usage.model_copy(update={"prompt_tokens_details": chunks[-1].usage.prompt_tokens_details})
+            if chunks[-1].usage
+            else False
+        )
+        assert "".join(chunk.choices[0].text for chunk in chunks[:-1]) == got.text
+        assert chunks[-2].choices[0].finish_reason == got.finish_reason
+        tokens = [chunk.choices[0].logprobs.tokens or [] for chunk in chunks[:-1] if chunk.choices[0].logprobs]
+        assert list(itertools.chain.from_iterable(tokens)) == got.logprobs.tokens
+
+
+def test_a_text_its_tokens_and_a_list_of_one_of_them_are_the_same_prompt(function: Function) -> None:
+    tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
+    expected = choice(function)
+    for prompt in ([PROMPT], tokens, [tokens]):
+        assert choice(function, prompt=prompt) == expected
+
+
+def test_no_template_is_laid_around_the_prompt(function: Function) -> None:
+    tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
+    assert ask(function)["usage"]["prompt_tokens"] == len(tokens)
+
+
+def test_sixteen_tokens_are_the_default(function: Function) -> None:
+    fields = {key: value for key, value in SEEDED.items() if key != "max_tokens"}
+    told = function.ask(PATH, fields)[1]
+    assert told["usage"]["completion_tokens"] == 16
+    assert told["choices"][0]["finish_reason"] == "length"
+
+
+def test_echo_puts_the_prompt_before_the_completion(function: Function) -> None:
+    text = choice(function)["text"]
+    assert choice(function, echo=True)["text"] == PROMPT + text
+    assert choice(function, echo=True, max_tokens=0) == {
+        "text": PROMPT,
+        "index": 0,
+        "logprobs": None,
+        "finish_reason": "length",
+    }
+    chunks = streamed(function, echo=True)
+    assert chunks[0]["choices"][0]["text"] == PROMPT
+    assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == PROMPT + text
+
+
+def test_stop_strings_do_not_look_at_the_echo(function: Function) -> None:
+    text = choice(function)["text"]
+    stop = text[8:12]
+    got = choice(function, echo=True, stop=["One", stop])
+    assert got["text"] == PROMPT + text[: text.index(stop)]
+    assert got["finish_reason"] == "stop"
+
+
+def test_logprobs_name_the_token_its_place_and_what_else_was_likely(function: Function) -> None:
+    got = choice(function, logprobs=3)
+    told = got["logprobs"]
+    assert {len(column) for column in told.values()} == {24}
+    for token, logprob, top in zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True):
+        assert top[token] >= logprob
+        assert 3 <= len(top) <= 4
+        assert sorted(top.values(), reverse=True)[0] >= logprob
+    assert told["text_offset"][0] == 0
+    for token, offset in zip(told["tokens"], told["text_offset"], strict=True):
+        if not token.startswith("bytes:"):
+            assert got["text"].startswith(token, offset)
+    assert [list(top) for top in choice(function, logprobs=0)["logprobs"]["top_logprobs"]] == [
+        [token] for token in told["tokens"]
+    ]
+
+
+def test_echo_with_logprobs_tells_those_of_the_prompt_too(function: Function) -> None:
+    text = choice(function, logprobs=2)
+    tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
+    both = choice(function, logprobs=2, echo=True)
+    told = both["logprobs"]
+    assert told["token_logprobs"][0] is None
+    assert told["top_logprobs"][0] is None
+    assert len(told["tokens"]) == len(tokens) + 24
+    assert told["tokens"][len(tokens) :] == text["logprobs"]["tokens"]
+    for token, offset in zip(told["tokens"], told["text_offset"], strict=True):
+        if not token.startswith("bytes:"):
+            assert both["text"].startswith(token, offset)
+
+    chunks = streamed(function, echo=True, logprobs=2)
+    joined = list(itertools.chain.from_iterable(chunk["choices"][0]["logprobs"]["tokens"] for chunk in chunks))
+    assert joined == told["tokens"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"prompt": ["a", "b"]}, "prompt"),
+        ({"prompt": [[1], [2]]}, "prompt"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": 7}, "prompt"),
+        ({"prompt": [1 << 30]}, "prompt"),
+        ({"prompt": [-1]}, "prompt.0"),
+        ({"prompt": "word " * 4000}, "prompt"),
+        ({"suffix": "end"}, "suffix"),
+        ({"best_of": 2}, "best_of"),
+        ({"n": 2}, "n"),
+        ({"logprobs": 6}, "logprobs"),
+        ({"logprobs": True}, "logprobs"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": -1, "echo": True}, "max_tokens"),
+        ({"stream": "yes"}, "stream"),
+        ({"messages": []}, "messages"),
+    ],
+)
+def test_what_cannot_be_honoured_is_a_400_that_names_it(function: Function, fields: dict[str, Any], param: str) -> None:
+    status, told = function.ask(PATH, SEEDED | fields)
+    assert (status, told["error"]["param"]) == (400, param), told
