@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from function.__main__ import COMMANDS
+from function.settings import DEMO_MODEL
 from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
 
@@ -107,3 +109,25 @@ def test_fetching_imports_no_engine_no_web_and_no_sdk(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, store.uri("s3"), str(tmp_path), repr(store.stores)]
         outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert outcome.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_teaches(name: str) -> None:
+    helped = function(name, "--help").stdout
+    assert "--json" in helped
+    assert f"examples:\n  python -m function {name} " in helped
+
+
+def test_a_plan_is_priced_by_a_table_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('as_of = "today"\n["Lambda"]\ngib_second = 1\nmillion_requests = 0\n')
+    arguments = ("plan", str(DEMO_MODEL), "--prices", str(tmp_path / "own.toml"))
+    priced = json.loads(function(*arguments, "--reply-seconds", "2", "--json").stdout)["prices"]
+    size = next(size for size in priced["sizes"] if size["platform"] == "Lambda")
+    assert size["thousand"] == 1000 * 2 * size["memory_mib"] / 1024
+    assert "list prices of today" in function(*arguments).stdout
+
+
+def test_the_documentation_lists_the_commands() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    assert {name.strip("`"): meaning for name, meaning in rows} == COMMANDS

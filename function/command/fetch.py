@@ -13,6 +13,13 @@ from function.errors import CacheUnusable
 from function.fetch import Fetched, Progress, fetch
 from function.settings import Settings
 
+EXAMPLES = """\
+examples:
+  python -m function fetch gs://bucket/model.gguf                    into the cache that the function uses
+  python -m function fetch hf://owner/repo/m.gguf --to models/       as a file of your own
+  python -m function fetch s3://bucket/model.gguf --sha256 HEX       held against what you know of it
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", help="gs://, s3://, https://, hf://owner/repository/file.gguf or a path")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,10 +13,20 @@ from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import KV_BITS
 from function.plan import MIB, Plan, plan
+from function.prices import Cost, Prices, cost, read
+from function.prices import as_json as cost_as_json
 from function.source import open_source
 from function.source.split import parts
 
 HERE = Path("-")
+
+
+EXAMPLES = """\
+examples:
+  python -m function plan gs://bucket/model.gguf                      before anything is fetched, from one ranged read
+  python -m function plan model.gguf --n-ctx 16384 --kv-type q8_0     a longer context, kept smaller
+  python -m function plan gs://bucket/model.gguf --tfvars FILE        what terraform checks an instance's size with
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n-ctx", type=int, metavar="TOKENS", help="the context to plan for; default: the engine's")
     parser.add_argument("--kv-type", choices=KV_BITS, default="f16", help="how keys and values are kept")
     parser.add_argument("--rate", type=float, default=500, metavar="MB/S", help="how fast the store delivers (500)")
+    parser.add_argument(
+        "--reply-seconds", type=float, default=10, metavar="S", help="how long a reply takes, for its price (10)"
+    )
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="your prices, as TOML, in place of the list prices")
     parser.add_argument("--json", action="store_true", help="tell it all as one JSON object")
     parser.add_argument(
         "--tfvars",
@@ -37,12 +52,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     header, size = describe(args.uri)
     made = plan(args.uri, header, size=size, n_ctx=args.n_ctx, kv_type=args.kv_type, rate=args.rate * 1e6)
+    prices = read(args.prices)
+    fitting = [size for size in made.sizes if size.problem is None]
+    costs = [cost(size, made.chosen.weights, prices, args.reply_seconds) for size in fitting]
     if args.tfvars == HERE:
         sys.stdout.write(made.tfvars())
         return 0
     if args.tfvars:
         args.tfvars.write_text(made.tfvars())
-    sys.stdout.write(json.dumps(as_json(made)) + "\n" if args.json else as_text(made))
+    if args.json:
+        priced = {"as_of": prices.as_of, "reply_seconds": args.reply_seconds, "sizes": list(map(cost_as_json, costs))}
+        sys.stdout.write(json.dumps(as_json(made) | {"prices": priced}) + "\n")
+    else:
+        sys.stdout.write(as_text(made) + costs_as_text(costs, prices, args.reply_seconds))
     return 0
 
 
@@ -113,4 +135,18 @@ def as_text(made: Plan) -> str:
         f"Lambda needs {disk} MiB of /tmp for the file." if disk <= 10_240 else "Lambda's /tmp is too small.",
         f"Expected cold start at {made.rate / 1e6:,.0f} MB/s: {made.cold_start:.1f} s to the first token.",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def costs_as_text(costs: Sequence[Cost], prices: Prices, reply_seconds: float) -> str:
+    """The sizes' prices for people."""
+    if not costs:
+        return ""
+    head = f"In US dollars, by list prices of {prices.as_of} (check them: {prices.check[0]}, …)"
+    lines = ["", head + f", replies of {reply_seconds:g} s:"]
+    lines.append(f"  {'':10}{'vCPU':>6}{'MiB':>8}{'at rest':>12}{'an hour':>12}{'1,000 replies':>15}{'kept warm':>14}")
+    for each in costs:
+        size = f"  {each.size.platform:10}{each.size.cpus:>6g}{each.size.memory_mib:>8}"
+        month = f"{each.rest:>6.2f}/month{each.hour:>12.3f}{each.thousand:>15.2f}{each.warm:>+8.2f}/month"
+        lines.append(size + month)
     return "\n".join(lines) + "\n"

@@ -10,6 +10,12 @@ from function.command.bar import Bar, bytes_of
 from function.fetch import Progress
 from function.source.upload import upload
 
+EXAMPLES = """\
+examples:
+  python -m function push model.gguf s3://bucket/             under its own name, with a checksum
+  python -m function push model.gguf gs://bucket/other.gguf   again: skipped if it is there already
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="the file to store")
