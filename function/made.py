@@ -51,7 +51,13 @@ def build() -> str:
 
 
 def cpu_level(system_info: str) -> str:
-    """The best instructions that llama.cpp uses, from what it says of itself (``CPU : AVX2 = 1 | …``)."""
+    """The level that its library was chosen as, else the best instructions that llama.cpp says it uses.
+
+    ``CPU : AVX2 = 1 | … | LEVEL = avx512 | `` is what it says.
+    """
+    chosen = system_info.partition("LEVEL = ")[2].partition(" ")[0]
+    if chosen:
+        return chosen
     used = {word for word, _, value in (part.rpartition(" = ") for part in system_info.split(" | ")) if value == "1"}
     used = {word.rpartition(" : ")[2] for word in used}
     return next((level for level in CPU_LEVELS if level in used), "baseline")

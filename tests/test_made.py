@@ -12,6 +12,7 @@ from function.made import build, cpu_level, describe
         ("CPU : AVX2 = 1 | AVX512 = 0 | ", "AVX2"),
         ("CPU : NEON = 1 | DOTPROD = 1 | ", "DOTPROD"),
         ("CUDA : ARCHS = 890 | CPU : SSE3 = 1 | AVX2 = 1 | ", "AVX2"),
+        ("CPU : SSE3 = 1 | AVX2 = 1 | LEVEL = avx512 | ", "avx512"),
         ("", "baseline"),
     ],
 )

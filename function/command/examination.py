@@ -11,7 +11,9 @@ from typing import Literal
 from function.command.bar import bytes_of
 from function.command.plan import describe
 from function.engine import library
-from function.errors import EngineError, FunctionError
+from function.engine.cpu import choose
+from function.engine.levels import Levels
+from function.errors import EngineError, FunctionError, UnsuitedCPU
 from function.gguf import Header, fit, largest_context
 from function.limits import cpus, memory_limit
 from function.made import build, cpu_level
@@ -36,7 +38,7 @@ class Finding:
 
 def examine(settings: Settings, uri: str) -> Iterator[Finding]:
     """Everything, from the machine to the model; each finding as soon as it is made."""
-    yield from engine()
+    yield from engine(settings)
     yield processors(settings)
     yield memory()
     yield from traces()
@@ -46,11 +48,17 @@ def examine(settings: Settings, uri: str) -> Iterator[Finding]:
     yield from model(settings, uri)
 
 
-def engine() -> Iterator[Finding]:
+def engine(settings: Settings) -> Iterator[Finding]:
     """llama.cpp: whether it loads, how it was built, which instructions it uses."""
     rebuild = "CMAKE_ARGS=-DGGML_OPENMP=OFF pip install --force-reinstall --no-binary :all: llama-cpp-python"
     try:
+        level = choose(Levels(library.folder()), settings.cpu_level, memory=settings.model_cache_dir)
+        if level is not None:
+            library.use(level.folder, level.name)
         info = library.system_info()
+    except UnsuitedCPU as e:
+        yield Finding("CPU", "bad", str(e), _remedy(e.code))
+        return
     except EngineError as e:
         yield Finding("llama.cpp", "bad", str(e), "Install it anew: make install.")
         return
@@ -58,13 +66,15 @@ def engine() -> Iterator[Finding]:
         yield Finding("llama.cpp", "bad", f"{build()}, with OpenMP: replies can be 2.8 times slower", rebuild)
     else:
         yield Finding("llama.cpp", "good", f"{build()}, without OpenMP")
-    level, flags = cpu_level(info), _cpu_flags()
+    flags = _cpu_flags()
     unused = [name for flag, name in CPU_FLAGS.items() if flag in flags and f"{name} = 1" not in info]
-    if unused:
-        found = f"{level} is used; this CPU has {', '.join(unused)} besides"
+    if level is not None:
+        yield Finding("CPU", "good", f"{level.name}: {level.reason}")
+    elif unused:
+        found = f"{cpu_level(info)} is used; this CPU has {', '.join(unused)} besides"
         yield Finding("CPU", "fair", found, "A build for this machine's CPU (GGML_NATIVE=ON) may read prompts faster.")
     else:
-        yield Finding("CPU", "good", f"{level}, the best this CPU has" if flags else level)
+        yield Finding("CPU", "good", f"{cpu_level(info)}, the best this CPU has" if flags else cpu_level(info))
 
 
 def processors(settings: Settings) -> Finding:
