@@ -5,8 +5,8 @@ packages=$(echo "$1"/lib/python3*/site-packages)
 
 # llama.cpp: headers, build files, a second copy of its libraries; llama-cpp-python's own server.
 rm -rf "$packages/bin" "$packages/include" "$packages/lib" "$packages/llama_cpp/include" "$packages/llama_cpp/server"
-find "$packages/llama_cpp/lib" -mindepth 1 ! -name '*.so*' -delete
-strip --strip-unneeded "$packages"/llama_cpp/lib/*.so*
+find "$packages/llama_cpp/lib" -mindepth 1 ! -name '*.so*' ! -path '*/lib/levels*' -delete
+find "$packages/llama_cpp/lib" -name '*.so*' -type f -exec strip --strip-unneeded {} +
 
 # A wheel holds no links: each library is there under three names, of which the loader wants NAME.so and NAME.so.0.
 for library in "$packages"/llama_cpp/lib/lib*.so; do

@@ -18,7 +18,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,8 +136,7 @@ def describe(lib: Path, levels: Mapping[str, Sequence[str]]) -> None:
 
 def unpacked(archive: Path, folder: Path) -> Path:
     """llama.cpp's sources in an sdist of llama-cpp-python."""
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+    subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True)
     return folder / archive.name.removesuffix(".tar.gz") / "vendor" / "llama.cpp"
 
 

@@ -1,0 +1,112 @@
+"""One build for the CPU at hand, the portable baseline, and what is chosen at start, beside each other.
+
+    python -m bench.cpu [--rounds 5]
+
+Each build in a process of its own, as a library cannot be loaded twice; the processes stay and take turns. The
+portable builds are compiled once (bench.levels), which takes minutes. Prefill and decode in tokens per second, two
+models, with the weights as they are in the file and repacked.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.bare import Bare, Way, load
+from bench.levels import INSTALLED, portable
+from bench.shapes import model
+from function.engine import library
+from function.engine.cpu import choose
+from function.engine.levels import Levels
+from function.limits import cpus
+from tools.models import Quant
+
+MODELS: list[tuple[str, Quant, bool]] = [("135M", "Q8_0", False), ("0.5B", "Q4_0", False), ("0.5B", "Q4_0", True)]
+PREFILL, DECODE = 128, 24
+REST = 0.3
+
+Speeds = dict[str, tuple[float, float]]
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        work(arguments.worker)
+        return
+    levels = Levels(portable())
+    chosen = choose(levels)
+    assert chosen is not None
+    builds = {"installed": INSTALLED} | {name: levels.folder(name) for name in levels.needs if _runs(levels, name)}
+    print(f"chosen: {chosen.name} ({chosen.reason})\n")
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(_worker(folder)) for name, folder in builds.items()}
+        infos = {name: _line(worker) for name, worker in workers.items()}
+        rounds = []
+        for _ in range(arguments.rounds + 1):  # the first warms up
+            rounds.append({name: _ask(worker) for name, worker in workers.items()})
+    for name, info in infos.items():
+        print(f"{name}: {info}")
+    print("\n| model | build | prefill | decode |\n|---|---|---:|---:|")
+    for shape, quant, repack in MODELS:
+        title = f"{shape} {quant}{' repacked' if repack else ''}"
+        for name in builds:
+            prefill, decode = zip(*(each[name][title] for each in rounds[1:]), strict=True)
+            print(f"| {title} | {name} | {_told(prefill)} | {_told(decode)} |")
+
+
+def work(folder: Path) -> None:
+    """Be a worker: one line of JSON for each line of input."""
+    library.use(folder, "")
+    print(json.dumps(library.system_info()), flush=True)
+    contexts = {
+        f"{shape} {quant}{' repacked' if repack else ''}": Bare(load(model(shape, quant), repack=repack), Way(cpus()))
+        for shape, quant, repack in MODELS
+    }
+    for _ in sys.stdin:
+        speeds: Speeds = {}
+        for title, context in contexts.items():
+            time.sleep(REST)
+            speeds[title] = (context.prefill(PREFILL), context.decode(DECODE))
+        print(json.dumps(speeds), flush=True)
+
+
+def _runs(levels: Levels, name: str) -> bool:
+    return levels.problem(name, 60) is None
+
+
+@contextlib.contextmanager
+def _worker(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "bench.cpu", "--worker", str(folder)]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
+def _ask(worker: "subprocess.Popen[str]") -> Speeds:
+    assert worker.stdin
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    return {title: tuple(pair) for title, pair in json.loads(_line(worker)).items()}
+
+
+def _line(worker: "subprocess.Popen[str]") -> str:
+    assert worker.stdout
+    return worker.stdout.readline().strip()
+
+
+def _told(speeds: tuple[float, ...]) -> str:
+    return f"{statistics.median(speeds):.1f} ({min(speeds):.0f} … {max(speeds):.0f})"
+
+
+if __name__ == "__main__":
+    main()
