@@ -262,6 +262,7 @@ class Service:
                 n_ctx=settings.n_ctx,
                 n_threads=settings.n_threads or cpus(),
                 n_gpu_layers=settings.n_gpu_layers,
+                kv_type=settings.kv_type,
                 chat_template=self._text(settings.chat_template),
                 lora=lora,
                 reader_timeout=settings.client_timeout,

@@ -4,9 +4,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from function.errors import SettingsError
+
+if TYPE_CHECKING:
+    from function.gguf import KVType
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model.gguf"
 DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the one writable place of both platforms; the cache checks its owner
@@ -47,6 +50,15 @@ def _level(value: str) -> str:
     if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("is not one of DEBUG, INFO, WARNING, ERROR")
     return value.upper()
+
+
+def _kv_type(value: str) -> str:
+    from function.gguf.memory import KV_BITS  # who does not set it need not import it
+
+    value = value.strip().lower()
+    if value not in KV_BITS:
+        raise ValueError(f"is not one of {', '.join(KV_BITS)}")
+    return value
 
 
 def _list(value: str) -> tuple[str, ...]:
@@ -90,6 +102,9 @@ class Settings:
     )
     n_ctx: int | None = _setting(
         None, _integer(64, 1 << 24), "Context in tokens; lowered to the model's own", shown="the model's, at most 4096"
+    )
+    kv_type: "KVType" = _setting(
+        "f16", _kv_type, "How keys and values are kept: `f16`, `q8_0` (half the memory), `q4_0` (a quarter), …"
     )
     n_threads: int | None = _setting(None, _integer(1, 1024), "Threads of the engine", shown="the CPUs it may use")
     cpu_level: str | None = _setting(

@@ -1,15 +1,20 @@
 """Loading: what cannot be served is an error that says why, never a crash."""
 
 import logging
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.errors import ModelError, Stopping
+from function.engine.events import Finished, Job, Sampling
+from function.errors import EngineError, ModelError, Stopping
+from function.gguf import KVType, fit, read_header
+from function.gguf.memory import KV_BITS
 from tools.models import write_model
-from tools.shapes import SHAPES
+from tools.shapes import SHAPES, Shape
 
 
 def test_a_context_beyond_the_models_own_is_lowered_and_told(
@@ -116,3 +121,42 @@ def test_there_is_one_bos_whoever_writes_it(tmp_path: Path) -> None:
 def test_a_template_that_is_no_jinja_is_an_error(tiny_model: Path) -> None:
     with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
         Engine.load(tiny_model, Options(chat_template="{% if %}"))
+
+
+@pytest.mark.parametrize("kind", KV_BITS)
+def test_a_model_answers_with_every_kv_type(slow_model: Path, kind: KVType) -> None:
+    engine = Engine.load(slow_model, Options(n_ctx=512, kv_type=kind))
+    try:
+        prompt = engine.chat_tokens([{"role": "user", "content": "hi"}])
+        generation = engine.submit(Job(prompt=prompt, max_tokens=4, sampling=Sampling(ignore_eos=True, seed=1)))
+        *_, last = iter(generation)
+    finally:
+        engine.close()
+    assert isinstance(last, Finished)
+    assert last.usage.completion_tokens == 4
+
+
+def test_memory_by_kv_type_is_as_planned(slow_model: Path) -> None:
+    """What is held beyond the smallest type, in processes of their own."""
+    script = (
+        "import re, sys; from pathlib import Path; from function.engine.engine import Engine, Options;"
+        "engine = Engine.load(Path(sys.argv[1]), Options(n_ctx=8192, kv_type=sys.argv[2]));"
+        "print(re.search(r'RssAnon:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]); engine.close()"
+    )
+    held, planned = {}, {}
+    kinds: tuple[KVType, ...] = ("f32", "f16", "q8_0", "q4_0")
+    for kind in kinds:
+        done = subprocess.run([sys.executable, "-c", script, slow_model, kind], capture_output=True, check=True)
+        held[kind] = int(done.stdout) * 1024
+        planned[kind] = fit(read_header(slow_model), 8192, kind).kv_cache
+    assert planned["f16"] == 8192 * 8 * 2 * 2 * 64 * 2, "tokens, layers, keys and values, heads, width, bytes"
+    for kind in kinds[:-1]:
+        assert held[kind] - held["q4_0"] == pytest.approx(planned[kind] - planned["q4_0"], rel=0.05)
+
+
+def test_a_kv_type_that_the_model_cannot_have_is_an_error_that_says_so(tmp_path: Path) -> None:
+    odd = Shape("odd", 1, 96, 4, 4, 128, 512, 256)  # heads of 24, which no block of 32 divides
+    path = write_model(tmp_path / "odd.gguf", odd)
+    with pytest.raises(EngineError, match="KV_TYPE=f16"):
+        Engine.load(path, Options(kv_type="q8_0"))
+    Engine.load(path, Options()).close()

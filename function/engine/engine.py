@@ -20,6 +20,7 @@ from function.engine.sampler import check
 from function.engine.template import Template, choose
 from function.engine.vocabulary import Vocabulary
 from function.errors import ContextExceeded, RequestError, Stopping
+from function.gguf import KVType
 
 if TYPE_CHECKING:
     from function.engine.constraint import Constraint, Constraints
@@ -37,6 +38,7 @@ class Options:
     n_ctx: int | None = None
     n_threads: int = 1
     n_gpu_layers: int = 0
+    kv_type: KVType = "f16"
     chat_template: str | None = None
     lora: Path | None = None
     reader_timeout: float = 60.0
@@ -226,6 +228,7 @@ class Engine:
                 n_ctx=options.n_ctx,
                 n_threads=options.n_threads,
                 n_gpu_layers=options.n_gpu_layers,
+                kv_type=options.kv_type,
                 lora=options.lora,
                 on_progress=on_progress,
                 cancel=cancel,

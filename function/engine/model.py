@@ -12,6 +12,8 @@ from function.engine.library import library, recent_errors
 from function.engine.threadpool import ThreadPool
 from function.engine.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError, Stopping
+from function.gguf import KVType
+from function.gguf.types import TENSOR_TYPES
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ _REPACK = False
 """Whether weights are copied into a layout that prefills faster. Off: the copy costs as much memory as the weights
 have, must be made before the first token, and cannot begin before the file is whole. An mmap costs nothing."""
 _METADATA_LIMIT = 1 << 20
+_TYPES = {kind.name: number for number, kind in TENSOR_TYPES.items()}
 
 ABORTED = 2
 
@@ -41,6 +44,7 @@ class Model:
         n_ctx: int | None,
         n_threads: int,
         n_gpu_layers: int,
+        kv_type: KVType = "f16",
         lora: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
@@ -55,7 +59,7 @@ class Model:
             self.n_ctx_train: int = self._lib.llama_model_n_ctx_train(self._model)
             self.n_ctx = self._fit(n_ctx)
             self.chunk = GPU_CHUNK if n_gpu_layers else CPU_CHUNK
-            self._context = self._new_context(n_threads)
+            self._context = self._new_context(n_threads, kv_type)
             self._threads = ThreadPool(n_threads)
             self._threads.attach(self._context)
             if lora is not None:
@@ -193,21 +197,23 @@ class Model:
             log.warning("N_CTX=%d is lowered to %d, what the model was trained for", n_ctx, train)
         return min(n_ctx, train)
 
-    def _new_context(self, n_threads: int) -> Any:
+    def _new_context(self, n_threads: int, kv_type: KVType) -> Any:
         params = self._lib.llama_context_default_params()
         params.n_ctx = self.n_ctx
         params.n_batch = self.chunk
         params.n_ubatch = _ubatch(self.chunk, int(self._lib.llama_model_n_params(self._model)))
         params.n_threads = params.n_threads_batch = n_threads
         params.flash_attn_type = self._lib.LLAMA_FLASH_ATTN_TYPE_AUTO
+        params.type_k = params.type_v = _TYPES[kv_type.upper()]
         params.no_perf = True
         recent_errors()
         context = self._lib.llama_init_from_model(self._model, params)
         if not context:
             raise EngineError(
-                f"llama.cpp cannot make a context of {self.n_ctx} tokens: {_first(recent_errors())}. "
-                "A smaller N_CTX needs less memory.",
+                f"llama.cpp cannot make a context of {self.n_ctx} tokens with keys and values in {kv_type}: "
+                f"{_first(recent_errors())}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
                 n_ctx=self.n_ctx,
+                kv_type=kv_type,
             )
         return context
 
