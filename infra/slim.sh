@@ -24,6 +24,9 @@ for service in "$packages"/botocore/data/*/; do
   esac
 done
 
+# Two wheels come with their symbol tables: 8 MB.
+strip --strip-unneeded "$packages"/_awscrt.abi3.so "$packages"/cryptography/hazmat/bindings/_rust.abi3.so
+
 # Packages' tests, type stubs, C sources and libraries to link against.
 find "$packages" -depth -type d \( -name tests -o -name __pycache__ \) -exec rm -rf {} +
 find "$packages" -type f \( -name '*.pyi' -o -name '*.a' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*.hpp' \) -delete
