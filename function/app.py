@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.service import Service
-from function.web import access, chat, completions, exchange, front, health, metrics, sse, tokens
+from function.web import access, chat, completions, docs, exchange, front, health, metrics, sse, tokens
 from function.web.turn import ClientGone
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ def create_app(service: Service) -> Flask:
     app.register_blueprint(tokens.blueprint(service))
     app.register_blueprint(health.blueprint(service))
     app.register_blueprint(metrics.blueprint(service))
+    app.register_blueprint(docs.blueprint(service))
     app.register_blueprint(front.blueprint(service))
     app.register_error_handler(FunctionError, _error)
     app.register_error_handler(HTTPException, _http_error)

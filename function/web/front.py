@@ -1,8 +1,9 @@
 """GET /: the chat page, in one response."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from function.service import Service
+from function.web.single import send
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -14,18 +15,6 @@ def blueprint(service: Service) -> Blueprint:
         service.start(retry=False)
         from function.web.page import render  # built when first asked for: not before the first token
 
-        made = render()
-        zipped = request.accept_encodings.quality("gzip") > 0
-        response = Response(made.gzipped if zipped else made.body, mimetype="text/html")
-        if zipped:
-            response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept-Encoding"
-        response.headers["ETag"] = made.etag
-        response.headers["Cache-Control"] = "no-cache"
-        response.headers["Content-Security-Policy"] = made.content_security_policy
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.make_conditional(request)
-        return response
+        return send(render())
 
     return routes

@@ -80,7 +80,9 @@ class Generation(Strict):
     presence_penalty: float = Field(DEFAULT.presence_penalty, ge=-2, le=2)
     frequency_penalty: float = Field(DEFAULT.frequency_penalty, ge=-2, le=2)
     seed: int | None = Field(None, ge=-(2**63), lt=2**64)
-    logit_bias: dict[TokenId, Bias] = Field(default_factory=dict, max_length=1024)
+    logit_bias: dict[TokenId, Bias] = Field(
+        default_factory=dict, max_length=1024, json_schema_extra={"additionalProperties": False}
+    )
     ignore_eos: bool = False
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] = Field(default_factory=list)
     max_tokens: int | None = Field(None, ge=1)
@@ -206,10 +208,11 @@ def parse(model: type[StrictT], fields: Mapping[str, Any], *, strict: bool) -> S
     Raises RequestError with the first field at fault.
     """
     given = {}
+    known = issubclass(model, Generation)
     for key, value in fields.items():
-        if value is None or key in IGNORED:
+        if value is None or (known and key in IGNORED):
             continue
-        if key in NEUTRAL and key not in model.model_fields:
+        if known and key in NEUTRAL and key not in model.model_fields:
             if value not in NEUTRAL[key] and (strict or value not in map(str, NEUTRAL[key])):
                 raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
             continue

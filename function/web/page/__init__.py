@@ -2,19 +2,17 @@
 
 ``index.html`` names its files as any page does. ``render`` puts their text in their place, joins the native modules
 that ``scripts/main.js`` imports into one, and allows exactly what it put there: the policy carries the hash of every
-script and style. With one request per instance, a page of many files would start as many instances.
+script and style.
 """
 
-import base64
-import gzip
-import hashlib
 import html
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
+
+from function.web.single import Page, page, source
 
 ROOT = Path(__file__).parent
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
@@ -24,16 +22,6 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILIN
 _EXPORT = re.compile(r"^export (?=(?:(?:async )?function\*?|class|const) (\w+))", re.MULTILINE)
 _SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*\Z")
 _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One response: ``body`` is UTF-8 HTML, ``gzipped`` the same for clients that accept it; the etag is quoted."""
-
-    body: bytes
-    gzipped: bytes
-    content_security_policy: str
-    etag: str
 
 
 @cache
@@ -55,13 +43,7 @@ def render() -> Page:
     text = _replace(_STYLE, style, _read("index.html"))
     text = _replace(_SCRIPT, script, text)
     text = _replace(_ICON, lambda match: match[1] + html.escape(_data_uri(match[2])) + match[3], text)
-    body = text.encode()
-    return Page(
-        body=body,
-        gzipped=gzip.compress(body, 9, mtime=0),
-        content_security_policy=_policy(scripts, styles),
-        etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-    )
+    return page(text, _policy(scripts, styles))
 
 
 def _read(path: str) -> str:
@@ -115,8 +97,8 @@ def _policy(scripts: list[str], styles: list[str]) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {' '.join(map(_hash, scripts))}",
-            f"style-src {' '.join(map(_hash, styles))}",
+            f"script-src {' '.join(map(source, scripts))}",
+            f"style-src {' '.join(map(source, styles))}",
             "img-src data:",
             "connect-src 'self'",
             "base-uri 'none'",
@@ -126,8 +108,3 @@ def _policy(scripts: list[str], styles: list[str]) -> str:
             "trusted-types dompurify",
         )
     )
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

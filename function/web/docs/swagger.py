@@ -1,0 +1,74 @@
+"""GET /docs: Swagger UI and the document it shows, in one response.
+
+The scripts and styles are those that the package ``flask_swagger_ui`` brings; its own code is not imported.
+"""
+
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+from function.web.docs.openapi import document_json
+from function.web.single import Page, page, source
+
+_PACKAGE = "flask_swagger_ui"
+_MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
+_START = """
+SwaggerUIBundle({
+    spec: JSON.parse(document.getElementById("openapi").textContent),
+    dom_id: "#swagger-ui",
+    deepLinking: true,
+    validatorUrl: null,
+    persistAuthorization: false,
+    defaultModelsExpandDepth: 0,
+});
+"""
+_HTML = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>GGUF chat function</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script type="application/json" id="openapi">{spec}</script>
+<script>{bundle}</script>
+<script>{start}</script>
+</body>
+</html>
+"""
+
+
+@cache
+def render(guarded: bool) -> Page:
+    """The page; ``guarded``: where a key is asked for. The first call takes a quarter of a second, to zip 2 MB."""
+    style, bundle = _read("swagger-ui.css"), _MARKUP.sub(r"\\x3C", _read("swagger-ui-bundle.js"))
+    spec = document_json(guarded).replace("<", "\\u003c")  # inside a script element only JSON's own escape will do
+    text = _HTML.format(style=style, spec=spec, bundle=bundle, start=_START)
+    return page(text, _policy((bundle, _START), style))
+
+
+def _read(name: str) -> str:
+    found = importlib.util.find_spec(_PACKAGE)
+    assert found is not None, "requirements.txt names it"
+    assert found.origin is not None
+    return (Path(found.origin).parent / "dist" / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: tuple[str, ...], style: str) -> str:
+    """What runs is what came with the page, and only its own server is asked. (React wants no trusted types.)"""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join(map(source, scripts))}",
+            f"style-src {source(style)}",
+            "img-src data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
