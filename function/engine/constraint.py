@@ -65,6 +65,7 @@ class Constraints:
         import llguidance
         import numpy  # noqa: F401  here, so that the engine's thread need not wait for it
 
+        self._vocabulary = vocabulary
         self._size = vocabulary.size
         self._limits = llguidance.LLParserLimits(**trial.LIMITS)
         words = _Words(vocabulary)
@@ -75,7 +76,8 @@ class Constraints:
         import llguidance
 
         trial.attempt(grammar)
-        matcher = llguidance.LLMatcher(self._tokenizer, grammar.lark, log_level=0, limits=self._limits)
+        lark = grammar.lark(self._vocabulary.marks(grammar.marks))
+        matcher = llguidance.LLMatcher(self._tokenizer, lark, log_level=0, limits=self._limits)
         if matcher.is_error():
             raise RequestError(
                 f"{grammar.param}: it is too complex for this model's vocabulary: {matcher.get_error()}",

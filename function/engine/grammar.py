@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from function.errors import RequestError
@@ -17,15 +17,34 @@ _STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator":
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """``lark`` in llguidance's dialect. ``schemas``: each JSON schema in it, with the request's field it is from."""
+    """``rules``, in llguidance's dialect of Lark, say what ``answer`` is.
 
-    lark: str
+    ``schemas``: each JSON schema in them, with the request's field it is from. ``marks``: what may be a token of its
+    own that text does not show; the rules know the first as ``mark_0``, and any text up to and with it as ``upto_0``.
+    ``start`` is what a reply consists of.
+    """
+
+    rules: str
     schemas: tuple[tuple[str, str], ...]
+    marks: tuple[str, ...] = ()
+    start: str = "answer"
 
     @property
     def param(self) -> str:
         """The request's field, where one brought the grammar."""
         return self.schemas[0][0]
+
+    def lark(self, tokens: Mapping[str, int] | None = None) -> str:
+        """All of the grammar, with those marks as tokens that ``tokens`` names."""
+        lines = [f"start: {self.start}", self.rules]
+        if self.marks:
+            lines.append("ANY: /(.|\\n)*/")
+        for number, mark in enumerate(self.marks):
+            if tokens and mark in tokens:
+                lines += [f"mark_{number}: <[{tokens[mark]}]>", f"upto_{number}: ANY mark_{number}"]
+            else:
+                lines += [f"mark_{number}: {_literal(mark)}", f"upto_{number}[lazy]: ANY {_literal(mark)}"]
+        return "\n".join(lines)
 
 
 def json_schema(schema: Mapping[str, Any], param: str) -> Grammar:
@@ -34,7 +53,16 @@ def json_schema(schema: Mapping[str, Any], param: str) -> Grammar:
     Raises RequestError for a schema that is too large, or with a rule that a grammar cannot keep.
     """
     text = embedded(schema, param)
-    return Grammar(f"start: %json {text}", ((param, text),))
+    return Grammar(f"answer: %json {text}", ((param, text),))
+
+
+def after_thought(grammar: Grammar, thought: tuple[str, str], *, opened: bool) -> Grammar:
+    """``grammar`` for a model that may think first, or does already where the prompt ``opened`` the thought."""
+    begin, end = len(grammar.marks), len(grammar.marks) + 1
+    start = f'upto_{end} "\\n\\n" ({grammar.start})'
+    if not opened:
+        start = f"mark_{begin} {start} | {grammar.start}"
+    return replace(grammar, marks=(*grammar.marks, *thought), start=start)
 
 
 def embedded(schema: Mapping[str, Any], param: str) -> str:
@@ -70,3 +98,7 @@ def check(schema: Any, path: str, depth: int = 0) -> None:
     for key, item in schema.items():
         if key not in ("const", "enum", "default", "examples"):
             check(item, f"{path}.{key}", depth + 1)
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -34,7 +34,7 @@ _KNOWN = 16
 @functools.lru_cache(maxsize=_KNOWN)
 def attempt(grammar: "Grammar") -> None:
     """Raise RequestError, naming the place in the request, for a grammar that cannot be used. Takes about 0.1 s."""
-    given = json.dumps({"path": sys.path, "lark": grammar.lark, "schemas": grammar.schemas})
+    given = json.dumps({"path": sys.path, "lark": grammar.lark(), "schemas": grammar.schemas})
     command = [sys.executable, "-I", "-S", str(Path(__file__).resolve())]
     try:
         done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603

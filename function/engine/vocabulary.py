@@ -1,7 +1,7 @@
 """The model's vocabulary: text ↔ tokens. Read-only in llama.cpp, so any thread may ask it while the model lives."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from function.engine.library import library
@@ -72,6 +72,15 @@ class Vocabulary:
         """
         control = [token for token in range(self.size) if self.is_control(token)]
         return [self._piece(token, special=True) for token in range(self.size)], control, self.end_tokens()
+
+    def marks(self, names: Iterable[str]) -> dict[str, int]:
+        """Those of ``names`` that are control tokens, which text does not show."""
+        found = {name: self.tokenize(name, add_special=False, parse_special=True) for name in names}
+        return {name: tokens[0] for name, tokens in found.items() if len(tokens) == 1 and self.is_control(tokens[0])}
+
+    def name(self, token: int) -> bytes:
+        """What ``token`` adds to a reply, or its name where it is a control token."""
+        return self._piece(token, special=True)
 
     def is_control(self, token: int) -> bool:
         """Whether ``token`` is a mark that text does not show."""

@@ -1,0 +1,219 @@
+"""Thoughts and tool calls in a reply's text, however it is split."""
+
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from function.engine.dialect import Dialect
+from function.web.calls import CallReader
+from function.web.parts import Arguments, Call, Content, Part, PlainReader, Reader, Thought, ThoughtReader
+
+NAMES = {"get_weather", "add"}
+HERMES = Dialect("hermes", native=True)
+LLAMA = Dialect("llama", native=True)
+MISTRAL = Dialect("mistral", native=True)
+MISTRAL_ARGS = Dialect("mistral-args", native=True)
+THINK = ("<think>", "</think>")
+
+CITY = '{"city": "Köln \\"{}\\""}'
+WEATHER = f'{{"name": "get_weather", "arguments": {CITY}}}'
+ADD = '{"name": "add", "arguments": {"a": [1, {"b": "}"}]}}'
+ADDED = '{"a": [1, {"b": "}"}]}'
+
+
+def joined(parts: Iterable[Part]) -> list[Part]:
+    """Neighbours of a kind as one."""
+    whole: list[Part] = []
+    for part in parts:
+        last = whole[-1] if whole else None
+        if isinstance(part, Content) and isinstance(last, Content):
+            whole[-1] = Content(last.text + part.text)
+        elif isinstance(part, Arguments) and isinstance(last, Arguments):
+            whole[-1] = Arguments(last.text + part.text)
+        elif isinstance(part, Thought) and isinstance(last, Thought):
+            whole[-1] = Thought(last.text + part.text)
+        else:
+            whole.append(part)
+    return whole
+
+
+def read(reader: Reader, *texts: str) -> list[Part]:
+    parts = [part for text in texts for part in reader.feed(text)]
+    return joined([*parts, *reader.finish()])
+
+
+CALLS: list[tuple[str, Dialect, str, list[Part]]] = [
+    ("text", HERMES, "Just text.\n", [Content("Just text.\n")]),
+    ("nothing", HERMES, "", []),
+    ("one call", HERMES, f"<tool_call>\n{WEATHER}\n</tool_call>", [Call("get_weather"), Arguments(CITY)]),
+    (
+        "text and two calls",
+        HERMES,
+        f"Let me see.\n<tool_call>\n{WEATHER}\n</tool_call>\n<tool_call>{ADD}</tool_call>\n",
+        [Content("Let me see."), Call("get_weather"), Arguments(CITY), Call("add"), Arguments(ADDED)],
+    ),
+    (
+        "text after a call",
+        HERMES,
+        f"<tool_call>{ADD}</tool_call> Done.",
+        [Call("add"), Arguments(ADDED), Content(" Done.")],
+    ),
+    ("no end", HERMES, f"<tool_call>{ADD}", [Call("add"), Arguments(ADDED)]),
+    ("an unknown tool", HERMES, '<tool_call>{"name": "rm", "arguments": {}}</tool_call>', []),
+    ("prose about the tag", HERMES, "Write <tool_call> and then JSON.", []),
+    ("half a tag", HERMES, "a <tool_ca", []),
+    ("no JSON", HERMES, "<tool_call>\nget_weather(Paris)\n</tool_call>", []),
+    ("another object", HERMES, '<tool_call>{"city": "Paris"}</tool_call>', []),
+    ("cut before the arguments", HERMES, '<tool_call>{"name": "add", "argu', []),
+    (
+        "cut in the arguments",
+        HERMES,
+        '<tool_call>{"name": "add", "arguments": {"a": 1',
+        [Call("add"), Arguments('{"a": 1')],
+    ),
+    (
+        "a tag in a string",
+        HERMES,
+        '<tool_call>{"name": "add", "arguments": {"a": "</tool_call>"}}</tool_call>',
+        [Call("add"), Arguments('{"a": "</tool_call>"}')],
+    ),
+    (
+        "arguments first",
+        HERMES,
+        '<tool_call>{"arguments": {"a": 1}, "name": "add"}</tool_call>',
+        [Call("add"), Arguments('{"a": 1}')],
+    ),
+    (
+        "arguments as text",
+        HERMES,
+        '<tool_call>{"name": "add", "arguments": "{\\"a\\": 1}"}</tool_call>',
+        [Call("add"), Arguments('{"a": 1}')],
+    ),
+    ("no arguments", HERMES, '<tool_call>{"name": "add"}</tool_call>', [Call("add"), Arguments("{}")]),
+    ("a list as arguments", HERMES, '<tool_call>{"name": "add", "arguments": [1]}</tool_call>', []),
+    (
+        "an object like OpenAI's",
+        HERMES,
+        f'<tool_call>{{"type": "function", "function": {ADD}}}</tool_call>',
+        [Call("add"), Arguments(ADDED)],
+    ),
+    (
+        "a false one before a true one",
+        HERMES,
+        f"<tool_call><tool_call>{ADD}</tool_call>",
+        [Content("<tool_call>"), Call("add"), Arguments(ADDED)],
+    ),
+    ("llama", LLAMA, '{"name": "add", "parameters": {"a": 1}}', [Call("add"), Arguments('{"a": 1}')]),
+    ("llama with space", LLAMA, ' \n{"name": "add", "parameters": {"a": 1}}\n', [Call("add"), Arguments('{"a": 1}')]),
+    (
+        "llama with a type",
+        LLAMA,
+        '{"type": "function", "name": "add", "parameters": {"a": 1}}',
+        [Call("add"), Arguments('{"a": 1}')],
+    ),
+    (
+        "llama with a tag",
+        LLAMA,
+        'I see. <|python_tag|>{"name": "add", "parameters": {}}',
+        [Content("I see."), Call("add"), Arguments("{}")],
+    ),
+    (
+        "llama twice",
+        LLAMA,
+        '{"name": "add", "parameters": {}}; {"name": "add", "parameters": {"b": 2}}',
+        [Call("add"), Arguments("{}"), Call("add"), Arguments('{"b": 2}')],
+    ),
+    ("llama's code", LLAMA, "<|python_tag|>print(1)", []),
+    ("an answer in JSON", LLAMA, '{"answer": 42}', []),
+    ("an answer in JSON that has a name", LLAMA, '{"name": "Ann", "age": 7}', []),
+    ("an answer that is not JSON", LLAMA, "{x} is a set", []),
+    ("a call in the middle of text", LLAMA, 'Like so: {"name": "add", "parameters": {}}', []),
+    (
+        "mistral",
+        MISTRAL,
+        f"[TOOL_CALLS][{WEATHER}, {ADD}]",
+        [Call("get_weather"), Arguments(CITY), Call("add"), Arguments(ADDED)],
+    ),
+    (
+        "mistral with an id",
+        MISTRAL,
+        '[TOOL_CALLS] [{"name": "add", "arguments": {"a": 1}, "id": "abc}def12"}]',
+        [Call("add"), Arguments('{"a": 1}')],
+    ),
+    ("mistral without a list", MISTRAL, f"[TOOL_CALLS]{ADD}", [Call("add"), Arguments(ADDED)]),
+    ("mistral's prose", MISTRAL, "[TOOL_CALLS] is a token.", []),
+    ("a list", MISTRAL, "[1, 2]", []),
+    (
+        "mistral's newer style",
+        MISTRAL_ARGS,
+        f"Hm.[TOOL_CALLS]add[ARGS]{ADDED}[TOOL_CALLS]add[CALL_ID]a1b2c3d4e[ARGS]{{}}",
+        [Content("Hm."), Call("add"), Arguments(ADDED), Call("add"), Arguments("{}")],
+    ),
+    ("an unknown tool in the newer style", MISTRAL_ARGS, "[TOOL_CALLS]rm[ARGS]{}", []),
+    ("prose in the newer style", MISTRAL_ARGS, "[TOOL_CALLS] is a token.", []),
+]
+
+
+@pytest.mark.parametrize(("dialect", "text", "parts"), [case[1:] for case in CALLS], ids=[case[0] for case in CALLS])
+def test_calls_are_found_however_the_text_is_split(dialect: Dialect, text: str, parts: list[Part]) -> None:
+    parts = parts or ([Content(text)] if text else [])
+    assert read(CallReader(dialect, NAMES), text) == parts
+    assert read(CallReader(dialect, NAMES), *text) == parts
+    for at in range(len(text)):
+        assert read(CallReader(dialect, NAMES), text[:at], text[at:]) == parts, (text[:at], text[at:])
+    for width in (2, 3, 5, 7):
+        assert read(CallReader(dialect, NAMES), *(text[i : i + width] for i in range(0, len(text), width))) == parts
+
+
+def test_arguments_are_told_as_they_come() -> None:
+    reader = CallReader(HERMES, NAMES)
+    assert list(reader.feed('<tool_call>\n{"name": "add", "arguments": ')) == []
+    assert list(reader.feed('{"a"')) == [Call("add"), Arguments('{"a"')]
+    assert list(reader.feed(": 1")) == [Arguments(": 1")]
+    assert list(reader.feed("}}\n</tool_call>")) == [Arguments("}")]
+
+
+def test_text_is_not_held_back_longer_than_it_may_begin_a_call() -> None:
+    reader = CallReader(HERMES, NAMES)
+    assert list(reader.feed("Hello")) == [Content("Hello")]
+    assert list(reader.feed(" <tool")) == []
+    assert list(reader.feed("s> x")) == [Content(" <tools> x")]
+
+
+THOUGHTS: list[tuple[str, bool, str, list[Part]]] = [
+    ("none", False, "Hi <think>not</think>", []),
+    ("one", False, "<think>\nHm.\n\nSo.\n</think>\n\nHi", [Thought("Hm.\n\nSo."), Content("Hi")]),
+    ("with space before", False, "\n<think>Hm.</think>Hi", [Thought("Hm."), Content("Hi")]),
+    ("opened", True, "Hm.\n</think>\n\nHi </think>", [Thought("Hm."), Content("Hi </think>")]),
+    ("opened and never closed", True, "Hm. </thin", [Thought("Hm. </thin")]),
+    ("empty", False, "<think>\n\n</think>\n\nHi", [Content("Hi")]),
+    ("nothing after it", False, "<think>Hm.</think>\n", [Thought("Hm.")]),
+    ("half a tag", False, "<thin", []),
+    ("only space", False, " \n", []),
+]
+
+
+@pytest.mark.parametrize(
+    ("opened", "text", "parts"), [case[1:] for case in THOUGHTS], ids=[case[0] for case in THOUGHTS]
+)
+def test_thoughts_are_told_from_content(opened: bool, text: str, parts: list[Part]) -> None:
+    parts = parts or ([Content(text)] if text else [])
+
+    def reader() -> ThoughtReader:
+        return ThoughtReader(THINK, opened=opened, content=PlainReader())
+
+    assert read(reader(), text) == parts
+    assert read(reader(), *text) == parts
+    for at in range(len(text)):
+        assert read(reader(), text[:at], text[at:]) == parts
+
+
+def test_a_call_inside_a_thought_is_a_thought() -> None:
+    call = f"<tool_call>{ADD}</tool_call>"
+    text = f"<think>maybe {call}</think>\n{call}"
+    expected = [Thought(f"maybe {call}"), Call("add"), Arguments(ADDED)]
+    for texts in ((text,), tuple(text)):
+        reader = ThoughtReader(THINK, opened=False, content=CallReader(HERMES, NAMES))
+        assert read(reader, *texts) == expected
+    assert json.loads(ADDED)
