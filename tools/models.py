@@ -10,7 +10,7 @@ import argparse
 import logging
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -36,11 +36,15 @@ def write_model(
     seed: int = 0,
     chat_template: str | None = CHATML,
     name: str | None = None,
+    controls: Sequence[str] = (),
 ) -> Path:
-    """Write a model of ``shape`` to ``path`` and return the path. ``chat_template`` None leaves it out."""
+    """Write a model of ``shape`` to ``path`` and return the path.
+
+    ``chat_template`` None leaves it out; ``controls`` are control tokens of one's own, in a vocabulary of BPE.
+    """
     writer = gguf.GGUFWriter(path, shape.architecture)
     _metadata(writer, shape, quant, name or f"random-{shape.name}")
-    _vocabulary(writer, shape, seed, chat_template if shape.template else None)
+    _vocabulary(writer, shape, seed, chat_template if shape.template else None, controls)
     kinds = [(tensor, _kind(tensor, quant)) for tensor in tensors(shape)]
     for tensor, kind in kinds:
         rows = tuple(reversed(tensor.dims))
@@ -87,9 +91,11 @@ def _metadata(writer: gguf.GGUFWriter, shape: Shape, quant: Quant, name: str) ->
         writer.add_sliding_window(shape.window)
 
 
-def _vocabulary(writer: gguf.GGUFWriter, shape: Shape, seed: int, chat_template: str | None) -> None:
+def _vocabulary(
+    writer: gguf.GGUFWriter, shape: Shape, seed: int, chat_template: str | None, controls: Sequence[str]
+) -> None:
     if shape.tokenizer == "bpe":
-        vocabulary = bpe(shape.n_vocab, seed)
+        vocabulary = bpe(shape.n_vocab, seed, controls)
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(shape.pre)
         writer.add_token_merges(vocabulary.merges)

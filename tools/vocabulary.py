@@ -1,7 +1,7 @@
 """Vocabularies made from nothing: byte-level BPE and SentencePiece-like, of any size, that llama.cpp loads. Pure."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6  # GGUF's token types
@@ -38,20 +38,20 @@ def byte_letters() -> list[str]:
     return [chr(byte) if byte in shown else chr(next(hidden)) for byte in range(256)]
 
 
-def bpe(size: int, seed: int = 0) -> Vocabulary:
-    """256 bytes, merges as far as ``size`` reaches, and ChatML's special tokens last."""
+def bpe(size: int, seed: int = 0, controls: Sequence[str] = ()) -> Vocabulary:
+    """256 bytes, merges as far as ``size`` reaches, ChatML's special tokens, and ``controls`` of one's own."""
     letters = byte_letters()
     known = dict.fromkeys(letters)
     merges = []
-    room = size - len(SPECIALS)
+    room = size - len(SPECIALS) - len(controls)
     for left, right in _merges(letters, random.Random(seed)):
         if len(known) == room:
             break
         if left + right not in known:
             known[left + right] = None
             merges.append(f"{left} {right}")
-    tokens = [*known, *SPECIALS]
-    types = [NORMAL] * room + [CONTROL] * len(SPECIALS)
+    tokens = [*known, *SPECIALS, *controls]
+    types = [NORMAL] * room + [CONTROL] * (len(tokens) - room)
     return Vocabulary(tokens, types, [], merges, bos=room, eos=room + 2)
 
 

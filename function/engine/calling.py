@@ -18,10 +18,13 @@ class Tool:
     param: str
 
 
-def calling(dialect: Dialect, tools: Sequence[Tool], *, required: bool, parallel: bool) -> Grammar:
+def calling(
+    dialect: Dialect, tools: Sequence[Tool], *, required: bool, parallel: bool, instead: Grammar | None = None
+) -> Grammar:
     """One call of one of ``tools``, or several where ``parallel``; text too, or instead, unless ``required``.
 
-    Raises RequestError for parameters that no grammar can keep.
+    ``instead``: what the reply is when it calls nothing, in place of any text. Raises RequestError for parameters that
+    no grammar can keep.
     """
     schemas = tuple((tool.param, embedded(tool.parameters, tool.param)) for tool in tools)
     rules = [f"args_{number}: %json {text}" for number, (_, text) in enumerate(schemas)]
@@ -31,7 +34,10 @@ def calling(dialect: Dialect, tools: Sequence[Tool], *, required: bool, parallel
     one, more, begun = _frame(dialect)
     calls = f"{one} ({more})*" if parallel and more else one
     close = ' "]"' if dialect.style == "mistral" else ""
-    if required:
+    if instead:
+        rules += [f"answer: {begun} {calls}{close} | other", instead.rules.replace("answer:", "other:", 1)]
+        schemas += instead.schemas
+    elif required:
         rules.append(f"answer: {begun} {calls}{close}")
     elif dialect.style == "llama":  # a reply is either; one that begins with a brace is a call
         rules += [f"answer: PROSE | {calls}", r"PROSE: /([^{](.|\n)*)?/"]

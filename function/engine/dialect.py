@@ -51,7 +51,7 @@ _THOUGHTS = (
     ("<seed:think>", "</seed:think>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
 )
-_OTHERS = ("<function=", "<arg_key>", "<|tool_calls_section_begin|>", "<tool_calls>")
+_OTHERS = ("<function=", "<arg_key>", "<invoke", "<tool_calls>", "<|START_ACTION|>", "<|tool_calls_section_begin|>")
 """Marks of styles that use ``<tool_call>`` or its like in another way."""
 
 

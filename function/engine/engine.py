@@ -3,7 +3,7 @@
 import atexit
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from function.engine import library
+from function.engine.dialect import Dialect, recognise
 from function.engine.events import Job
 from function.engine.generation import Generation
 from function.engine.grammar import Grammar
@@ -66,6 +67,8 @@ class Engine:
         """Tokens that prompt and reply may have together."""
         self.n_ctx_train: int
         self.n_vocab: int
+        self.dialect: Dialect
+        """How the model writes thoughts and tool calls."""
         self.template_source: str
         """Where the chat template is from: ``model``, ``setting``, or ``llama3 (by vocabulary)`` and its like."""
         self.system_info = library.system_info()
@@ -125,8 +128,11 @@ class Engine:
         return self._template.render(messages, **template_kwargs)
 
     def chat_tokens(self, messages: Sequence[Mapping[str, Any]], **template_kwargs: Any) -> tuple[int, ...]:
-        """The prompt of a job that answers ``messages``, beginning with one BOS where the model wants one."""
-        text = self.render(messages, **template_kwargs)
+        """The prompt of a job that answers ``messages``."""
+        return self.prompt(self.render(messages, **template_kwargs))
+
+    def prompt(self, text: str) -> tuple[int, ...]:
+        """The tokens of a rendered prompt, beginning with one BOS where the model wants one."""
         with self._alive() as vocabulary:
             tokens = vocabulary.tokenize(text, add_special=False, parse_special=True)
         if vocabulary.adds_bos and vocabulary.bos is not None:
@@ -134,6 +140,15 @@ class Engine:
             begin = next((i for i, token in enumerate(tokens) if token != vocabulary.bos), len(tokens))
             tokens[:begin] = [vocabulary.bos]
         return tuple(tokens)
+
+    def template_variables(self) -> frozenset[str]:
+        """What the chat template asks for by name."""
+        return self._template.variables
+
+    def marks(self, names: Iterable[str]) -> frozenset[int]:
+        """Those of ``names`` that are control tokens, which text does not show by itself."""
+        with self._alive() as vocabulary:
+            return frozenset(vocabulary.marks(names).values())
 
     def constrain(self, grammar: Grammar) -> "Constraint":
         """What lets one job say only what ``grammar`` holds for. The model's first takes up to a second longer.
@@ -260,3 +275,4 @@ class Engine:
         self.name = model.metadata("general.name")
         self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
         self._template, self.template_source = choose(model, self._options.chat_template)
+        self.dialect = recognise(self._template.source)

@@ -42,6 +42,7 @@ class Job:
     is told before the reply, with the prompt's own logprobs where they are asked for; then ``max_tokens`` may be 0.
     ``param`` is the request's field that errors name when the prompt is at fault.
     A ``constraint`` serves one job; under it ``ignore_eos`` means nothing, the reply ends where the grammar does.
+    ``shown`` control tokens are in the text by their names.
     """
 
     prompt: tuple[int, ...]
@@ -53,6 +54,7 @@ class Job:
     echo: str | None = None
     param: str = "messages"
     constraint: "Constraint | None" = None
+    shown: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ class Loop:
             ended = vocabulary.is_end(token)
             if not ended:
                 record.add(token, stream)
-                if text := stream.feed(vocabulary.piece(token)):
+                piece = vocabulary.spelled(token) if token in job.shown else vocabulary.piece(token)
+                if text := stream.feed(piece):
                     generation.put(Text(text, generation.generated, record.given(text)))
             fresh.append(token)
             reason: FinishReason | None = None

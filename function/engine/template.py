@@ -1,6 +1,7 @@
 """Chat templates: messages → the text of a prompt. Either Jinja, as models bring it, or llama.cpp's own by name."""
 
 import ctypes
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -18,6 +19,13 @@ Messages = Sequence[Mapping[str, Any]]
 class Template(Protocol):
     """Something that renders messages, ending where the assistant's reply begins."""
 
+    source: str | None
+    """Its Jinja; None where it has none."""
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """What it asks for by name, besides what it sets itself."""
+
     def render(self, messages: Messages, **variables: Any) -> str:
         """Raises RequestError, with the template's own sentence, when it refuses the messages or fails on them."""
 
@@ -33,6 +41,7 @@ class JinjaTemplate:
 
         from function.engine.sandbox import TIME_LIMIT, Sandbox
 
+        self.source: str | None = source
         self._sandbox = Sandbox(TIME_LIMIT if time_limit is None else time_limit)
         self._special = {"bos_token": bos, "eos_token": eos}
         try:
@@ -41,6 +50,14 @@ class JinjaTemplate:
             raise ModelError(
                 f"The chat template is not valid Jinja: {e}. Set CHAT_TEMPLATE to one that is.", param="CHAT_TEMPLATE"
             ) from e
+
+    @functools.cached_property
+    def variables(self) -> frozenset[str]:
+        """See Template."""
+        from jinja2.meta import find_undeclared_variables
+
+        assert self.source is not None
+        return frozenset(find_undeclared_variables(self._sandbox.parse(self.source)))
 
     def render(self, messages: Messages, **variables: Any) -> str:
         """``variables`` reach the template beside ``messages``; absent tools and documents are none, as elsewhere."""
@@ -65,6 +82,8 @@ class BuiltinTemplate:
             raise ModelError(f"llama.cpp has no chat template called {name!r}.", param="CHAT_TEMPLATE")
         self._lib = library()
         self._name = name.encode()
+        self.source: str | None = None
+        self.variables: frozenset[str] = frozenset()
 
     def render(self, messages: Messages, **variables: Any) -> str:
         """Roles and texts only; ``variables`` have no place in these templates."""

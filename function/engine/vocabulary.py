@@ -78,10 +78,6 @@ class Vocabulary:
         found = {name: self.tokenize(name, add_special=False, parse_special=True) for name in names}
         return {name: tokens[0] for name, tokens in found.items() if len(tokens) == 1 and self.is_control(tokens[0])}
 
-    def name(self, token: int) -> bytes:
-        """What ``token`` adds to a reply, or its name where it is a control token."""
-        return self._piece(token, special=True)
-
     def is_control(self, token: int) -> bool:
         """Whether ``token`` is a mark that text does not show."""
         return bool(self._lib.llama_vocab_is_control(self._vocab, token))

@@ -8,6 +8,7 @@ from flask import request
 
 from function.engine.engine import Engine
 from function.engine.events import Job
+from function.engine.grammar import Grammar
 from function.service import Service
 from function.status import ENDS
 from function.web.connection import Connection
@@ -21,11 +22,16 @@ LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model is to read. ``param``: the request's field it is from; ``echo``: its text, if that is told too."""
+    """What the model is to read. ``param``: the request's field it is from; ``echo``: its text, if that is told too.
+
+    ``grammar``: what the reply must look like; ``shown``: control tokens that are text in it.
+    """
 
     tokens: tuple[int, ...]
     param: str = "messages"
     echo: str | None = None
+    grammar: Grammar | None = None
+    shown: frozenset[int] = frozenset()
 
 
 def admit(service: Service, asked: Generation, prompt: Callable[[Engine], Prompt]) -> Turn:
@@ -52,7 +58,8 @@ def admit(service: Service, asked: Generation, prompt: Callable[[Engine], Prompt
             sampling=asked.sampling(),
             deadline=until,
             logprobs=asked.alternatives(),
-            constraint=engine.constrain(grammar) if grammar else None,
+            constraint=engine.constrain(read.grammar) if read.grammar else None,
+            shown=read.shown,
         )
 
     return Turn(service, prepare, Connection(request.environ, service.settings.client_timeout), until)

@@ -1,17 +1,17 @@
 """The endpoints that chat: /, /chat, /v1/chat/completions and /v1/models."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from flask import Blueprint, Response, request
 
-from function.engine.engine import Engine
 from function.service import Service
 from function.web import reply
-from function.web.admission import Prompt, admit
+from function.web.admission import admit
 from function.web.body import any_fields, json_fields
+from function.web.dialogue import Dialogue
 from function.web.openai import ChatReply, model_card
-from function.web.schema import Chat, ChatCompletion, Generation, Message, parse
+from function.web.schema import Chat, ChatCompletion, Generation, parse
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -19,27 +19,34 @@ def blueprint(service: Service) -> Blueprint:
     routes = Blueprint("chat", __name__)
     created = int(time.time())
 
-    def frame(asked: Generation) -> Callable[[], ChatReply]:
-        logprobs = asked.alternatives() is not None
-        return lambda: ChatReply(model=service.name, fingerprint=service.made.fingerprint, logprobs=logprobs)
+    def frame(asked: Generation, dialogue: Dialogue) -> Callable[[], ChatReply]:
+        return lambda: ChatReply(
+            model=service.name,
+            fingerprint=service.made.fingerprint,
+            logprobs=asked.alternatives() is not None,
+            reader=dialogue.reader(),
+            new_id=dialogue.new_id,
+        )
 
     @routes.post("/")
     @routes.post("/chat")
     def chat() -> Response:
         fields, typed = any_fields(request)
         asked = parse(Chat, fields, strict=typed)
-        turn = admit(service, asked, chat_prompt(service, asked.conversation()))
+        dialogue = Dialogue(service, asked.conversation())
+        turn = admit(service, asked, dialogue.prompt)
         if request.accept_mimetypes.best_match(["text/plain", "text/event-stream"]) == "text/event-stream":
-            return reply.events(service, turn, frame(asked), include_usage=asked.include_usage())
+            return reply.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
         return reply.text(service, turn)
 
     @routes.post("/v1/chat/completions")
     def chat_completions() -> Response:
         asked = parse(ChatCompletion, json_fields(request), strict=True)
-        turn = admit(service, asked, chat_prompt(service, asked.messages))
+        dialogue = Dialogue(service, asked.messages, asked)
+        turn = admit(service, asked, dialogue.prompt)
         if asked.stream:
-            return reply.events(service, turn, frame(asked), include_usage=asked.include_usage())
-        return reply.whole(service, turn, frame(asked))
+            return reply.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
+        return reply.whole(service, turn, frame(asked, dialogue))
 
     @routes.get("/v1/models")
     def models() -> dict[str, object]:
@@ -50,20 +57,3 @@ def blueprint(service: Service) -> Blueprint:
         return model_card(service.name, created)
 
     return routes
-
-
-def chat_prompt(service: Service, messages: Sequence[Message]) -> Callable[[Engine], Prompt]:
-    """What makes the prompt that answers ``messages``."""
-
-    def prompt(engine: Engine) -> Prompt:
-        return Prompt(engine.chat_tokens(conversation(service, messages)))
-
-    return prompt
-
-
-def conversation(service: Service, messages: Sequence[Message]) -> list[dict[str, str]]:
-    """``messages`` as templates take them, after SYSTEM_PROMPT when they bring no system message of their own."""
-    plain = [message.plain() for message in messages]
-    if service.system_prompt and plain[0]["role"] != "system":
-        plain.insert(0, {"role": "system", "content": service.system_prompt})
-    return plain

@@ -2,16 +2,20 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from function.engine.events import Finished, FinishReason, Text, Usage
+from function.engine.events import Finished, FinishReason, Logprob, Text, Usage
 from function.web.logprobs import Object, Offsets, chat_logprobs, text_logprobs
+from function.web.parts import Call, Part, PlainReader, Reader
+from function.web.speech import delta, message
 
 
-def finish_reason(reason: FinishReason) -> str:
-    """OpenAI's word for why a reply ended: a deadline is a limit like any other."""
+def finish_reason(reason: FinishReason, *, called: bool = False) -> str:
+    """OpenAI's word for why a reply ended: a deadline is a limit like any other, and ``called`` tools are a reason."""
+    if reason == "stop" and called:
+        return "tool_calls"
     return "length" if reason == "deadline" else reason
 
 
@@ -100,41 +104,60 @@ class TextReply:
 class ChatReply:
     """Builds the objects of one chat completion, which share an id, a time and the model's true name.
 
-    ``logprobs`` says whether the request asks for them.
+    ``logprobs`` says whether the request asks for them; ``reader`` tells the parts of the text; ``new_id`` makes the
+    ids of tool calls.
     """
 
     model: str
     fingerprint: str
     logprobs: bool = False
+    reader: Reader = field(default_factory=PlainReader)
+    new_id: Callable[[], str] = str
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
+    _calls: list[str] = field(default_factory=list)
+    _waiting: list[Logprob] = field(default_factory=list)
 
     def whole(self, texts: Sequence[Text], end: Finished) -> Object:
         """See Frame."""
-        text = _joined(texts)
-        message = {"role": "assistant", "content": text.text, "refusal": None}
-        logprobs = chat_logprobs(text.logprobs) if self.logprobs else None
-        choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": finish_reason(end.reason)}
+        parts = [part for piece in texts for part in self.reader.feed(piece.text)] + list(self.reader.finish())
+        calls = sum(isinstance(part, Call) for part in parts)
+        logprobs = chat_logprobs([entry for piece in texts for entry in piece.logprobs]) if self.logprobs else None
+        reason = finish_reason(end.reason, called=calls > 0)
+        choice = {"index": 0, "message": message(parts, self.new_id), "logprobs": logprobs, "finish_reason": reason}
         return self._object("chat.completion", [choice]) | {"usage": usage(end.usage)}
 
     def opening(self) -> Iterator[Object]:
         """See Frame: who speaks."""
-        yield self._chunk({"role": "assistant", "content": ""}, None)
+        yield self._chunk({"role": "assistant", "content": ""})
 
     def pieces(self, text: Text) -> Iterator[Object]:
-        """See Frame."""
-        yield self._chunk({"content": text.text}, None, chat_logprobs(text.logprobs) if self.logprobs else None)
+        """See Frame. Logprobs go with the first thing that is said after their tokens."""
+        self._waiting.extend(text.logprobs)
+        for part in self.reader.feed(text.text):
+            yield self._part(part)
 
     def closing(self, end: Finished) -> Iterator[Object]:
         """See Frame."""
-        yield self._chunk({}, finish_reason(end.reason))
+        for part in self.reader.finish():
+            yield self._part(part)
+        yield self._chunk({}, finish_reason(end.reason, called=bool(self._calls)))
 
     def counted(self, counts: Usage) -> Object:
         """See Frame."""
         return self._object("chat.completion.chunk", []) | {"usage": usage(counts)}
 
-    def _chunk(self, delta: Object, reason: str | None, logprobs: Object | None = None) -> Object:
-        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+    def _part(self, part: Part) -> Object:
+        if isinstance(part, Call):
+            self._calls.append(self.new_id())
+        return self._chunk(delta(part, self._calls))
+
+    def _chunk(self, said: Object, reason: str | None = None) -> Object:
+        logprobs = None
+        if self.logprobs and (self._waiting or "content" in said) and "role" not in said:
+            logprobs = chat_logprobs(self._waiting)
+            self._waiting.clear()
+        choice = {"index": 0, "delta": said, "logprobs": logprobs, "finish_reason": reason}
         return self._object("chat.completion.chunk", [choice])
 
     def _object(self, kind: str, choices: list[Object]) -> Object:

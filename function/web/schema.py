@@ -9,8 +9,10 @@ from function.engine.events import Sampling
 from function.engine.grammar import Grammar
 from function.errors import RequestError
 from function.web.format import ResponseFormat
+from function.web.messages import Message
 from function.web.prompt import OnePrompt, Token
 from function.web.strict import Strict, Unicode
+from function.web.tools import Tool, ToolChoice
 
 DEFAULT = Sampling()
 MAX_STOPS = 16
@@ -21,7 +23,16 @@ TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
 IGNORED = frozenset(
-    ("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
+    (
+        "user",
+        "store",
+        "metadata",
+        "service_tier",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "prediction",
+    )
 )
 """Fields of OpenAI's API that do not change a reply."""
 
@@ -29,35 +40,12 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n": (1,),
     "logprobs": (False,),
     "top_logprobs": (0,),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
     "modalities": (["text"],),
+    "verbosity": ("medium",),
     "suffix": ("",),
     "best_of": (1,),
 }
 """Fields that would change a reply, with the values that do not."""
-
-
-class TextPart(Strict):
-    """A piece of a message's content."""
-
-    type: Literal["text"]
-    text: Unicode
-
-
-class Message(Strict):
-    """One message of a conversation."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Unicode | list[TextPart]
-    name: str | None = None
-
-    def plain(self) -> dict[str, str]:
-        """As chat templates take it: a role they know and one string."""
-        role = "system" if self.role == "developer" else self.role
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return {"role": role, "content": text}
 
 
 class StreamOptions(Strict):
@@ -136,6 +124,11 @@ class ChatCompletion(Generation):
     logprobs: bool = False
     top_logprobs: int = Field(0, ge=0, le=20)
     response_format: ResponseFormat = ResponseFormat(type="text")
+    tools: list[Tool] = Field(default_factory=list, max_length=128)
+    tool_choice: ToolChoice = ToolChoice(type="auto")
+    parallel_tool_calls: bool = True
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> Self:

@@ -7,7 +7,7 @@ from flask import Blueprint, request
 from function.service import Service
 from function.web.admission import loaded
 from function.web.body import json_fields
-from function.web.chat import conversation
+from function.web.dialogue import Dialogue
 from function.web.schema import ChatCompletion, Detokenize, Tokenize, parse
 
 
@@ -33,7 +33,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/apply-template")
     def apply_template() -> dict[str, Any]:
         asked = parse(ChatCompletion, json_fields(request), strict=True)
-        return {"prompt": loaded(service).render(conversation(service, asked.messages))}
+        return {"prompt": Dialogue(service, asked.messages, asked).text(loaded(service))}
 
     return routes
 

@@ -1,0 +1,122 @@
+"""``tools`` and ``tool_choice``: what a reply may call, or must."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from function.engine.calling import Tool as Callable
+from function.errors import RequestError
+from function.web.format import Name
+from function.web.strict import Strict, Unicode
+
+NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+"""The parameters of a function that has none."""
+
+
+class Function(Strict):
+    """A function that the caller carries out."""
+
+    name: Name
+    description: Unicode | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(Strict):
+    """Something a reply may call."""
+
+    type: Literal["function"]
+    function: Function
+
+    def told(self) -> dict[str, Any]:
+        """As chat templates take it."""
+        function = self.function
+        told = {
+            "name": function.name,
+            "description": function.description or "",
+            "parameters": function.parameters or NOTHING,
+        }
+        return {"type": "function", "function": told}
+
+
+class Named(Strict):
+    """One function by its name."""
+
+    name: Unicode
+
+
+class NamedTool(Strict):
+    """One tool by its name."""
+
+    type: Literal["function"]
+    function: Named
+
+
+class Allowed(Strict):
+    """Some of the tools, and whether one of them must be called."""
+
+    mode: Literal["auto", "required"]
+    tools: list[NamedTool] = Field(min_length=1)
+
+
+class Choice(Strict):
+    """Whether a tool is called, and which."""
+
+    type: Literal["none", "auto", "required", "function", "allowed_tools"]
+    function: Named | None = None
+    allowed_tools: Allowed | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether the reply must call something."""
+        return self.type in ("required", "function") or (
+            self.allowed_tools is not None and self.allowed_tools.mode == "required"
+        )
+
+    def among(self, tools: Sequence[Tool]) -> list[tuple[int, Tool]]:
+        """Those of ``tools`` that may be called, with their places. Raises RequestError for a name among none."""
+        known = [tool.function.name for tool in tools]
+        for place, name in enumerate(known):
+            if name in known[:place]:
+                raise RequestError(
+                    f"tools.{place}.function.name: {name!r} is there twice.", param=f"tools.{place}.function.name"
+                )
+        if self.type == "none":
+            return []
+        names = set(known)
+        if self.type == "function":
+            names = {self._part("function", self.function).name}
+        elif self.type == "allowed_tools":
+            names = {tool.function.name for tool in self._part("allowed_tools", self.allowed_tools).tools}
+        if self.required and not tools:
+            raise RequestError("tool_choice: there are no tools to call.", param="tool_choice")
+        if unknown := sorted(names - set(known)):
+            raise RequestError(f"tool_choice: there is no tool called {unknown[0]!r}.", param="tool_choice")
+        return [(place, tool) for place, tool in enumerate(tools) if tool.function.name in names]
+
+    def _part(self, name: str, part: Any) -> Any:
+        if part is None:
+            raise RequestError(f"tool_choice.{name}: it is missing.", param=f"tool_choice.{name}")
+        return part
+
+
+def _object(given: Any) -> Any:
+    return {"type": given} if isinstance(given, str) else given
+
+
+ToolChoice = Annotated[
+    Choice, BeforeValidator(_object, json_schema_input_type=Literal["none", "auto", "required"] | Choice)
+]
+
+
+def callables(tools: Sequence[tuple[int, Tool]]) -> list[Callable]:
+    """``tools`` as a grammar takes them."""
+    return [
+        Callable(
+            tool.function.name,
+            NOTHING if tool.function.parameters is None else tool.function.parameters,
+            f"tools.{place}.function.parameters",
+        )
+        for place, tool in tools
+    ]
