@@ -162,7 +162,7 @@ def test_plain_text_is_utf_8_and_not_cached(function: Function) -> None:
         ("/v1/chat/completions", {**SEEDED, "temperature": 1000}, "temperature"),
         ("/v1/chat/completions", {**SEEDED, "logit_bias": {"999999": 1}}, "logit_bias"),
         ("/v1/chat/completions", {**SEEDED, "logit_bias": {"999999": 1}, "stream": True}, "logit_bias"),
-        ("/v1/chat/completions", {**SEEDED, "tools": [{}]}, "tools"),
+        ("/v1/chat/completions", {**SEEDED, "tools": [{}]}, "tools.0.type"),
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 9000}]}, "messages"),
         (
             "/v1/chat/completions",
