@@ -23,7 +23,12 @@ from tests.servers.nginx import nginx
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "pictures" / "cold-start.json"
-BODY = {"messages": [{"role": "user", "content": "Tell me a story."}], "stream": True, "max_tokens": 16, "ignore_eos": True}
+BODY = {
+    "messages": [{"role": "user", "content": "Tell me a story."}],
+    "stream": True,
+    "max_tokens": 16,
+    "ignore_eos": True,
+}
 
 
 def main() -> None:
@@ -34,7 +39,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     path = model(arguments.shape, arguments.quant)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, nginx(path, Path(folder)) as store, collecting() as traces:
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as folder,
+        nginx(path, Path(folder)) as store,
+        collecting() as traces,
+    ):
         environment = {
             "MODEL_URI": f"s3://bucket/{path.name}", "AWS_ENDPOINT_URL": store.urls[False, True], "AWS_REGION": "x",
             "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "N_THREADS": str(cpus()),
@@ -45,7 +54,7 @@ def main() -> None:
             with Stream(function, BODY) as stream:
                 stream.rest()
             traces.wait("POST /v1/chat/completions")
-        spans = sorted(_spans(traces.spans, began), key=lambda span: (span["depth"] > 0, span["start"], span["depth"]))
+        spans = _spans(traces.spans, began)
     size = path.stat().st_size / 1e6
     title = (
         f"A cold request: {arguments.shape} {arguments.quant}, {size:.0f} MB at 80 MB/s per connection, {cpus()} CPUs, "
@@ -55,22 +64,26 @@ def main() -> None:
 
 
 def _spans(spans: dict[str, Any], began: float) -> list[dict[str, Any]]:
-    names = {span.span_id: span.parent_span_id for span in spans.values()}
+    """Each span before its children, and those in the order they began."""
+    told: list[dict[str, Any]] = []
 
-    def depth(span_id: bytes) -> int:
-        return 1 + depth(names[span_id]) if span_id in names else -1
+    def tell(parent: bytes | None, depth: int, cold: bool) -> None:
+        ids = {span.span_id for span in spans.values()}
+        children = [
+            (span.start_time_unix_nano, name, span)
+            for name, span in spans.items()
+            if span.parent_span_id == parent or (parent is None and span.parent_span_id not in ids)
+        ]
+        for _, name, span in sorted(children, key=lambda child: child[:2]):
+            waits = cold or name == "wait for the model"
+            start, end = (moment / 1e9 - began for moment in (span.start_time_unix_nano, span.end_time_unix_nano))
+            told.append(
+                {"name": name, "start": round(max(start, 0), 3), "end": round(end, 3), "depth": depth, "cold": waits}
+            )
+            tell(span.span_id, depth + 1, waits)
 
-    wait = spans["wait for the model"].span_id
-    return [
-        {
-            "name": name,
-            "start": round(max(span.start_time_unix_nano / 1e9 - began, 0), 3),
-            "end": round(span.end_time_unix_nano / 1e9 - began, 3),
-            "depth": depth(span.span_id),
-            "cold": wait in (span.span_id, span.parent_span_id),
-        }
-        for name, span in spans.items()
-    ]
+    tell(None, 0, False)
+    return told
 
 
 if __name__ == "__main__":

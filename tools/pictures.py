@@ -1,7 +1,7 @@
 """The pictures and tables of the documentation, drawn from code and data: ``python -m tools.pictures``.
 
-``layers.svg`` and CONTRIBUTING.md's table come from the table of imports in tests/test_layers.py, ``cold-start.svg`` from
-the trace that ``python -m bench.trace`` recorded in cold-start.json. A test holds what is committed to what this makes.
+``layers.svg`` and CONTRIBUTING.md's table come from the table in tests/test_layers.py, ``cold-start.svg`` from the trace
+that ``python -m bench.trace`` recorded in cold-start.json. A test holds what is committed to what this makes.
 """
 
 import json
@@ -115,7 +115,9 @@ def timeline(trace: Mapping[str, Any]) -> str:
     for number in range(int(end / step) + 1):
         x = left + number * step * scale
         parts.append(f'<line class="axis" x1="{x:.1f}" y1="34" x2="{x:.1f}" y2="{bottom}"/>')
-        parts.append(f'<text class="quiet" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{number * step:g} s</text>')
+        parts.append(
+            f'<text class="quiet" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{number * step:g} s</text>'
+        )
     for number, span in enumerate(spans):
         y = 40 + number * row
         x, width = left + span["start"] * scale, max((span["end"] - span["start"]) * scale, 1.5)

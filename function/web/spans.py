@@ -1,6 +1,5 @@
 """An exchange as spans, named by OpenTelemetry's conventions for HTTP servers and generative AI. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from function.tracing import Attribute, Span
@@ -22,6 +21,7 @@ def spans(
 ) -> Span:
     """One span for the request, of which those of its phases are children. ``error``: the code it ended with."""
     phases = timeline.phases
+    method, _, route = name.partition(" ")
     children = []
     if "wait" in phases:
         start = tuple(Span(phase, *moments) for phase, moments in timeline.start.items())
@@ -31,18 +31,18 @@ def spans(
     if receipt is not None and "prefill" in phases:
         inner = tuple(Span(phase, *phases[phase]) for phase in ("prefill", "decode") if phase in phases)
         begun = phases["prefill"][0]
-        children.append(Span(f"chat {receipt.made.model}", begun, end, _generation(receipt), inner))
-    method, _, route = name.partition(" ")
-    attributes: dict[str, Attribute] = {"http.request.method": method, "http.route": route, "request.id": request_id}
+        operation = "text_completion" if route == "/v1/completions" else "chat"
+        attributes = {"gen_ai.operation.name": operation} | _generation(receipt)
+        children.append(Span(f"{operation} {receipt.made.model}", begun, end, attributes, inner))
+    about: dict[str, Attribute] = {"http.request.method": method, "http.route": route, "request.id": request_id}
     if receipt is not None:
-        attributes["chat.cold"] = receipt.cold
-    return Span(name, timeline.began, end, attributes, tuple(children), server=True, error=error)
+        about["chat.cold"] = receipt.cold
+    return Span(name, timeline.began, end, about, tuple(children), server=True, error=error)
 
 
-def _generation(receipt: Receipt) -> Mapping[str, Attribute]:
+def _generation(receipt: Receipt) -> dict[str, Attribute]:
     made = receipt.made
     attributes: dict[str, Attribute] = {
-        "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "llama.cpp",
         "gen_ai.request.model": made.model,
         "gen_ai.response.model": made.model,
