@@ -1,7 +1,7 @@
 """The pictures and tables of the documentation, drawn from code and data: ``python -m tools.pictures``.
 
-``layers.svg`` and CONTRIBUTING.md's table come from the table in tests/test_layers.py, ``cold-start.svg`` from the trace
-that ``python -m bench.trace`` recorded in cold-start.json. A test holds what is committed to what this makes.
+``layers.svg`` and CONTRIBUTING.md's table are drawn from the table in tests/test_layers.py, ``cold-start.svg`` from the
+trace that ``python -m bench.trace`` recorded. A test holds what is committed to what this makes.
 """
 
 import json
