@@ -36,7 +36,7 @@ def main() -> None:
     for shape, quant, contexts in CASES + (FULL if arguments.full else []):
         path = model(shape, quant)
         for n_ctx in contexts:
-            planned = fit(read_header(path), n_ctx).total / MIB
+            planned = fit(read_header(path), n_ctx, prefixes=0).total / MIB
             held = used(path, n_ctx) / MIB
             name = f"{shape} {quant}"
             print(f"| {name} | {n_ctx:,} | {planned:,.0f} | {held:,.0f} | {planned / held:.3f} |", flush=True)

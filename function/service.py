@@ -241,7 +241,9 @@ class Service:
     def _load(self, parts: Sequence[Path]) -> "Engine":
         from function.engine.cpu import prepare
         from function.engine.engine import Engine, Options
+        from function.fetch import text_of
         from function.gguf import check_adapter, check_part, read_header
+        from function.room import prefix_room
 
         began = time.monotonic()
         self._loaded = 0.0
@@ -255,7 +257,7 @@ class Service:
             check_adapter(lora, header.architecture)
         settings = self.settings
         prepare(settings.cpu_level, memory=settings.model_cache_dir)
-        self.system_prompt = self._text(settings.system_prompt)
+        self.system_prompt = text_of(settings.system_prompt, limit=TEXT_LIMIT)
         engine = Engine.load(
             path,
             Options(
@@ -263,8 +265,9 @@ class Service:
                 n_threads=settings.n_threads or cpus(),
                 n_gpu_layers=settings.n_gpu_layers,
                 kv_type=settings.kv_type,
-                chat_template=self._text(settings.chat_template),
+                chat_template=text_of(settings.chat_template, limit=TEXT_LIMIT),
                 lora=lora,
+                prefix_cache=prefix_room(header, settings, self.fetched.size if self.fetched else 0),
                 reader_timeout=settings.client_timeout,
             ),
             on_progress=self._on_progress,
@@ -280,14 +283,6 @@ class Service:
 
     def _on_progress(self, share: float) -> None:
         self._loaded = share
-
-    def _text(self, value: str | None) -> str | None:
-        """A setting that is a text or the URI of one."""
-        from function.fetch import read_text
-
-        if value is not None and value.startswith(("gs://", "s3://", "https://", "http://", "file://", "hf://")):
-            return read_text(value, limit=TEXT_LIMIT)
-        return value
 
 
 _service: Service | None = None

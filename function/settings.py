@@ -114,6 +114,12 @@ class Settings:
         shown="the best that works",
     )
     n_gpu_layers: int = _setting(0, _integer(-1, 10_000), "Layers on a GPU; -1 is all of them")
+    prefix_cache_mb: int | None = _setting(
+        None,
+        _integer(0, 1 << 20),
+        "Memory for conversations that made room for others, in MB",
+        shown="two contexts, at most 256, as far as there is room",
+    )
     max_tokens: int | None = _setting(
         None, _integer(1, 1 << 24), "Caps every reply, in tokens", shown="what the context leaves"
     )

@@ -27,10 +27,11 @@ MAY_IMPORT = {
     "source": {"checksum", "settings"},
     "fetch": {"source", "checksum", "gguf", "settings"},
     "engine": {"gguf", "limits", "settings"},
+    "room": {"gguf", "limits", "settings"},
     "plan": {"gguf", "limits", "source"},
     "prices": {"plan"},
     "service": {
-        "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf",
+        "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf", "room"
     },
     # web sees the engine's values and the service that hands it out, never llama.cpp
     "web": {"service", "status", "settings", "secret", "limits", "engine", "made", "metrics", "telemetry", "tracing"},

@@ -71,11 +71,24 @@ def test_repacking_keeps_a_second_copy_of_what_is_multiplied_with(tmp_path: Path
 
 def test_the_largest_context_that_fits(folder: Path) -> None:
     tiny = header(folder, "tiny")
-    exact = fit(tiny, 1024)
+    exact = fit(tiny, 1024, prefixes=0)
     assert largest_context(tiny, replace(exact, limit=exact.total)) == 1024
     assert largest_context(tiny, replace(exact, limit=None)) == 2048
     assert largest_context(tiny, replace(exact, limit=1 << 30)) == 2048
     assert largest_context(tiny, replace(exact, limit=1 << 20)) is None
+
+
+def test_the_prefix_cache_holds_two_contexts_and_gives_way(folder: Path) -> None:
+    tiny = header(folder, "tiny")
+    needs = fit(tiny, 1024)
+    assert needs.prefix_cache == needs.prefix_room == 2 * needs.kv_cache
+    assert needs.total - fit(tiny, 1024, prefixes=0).total == needs.prefix_cache
+    assert fit(tiny, 1024, prefixes=5).prefix_cache == 5
+    assert fit(header(folder, "tiny-recurrent"), 1024).prefix_cache == 0
+    bare = needs.total - needs.prefix_cache
+    tight, over = replace(needs, limit=bare + 100), replace(needs, limit=bare - 1)
+    assert (tight.fits, tight.prefix_room) == (True, 100)
+    assert (over.fits, over.prefix_room) == (False, 0)
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ def as_text(made: Plan) -> str:
         "",
         f"Memory with {chosen.n_ctx:,} tokens of context, keys and values in {chosen.kv_type}:",
         *(
-            f"  {name:12}{bytes_of(getattr(chosen, name)):>9}"
-            for name in ("weights", "kv_cache", "compute", "vocabulary", "program", "total")
+            f"  {name:13}{bytes_of(getattr(chosen, name)):>9}"
+            for name in ("weights", "kv_cache", "prefix_cache", "compute", "vocabulary", "program", "total")
         ),
         "",
         "In all, by context and KV type:",

@@ -18,6 +18,12 @@ class Cache:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def copy(self) -> "Cache":
+        """One of its own that holds the same."""
+        other = Cache(self.chunk)
+        other.tokens, other.chunked = self.tokens.copy(), self.chunked
+        return other
+
     def reusable(self, prompt: Sequence[int], *, exact: bool) -> int:
         """How many of ``prompt``'s first tokens need not be computed again; its last always is, for its logits.
 

@@ -8,14 +8,16 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from function.engine import library
 from function.engine.dialect import Dialect, recognise
+from function.engine.errand import Errand
 from function.engine.events import Job
 from function.engine.generation import Generation
 from function.engine.grammar import Grammar
 from function.engine.loop import Loop
+from function.engine.memory import Memory
 from function.engine.model import Model
 from function.engine.sampler import check
 from function.engine.template import Template, choose
@@ -26,14 +28,17 @@ from function.gguf import KVType
 if TYPE_CHECKING:
     from function.engine.constraint import Constraint, Constraints
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How a model is loaded.
 
     ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
-    text of a Jinja template. ``lora`` is an adapter that is laid over the whole model. A reader that takes no event for
-    ``reader_timeout`` seconds loses its generation.
+    text of a Jinja template. ``lora`` is an adapter that is laid over the whole model. ``prefix_cache``: bytes
+    for conversations that made room for others. A reader that takes no event for ``reader_timeout`` seconds loses its
+    generation.
     """
 
     n_ctx: int | None = None
@@ -42,6 +47,7 @@ class Options:
     kv_type: KVType = "f16"
     chat_template: str | None = None
     lora: Path | None = None
+    prefix_cache: int = 0
     reader_timeout: float = 60.0
 
 
@@ -50,7 +56,7 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._jobs: queue.SimpleQueue[Generation | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Generation | Errand[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._unread = threading.Condition(self._lock)
         self._readers = 0
@@ -69,6 +75,8 @@ class Engine:
         self.n_vocab: int
         self.dialect: Dialect
         """How the model writes thoughts and tool calls."""
+        self.chunk: int
+        """Tokens that are prefilled at once."""
         self.template_source: str
         """Where the chat template is from: ``model``, ``setting``, or ``llama3 (by vocabulary)`` and its like."""
         self.system_info = library.system_info()
@@ -199,6 +207,14 @@ class Engine:
             self._jobs.put(generation)
         return generation
 
+    def do(self, work: Callable[[Memory], T]) -> T:
+        """Have the engine's thread do ``work`` between two generations, and return its result. Raises Stopping."""
+        errand = Errand(work)
+        with self._lock:
+            self._refuse_when_closed()
+            self._jobs.put(errand)
+        return errand.result()
+
     def close(self) -> None:
         """Cancel what runs and waits, give the memory back, end the thread. Idempotent; returns when it is done."""
         with self._lock:
@@ -253,9 +269,9 @@ class Engine:
             return
         try:
             self._describe(model)
-            loop = Loop(model)
+            memory = Memory(model, options.prefix_cache)
             loaded.set_result(None)
-            self._serve(loop)
+            self._serve(Loop(model, memory), memory)
         except BaseException as e:
             loaded.set_exception(e)
         finally:
@@ -263,16 +279,20 @@ class Engine:
                 self._unread.wait_for(lambda: self._readers == 0)
             model.free()
 
-    def _serve(self, loop: Loop) -> None:
-        while (generation := self._jobs.get()) is not None:
-            loop.run(generation)
+    def _serve(self, loop: Loop, memory: Memory) -> None:
+        while (job := self._jobs.get()) is not None:
+            if isinstance(job, Errand):
+                job.run(memory)
+                continue
+            loop.run(job)
             with self._lock:
-                self._open.discard(generation)
+                self._open.discard(job)
 
     def _describe(self, model: Model) -> None:
         """Take over what other threads may read."""
         self._vocabulary = model.vocabulary
         self.name = model.metadata("general.name")
         self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
+        self.chunk = model.chunk
         self._template, self.template_source = choose(model, self._options.chat_template)
         self.dialect = recognise(self._template.source)

@@ -2,13 +2,12 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from function.engine.cache import Cache
 from function.engine.events import Finished, FinishReason, Job, Prefill, Text, Timings, Usage
 from function.engine.generation import Generation
-from function.engine.model import ABORTED, Model
+from function.engine.memory import Memory
+from function.engine.model import Model
 from function.engine.record import NoRecord
 from function.engine.sampler import Sampler
 from function.engine.text import TextStream
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Loop:
-    """What lasts from one generation to the next: the model, and what its KV cache holds."""
+    """What lasts from one generation to the next: the model, and what it has read."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, memory: Memory) -> None:
         self._model = model
-        self._cache = Cache(model.chunk)
+        self._memory = memory
         self._end_tokens: list[int] | None = None
 
     def run(self, generation: Generation) -> None:
@@ -43,7 +42,7 @@ class Loop:
                 timer.cancel()
         if run.error:
             reason = "error"
-            self._forget()
+            self._memory.forget()
         generation.finish(run.finished(reason))
 
     def _generate(self, run: "_Run") -> FinishReason:
@@ -69,22 +68,17 @@ class Loop:
 
     def _prefill(self, run: "_Run") -> bool:
         """Bring the prompt into the cache; whether it was not interrupted."""
-        job, cache = run.generation.job, self._cache
-        prompt = job.prompt
+        job, memory = run.generation.job, self._memory
         scored = self._scored(job)
-        reused = 0 if scored else cache.reusable(prompt, exact=job.sampling.seed is not None)
-        if reused < len(cache):
-            reused = self._model.cut(reused)
-        cache.cut(reused)
-        run.cached = reused
-        run.generation.put(Prefill(reused, len(prompt)))
-        while len(cache) < len(prompt):
-            chunk = cache.next_chunk(prompt) if scored is None else scored.next_chunk(len(cache))
-            if run.generation.ended or not self._compute(chunk, every=scored is not None):
+        run.cached = memory.prepare(job.prompt, exact=job.sampling.seed is not None, anew=scored is not None)
+        run.generation.put(Prefill(run.cached, len(job.prompt)))
+        while len(memory) < len(job.prompt):
+            chunk = memory.cache.next_chunk(job.prompt) if scored is None else scored.next_chunk(len(memory))
+            if run.generation.ended or not memory.compute(chunk, every=scored is not None):
                 return False
             if scored:
-                scored.computed(len(cache))
-            run.generation.put(Prefill(len(cache), len(prompt)))
+                scored.computed(len(memory))
+            run.generation.put(Prefill(len(memory), len(job.prompt)))
         run.prefilled = time.monotonic()
         if job.echo is not None:
             run.generation.put(Text(job.echo, 0, scored.logprobs if scored else ()))
@@ -122,7 +116,7 @@ class Loop:
             elif generation.ended:
                 reason = generation.ended
             elif not tokens.known or len(fresh) == self._model.chunk:
-                reason = None if self._compute(fresh) else generation.ended or "cancelled"
+                reason = None if self._memory.compute(fresh) else generation.ended or "cancelled"
                 fresh = []
             if reason:
                 text = stream.finish()
@@ -146,18 +140,6 @@ class Loop:
         from function.engine.logprobs import PromptRecord
 
         return PromptRecord(self._model, job.prompt, job.logprobs)
-
-    def _compute(self, tokens: Sequence[int], *, every: bool = False) -> bool:
-        """Decode ``tokens`` and keep the books of the cache; whether it was not interrupted."""
-        if self._model.decode(tokens, every=every) == ABORTED:
-            self._cache.cut(self._model.settle())
-            return False
-        self._cache.add(tokens)
-        return True
-
-    def _forget(self) -> None:
-        self._model.cut(0)
-        self._cache.cut(0)
 
     def _ends(self) -> list[int]:
         if self._end_tokens is None:

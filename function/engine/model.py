@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from function.engine.library import library, recent_errors
+from function.engine.states import States
 from function.engine.threadpool import ThreadPool
 from function.engine.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError, Stopping
@@ -67,6 +68,7 @@ class Model:
             self._memory = self._lib.llama_get_memory(self._context)
             if not self._memory:
                 raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
+            self.states = States(self._model, self._context)
             self._tokens = (ctypes.c_int32 * self.chunk)()
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
             self._one = self._lib.llama_batch_get_one(self._tokens, 1)
@@ -233,6 +235,7 @@ class Model:
         logits = self._lib.llama_get_logits_ith(self._context, -1)
         if not logits or math.isnan(sum(logits[: self.vocabulary.size])):
             raise ModelError("The model computes no numbers (NaN): its weights are damaged.")
+        self.states.learn(1)
         self.cut(0)
 
 

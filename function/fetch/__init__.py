@@ -15,7 +15,7 @@ from function.fetch.progress import Progress
 from function.settings import Stores
 from function.source import open_source
 
-__all__ = ["Fetched", "Policy", "Progress", "fetch", "read_text"]
+__all__ = ["Fetched", "Policy", "Progress", "fetch", "read_text", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +71,10 @@ def read_text(uri: str, *, limit: int, stores: Stores | None = None) -> str:
         return data.decode()
     except UnicodeDecodeError as e:
         raise SourceError(f"{uri}: not a text in UTF-8 (byte {e.start}).", uri=uri) from e
+
+
+def text_of(value: str | None, *, limit: int) -> str | None:
+    """A setting that is a text or the URI of one. Raises as ``read_text`` does."""
+    if value is not None and value.startswith(("gs://", "s3://", "https://", "http://", "file://", "hf://")):
+        return read_text(value, limit=limit)
+    return value

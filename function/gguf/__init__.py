@@ -13,7 +13,7 @@ memory      how much memory a header's model needs
 
 from function.gguf.adapter import check_adapter
 from function.gguf.header import Header, check_part, parse_header, read_header
-from function.gguf.memory import Fit, KVType, fit, largest_context
+from function.gguf.memory import Fit, KVType, fit, largest_context, prefix_cache
 from function.gguf.reader import Incomplete
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "fit",
     "largest_context",
     "parse_header",
+    "prefix_cache",
     "read_header",
 ]

@@ -28,6 +28,7 @@ MIB = 1 << 20
 PROGRAM = 68 * MIB  # the interpreter, the server's master and worker, llama.cpp's code: what a served tiny model takes
 TOKEN = 250  # bytes that llama.cpp's vocabulary takes for a token and its merge
 CELLS = 256  # a context is rounded up to a multiple of this
+MOST_PREFIXES = 256_000_000  # bytes
 CHUNK = 64  # tokens that the engine prefills at once on a CPU
 REPACKED = ("Q4_0", "Q4_K", "Q2_K", "IQ4_NL", "MXFP4")  # on x86 with AVX2; elsewhere more or fewer
 
@@ -52,6 +53,8 @@ class Fit:
     """The second copy in a layout that prefills faster."""
     kv_cache: int
     """Keys and values of ``n_ctx`` tokens, and the states of recurrent layers."""
+    prefix_cache: int
+    """Conversations that made room for others (see ``prefix_cache``)."""
     compute: int
     vocabulary: int
     program: int
@@ -60,7 +63,7 @@ class Fit:
     @property
     def beside(self) -> int:
         """All but the file."""
-        return self.repacked + self.kv_cache + self.compute + self.vocabulary + self.program
+        return self.repacked + self.kv_cache + self.prefix_cache + self.compute + self.vocabulary + self.program
 
     @property
     def total(self) -> int:
@@ -68,7 +71,15 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        return self.limit is None or self.total <= self.limit
+        """Whether there is room for it, the prefix cache aside, which takes what is left."""
+        return self.limit is None or self.total - self.prefix_cache <= self.limit
+
+    @property
+    def prefix_room(self) -> int:
+        """As much of the prefix cache as there is room for."""
+        if self.limit is None:
+            return self.prefix_cache
+        return max(0, min(self.prefix_cache, self.limit - self.total + self.prefix_cache))
 
 
 def fit(
@@ -81,12 +92,13 @@ def fit(
     chunk: int = CHUNK,
     whole_window: bool = True,
     size: int | None = None,
+    prefixes: int | None = None,
 ) -> Fit:
     """What the model needs with a context of ``n_ctx`` tokens.
 
     ``repack``: weights are copied into a faster layout. ``whole_window``: sliding-window layers keep the whole
     context too, as the engine lets them, so that a conversation can be cut back. ``size``: bytes of all parts of a
-    split model.
+    split model. ``prefixes``: bytes for the prefix cache, by default those of ``prefix_cache``.
     """
     return Fit(
         n_ctx=n_ctx,
@@ -94,11 +106,23 @@ def fit(
         weights=header.file_size if size is None else size,
         repacked=_repacked(header) if repack else 0,
         kv_cache=_kv_cache(header, n_ctx, kv_type, chunk, whole_window) + _states(header),
+        prefix_cache=prefix_cache(header, n_ctx, kv_type) if prefixes is None else prefixes,
         compute=_compute(header, n_ctx, chunk),
         vocabulary=header.vocabulary_size * TOKEN,
         program=PROGRAM,
         limit=limit,
     )
+
+
+def prefix_cache(header: Header, n_ctx: int, kv_type: KVType = "f16") -> int:
+    """Bytes that are kept for conversations that made room for others, unless PREFIX_CACHE_MB says otherwise.
+
+    Two contexts' worth, so that a whole one can be put back while another is kept; at most MOST_PREFIXES. Recurrent
+    models cannot keep any.
+    """
+    if _layers(RECURRENT, header.tensors):
+        return 0
+    return min(2 * _kv_cache(header, n_ctx, kv_type, CHUNK, True), MOST_PREFIXES)
 
 
 def largest_context(header: Header, wanted: Fit) -> int | None:
