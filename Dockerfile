@@ -44,7 +44,7 @@ RUN if [ -n "${CUDA}" ]; then \
 
 # llama.cpp, once. Never for the CPU of the machine that builds (GGML_NATIVE): the image would die elsewhere with an
 # illegal instruction. amd64 gets AVX2, FMA and F16C, which the clouds' machines all have, arm64 what a Graviton2 has;
-# each architecture ignores the other's option. One small library for each better CPU would be compiled here as well.
+# each architecture ignores the other's option.
 WORKDIR /build/llama
 COPY --from=lock /lock/llama ./
 RUN CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16" \
@@ -57,6 +57,17 @@ RUN CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16" \
     && if [ -n "${CUDA}" ]; then \
       cp -L /usr/local/cuda/lib64/libcudart.so.* /usr/local/cuda/lib64/libcublas.so.* /usr/local/cuda/lib64/libcublasLt.so.* "${lib}/"; \
     fi
+
+# The smallest of its libraries once more for each better CPU, from the same sources by the same hash; which one a machine
+# gets is found out at start. The cmake that the compile above brings along is gone with it.
+COPY tools/cpu_levels.py tools/proof.c ./
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends cmake ninja-build \
+    && rm -rf /var/lib/apt/lists/* \
+    && pip download --no-cache-dir --no-deps --require-hashes --dest sdist -r requirements.txt \
+    && python cpu_levels.py --source sdist/*.tar.gz --lib /opt/venv/lib/python3*/site-packages/llama_cpp/lib \
+    && rm -r sdist
 
 # The other dependencies, from wheels.
 WORKDIR /build
