@@ -9,6 +9,7 @@ from function.engine.library import library
 from function.engine.threadpool import ThreadPool
 
 SPARE = 512  # tokens of context beyond the depth
+PATIENCE = 2.0  # seconds after which a measurement is cut short: more threads than CPUs wait for each other for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +57,35 @@ class Bare:
 
     def prefill(self, tokens: int) -> float:
         """Tokens per second of reading ``tokens``, chunk by chunk."""
-        took = self._compute(tokens)
-        self._back()
-        return tokens / took
+        return self._speed(tokens, self._way.chunk)
 
     def decode(self, tokens: int) -> float:
         """Tokens per second of ``tokens``, one by one."""
         self._compute(1)
-        took = sum(self._compute(1) for _ in range(tokens))
-        self._back()
-        return tokens / took
+        return self._speed(tokens, 1)
 
     def free(self) -> None:
         """Give the memory back."""
         self._lib.llama_free(self._context)
         self._threads.free()
 
-    def _back(self) -> None:
+    def _speed(self, tokens: int, step: int) -> float:
+        began, done = time.perf_counter(), 0
+        while done < tokens and time.perf_counter() < began + PATIENCE:
+            self._compute(step)
+            done += step
+        took = time.perf_counter() - began
         assert self._lib.llama_memory_seq_rm(self._memory, 0, self._way.depth, -1)
+        return done / took
 
-    def _compute(self, count: int) -> float:
-        """Seconds."""
+    def _compute(self, count: int) -> None:
         lib, chunk = self._lib, self._way.chunk
         tokens = (lib.llama_token * chunk)()
-        began = time.perf_counter()
         for start in range(0, count, chunk):
             size = min(chunk, count - start)
             tokens[:size] = [(start + i) * 7919 % self._n_vocab for i in range(size)]
             assert lib.llama_decode(self._context, lib.llama_batch_get_one(tokens, size)) == 0
         lib.llama_get_logits_ith(self._context, -1)
-        return time.perf_counter() - began
 
 
 _FLASH = {"on": "ENABLED", "off": "DISABLED", "auto": "AUTO"}

@@ -63,6 +63,7 @@ def test_it_streams_as_its_own_user_with_nothing_set(image: str, tmp_path: Path)
         status, text = function.ask("/chat", {"prompt": "Hello!", "max_tokens": 24, "seed": 1})
         assert status == 200, function.log.read_text()
         assert text
+        assert '"event": "cpu_level"' in function.log.read_text()
         if "IMAGE_RUN" in os.environ:  # which is the entrypoint itself, and not an engine's client
             assert function.process is not None
             status_of = Path(f"/proc/{function.process.pid}/status").read_text()
