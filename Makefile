@@ -4,7 +4,7 @@ PY := .venv/bin/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test check check-long lock
+.PHONY: help install install-dev run test check check-long audit lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,6 +30,9 @@ check: install-dev ## Lint, formatting, types
 
 check-long: install-dev ## What is slow by nature: long fuzz, soak, the image
 	@$(PY) -m pytest -m slow --timeout 3000 $(ARGS)
+
+audit: install ## Ask the package index for known weaknesses of what is locked
+	@.venv/bin/uv tool run --quiet pip-audit -r requirements.txt --disable-pip --require-hashes --progress-spinner off
 
 lock: install ## Resolve requirements*.in anew into the locked files
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt

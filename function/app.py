@@ -7,7 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.service import Service
-from function.web import access, chat, completions, docs, exchange, front, health, metrics, sse, tokens
+from function.web import access, chat, completions, docs, exchange, front, headers, health, metrics, sse, tokens
 from function.web.turn import ClientGone
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ def create_app(service: Service) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider has it, its base does not
     exchange.watch(app, service)
+    headers.harden(app)
     access.guard(app, service.settings)
     app.register_blueprint(chat.blueprint(service))
     app.register_blueprint(completions.blueprint(service))

@@ -56,7 +56,8 @@ class FunctionError(Exception):
     permanent: bool = False
 
     def __init__(self, message: str, *, param: str | None = None, **evidence: Any) -> None:
-        self.message = redact(message)  # errors are shown where no key is asked for
+        # Errors are shown where no key is asked for, as UTF-8, which a setting need not have been.
+        self.message = redact(message).encode(errors="replace").decode()
         super().__init__(self.message)
         self.param = param
         self.evidence = evidence

@@ -8,12 +8,24 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TextIO
 
+from function.errors import redact
 from function.settings import LogLevel
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 _CLOUD = "logging.googleapis.com"
 request_fields: ContextVar[Mapping[str, object]] = ContextVar("request_fields", default={})  # noqa: B039  never changed
 """What every line has that is logged while a thread handles a request: its id; its trace, span and whether sampled."""
+
+
+class PlainLines(logging.Formatter):
+    """For a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of one record."""
+        return redact(super().format(record))
 
 
 class JsonLines(logging.Formatter):
@@ -38,7 +50,7 @@ class JsonLines(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _PLAIN and key not in line}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return redact(json.dumps(line, ensure_ascii=False, default=str))
 
     def _traced(self, fields: Mapping[str, object]) -> Mapping[str, object]:
         if self._project is None or "trace" not in fields:
@@ -54,11 +66,7 @@ class JsonLines(logging.Formatter):
 def configure_logging(level: LogLevel, stream: TextIO = sys.stderr, project: str | None = None) -> None:
     """Send this package's log lines to ``stream``. Calling it again replaces what it set."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
-        if stream.isatty()
-        else JsonLines(project)
-    )
+    handler.setFormatter(PlainLines() if stream.isatty() else JsonLines(project))
     logger = logging.getLogger("function")
     logger.handlers = [handler]
     logger.setLevel(level)

@@ -1,12 +1,15 @@
 """One suite over every kind of store, each a real server: what a source promises, and what a fetch makes of it."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from function.errors import ObjectNotFound, SourceError, UnknownScheme
+from function.errors import FunctionError, ObjectNotFound, SourceError, UnknownScheme
 from function.fetch import fetch, read_text
 from function.settings import Stores
 from function.source import Source, open_source
@@ -15,6 +18,7 @@ from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
 
 DATA = bytes(range(256)) * 5000  # 1.28 MB
+SCHEMES = ("", "s3://", "gs://", "hf://", "https://", "file://", "ftp://")
 NAME = "ein Ordner/modell+ü&.gguf"  # what must be encoded, is
 
 
@@ -134,3 +138,10 @@ def test_a_split_model_is_all_its_files() -> None:
 def test_a_directory_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(ObjectNotFound, match="directory"):
         fetch(str(tmp_path), cache_dir=tmp_path / "cache")
+
+
+@given(st.text(alphabet=st.sampled_from("abs3g:/[]@?%#.\n\0 ñ\udc80"), max_size=40), st.sampled_from(SCHEMES))
+def test_whatever_is_set_as_a_uri_is_a_source_or_a_sentence(text: str, scheme: str) -> None:
+    for uri in parts(scheme + text):
+        with contextlib.suppress(FunctionError):
+            assert open_source(uri)

@@ -73,12 +73,57 @@ def test_a_template_that_fails_or_reaches_out_is_an_error(source: str) -> None:
         "{{ 'x\ny' | indent(10000000000) }}",
         "{{ messages | tojson(indent=10000000000) }}",
         "{% macro f() %}{% for i in range(9999) %}{{ 'x' * 9999 }}{% endfor %}{% endmacro %}{{ f() }}",
+        # What grows without a loop over it: each step is one operation.
+        *(
+            "{% set ns = namespace(s='xx') %}{% for i in range(40) %}{% set ns.s = " + grown + " %}{% endfor %}"
+            for grown in (
+                "ns.s | replace('x', 'xx')",
+                "ns.s.replace('', 'xx')",
+                "ns.s.join([ns.s, ns.s, ns.s])",
+                "ns.s.join([ns.s, ns.s, ns.s] | map('trim'))",
+                "[ns.s, ns.s, ns.s] | join(ns.s)",
+                "ns.s.translate({120: 'xx'})",
+                "ns.s.encode().replace(''.encode(), ns.s.encode())",
+            )
+        ),
+        # What is small until somebody looks inside: a list of lists, each twice in the next.
+        *(
+            "{% set ns = namespace(s=('x',), t=('x',)) %}{% for i in range(40) %}{% set ns.s = (ns.s, ns.s) %}"
+            "{% set ns.t = (ns.t, ns.t) %}{% endfor %}" + looked
+            for looked in (
+                "{{ ns.s }}",
+                "{{ ns.s ~ '' }}",
+                "{{ ns.s | string }}",
+                "{{ ns.s | tojson }}",
+                "{{ ns.s | upper }}",
+                "{{ [ns.s] | unique | list }}",
+                "{{ [ns.s, ns.t] | sort }}",
+                "{{ ns.s == ns.t }}",
+                "{{ ns.s is eq(ns.t) }}",
+                "{{ ns.s in [ns.t] }}",
+                "{{ [ns.t].index(ns.s) }}",
+                "{{ {ns.s: 1} }}",
+                "{{ {}[ns.s] }}",
+                "{{ dict([(ns.s, 1)]) }}",
+                "{{ raise_exception(ns.s) }}",
+            )
+        ),
+        "{{ [1] | batch(10000000000, 'x') | list }}",
+        "{{ [1] | slice(10000000000) | list }}",
+        "{% set a = 2 ** 8000000 %}" + "{% set b = a * a %}" * 50,
+        "{{ ('x' * 10000000) | wordwrap(1) }}",
+        "{{ ('http://a.b ' * 1000000) | urlize }}",
     ],
 )
 def test_a_hostile_template_is_stopped(source: str) -> None:
     template = JinjaTemplate(source, time_limit=0.2)
     with pytest.raises(RequestError, match="chat template fails"):
         template.render(USER)
+
+
+def test_what_holds_itself_is_not_written_out() -> None:
+    source = "{% set a = namespace() %}{% set b = namespace(x=a, y=a) %}{% set a.z = b %}{{ b }}"
+    assert JinjaTemplate(source).render(USER) == "<Namespace>"
 
 
 def test_what_is_no_jinja_is_the_models_fault() -> None:

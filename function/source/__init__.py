@@ -10,8 +10,16 @@ __all__ = ["ObjectInfo", "Source", "open_source"]
 def open_source(uri: str, stores: Stores | None = None) -> Source:
     """The source behind ``s3://``, ``gs://``, ``http(s)://``, ``hf://``, ``file://`` or a path; nothing is asked yet.
 
-    ``stores``: what the environment says of the stores, read from it by default. Raises UnknownScheme.
+    ``stores``: what the environment says of the stores, read from it by default. Raises UnknownScheme, or what else the
+    source says of a URI that cannot be.
     """
+    try:
+        return _open(uri, stores)
+    except ValueError as e:  # urllib's, about hosts and characters that no URI has
+        raise UnknownScheme(f"{uri}: no URI is written like that ({e}).", uri=uri) from e
+
+
+def _open(uri: str, stores: Stores | None) -> Source:
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme == "file":
         from function.source.file import FileSource

@@ -5,9 +5,9 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from function.errors import RequestError
+from function.errors import FunctionError, RequestError
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -39,7 +39,12 @@ def any_fields(request: Request) -> tuple[dict[str, Any], bool]:
 
 def _data(request: Request) -> bytes:
     """The body. One that does not say its length is only cut at the limit by werkzeug."""
-    data = request.get_data()
+    try:
+        data = request.get_data()
+    except (HTTPException, FunctionError):
+        raise
+    except Exception as e:  # each server has its own kinds for a body that is broken off or badly framed
+        raise RequestError(f"The body could not be read: {type(e).__name__}.") from e
     if request.content_length is None and len(data) == request.max_content_length:
         raise RequestEntityTooLarge
     return data

@@ -1,0 +1,185 @@
+"""The function killed, stopped and lied to, and what it made of that.
+
+    python -m bench.faults [--write docs/reliability.md] [--quick]
+
+Kills the worker at random moments of load and reply; stops it in every state, through both doors, and takes the time
+until nothing is left; sends bent requests, and bends model files and URIs. The command fails when a request is answered
+wrongly or with a 500, when something is left eight seconds after a stop, or when a file that passes the gate ends
+llama.cpp.
+"""
+
+import argparse
+import collections
+import contextlib
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.record import write
+from function.errors import FunctionError, ModelError
+from function.gguf import parse_header
+from function.source import open_source
+from function.source.split import parts
+from tests.gguf_files import File
+from tests.gguf_mutations import mutate
+from tests.models import SLOW
+from tests.servers.descendants import alive, descendants
+from tests.servers.doors import Stream, serving
+from tests.servers.gated import gated_store
+from tests.test_crash import CUT, ENDLESS, SEEDED, kill
+from tests.test_raw_http import bent
+from tests.test_stop import STATES, fetching, loading
+from tools.models import write_model
+from tools.shapes import SHAPES
+
+GONE = 8.0
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="record the outcome in this page")
+    arguments = parser.parse_args()
+    few = 10 if arguments.quick else 1
+    lines = [f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores.", ""]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        slow = write_model(folder / "slow.gguf", SLOW)
+        tiny = write_model(folder / "tiny.gguf", SHAPES["tiny"], name="tiny random")
+        for said in (
+            _kills(folder, slow, 40 // few),
+            *_stops(folder, tiny, slow),
+            _requests(folder, tiny, 5000 // few),
+            _files(folder, 3000 // few),
+            _uris(20_000 // few),
+        ):
+            print(said, flush=True)
+            lines.append(f"- {said}")
+    if arguments.write:
+        write(arguments.write, "faults", "`python -m bench.faults`\n\n" + "\n".join(lines))
+
+
+def _kills(folder: Path, model: Path, times: int) -> str:
+    chance = random.Random(4)
+    (folder / "kills").mkdir()
+    with serving(folder / "kills", MODEL_URI=str(model), N_CTX="8192") as function:
+        expected = function.ask("/chat", SEEDED)
+        for _ in range(times):
+            with contextlib.suppress(*CUT, urllib.error.URLError), Stream(function, ENDLESS):
+                time.sleep(chance.uniform(0, 2.5))
+                kill(function)
+            if function.ask("/chat", SEEDED) != expected:
+                sys.exit("after a kill the same request got another reply")
+        died = function.log.read_text().count("the last worker died")
+    return (
+        f"The worker killed {times} times (SIGKILL), at a random moment of load or reply: {times} times the next "
+        f"request got the same reply as before. {died} deaths were told in the log by the worker that came next."
+    )
+
+
+def _stops(folder: Path, tiny: Path, slow: Path) -> Iterator[str]:
+    template = folder / "template.jinja"
+    template.write_text("{{ messages[0].content }}" + " " * 5000)
+    for door in ("gunicorn", "functions-framework"):
+        took = {}
+        for state in STATES:
+            settings = {"MODEL_URI": str(slow), "N_CTX": "8192"}
+            place = folder / f"{door} {state.__name__}"
+            place.mkdir()
+            with contextlib.ExitStack() as stack:
+                if state is fetching:
+                    settings["MODEL_URI"], _ = stack.enter_context(gated_store(tiny))
+                elif state is loading:
+                    settings["CHAT_TEMPLATE"], _ = stack.enter_context(gated_store(template))
+                function = stack.enter_context(serving(place, door, **settings))
+                with state(function) as streams:
+                    processes = descendants(function.process.pid)
+                    function.process.send_signal(signal.SIGTERM)
+                    began = time.monotonic()
+                    told = [stream.rest()[-1] for stream in streams]
+                    function.process.wait(60)
+                    while any(map(alive, processes)):
+                        time.sleep(0.01)
+                    took[state.__name__] = time.monotonic() - began
+            if not all("stopping" in line for line in told) or took[state.__name__] > GONE:
+                sys.exit(f"{door}, {state.__name__}: {told}, gone after {took[state.__name__]:.1f} s")
+        listed = ", ".join(f"{name} {seconds:.1f}" for name, seconds in took.items())
+        yield f"SIGTERM under {door}, every stream told, seconds until nothing was left: {listed}."
+
+
+def _requests(folder: Path, model: Path, count: int) -> str:
+    (folder / "requests").mkdir()
+    with serving(folder / "requests", MODEL_URI=str(model), CLIENT_TIMEOUT="2") as function:
+        function.wait("ready")
+        counts = bent(function, count)
+        if counts["5xx"] or "Traceback" in function.log.read_text():
+            sys.exit(f"a bent request was an error of the server's: {counts}")
+    listed = ", ".join(f"{number} × {name}" for name, number in counts.items())
+    return f"{count} bent requests, as bytes: {listed}; the server answered on."
+
+
+def _files(folder: Path, count: int) -> str:
+    healthy = []
+    for name in ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent"):
+        healthy.append(pickle.dumps(File.load(write_model(folder / f"{name}.gguf", SHAPES[name]))))
+    refused, passed = 0, []
+    for seed in range(count):
+        chance = random.Random(seed)
+        raw = mutate(pickle.loads(chance.choice(healthy)), chance)
+        try:
+            parse_header(raw, file_size=len(raw))
+        except ModelError:
+            refused += 1
+            continue
+        passed.append(folder / f"bent-{seed}.gguf")
+        passed[-1].write_bytes(raw)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.llama_loader"],
+        input="\n".join(map(str, passed)),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    ends = collections.Counter(done.stdout.split("\n")[:-1])
+    if any(end.startswith("signal") for end in ends):
+        sys.exit(f"a file that passed the gate ended llama.cpp: {ends}")
+    return (
+        f"{count} bent model files: {refused} refused with a sentence; of the {len(passed)} that passed, llama.cpp "
+        f"loaded and ran {ends['ok']} and refused {ends['refused']}; none ended the process or ran on."
+    )
+
+
+def _uris(count: int) -> str:
+    pieces = [
+        *("s3://", "gs://", "hf://", "https://", "file://", "ftp://", "bucket", "/", "//", "..", "%2e", "%", "?", "#"),
+        *("@", ":", "name.gguf", "-00001-of-00003.gguf", "-99999-of-99999.gguf", "\0", "\n", " ", "ñ", "\udc80"),
+        *("[::1]", "[", "user:secret@", "?sig=secret&x", "a" * 300),
+    ]
+    ends: collections.Counter[str] = collections.Counter()
+    for seed in range(count):
+        chance = random.Random(seed)
+        uri = "".join(chance.choice(pieces) for _ in range(chance.randrange(1, 6)))
+        try:
+            for part in parts(uri)[:3]:
+                open_source(part)
+            ends["taken"] += 1
+        except FunctionError as e:
+            if "secret" in str(e) and "secret" not in uri.replace("://user:secret@", ""):
+                sys.exit(f"a secret of {uri!r} was told: {e}")
+            ends["refused"] += 1
+    return f"{count} made-up URIs: {ends['taken']} could be one, {ends['refused']} were refused with a sentence."
+
+
+if __name__ == "__main__":
+    main()

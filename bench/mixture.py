@@ -1,0 +1,228 @@
+"""Requests of every sort, good, broken and rude: each is made, and judged by what came back."""
+
+import contextlib
+import http.client
+import json
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+PATIENCE = 120.0
+ENDED = "data: [DONE]"
+SEEDS = 4
+BUSY = "told to come back"
+
+
+class Wrong(Exception):
+    """What came back is not what such a request must get."""
+
+
+class Mixture:
+    """Makes requests of the function at ``port``. Safe for any number of threads.
+
+    ``one`` makes a request of one of the KINDS and says how it ended. Replies with a seed must always be the same.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._replies: dict[tuple[int, int], str] = {}
+
+    def one(self, kind: str, chance: random.Random) -> str:
+        """How the request ended: a word for each outcome. Raises Wrong."""
+        return KINDS[kind](self, chance)
+
+    def learn(self) -> None:
+        """Ask for each of the replies that later ones are held against."""
+        for seed in range(SEEDS):
+            for tokens in (8, 24, 150):
+                self._replies[seed, tokens] = self._asked({"prompt": "hi", "seed": seed, "max_tokens": tokens})[1]
+
+    def short(self, chance: random.Random) -> str:
+        return self._seeded(chance.randrange(SEEDS), chance.choice((8, 24)))
+
+    def long(self, chance: random.Random) -> str:
+        return self._seeded(chance.randrange(SEEDS), 150)
+
+    def streamed(self, chance: random.Random) -> str:
+        with self._stream({"seed": 1, "max_tokens": 24}) as lines:
+            return _whole(lines)
+
+    def left_in_the_queue(self, chance: random.Random) -> str:
+        with self._stream({}) as lines:
+            return _leave(lines, (": queued", "data: {"))  # some have their turn at once
+
+    def left_in_prefill(self, chance: random.Random) -> str:
+        with self._stream({}, words=chance.randrange(100, 300)) as lines:
+            return _leave(lines, ": prefill")
+
+    def left_in_decode(self, chance: random.Random) -> str:
+        with self._stream({}) as lines:
+            return _leave(lines, "data: {")
+
+    def slow_reader(self, chance: random.Random) -> str:
+        with self._stream({"max_tokens": 60}) as lines:
+            return _whole(_slowly(lines, chance.uniform(0.002, 0.02)))
+
+    def no_reader(self, chance: random.Random) -> str:
+        """Reads the head of a long reply, then nothing until the function hangs up."""
+        with self._connected(window=1) as client:
+            client.sendall(self._post({}))
+            client.recv(16)
+            time.sleep(chance.uniform(0, 4))
+        return "left"
+
+    def half_closed(self, chance: random.Random) -> str:
+        with self._connected() as client:
+            client.sendall(self._post({}))
+            client.recv(16)
+            client.shutdown(socket.SHUT_WR)
+            rest = _rest(client)
+        if ENDED.encode() in rest:
+            raise Wrong("a reply went on to its end for a client that had closed its side")
+        return "left"
+
+    def stalled(self, chance: random.Random) -> str:
+        with self._connected() as client:
+            request = self._post({})
+            client.sendall(request[: chance.randrange(1, len(request))])
+            time.sleep(chance.uniform(0, 1))
+        return "left"
+
+    def refused(self, chance: random.Random) -> str:
+        """Input that must be a 4xx."""
+        path, body, wanted = chance.choice(BAD)
+        status, text = self._exchange("POST", path, body)
+        if status != wanted or (status != 408 and '"error"' not in text):
+            raise Wrong(f"{path} {body[:40]!r}: {status} {text[:200]}")
+        return "refused"
+
+    def garbage(self, chance: random.Random) -> str:
+        with self._connected() as client:
+            client.sendall(chance.choice(GARBAGE))
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_WR)
+            head = _rest(client)[:12]
+        if head and not head.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")):
+            raise Wrong(f"garbage was answered {head!r}")
+        return "refused"
+
+    def probe(self, chance: random.Random) -> str:
+        status, text = self._exchange("GET", "/health/ready")
+        if (status, text) != (200, '{"state":"ready"}'):
+            raise Wrong(f"/health/ready: {status} {text}")
+        return "answered"
+
+    def _seeded(self, seed: int, tokens: int) -> str:
+        status, text = self._asked({"prompt": "hi", "seed": seed, "max_tokens": tokens})
+        if status == 429:
+            return BUSY
+        if status != 200 or text != self._replies.get((seed, tokens), text):
+            raise Wrong(f"seed {seed}, {tokens} tokens: {status} {text[:200]!r}")
+        return "answered"
+
+    def _asked(self, body: Mapping[str, Any]) -> tuple[int, str]:
+        return self._exchange("POST", "/chat", json.dumps({"ignore_eos": True} | dict(body)).encode())
+
+    def _exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    @contextlib.contextmanager
+    def _connected(self, window: int | None = None) -> Iterator[socket.socket]:
+        """A connection, with little room for what is not read where ``window`` says so."""
+        with socket.socket() as client:
+            if window is not None:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            client.settimeout(PATIENCE)
+            client.connect(("127.0.0.1", self._port))
+            yield client
+
+    @contextlib.contextmanager
+    def _stream(self, body: Mapping[str, Any], words: int = 1) -> Iterator[Iterator[str]]:
+        """The lines of a streamed reply, its status line first where it is not 200."""
+        with self._connected() as client:
+            client.sendall(self._post(body, words))
+            with contextlib.closing(http.client.HTTPResponse(client)) as response:
+                response.begin()
+                yield _lines(response)
+
+    def _post(self, body: Mapping[str, Any], words: int = 1) -> bytes:
+        messages = [{"role": "user", "content": "hi " * words}]
+        data = json.dumps({"messages": messages, "ignore_eos": True, "stream": True} | dict(body)).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+        return head.encode() + data
+
+
+KINDS: Mapping[str, Callable[[Mixture, random.Random], str]] = {
+    name: getattr(Mixture, name)
+    for name in [
+        *("short", "long", "streamed", "left_in_the_queue", "left_in_prefill", "left_in_decode"),
+        *("slow_reader", "no_reader", "half_closed", "stalled", "refused", "garbage", "probe"),
+    ]
+}
+BAD = [
+    ("/chat", b"{", 400),
+    ("/chat", b'{"prompt": 7}', 400),
+    ("/v1/chat/completions", b"[]", 400),
+    ("/v1/chat/completions", b'{"messages": []}', 400),
+    ("/v1/chat/completions", b'{"messages": [{"role": "user", "content": "hi"}], "temperature": -1}', 400),
+    ("/v1/chat/completions", json.dumps({"messages": [{"role": "user", "content": "x " * 9000}]}).encode(), 400),
+    ("/no/such/path", b"{}", 404),
+    ("/health/ready", b"{}", 405),
+]
+GARBAGE = [
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS, to a port that speaks none
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET /\xff\xfe HTTP/1.1\r\n\r\n\r\n",
+    b"POST /chat HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    b"POST /chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"\r\n\r\n\0\0\0\0",
+]
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[str]:
+    if response.status != 200:
+        yield f"status {response.status}"
+        return
+    while line := response.readline():
+        if text := line.decode().strip():
+            yield text
+
+
+def _whole(lines: Iterator[str]) -> str:
+    last = ""
+    for last in lines:
+        if last == "status 429":
+            return BUSY
+    if last != ENDED:
+        raise Wrong(f"the stream ended with {last[:200]!r}")
+    return "answered"
+
+
+def _leave(lines: Iterator[str], moment: str | tuple[str, ...]) -> str:
+    for line in lines:
+        if line == "status 429":
+            return BUSY
+        if line.startswith(moment):
+            return "left"
+    raise Wrong(f"the stream ended before {moment!r}")
+
+
+def _slowly(lines: Iterator[str], pause: float) -> Iterator[str]:
+    for line in lines:
+        time.sleep(pause)
+        yield line
+
+
+def _rest(client: socket.socket) -> bytes:
+    """All that comes until the other side is done, or resets."""
+    pieces = []
+    with contextlib.suppress(ConnectionError):
+        while piece := client.recv(65536):
+            pieces.append(piece)
+    return b"".join(pieces)

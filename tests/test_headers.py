@@ -1,0 +1,40 @@
+"""Every response, whatever it is, tells browsers to take it for nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from function.web.headers import HEADERS
+from tests.servers.doors import Function, serving
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+    with serving(tmp_path_factory.mktemp("headers"), MODEL_URI=str(tiny_model)) as running:
+        running.wait("ready")
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/", None),
+        ("/chat", {"prompt": "hi", "max_tokens": 2}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2, "stream": True}),
+        ("/v1/models", None),
+        ("/health/live", None),
+        ("/health/ready", None),
+        ("/events", {}),
+        ("/metrics", None),
+        ("/no/such/path", None),
+        ("/chat", b"{"),
+    ],
+)
+def test_every_response_is_for_what_it_says(function: Function, path: str, body: object) -> None:
+    _, headers, _ = function.exchange(path, body)
+    assert {name.lower() for name in HEADERS} <= set(headers), headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "gunicorn/" not in headers.get("server", "")

@@ -1,0 +1,85 @@
+"""What people write, what they are answered, and what opens doors: in no log line, error or metric."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.servers.doors import Function, Stream, serving
+from tests.servers.gated import gated_store
+
+KEY = "key-5b1f0c"
+PROMPT = "prompt-93ab77"
+TOKEN = "sig-1c44de"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+def ask_everything(function: Function) -> list[str]:
+    """Requests that work and that fail in each way; what came back of those that failed."""
+    messages = [{"role": "user", "content": PROMPT}]
+    good = {"messages": messages, "max_tokens": 8, "seed": 1}
+    failed = []
+    assert function.ask("/v1/chat/completions", good, HEADERS)[0] == 200
+    assert function.ask("/chat", {"prompt": PROMPT, "max_tokens": 4}, HEADERS)[0] == 200
+    for path, body in [
+        ("/v1/chat/completions", good | {"temperature": PROMPT}),
+        ("/v1/chat/completions", good | {"logit_bias": {PROMPT: 1}}),
+        ("/v1/chat/completions", {"messages": [{"role": PROMPT, "content": PROMPT}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": PROMPT * 9000}]}),
+        ("/chat", f'{{"prompt": "{PROMPT}"'.encode()),
+        ("/chat", PROMPT.encode() + b"\xff"),
+        (f"/no/{PROMPT}", {}),
+    ]:
+        status, _, text = function.exchange(path, body, HEADERS)
+        assert 400 <= status < 500, text
+        failed.append(text)
+    for wrong in ({}, {"Authorization": f"Bearer {TOKEN}"}, {"x-api-key": TOKEN}, {"Authorization": TOKEN}):
+        status, _, text = function.exchange("/v1/chat/completions", good, wrong)
+        assert status == 401
+        failed.append(text)
+    return failed
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_no_key_prompt_or_reply_is_logged_told_or_counted(level: str, tmp_path: Path, tiny_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(tiny_model), API_KEY=KEY, LOG_LEVEL=level, N_CTX="512") as function:
+        function.wait("ready")
+        failed = ask_everything(function)
+        reply = function.ask("/chat", {"prompt": PROMPT, "max_tokens": 40, "seed": 5, "ignore_eos": True}, HEADERS)[1]
+        _, _, metrics = function.exchange("/metrics", None, HEADERS)
+        function.process.send_signal(signal.SIGTERM)
+        function.process.wait(60)
+        log = function.log.read_text()
+    assert len(reply) > 20
+    for text in (log, metrics):
+        assert PROMPT not in text
+        assert reply[:20] not in text
+    for text in (log, metrics, *failed):
+        assert KEY not in text
+        assert TOKEN not in text
+
+
+def test_a_signed_uri_is_told_without_its_signature(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate):
+        gate.set()
+        signed = f"{uri.replace('//', f'//user:{KEY}@')}?X-Amz-Signature={TOKEN}"
+        with serving(tmp_path, MODEL_URI=signed, LOG_LEVEL="DEBUG") as function:
+            told = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events", "/v1/models")]
+            told += [str(function.ask("/chat", {"prompt": "hi", "max_tokens": 2}))]
+            log = function.log.read_text()
+    for text in (log, *told):
+        assert TOKEN not in text
+        assert KEY not in text
+
+
+def test_a_prompt_in_a_stream_that_fails_stays_out_of_the_log(tmp_path: Path, slow_model: Path) -> None:
+    asked = {"messages": [{"role": "user", "content": PROMPT}], "ignore_eos": True, "stream": True}
+    with serving(tmp_path, MODEL_URI=str(slow_model), REQUEST_TIMEOUT="1") as function:
+        function.wait("ready")
+        with Stream(function, asked) as stream:
+            stream.until("data: ")
+            function.process.send_signal(signal.SIGTERM)
+            stream.rest()
+        function.process.wait(60)
+        assert PROMPT not in function.log.read_text()
