@@ -2,8 +2,9 @@
 
     python -m bench.structured [--rounds 5] [--tokens 150] [--threads N]
 
-The 0.5B shape with its vocabulary of 152k, random weights, in the engine alone. The contenders take turns; medians count.
-Speed is from the first token to the last; under a schema, tokens that leave no choice count as those that were sampled.
+The 0.5B shape with its vocabulary of 152k, random weights, in the engine alone. The contenders take turns; medians
+count. Speed is from the first token to the last; under a schema, tokens that leave no choice count like those that were
+sampled.
 """
 
 import argparse

@@ -9,11 +9,16 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from function.engine.calling import Tool, calling
+from function.engine.constraint import Constraint
+from function.engine.dialect import Dialect
 from function.engine.engine import Engine, Options
 from function.engine.events import Finished, Job, Sampling, Text
-from function.engine.grammar import json_schema
+from function.engine.grammar import after_thought, json_schema
 from function.errors import RequestError
 from tests.schemas import SCHEMAS, Schema
+from tools.models import write_model
+from tools.shapes import SHAPES
 
 PERSON: Schema = {
     "type": "object",
@@ -73,6 +78,10 @@ def test_the_same_seed_gives_the_same_reply_after_any_history(engine: Engine) ->
         Sampling(seed=3, temperature=50.0, top_k=0, top_p=1, min_p=0),
         Sampling(seed=3, typical_p=0.3, repeat_penalty=1.5, presence_penalty=2),
         Sampling(seed=3, ignore_eos=True),
+        Sampling(seed=3, mirostat=1),
+        Sampling(seed=3, mirostat=2),
+        Sampling(seed=3, top_n_sigma=1, xtc_probability=1, xtc_threshold=0.01, dynatemp_range=1),
+        Sampling(seed=3, dry_multiplier=2, dry_penalty_last_n=-1),
         Sampling(seed=3, logit_bias=dict.fromkeys(range(0, 1024, 2), -100)),
         Sampling(seed=3, top_k=1, logit_bias={5: 100}),
     ],
@@ -130,6 +139,47 @@ def test_a_reply_that_outgrows_the_limits_is_an_error_and_the_engine_goes_on(eng
     holds(reply(engine, PERSON)[0], PERSON)
 
 
+CALL = Tool("add", {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "tools.0")
+MARKS = ("<tool_call>", "</tool_call>", "<think>", "</think>")
+
+
+@pytest.fixture(scope="module", params=[(), MARKS], ids=["text", "control tokens"])
+def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A model to which the marks are text, or tokens that text does not show."""
+    path = write_model(tmp_path_factory.mktemp("marked") / "m.gguf", SHAPES["tiny"], controls=request.param)
+    loaded = Engine.load(path, Options(n_ctx=1024))
+    yield loaded
+    loaded.close()
+
+
+def follow(engine: Engine, constraint: Constraint, text: str) -> str:
+    """As far as the constraint lets ``text`` come; what it forces from there."""
+    for token in engine.tokenize(text, add_special=False, parse_special=True):
+        assert token in constraint.allowed(), (text, engine.spelled([token]))
+        constraint.commit(token)
+    return b"".join(engine.spelled(constraint.forced())).decode()
+
+
+def test_a_call_that_begins_in_free_text_must_be_one(marked: Engine) -> None:
+    dialect = Dialect("hermes", native=True)
+    grammar = calling(dialect, [CALL], required=False, parallel=False)
+    forced = follow(marked, marked.constrain(grammar), "Let me see. <tool_call>")
+    assert forced.startswith('\n{"name": "add", "arguments": {"a": ')
+    forced = follow(marked, marked.constrain(grammar), 'Hm.<tool_call>\n{"name": "add", "arguments": {"a": 1}')
+    assert forced.startswith("}\n")
+    assert follow(marked, marked.constrain(grammar), "No call at all <tool") == ""
+
+
+def test_a_thought_comes_before_what_must_come(marked: Engine) -> None:
+    grammar = json_schema({"const": "yes"}, "schema")
+    for opened, text in ((True, "Let me think."), (False, "<think>Let me think.")):
+        constraint = marked.constrain(after_thought(grammar, ("<think>", "</think>"), opened=opened))
+        assert follow(marked, constraint, text) == ""
+        assert follow(marked, constraint, "</think>").startswith('\n\n"yes')
+    constraint = marked.constrain(after_thought(grammar, ("<think>", "</think>"), opened=False))
+    assert follow(marked, constraint, '"').startswith("yes")
+
+
 def validate_generated(engine: Engine, examples: int) -> None:
     """Have ``examples`` schemas drawn and followed."""
     ends: list[str] = []
@@ -143,7 +193,7 @@ def validate_generated(engine: Engine, examples: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(SCHEMAS)
-    def follow(schema: Schema) -> None:
+    def answered(schema: Schema) -> None:
         try:
             text, end, _ = reply(engine, schema, len(ends))
         except RequestError as e:
@@ -156,7 +206,7 @@ def validate_generated(engine: Engine, examples: int) -> None:
         if end.reason == "stop":
             holds(text, schema)
 
-    follow()
+    answered()
     assert ends.count("stop") > 0.7 * len(ends), {end: ends.count(end) for end in set(ends)}
     assert ends.count("refused") < 0.1 * len(ends)
 

@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,8 +220,37 @@ def test_sampling_parameters_reach_the_sampler(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"top_n_sigma": 0.2},
+        {"xtc_probability": 1.0, "xtc_threshold": 0.001},
+        {"dynatemp_range": 0.9},
+        {"mirostat": 1},
+        {"mirostat": 2, "mirostat_tau": 1.0},
+        {"dry_multiplier": 5.0, "dry_allowed_length": 0, "dry_penalty_last_n": -1},
+        {"dry_multiplier": 5.0, "dry_allowed_length": 0, "dry_sequence_breakers": ("\0", "ä" * 40)},
+    ],
+)
+def test_every_sampler_changes_the_reply_and_repeats_with_its_seed(engine: Engine, change: dict[str, Any]) -> None:
+    prompt = engine.chat_tokens(STORY)
+    plain = Sampling(seed=5, temperature=1.0)
+    changed = replace(plain, **change)
+    assert answer(engine, prompt, changed)[0] == answer(engine, prompt, changed)[0]
+    assert answer(engine, prompt, changed)[0] != answer(engine, prompt, plain)[0]
+
+
+def test_dry_ends_a_repetition(engine: Engine) -> None:
+    prompt = engine.chat_tokens(STORY)
+    greedy = answer(engine, prompt, Sampling(temperature=0))[0]
+    assert answer(engine, prompt, Sampling(temperature=0, dry_multiplier=10.0))[0] != greedy
+
+
+@pytest.mark.parametrize(
     ("sampling", "param"),
     [
+        (Sampling(mirostat=3), "mirostat"),
+        (Sampling(dry_base=0.5), "dry_base"),
+        (Sampling(dry_sequence_breakers=("",)), "dry_sequence_breakers"),
         (Sampling(temperature=float("nan")), "temperature"),
         (Sampling(temperature=-1), "temperature"),
         (Sampling(top_k=1 << 40), "top_k"),

@@ -1,3 +1,4 @@
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -44,9 +45,24 @@ def test_every_parameter_reaches_the_sampler() -> None:
         "frequency_penalty": -0.5,
         "seed": 7,
         "ignore_eos": True,
+        "top_n_sigma": 2,
+        "xtc_probability": 0.5,
+        "xtc_threshold": 0.2,
+        "dynatemp_range": 0.5,
+        "dynatemp_exponent": 2,
+        "mirostat": 2,
+        "mirostat_tau": 4,
+        "mirostat_eta": 0.2,
+        "dry_multiplier": 0.8,
+        "dry_base": 2,
+        "dry_allowed_length": 3,
+        "dry_penalty_last_n": 100,
+        "dry_sequence_breakers": ["x"],
     }
     asked = parse(ChatCompletion, {"messages": [USER], "logit_bias": {"42": -100}, **given}, strict=True)
-    assert asked.sampling() == Sampling(**given, logit_bias={42: -100.0})
+    expected: dict[str, Any] = given | {"dry_sequence_breakers": ("x",)}
+    assert asked.sampling() == Sampling(**expected, logit_bias={42: -100.0})
+    assert set(given) | {"logit_bias"} == {field.name for field in fields(Sampling)}
 
 
 def test_stop_is_one_text_or_several() -> None:

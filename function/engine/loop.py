@@ -60,6 +60,7 @@ class Loop:
                 n_ctx=model.n_ctx,
                 end_tokens=self._ends() if job.sampling.ignore_eos and not job.constraint else (),
                 prompt=job.prompt,
+                vocabulary=model.vocabulary.handle,
             )
             return self._decode(run, sampler)
         finally:

@@ -1,5 +1,6 @@
 """``Sampling`` → llama.cpp's sampler chain, with everything checked that its C code takes on trust."""
 
+import ctypes
 import math
 import secrets
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,23 @@ _RANGES = {
     "repeat_last_n": (-1, _INT32),
     "presence_penalty": (-100.0, 100.0),
     "frequency_penalty": (-100.0, 100.0),
+    "top_n_sigma": (-1.0, 1000.0),
+    "xtc_probability": (0.0, 1.0),
+    "xtc_threshold": (0.0, 1.0),
+    "dynatemp_range": (0.0, 100.0),
+    "dynatemp_exponent": (0.01, 100.0),
+    "mirostat": (0, 2),
+    "mirostat_tau": (0.0, 100.0),
+    "mirostat_eta": (0.0, 1.0),
+    "dry_multiplier": (0.0, 100.0),
+    "dry_base": (1.0, 100.0),
+    "dry_allowed_length": (0, _INT32),
+    "dry_penalty_last_n": (-1, _INT32),
 }
+_BREAKERS, _BREAKER_LENGTH = 16, 40
+"""Of DRY; each is looked for in every token of the vocabulary."""
+_MIROSTAT_M = 100
+"""Tokens that mirostat estimates from, as elsewhere in llama.cpp."""
 
 
 def check(sampling: Sampling, n_vocab: int) -> None:
@@ -51,16 +68,30 @@ def check(sampling: Sampling, n_vocab: int) -> None:
         if not (math.isfinite(bias) and -100 <= bias <= 100):
             raise RequestError(f"logit_bias is {bias}; it must be between -100 and 100.", param="logit_bias")
 
+    breakers = sampling.dry_sequence_breakers
+    if len(breakers) > _BREAKERS or any(not 0 < len(text) <= _BREAKER_LENGTH for text in breakers):
+        raise RequestError(
+            f"dry_sequence_breakers: up to {_BREAKERS} texts of 1 to {_BREAKER_LENGTH} characters.",
+            param="dry_sequence_breakers",
+        )
+
 
 class Sampler:
     """One chain for one generation, in llama.cpp's order. Its owner calls ``free``; only the engine thread uses it.
 
     ``end_tokens`` end a generation; ``ignore_eos`` bans them. Penalties count ``prompt``'s tokens too, as
-    llama-server's do.
+    llama-server's do. ``vocabulary`` is llama.cpp's; only DRY needs it.
     """
 
     def __init__(
-        self, sampling: Sampling, *, n_vocab: int, n_ctx: int, end_tokens: Iterable[int], prompt: Sequence[int]
+        self,
+        sampling: Sampling,
+        *,
+        n_vocab: int,
+        n_ctx: int,
+        end_tokens: Iterable[int],
+        prompt: Sequence[int],
+        vocabulary: Any = None,
     ) -> None:
         self._lib = library()
         self._n_vocab = n_vocab
@@ -78,18 +109,55 @@ class Sampler:
         if penalised and last_n:
             penalties = (sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty)
             self._add(self._lib.llama_sampler_init_penalties(n_vocab, last_n, *penalties))
+        repeats = sampling.dry_multiplier > 0 and sampling.dry_penalty_last_n != 0
+        dry_last_n = n_ctx if sampling.dry_penalty_last_n < 0 else min(sampling.dry_penalty_last_n, n_ctx)
+        if repeats:
+            self._add(self._dry(sampling, vocabulary, dry_last_n))
         if sampling.temperature <= _GREEDY:
             self._add(self._lib.llama_sampler_init_greedy())
         else:
-            self._add(self._lib.llama_sampler_init_top_k(sampling.top_k))
-            self._add(self._lib.llama_sampler_init_typical(sampling.typical_p, _MIN_KEEP))
-            self._add(self._lib.llama_sampler_init_top_p(sampling.top_p, _MIN_KEEP))
-            self._add(self._lib.llama_sampler_init_min_p(sampling.min_p, _MIN_KEEP))
-            self._add(self._lib.llama_sampler_init_temp(sampling.temperature))
-            self._add(self._lib.llama_sampler_init_dist(_seed(sampling.seed)))
-        if penalised and last_n:
-            for token in prompt[-last_n:]:
-                self._lib.llama_sampler_accept(chain, token)
+            self._choose(sampling, n_vocab, _seed(sampling.seed))
+        seen = max(last_n if penalised else 0, dry_last_n if repeats else 0)
+        for token in prompt[-seen:] if seen else ():
+            self._lib.llama_sampler_accept(chain, token)
+
+    def _choose(self, sampling: Sampling, n_vocab: int, seed: int) -> None:
+        """What narrows the choice, and the choice."""
+        lib = self._lib
+        if sampling.mirostat:
+            self._add(lib.llama_sampler_init_temp(sampling.temperature))
+            taste = (sampling.mirostat_tau, sampling.mirostat_eta)
+            if sampling.mirostat == 1:
+                self._add(lib.llama_sampler_init_mirostat(n_vocab, seed, *taste, _MIROSTAT_M))
+            else:
+                self._add(lib.llama_sampler_init_mirostat_v2(seed, *taste))
+            return
+        if sampling.top_n_sigma > 0:
+            self._add(lib.llama_sampler_init_top_n_sigma(sampling.top_n_sigma))
+        self._add(lib.llama_sampler_init_top_k(sampling.top_k))
+        self._add(lib.llama_sampler_init_typical(sampling.typical_p, _MIN_KEEP))
+        self._add(lib.llama_sampler_init_top_p(sampling.top_p, _MIN_KEEP))
+        self._add(lib.llama_sampler_init_min_p(sampling.min_p, _MIN_KEEP))
+        if sampling.xtc_probability > 0:
+            self._add(lib.llama_sampler_init_xtc(sampling.xtc_probability, sampling.xtc_threshold, _MIN_KEEP, seed))
+        if sampling.dynatemp_range > 0:
+            dynamic = (sampling.temperature, sampling.dynatemp_range, sampling.dynatemp_exponent)
+            self._add(lib.llama_sampler_init_temp_ext(*dynamic))
+        else:
+            self._add(lib.llama_sampler_init_temp(sampling.temperature))
+        self._add(lib.llama_sampler_init_dist(seed))
+
+    def _dry(self, sampling: Sampling, vocabulary: Any, last_n: int) -> Any:
+        breakers = [text.encode(errors="replace").replace(b"\0", b" ") for text in sampling.dry_sequence_breakers]
+        return self._lib.llama_sampler_init_dry(
+            vocabulary,
+            sampling.dry_multiplier,
+            sampling.dry_base,
+            sampling.dry_allowed_length,
+            last_n,
+            (ctypes.c_char_p * len(breakers))(*breakers),
+            len(breakers),
+        )
 
     def sample(self, context: Any, *, among: "NDArray[np.intp] | None" = None) -> int:
         """The next token, from the last logits of ``context``, which stay as they are; one of ``among`` if given."""

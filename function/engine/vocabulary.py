@@ -25,6 +25,11 @@ class Vocabulary:
         self._pieces: dict[int, bytes] = {}
         self._buffer_size = 256
 
+    @property
+    def handle(self) -> Any:
+        """What llama.cpp knows it by."""
+        return self._vocab
+
     def _special(self, ask: Any) -> int | None:
         token = int(ask(self._vocab))
         return token if 0 <= token < self._lib.llama_vocab_n_tokens(self._vocab) else None

@@ -1,6 +1,7 @@
 """What requests may say, as pydantic models; what is wrong in one is a RequestError that names the field."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
@@ -19,6 +20,7 @@ MAX_STOPS = 16
 
 
 Stop = Annotated[Unicode, Field(min_length=1, max_length=1024)]
+Breaker = Annotated[Unicode, Field(min_length=1, max_length=40)]
 TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
@@ -67,6 +69,21 @@ class Generation(Strict):
     repeat_last_n: int = Field(DEFAULT.repeat_last_n, ge=-1, le=1_000_000)
     presence_penalty: float = Field(DEFAULT.presence_penalty, ge=-2, le=2)
     frequency_penalty: float = Field(DEFAULT.frequency_penalty, ge=-2, le=2)
+    top_n_sigma: float = Field(DEFAULT.top_n_sigma, ge=-1, le=1000)
+    xtc_probability: float = Field(DEFAULT.xtc_probability, ge=0, le=1)
+    xtc_threshold: float = Field(DEFAULT.xtc_threshold, ge=0, le=1)
+    dynatemp_range: float = Field(DEFAULT.dynatemp_range, ge=0, le=100)
+    dynatemp_exponent: float = Field(DEFAULT.dynatemp_exponent, ge=0.01, le=100)
+    mirostat: int = Field(DEFAULT.mirostat, ge=0, le=2)
+    mirostat_tau: float = Field(DEFAULT.mirostat_tau, ge=0, le=100)
+    mirostat_eta: float = Field(DEFAULT.mirostat_eta, ge=0, le=1)
+    dry_multiplier: float = Field(DEFAULT.dry_multiplier, ge=0, le=100)
+    dry_base: float = Field(DEFAULT.dry_base, ge=1, le=100)
+    dry_allowed_length: int = Field(DEFAULT.dry_allowed_length, ge=0, le=1_000_000)
+    dry_penalty_last_n: int = Field(DEFAULT.dry_penalty_last_n, ge=-1, le=1_000_000)
+    dry_sequence_breakers: list[Breaker] = Field(
+        default_factory=lambda: [*DEFAULT.dry_sequence_breakers], max_length=16
+    )
     seed: int | None = Field(None, ge=-(2**63), lt=2**64)
     logit_bias: dict[TokenId, Bias] = Field(
         default_factory=dict, max_length=1024, json_schema_extra={"additionalProperties": False}
@@ -80,19 +97,13 @@ class Generation(Strict):
 
     def sampling(self) -> Sampling:
         """The engine's values."""
+        same = {field.name: getattr(self, field.name) for field in fields(Sampling)}
         return Sampling(
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            min_p=self.min_p,
-            typical_p=self.typical_p,
-            repeat_penalty=self.repeat_penalty,
-            repeat_last_n=self.repeat_last_n,
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
-            seed=self.seed,
-            logit_bias={int(token): bias for token, bias in self.logit_bias.items()},
-            ignore_eos=self.ignore_eos,
+            **same
+            | {
+                "logit_bias": {int(token): bias for token, bias in self.logit_bias.items()},
+                "dry_sequence_breakers": tuple(self.dry_sequence_breakers),
+            }
         )
 
     def stops(self) -> tuple[str, ...]:
