@@ -12,6 +12,7 @@ COMMANDS = {
     "inspect": "what a GGUF's header holds: metadata, tensors, the chat template",
     "fetch": "bring a model here: in parallel, resumed, verified",
     "push": "store a model in a bucket, with a checksum that a fetch can verify",
+    "snapshot": "read the system prompt once, and keep what was read beside the model for every instance",
     "chat": "a conversation in the terminal, with a running function or a model of one's own",
     "bench": "the standard questions, asked on this machine: how fast it reads and writes",
     "doctor": "what stands between this machine and a good reply, each finding with its remedy",

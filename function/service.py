@@ -21,6 +21,7 @@ from function.metrics import Metrics
 from function.phases import Phases
 from function.queue import Queue
 from function.settings import Settings
+from function.snapshot.instance import Snapshot
 from function.status import State, Status
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
-
-TEXT_LIMIT = 1 << 20
-"""Bytes of a chat template or system prompt that is read from a URI: far more than any context holds."""
 
 
 class Service:
@@ -47,6 +45,7 @@ class Service:
         self.born = time.monotonic()
         self.fetched: Fetched | None = None
         self.adapter: Fetched | None = None
+        self.snapshot = Snapshot(settings)
         self.seconds = Phases()
         self.metrics = Metrics()
         self._changed = threading.Condition()
@@ -157,6 +156,7 @@ class Service:
             if self._running is not None:
                 self._speed = self._running.tokens_per_second or self._speed
             self._running = engine.submit(job)
+            self.snapshot.after(engine, lambda: len(self.queue) <= 1)
             return self._running
 
     def retry_after(self) -> int:
@@ -223,6 +223,7 @@ class Service:
         began = time.monotonic()
         settings = self.settings
         self._move("fetching")
+        self.snapshot.begin(self._cancel)
         self.fetched = self._fetch_one(settings.model_uri, settings.model_sha256)
         self.adapter = self._fetch_one(settings.lora_uri) if settings.lora_uri else None
         self.seconds["fetch"] = time.monotonic() - began
@@ -257,7 +258,7 @@ class Service:
             check_adapter(lora, header.architecture)
         settings = self.settings
         prepare(settings.cpu_level, memory=settings.model_cache_dir)
-        self.system_prompt = text_of(settings.system_prompt, limit=TEXT_LIMIT)
+        self.system_prompt = text_of(settings.system_prompt)
         engine = Engine.load(
             path,
             Options(
@@ -265,7 +266,7 @@ class Service:
                 n_threads=settings.n_threads or cpus(),
                 n_gpu_layers=settings.n_gpu_layers,
                 kv_type=settings.kv_type,
-                chat_template=text_of(settings.chat_template, limit=TEXT_LIMIT),
+                chat_template=text_of(settings.chat_template),
                 lora=lora,
                 prefix_cache=prefix_room(header, settings, self.fetched.size if self.fetched else 0),
                 reader_timeout=settings.client_timeout,
@@ -275,9 +276,9 @@ class Service:
         )
         if engine.openmp:
             log.warning(
-                "llama.cpp was built with OpenMP: replies can be 2.8 times slower. "
-                "Build llama-cpp-python with CMAKE_ARGS=-DGGML_OPENMP=OFF (`make install` does)."
+                "llama.cpp was built with OpenMP: replies can be 2.8 times slower. Build it with -DGGML_OPENMP=OFF."
             )
+        self.snapshot.restore(engine, self.system_prompt, self.fetched, self.adapter)
         self.seconds["load"] = time.monotonic() - began
         return engine
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model.gguf"
 DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the one writable place of both platforms; the cache checks its owner
+SnapshotMode = Literal["off", "auto"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -61,6 +62,13 @@ def _kv_type(value: str) -> str:
     return value
 
 
+def _snapshot_mode(value: str) -> str:
+    value = value.strip().lower()
+    if value not in ("off", "auto"):
+        raise ValueError("is not one of off, auto")
+    return value
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -99,6 +107,12 @@ class Settings:
     )
     system_prompt: str | None = _setting(
         None, _prose, "Begins every conversation that brings no system message of its own", shown="none"
+    )
+    snapshot: SnapshotMode = _setting(
+        "off", _snapshot_mode, "`auto` lets an instance that had to read SYSTEM_PROMPT itself store a snapshot of it"
+    )
+    snapshot_uri: str | None = _setting(
+        None, _text, "Where the snapshot of SYSTEM_PROMPT is", shown="beside the model, `.snapshot` after its name"
     )
     n_ctx: int | None = _setting(
         None, _integer(64, 1 << 24), "Context in tokens; lowered to the model's own", shown="the model's, at most 4096"

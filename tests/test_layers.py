@@ -28,10 +28,12 @@ MAY_IMPORT = {
     "fetch": {"source", "checksum", "gguf", "settings"},
     "engine": {"gguf", "limits", "settings"},
     "room": {"gguf", "limits", "settings"},
+    "snapshot": {"settings", "limits", "fetch", "engine", "gguf"},
     "plan": {"gguf", "limits", "source"},
     "prices": {"plan"},
     "service": {
-        "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf", "room"
+        "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf",
+        "room", "snapshot",
     },
     # web sees the engine's values and the service that hands it out, never llama.cpp
     "web": {"service", "status", "settings", "secret", "limits", "engine", "made", "metrics", "telemetry", "tracing"},
@@ -40,7 +42,7 @@ MAY_IMPORT = {
     "local": {"app", "service"},
     "command": {
         "settings", "fetch", "source", "gguf", "plan", "prices", "limits", "telemetry", "engine", "made", "service",
-        "local",
+        "local", "snapshot",
     },
     "__main__": {"command", "settings", "telemetry"},
     "demo": set(),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from function.engine.cache import Cache
 from function.engine.model import ABORTED, Model
 from function.engine.prefixes import Prefix, Prefixes
+from function.engine.state import Layout
 from function.engine.states import State
 
 WORTHWHILE = 16
@@ -65,13 +66,24 @@ class Memory:
         self._model.cut(0)
         self.cache.cut(0)
 
-    def pin(self, tokens: Sequence[int], state: State) -> None:
-        """Keep the state of ``tokens``, whole chunks, for good; put it into the context if that is empty."""
+    @property
+    def layout(self) -> Layout | None:
+        """What saved states look like; None where none are to be had."""
+        return self._states.layout
+
+    def pin(self, tokens: Sequence[int], state: State) -> bool:
+        """Keep the state of ``tokens``, whole chunks, for good; put it into the context if that is empty.
+
+        False, and nothing is kept, for a state that llama.cpp would not have written itself.
+        """
+        if not self._states.learned:
+            self._model.warm_up()
+        if self.layout is None or not self.layout.fits(state, len(tokens)):
+            return False
         cache = Cache(self.cache.chunk)
         cache.tokens, cache.chunked = list(tokens), len(tokens)
         self._prefixes.pinned = prefix = Prefix(cache, state)
-        if not len(self.cache):
-            self._restore(prefix)
+        return len(self.cache) > 0 or self._restore(prefix)
 
     def holds(self, tokens: Sequence[int]) -> bool:
         """Whether the context begins with ``tokens``, computed chunk by chunk."""

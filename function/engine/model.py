@@ -73,7 +73,7 @@ class Model:
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
             self._one = self._lib.llama_batch_get_one(self._tokens, 1)
             self._every = (ctypes.c_int8 * self.chunk)(*(1,) * self.chunk)
-            self._warm_up()
+            self.warm_up()
         except BaseException:
             self.free()
             raise
@@ -229,7 +229,7 @@ class Model:
         if self._lib.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0)):
             raise EngineError(f"llama.cpp cannot use the adapter {lora.name}.", log=recent_errors())
 
-    def _warm_up(self) -> None:
+    def warm_up(self) -> None:
         """Compute one token, so that the first request does not pay for what happens once; and look at the result."""
         self.decode([self.vocabulary.bos or 0])
         logits = self._lib.llama_get_logits_ith(self._context, -1)

@@ -2,7 +2,6 @@
 
 import ctypes
 import struct
-from mmap import mmap
 from typing import Any
 
 from function.engine.library import library
@@ -10,7 +9,7 @@ from function.engine.state import Layout
 
 HEAD = struct.pack("<Ii", 0xAF143CD8, 0)
 """What a sequence's state begins with: llama.cpp's magic number and the sequence."""
-State = bytearray | mmap
+State = bytearray | memoryview
 """A state in memory that C may read: one's own, or a private mapping of a file."""
 
 

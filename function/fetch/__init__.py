@@ -17,6 +17,9 @@ from function.source import open_source
 
 __all__ = ["Fetched", "Policy", "Progress", "fetch", "read_text", "text_of"]
 
+TEXT_LIMIT = 1 << 20
+"""Bytes of a chat template or system prompt that is read from a URI: far more than any context holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -73,7 +76,7 @@ def read_text(uri: str, *, limit: int, stores: Stores | None = None) -> str:
         raise SourceError(f"{uri}: not a text in UTF-8 (byte {e.start}).", uri=uri) from e
 
 
-def text_of(value: str | None, *, limit: int) -> str | None:
+def text_of(value: str | None, *, limit: int = TEXT_LIMIT) -> str | None:
     """A setting that is a text or the URI of one. Raises as ``read_text`` does."""
     if value is not None and value.startswith(("gs://", "s3://", "https://", "http://", "file://", "hf://")):
         return read_text(value, limit=limit)

@@ -16,6 +16,8 @@ LOOK = 1.0
 """Seconds between two looks at whether who pings is still there: a ping that gave up must not hold a thread."""
 WARMUP_PATIENCE = 600.0
 """Seconds a warmup ping waits for the load at most; schedulers give up earlier by themselves."""
+SETTLE = 30.0
+"""Seconds a warmup ping lends its CPU to a snapshot that is being stored, at most."""
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -41,6 +43,7 @@ def blueprint(service: Service) -> Blueprint:
         while (status := service.wait_for("ready", LOOK)).state not in ENDS and time.monotonic() < until:
             if connection.gone():
                 raise ClientGone
+        service.snapshot.settle(max(0.0, min(SETTLE, until - time.monotonic())))
         body = service.warmth()
         if status.error is not None:
             body |= status.error.body()

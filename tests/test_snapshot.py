@@ -1,0 +1,376 @@
+"""Snapshots: the same bits with and without one, and none that is not exactly right is ever used."""
+
+import ctypes
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from function.engine.engine import Engine, Options
+from function.engine.library import library
+from function.engine.memory import Memory
+from function.engine.model import Model
+from function.engine.state import Layout
+from function.errors import SourceError
+from function.settings import Settings
+from function.snapshot import file
+from function.snapshot.file import Unfit
+from function.snapshot.prefix import prefix
+from function.snapshot.store import place, put
+from tests.servers.doors import Function, serving
+from tests.servers.stores import Store
+from tools.models import write_model
+from tools.shapes import SHAPES
+
+ROOT = Path(__file__).parent.parent
+PROMPT = " ".join(f"word{i * i % 97} and" for i in range(40))  # varied, and several chunks long
+SEEDED = {"messages": [{"role": "user", "content": "What is it?"}], "seed": 7, "temperature": 1.0, "max_tokens": 24}
+TOKENS = tuple(5 + i * i % 900 for i in range(300))
+
+
+@pytest.fixture(scope="module", params=["tiny", "tiny-gqa", "tiny-window"])
+def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With as many heads of keys as of queries; with fewer; with a window that slides over 64 tokens."""
+    name = str(request.param)
+    return write_model(tmp_path_factory.mktemp(name) / f"{name}.gguf", SHAPES[name])
+
+
+class Bare:
+    """A model and its memory in the test's own thread."""
+
+    def __init__(self, path: Path, kv_type: str = "f16") -> None:
+        self.model = Model(path, n_ctx=1024, n_threads=1, n_gpu_layers=0, kv_type=kv_type)  # type: ignore[arg-type]
+        self.memory = Memory(self.model)
+        self._flag = ctypes.create_string_buffer(2)
+        self.model.watch(self._flag)
+
+    def logits(self, prompt: tuple[int, ...]) -> list[float]:
+        """After ``prompt``, of which is computed what is missing."""
+        while len(self.memory) < len(prompt):
+            self.memory.compute(self.memory.cache.next_chunk(prompt))
+        found: list[float] = library().llama_get_logits_ith(self.model.context, -1)[: self.model.vocabulary.size]
+        return found
+
+    def state(self, tokens: tuple[int, ...]) -> bytearray:
+        self.logits(tokens)
+        state = self.memory.save()
+        assert state is not None
+        return state
+
+    def layout(self) -> Layout:
+        assert self.memory.layout is not None
+        return self.memory.layout
+
+
+@pytest.fixture
+def bare(path: Path) -> Iterator[Bare]:
+    made = Bare(path)
+    yield made
+    made.model.free()
+
+
+@pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
+def test_logits_after_restoring_are_those_of_a_prefill_bit_for_bit(path: Path, kv_type: str) -> None:
+    for length in (64, 256):
+        read, restored, cut = Bare(path, kv_type), Bare(path, kv_type), Bare(path, kv_type)
+        expected = read.logits(TOKENS)
+        assert len(set(expected)) > 100, "they say something"
+        state = restored.state(TOKENS[:length])
+        restored.memory.forget()
+        assert restored.memory.pin(TOKENS[:length], state)
+        assert len(restored.memory) == length
+        assert restored.logits(TOKENS) == expected
+        whole = cut.state(TOKENS)
+        assert cut.layout().cut(whole, len(TOKENS), length) == state, "from a longer conversation the same"
+        for bare in (read, restored, cut):
+            bare.model.free()
+
+
+def test_the_prefix_comes_back_after_others_have_used_the_context(bare: Bare) -> None:
+    expected = bare.logits(TOKENS)
+    bare.memory.forget()
+    state = bare.state(TOKENS[:256])
+    bare.memory.forget()
+    assert bare.memory.pin(TOKENS[:256], state)
+    for _ in range(2):
+        assert bare.memory.prepare(tuple(reversed(TOKENS)), exact=True) == 0
+        bare.logits(tuple(reversed(TOKENS)))
+        assert bare.memory.prepare(TOKENS, exact=True) == 256
+        assert bare.logits(TOKENS) == expected
+
+
+def test_a_state_that_llama_cpp_would_not_have_written_is_refused(bare: Bare) -> None:
+    """With a right hash around it, too: what it says of itself is not believed."""
+    state = bare.state(TOKENS[:128])
+    layout = bare.layout()
+    assert layout.fits(state, 128)
+    assert not layout.fits(state, 64)
+    fixed = range(8 + 8 + 128 * 12 + 20)  # head, counts, positions, the first layer's head
+    for at in fixed[:: max(1, len(fixed) // 97)]:
+        for bit in (0, 7):
+            hostile = bytearray(state)
+            hostile[at] ^= 1 << bit
+            assert not layout.fits(hostile, 128), at
+    for cut in (0, 7, 16, len(state) // 2, len(state) - 1):
+        assert not layout.fits(state[:cut], 128)
+    assert not layout.fits(state + b"\0", 128)
+    for not_finite in (0x7C00, 0xFC00, 0x7E01):
+        hostile = bytearray(state)
+        struct.pack_into("<H", hostile, len(state) - 2, not_finite)
+        assert not layout.fits(hostile, 128)
+        bare.memory.forget()
+        assert not bare.memory.pin(TOKENS[:128], hostile)
+        assert len(bare.memory) == 0
+
+
+def test_a_recurrent_model_declines(tmp_path: Path) -> None:
+    bare = Bare(write_model(tmp_path / "r.gguf", SHAPES["tiny-recurrent"]))
+    bare.logits(TOKENS)
+    assert bare.memory.layout is None
+    assert bare.memory.save() is None
+    assert not bare.memory.pin(TOKENS[:64], bytearray(1000))
+    bare.model.free()
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    file.write(path, {"a": 1, "b": "x"}, b"state" * 100)
+    assert bytes(file.read(path, {"b": "x", "a": 1})) == b"state" * 100
+    with pytest.raises(Unfit, match=r"another b$"):
+        file.read(path, {"a": 1, "b": "y"})
+    assert [item.name for item in tmp_path.iterdir()] == ["s"]
+
+
+def test_every_byte_counts(tmp_path: Path) -> None:
+    path, binding = tmp_path / "s", {"a": 1}
+    file.write(path, binding, b"state")
+    data = path.read_bytes()
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(Unfit):
+            file.read(path, binding)
+    for at in range(len(data)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(Unfit):
+            file.read(path, binding)
+    with pytest.raises(Unfit, match="cannot be read"):
+        file.read(tmp_path / "none", binding)
+
+
+def test_its_place_is_beside_the_model_or_where_it_is_put() -> None:
+    assert place(Settings(model_uri="gs://b/m.gguf")) == "gs://b/m.gguf.snapshot"
+    assert place(Settings(model_uri="https://h/m.gguf?k=1")) == "https://h/m.gguf.snapshot?k=1"
+    assert place(Settings(model_uri="gs://b/m.gguf", snapshot_uri="s3://c/x")) == "s3://c/x"
+
+
+def test_the_prefix_is_what_all_conversations_share_in_whole_chunks(tiny_model: Path) -> None:
+    engine = Engine.load(tiny_model, Options(n_ctx=1024))
+    try:
+        tokens = prefix(engine, PROMPT)
+        assert len(tokens) > 0
+        assert len(tokens) % 64 == 0
+        for question in ("What is it?", "Why?", " ", "\n\n"):
+            messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}]
+            assert engine.chat_tokens(messages)[: len(tokens)] == tokens
+        assert prefix(engine, "Be brief.") == ()
+    finally:
+        engine.close()
+
+
+# Through the doors.
+
+
+def command(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "function", "snapshot", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=os.environ | env)
+
+
+def environment(model: str, **more: str) -> dict[str, str]:
+    return {"MODEL_URI": model, "SYSTEM_PROMPT": PROMPT, "N_CTX": "1024", "N_THREADS": "1", **more}
+
+
+def told(function: Function) -> tuple[str, int]:
+    """The reply, and how many of its prompt's tokens had been read before."""
+    status, body = function.ask("/v1/chat/completions", SEEDED)
+    assert status == 200, body
+    return body["choices"][0]["message"]["content"], body["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+
+def first_reply(tmp_path: Path, env: dict[str, str]) -> tuple[str, int, str]:
+    """Of a fresh instance; and its log."""
+    with serving(tmp_path, **env) as function:
+        function.wait("ready")
+        return *told(function), function.log.read_text()
+
+
+def test_made_by_the_command_used_by_the_next_instance(tmp_path: Path, tiny_model: Path) -> None:
+    model = tmp_path / "m.gguf"
+    model.write_bytes(tiny_model.read_bytes())
+    env = environment(str(model))
+    expected, cached, log = first_reply(tmp_path, env)
+    assert cached == 0
+    assert "no snapshot" in log
+    dry = json.loads(command(env, "--dry-run", "--json").stdout)
+    assert (dry["stored"], Path(dry["uri"]).exists()) == (False, False)
+    made = json.loads(command(env, "--json").stdout)
+    assert made["stored"] is True
+    assert made["tokens"] == dry["tokens"] > 0
+    assert json.loads(command(env, "--json").stdout)["skipped"] is True
+    reply, cached, log = first_reply(tmp_path, env)
+    assert (reply, cached) == (expected, made["tokens"])
+    assert "restored the system prompt" in log
+
+    snapshot = Path(made["uri"])
+    good = snapshot.read_bytes()
+    middle = len(good) // 2
+    faults = {
+        "cut": good[:middle],
+        "flipped": good[:middle] + bytes([good[middle] ^ 0x10]) + good[middle + 1 :],
+        "empty": b"",
+        "foreign": b"<html>" * 100,
+    }
+    for name, data in faults.items():
+        snapshot.write_bytes(data)
+        reply, cached, log = first_reply(tmp_path, env)
+        assert (reply, cached) == (expected, 0), name
+        assert "is not used" in log, name
+    snapshot.write_bytes(rebound(good, build="another"))
+    reply, cached, log = first_reply(tmp_path, env)
+    assert (reply, cached) == (expected, 0)
+    assert "made with another build" in log
+    snapshot.write_bytes(good)
+    other = environment(str(model), N_CTX="768")
+    assert "made with another context" in first_reply(tmp_path, other)[2]
+    write_model(model, SHAPES["tiny"], seed=1)
+    reply, cached, log = first_reply(tmp_path, env)
+    assert cached == 0
+    assert "made with another version" in log
+
+
+def rebound(data: bytes, **changes: str) -> bytes:
+    """A snapshot with a valid hash and another binding."""
+    length = struct.unpack_from("<I", data, 8)[0]
+    text = json.dumps(json.loads(data[12 : 12 + length]) | changes, sort_keys=True).encode()
+    made = data[:8] + struct.pack("<I", len(text)) + text + data[12 + length : -32]
+    return made + hashlib.sha256(made).digest()
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_an_instance_that_had_to_read_the_prompt_stores_it_for_the_next(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, tiny_model: Path
+) -> None:
+    store: Store = request.getfixturevalue(kind)
+    model = store.put("auto/m.gguf", tiny_model.read_bytes())
+    env = environment(model, SNAPSHOT="auto", **store.env)
+    (tmp_path / "1").mkdir()
+    with serving(tmp_path / "1", **env) as function:
+        function.wait("ready")
+        expected, cached = told(function)
+        assert cached == 0
+        assert function.ask("/events", {})[0] == 200  # waits for what is being stored
+        assert "stored the system prompt" in function.log.read_text()
+        assert told(function)[0] == expected
+        assert function.ask("/events", {})[0] == 200
+        assert function.log.read_text().count("stored the system prompt") == 1
+    (tmp_path / "2").mkdir()
+    reply, cached, log = first_reply(tmp_path / "2", env)
+    assert reply == expected
+    assert cached > 0
+    assert "restored the system prompt" in log
+    assert '"stored the system prompt' not in log
+
+
+class _NoWriting(BaseHTTPRequestHandler):
+    """A bucket in which nothing is and nothing may be put."""
+
+    def do_HEAD(self) -> None:
+        self._answer(404)
+
+    def do_GET(self) -> None:
+        self._answer(404)
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self._answer(403)
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def read_only() -> Iterator[dict[str, str]]:
+    """The environment of an S3 that lets nobody write."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _NoWriting)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    yield keys | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_address[1]}"}
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_without_permission_to_write_it_says_so_once_and_goes_on(
+    tmp_path: Path, tiny_model: Path, read_only: dict[str, str]
+) -> None:
+    env = environment(str(tiny_model), SNAPSHOT="auto", SNAPSHOT_URI="s3://models/x.snapshot", **read_only)
+    with serving(tmp_path, **env) as function:
+        function.wait("ready")
+        for _ in range(3):
+            told(function)
+            assert function.ask("/events", {})[0] == 200
+        log = function.log.read_text()
+    assert log.count("the snapshot is not stored") == 1
+    assert "s3:PutObject" in log
+
+
+def test_two_that_store_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
+    target, places = tmp_path / "s", []
+    for number in range(2):
+        file.write(tmp_path / f"made{number}", {"a": 1}, bytes([number]) * 1_000_000)
+        places.append(tmp_path / f"made{number}")
+    threads = [threading.Thread(target=put, args=(made, f"file://{target}")) for made in places * 5]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        if target.exists():
+            assert len(set(bytes(file.read(target, {"a": 1})))) == 1
+    for thread in threads:
+        thread.join()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["made0", "made1", "s"]
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_two_that_store_into_a_bucket_at_once_leave_one_that_is_whole(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, tiny_model: Path
+) -> None:
+    store: Store = request.getfixturevalue(kind)
+    env = environment(store.put("two/m.gguf", tiny_model.read_bytes()), **store.env)
+    caches = [env | {"MODEL_CACHE_DIR": str(tmp_path / f"cache{number}")} for number in range(2)]
+    made: list[subprocess.CompletedProcess[str]] = []
+    threads = [threading.Thread(target=lambda env=env: made.append(command(env, "--again"))) for env in caches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [done.returncode for done in made] == [0, 0], [done.stderr for done in made]
+    assert json.loads(command(env | {"MODEL_CACHE_DIR": str(tmp_path / "third")}, "--json").stdout)["skipped"] is True
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_the_store(tmp_path: Path) -> None:
+    file.write(tmp_path / "s", {"a": 1}, b"x")
+    with pytest.raises(SourceError, match="none"):
+        put(tmp_path / "s", str(tmp_path / "none" / "s"))
