@@ -180,6 +180,22 @@ def test_a_thought_comes_before_what_must_come(marked: Engine) -> None:
     assert follow(marked, constraint, '"').startswith("yes")
 
 
+def test_alternatives_told_apart_by_a_constant_are_taken(engine: Engine) -> None:
+    def kind(name: str) -> Schema:
+        properties = {"kind": {"const": name}, "more": {"type": "boolean"}}
+        return {"type": "object", "properties": properties, "required": ["kind"], "additionalProperties": False}
+
+    schema = {
+        "oneOf": [{"$ref": "#/$defs/cat"}, {"$ref": "#/$defs/dog"}],
+        "discriminator": {"propertyName": "kind"},
+        "$defs": {"cat": kind("cat"), "dog": kind("dog")},
+    }
+    for seed in range(3):
+        text, end, _ = reply(engine, schema, seed)
+        assert end.reason == "stop"
+        holds(text, schema)
+
+
 def validate_generated(engine: Engine, examples: int) -> None:
     """Have ``examples`` schemas drawn and followed."""
     ends: list[str] = []

@@ -65,6 +65,11 @@ WRONG: dict[str, tuple[Schema, str, str]] = {
         X,
         "oneOf",
     ),
+    "the same in a property that is called like a keyword": (
+        {"type": "object", "properties": {"default": {"type": "object", "minProperties": 2}}},
+        "schema.properties.default.minProperties",
+        "",
+    ),
     "more properties than a name can be told from": (anyhow(type="object", minProperties=3), f"{X}.minProperties", ""),
 }
 

@@ -11,6 +11,9 @@ LIMIT = 256 << 10
 """Characters of a schema; a larger one is never compiled in time."""
 DEPTH = 100
 """Levels of a schema; llguidance reads 128, its own ones included."""
+_VALUES = frozenset(("const", "enum", "default", "examples"))
+"""Keywords that hold values, not schemas."""
+_MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions"))
 _STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """One way to write JSON, the usual one on one line. Where any whitespace may stand, a model can write it for ever."""
 
@@ -68,12 +71,38 @@ def after_thought(grammar: Grammar, thought: tuple[str, str], *, opened: bool) -
 def embedded(schema: Mapping[str, Any], param: str) -> str:
     """``schema`` as it follows ``%json`` in a grammar. Raises as ``json_schema`` does."""
     check(schema, param)
-    text = json.dumps({**schema, "x-guidance": _STYLE})
+    text = json.dumps({**_resolved(schema, schema), "x-guidance": _STYLE})
     if len(text) > LIMIT:
         raise RequestError(
             f"{param}: a schema may have {LIMIT:,} characters, and this one has {len(text):,}.", param=param
         )
     return text
+
+
+def _resolved(schema: Any, root: Mapping[str, Any]) -> Any:
+    """``schema`` with what ``oneOf`` only refers to in its place.
+
+    llguidance takes alternatives when it sees that no two can hold, as where each has another ``const``, and does not
+    look behind a reference.
+    """
+    if isinstance(schema, list):
+        return [_resolved(item, root) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {key: item if key in _VALUES else _resolved(item, root) for key, item in schema.items()}
+    if isinstance(made.get("oneOf"), list):
+        made["oneOf"] = [_target(item, root) for item in made["oneOf"]]
+    return made
+
+
+def _target(schema: Any, root: Any) -> Any:
+    """The definition that ``schema`` is a reference to and nothing else; else ``schema``."""
+    reference = schema.get("$ref") if isinstance(schema, dict) and len(schema) == 1 else None
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return schema
+    for name in reference[2:].split("/"):
+        root = root.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(root, Mapping) else None
+    return root if isinstance(root, dict) else schema
 
 
 def check(schema: Any, path: str, depth: int = 0) -> None:
@@ -96,7 +125,10 @@ def check(schema: Any, path: str, depth: int = 0) -> None:
             param=f"{path}.minProperties",
         )
     for key, item in schema.items():
-        if key not in ("const", "enum", "default", "examples"):
+        if key in _MAPS and isinstance(item, dict):
+            for name, below in item.items():  # any name, those of keywords too
+                check(below, f"{path}.{key}.{name}", depth + 2)
+        elif key not in _VALUES:
             check(item, f"{path}.{key}", depth + 1)
 
 
