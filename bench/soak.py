@@ -32,9 +32,9 @@ from tests.servers.doors import Function, serving
 
 CLIENTS = 6
 TRIES = 50  # of a request that is told to come back; it does so sooner than it should
-WARM_UP = 300
+WARM_UP = 600
 GROWTH = 0.02
-BURST = 40
+BURST = 16
 """Connections that stall together at first, so that no later moment needs more threads."""
 
 

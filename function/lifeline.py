@@ -1,7 +1,8 @@
 """How a forked worker hears at once that its master was told to stop, or is gone.
 
 Under functions-framework nobody else tells it in time: gunicorn's master lets the worker finish its streams, for longer
-than a platform waits. With infra/gunicorn.conf.py the worker's own signals do.
+than a platform waits. And a master that was killed tells nobody anything; its workers would go on for as long as they
+have something to say.
 """
 
 import os
@@ -13,7 +14,7 @@ from contextlib import suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-GRACE = 7.0
+GRACE = 6.0
 """Seconds from being told until a worker that is still there ends itself: platforms kill after ten."""
 
 

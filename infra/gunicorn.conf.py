@@ -6,6 +6,7 @@ from types import FrameType
 from typing import Any
 
 from function.errors import SettingsError
+from function.lifeline import Lifeline
 from function.lives import lives
 from function.settings import Settings
 
@@ -15,6 +16,7 @@ except SettingsError as e:
     sys.exit(f"error: {e}")
 
 lives()  # shared by the workers from here on
+_lifeline = Lifeline()
 
 wsgi_app = "function.main:app"
 bind = f"0.0.0.0:{_settings.port}"
@@ -24,11 +26,21 @@ worker_class = "infra.worker.Worker"
 # whom holds one until its time is over. Threads that nobody needs are not made.
 threads = 1 + _settings.queue_size + 128
 timeout = 0  # a frozen instance (Lambda, Cloud Run) must not look like a hung one: that would throw the model away
-graceful_timeout = 7  # Cloud Run kills after 10 s
+graceful_timeout = 6  # platforms kill after 10 s; ending takes time too
 keepalive = 65  # longer than the load balancers in front, so that they close first
 control_socket_disable = True  # nobody is to steer it but by signals
 accesslog = None
 loglevel = "warning"
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Have the worker hear of the master's end."""
+    _lifeline.tie()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Leave the line in the master's hand."""
+    _lifeline.take()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -37,6 +49,7 @@ def post_worker_init(worker: Any) -> None:
 
     service = get_service()
     service.start()
+    _lifeline.watch(service.stop)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         _stop_first(number, service.stop)
     signal.signal(signal.SIGABRT, signal.SIG_DFL)  # gunicorn's own handler would wait for streams that nobody ends

@@ -19,7 +19,7 @@ from tests.servers.gated import gated_store
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
 LONG_PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": "word " * 1500}], "stream": True}
 GONE = 20.0
-"""Seconds until nothing may be left. It takes seven at most where there is time; gunicorn alone would take thirty."""
+"""Seconds until nothing may be left. It takes six at most where there is time; gunicorn alone would take thirty."""
 
 Held = contextlib.AbstractContextManager[list[Stream]]
 
@@ -97,6 +97,18 @@ def test_a_stop_is_told_and_leaves_nothing(
                 assert lines[-2] == "event: error", lines
                 assert json.loads(lines[-1][6:])["error"]["code"] == "stopping"
             assert function.process.wait(GONE) == 0
+        until = time.monotonic() + GONE
+        while left := [process for process in processes if alive(process)]:
+            assert time.monotonic() < until, f"{left} are left"
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
+def test_a_killed_master_takes_its_worker_with_it(door: str, tmp_path: Path, slow_model: Path) -> None:
+    with serving(tmp_path, door, MODEL_URI=str(slow_model), N_CTX="8192") as function, streaming(function) as [stream]:
+        processes = descendants(function.process.pid)
+        function.process.kill()
+        assert "stopping" in stream.rest()[-1]
         until = time.monotonic() + GONE
         while left := [process for process in processes if alive(process)]:
             assert time.monotonic() < until, f"{left} are left"
