@@ -15,7 +15,6 @@ import json
 import os
 import random
 import socket
-import statistics
 import sys
 import tempfile
 import threading
@@ -144,13 +143,13 @@ def _quiet(function: Function) -> Sizes:
 
 
 def _speed(function: Function) -> float:
-    """Tokens/s of a reply that nobody disturbs, the median of five."""
+    """Tokens/s of a reply that nobody disturbs, the best of five: other programs only ever slow it down."""
     speeds = []
     for _ in range(5):
         began = time.monotonic()
         function.ask("/chat", {"prompt": "hi", "seed": 1, "max_tokens": 400, "ignore_eos": True})
         speeds.append(400 / (time.monotonic() - began))
-    return statistics.median(speeds)
+    return max(speeds)
 
 
 def report(outcome: Outcome) -> str:

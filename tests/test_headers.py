@@ -1,5 +1,6 @@
 """Every response, whatever it is, tells browsers to take it for nothing else."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,3 +39,21 @@ def test_every_response_is_for_what_it_says(function: Function, path: str, body:
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "gunicorn/" not in headers.get("server", "")
+
+
+def test_no_request_names_anything_that_would_be_opened(function: Function) -> None:
+    """No endpoint takes a URL or a path: whoever asks cannot make the function read another place."""
+    document = function.get("/openapi.json")[1]
+    asked = json.dumps([operation for path in document["paths"].values() for operation in path.values()])
+    schemas, seen = document["components"]["schemas"], set[str]()
+    names: set[str] = set()
+    left = [part for part in asked.split('"') if part.startswith("#/components/schemas/")]
+    while left:
+        name = left.pop().rpartition("/")[2]
+        if name in seen:
+            continue
+        seen.add(name)
+        names |= set(schemas[name].get("properties", ()))
+        left += [part for part in json.dumps(schemas[name]).split('"') if part.startswith("#/components/schemas/")]
+    assert "messages" in names
+    assert not names & {"url", "uri", "path", "filename", "file_id", "image_url", "grammar_file", "lora", "model_path"}
