@@ -28,6 +28,15 @@ data "aws_iam_policy_document" "run" {
     resources = [aws_s3_bucket.models.arn]
   }
 
+  dynamic "statement" {
+    for_each = var.snapshot ? [var.model] : []
+    content {
+      sid       = "WriteSnapshot"
+      actions   = ["s3:PutObject", "s3:AbortMultipartUpload"]
+      resources = ["${aws_s3_bucket.models.arn}/${statement.value}.snapshot"]
+    }
+  }
+
   statement {
     sid       = "WriteLogs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]

@@ -4,13 +4,14 @@ locals {
   settings = [
     "API_KEY", "API_KEY_PARAMETER", "CHAT_TEMPLATE", "CLIENT_TIMEOUT", "CORS_ORIGINS", "CPU_LEVEL", "KV_TYPE", "LOG_LEVEL",
     "LORA_URI", "MAX_TOKENS", "MODEL_CACHE_DIR", "MODEL_NAME", "MODEL_SHA256", "MODEL_URI", "N_CTX", "N_GPU_LAYERS",
-    "N_THREADS", "PORT", "PREFIX_CACHE_MB", "QUEUE_SIZE", "REQUEST_TIMEOUT", "SNAPSHOT",
-    "SNAPSHOT_URI", "SYSTEM_PROMPT",
+    "N_THREADS", "PORT", "PREFIX_CACHE_MB", "QUEUE_SIZE", "REQUEST_TIMEOUT", "SNAPSHOT", "SNAPSHOT_URI",
+    "SYSTEM_PROMPT",
   ]
 
   # Those that follow from a variable of their own, or from the platform: it has no GPU, and /tmp is all that can be written.
   bound_settings = [
     "API_KEY", "API_KEY_PARAMETER", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT",
+    "SNAPSHOT", "SNAPSHOT_URI",
   ]
   free_settings = sort(setsubtract(local.settings, local.bound_settings))
 
@@ -28,6 +29,9 @@ locals {
     REQUEST_TIMEOUT = tostring(var.timeout_seconds - 10)
     }, var.model == null ? {} : {
     MODEL_URI = "s3://${aws_s3_bucket.models.bucket}/${var.model}"
+    }, !var.snapshot ? {} : {
+    SNAPSHOT     = "auto"
+    SNAPSHOT_URI = "s3://${aws_s3_bucket.models.bucket}/${var.model}.snapshot"
     }, var.api_key_parameter == null ? {} : {
     API_KEY_PARAMETER = var.api_key_parameter
   })

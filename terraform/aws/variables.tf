@@ -63,6 +63,17 @@ variable "model_file" {
   }
 }
 
+variable "snapshot" {
+  description = "Let an instance that had to read SYSTEM_PROMPT itself store the state after it beside the model, for every later one. It may write that one object and no other."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.snapshot || (var.model != null && contains(keys(var.env), "SYSTEM_PROMPT"))
+    error_message = "snapshot needs model, which the snapshot lies beside, and SYSTEM_PROMPT in env, which it is of."
+  }
+}
+
 variable "model_bytes" {
   description = "Size of the model's file in bytes, from `python -m function plan URI --tfvars`. Null skips the fit check."
   type        = number

@@ -37,3 +37,16 @@ resource "google_storage_bucket_iam_member" "reads_models" {
   role   = "roles/storage.objectViewer"
   member = google_service_account.run.member
 }
+
+resource "google_storage_bucket_iam_member" "writes_snapshot" {
+  count = var.snapshot ? 1 : 0
+
+  bucket = google_storage_bucket.models.name
+  role   = "roles/storage.objectUser"
+  member = google_service_account.run.member
+
+  condition {
+    title      = "the snapshot only"
+    expression = "resource.name == \"projects/_/buckets/${google_storage_bucket.models.name}/objects/${var.model}.snapshot\""
+  }
+}

@@ -4,13 +4,14 @@ locals {
   settings = [
     "API_KEY", "API_KEY_PARAMETER", "CHAT_TEMPLATE", "CLIENT_TIMEOUT", "CORS_ORIGINS", "CPU_LEVEL", "KV_TYPE", "LOG_LEVEL",
     "LORA_URI", "MAX_TOKENS", "MODEL_CACHE_DIR", "MODEL_NAME", "MODEL_SHA256", "MODEL_URI", "N_CTX", "N_GPU_LAYERS",
-    "N_THREADS", "PORT", "PREFIX_CACHE_MB", "QUEUE_SIZE", "REQUEST_TIMEOUT", "SNAPSHOT",
-    "SNAPSHOT_URI", "SYSTEM_PROMPT",
+    "N_THREADS", "PORT", "PREFIX_CACHE_MB", "QUEUE_SIZE", "REQUEST_TIMEOUT", "SNAPSHOT", "SNAPSHOT_URI",
+    "SYSTEM_PROMPT",
   ]
 
   # Those that follow from a variable of their own, or from the platform.
   bound_settings = [
     "API_KEY", "API_KEY_PARAMETER", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT",
+    "SNAPSHOT", "SNAPSHOT_URI",
   ]
   free_settings = sort(setsubtract(local.settings, local.bound_settings))
 
@@ -24,5 +25,8 @@ locals {
     GOOGLE_CLOUD_PROJECT = var.project # logs name it, so that they are joined to their traces
     }, var.model == null ? {} : {
     MODEL_URI = "gs://${google_storage_bucket.models.name}/${var.model}"
+    }, !var.snapshot ? {} : {
+    SNAPSHOT     = "auto"
+    SNAPSHOT_URI = "gs://${google_storage_bucket.models.name}/${var.model}.snapshot"
   })
 }

@@ -232,3 +232,40 @@ run "a_uri_in_place_of_a_name_is_refused" {
 
   expect_failures = [var.model]
 }
+
+run "nothing_is_written_unless_asked" {
+  command = plan
+
+  assert {
+    condition     = !contains([for s in data.aws_iam_policy_document.run.statement : s.sid], "WriteSnapshot") && !contains(keys(aws_lambda_function.chat[0].environment[0].variables), "SNAPSHOT")
+    error_message = "an instance may write, or tries to"
+  }
+}
+
+run "a_snapshot_is_the_one_object_that_may_be_written" {
+  command = plan
+
+  variables {
+    snapshot = true
+    env      = { SYSTEM_PROMPT = "Be brief." }
+  }
+
+  assert {
+    condition     = one([for s in data.aws_iam_policy_document.run.statement : s.resources if s.sid == "WriteSnapshot"]) == toset(["arn:aws:s3:::models/m.gguf.snapshot"])
+    error_message = "the function may write something else"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["SNAPSHOT"] == "auto"
+    error_message = "the function does not store one"
+  }
+}
+
+run "a_snapshot_of_no_prompt_is_refused" {
+  command = plan
+
+  variables {
+    snapshot = true
+  }
+
+  expect_failures = [var.snapshot]
+}

@@ -197,3 +197,40 @@ run "the_builder_deploys_this_service_only" {
     error_message = "the builder may read other buckets than the one of its sources"
   }
 }
+
+run "nothing_is_written_unless_asked" {
+  command = plan
+
+  assert {
+    condition     = length(google_storage_bucket_iam_member.writes_snapshot) == 0 && !contains([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.name], "SNAPSHOT")
+    error_message = "an instance may write, or tries to"
+  }
+}
+
+run "a_snapshot_is_the_one_object_that_may_be_written" {
+  command = plan
+
+  variables {
+    snapshot = true
+    env      = { SYSTEM_PROMPT = "Be brief." }
+  }
+
+  assert {
+    condition     = google_storage_bucket_iam_member.writes_snapshot[0].condition[0].expression == "resource.name == \"projects/_/buckets/my-project-123-chat-models/objects/m.gguf.snapshot\""
+    error_message = "the service may write something else"
+  }
+  assert {
+    condition     = one([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.value if e.name == "SNAPSHOT"]) == "auto"
+    error_message = "the service does not store one"
+  }
+}
+
+run "a_snapshot_of_no_prompt_is_refused" {
+  command = plan
+
+  variables {
+    snapshot = true
+  }
+
+  expect_failures = [var.snapshot]
+}
