@@ -1,0 +1,129 @@
+"""Every command in a fenced block of the documentation: run here, or known to be run elsewhere. None is unknown."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from function.settings import DEMO_MODEL
+from tests.servers.doors import DOORS, Function, serving
+from tests.servers.stores import Store
+from tests.test_documentation import DOCUMENTS, ROOT
+
+BLOCK = re.compile(r"(?ms)^```sh\n(.*?)^```$")
+COMMENT = re.compile(r"\s{2,}# .*$")
+PYTHON = re.compile(r"(?:\.venv/bin/)?python -m function")
+URI = re.compile(r"(s3|gs)://bucket/[\w.-]+")
+BROWSER = "http://localhost:8080"
+
+ELSEWHERE = {
+    r"make (test|check|check-long)\b": ".ci/run",
+    r"(\w+=\S+ )*make run\b": ".ci/run",
+    r"(functions-framework|gunicorn|flask) ": "tests/test_doors.py",
+    r"terraform -chdir=\S+ (init|apply|destroy)\b": "tests/test_terraform.py",
+    r"(TAG=v1 )?sh -c \"\$\(terraform -chdir=\S+ output -raw (build|push)\)\"": "tests/test_deploy_docs.py",
+    r"pip install opentelemetry-": "tests/test_tracing.py",
+}
+"""What runs a command, or what it stands for, by how it begins."""
+NEEDS_AN_ACCOUNT = (
+    "openssl rand -hex 32 | tr -d '\\n' | gcloud secrets create",
+    "aws ssm put-parameter",
+    "gcloud run services proxy",
+    'curl -N "$URL/chat"',
+    'curl -N "${URL}chat"',
+)
+"""What speaks to a cloud, which tests cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of one document."""
+
+    document: Path
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document.name}: {self.text[:60]}"
+
+
+def documented() -> Iterator[Command]:
+    """Every command, continued lines joined, comments left out."""
+    for path in DOCUMENTS:
+        for block in BLOCK.findall(path.read_text()):
+            for line in block.replace("\\\n", " ").splitlines():
+                if text := COMMENT.sub("", line).strip():
+                    yield Command(path, " ".join(text.split()))
+
+
+def is_here(command: Command) -> bool:
+    """Whether it can be run on this machine alone."""
+    return bool(PYTHON.search(command.text)) or f" {BROWSER}" in command.text
+
+
+HERE = [command for command in documented() if is_here(command)]
+OTHERS = [command for command in documented() if not is_here(command)]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+    """The function as ``make run`` starts it."""
+    with serving(tmp_path_factory.mktemp("documented")) as function:
+        function.wait("ready")
+        yield function
+
+
+@pytest.mark.parametrize("command", HERE, ids=str)
+def test_it_runs(command: Command, demo: Function, s3: Store, gcs: Store, tmp_path: Path) -> None:
+    if command.text.startswith("curl") and not shutil.which("curl"):
+        pytest.skip("there is no curl here")
+    text = PYTHON.sub(f"{sys.executable} -m function", command.text).replace(BROWSER, demo.url)
+    writes = " push " in text
+    for store in (s3, gcs):
+        for match in URI.finditer(text):
+            if match[1] == store.scheme and not writes:
+                store.put(match[0].rpartition("/")[2], DEMO_MODEL.read_bytes())
+        text = text.replace(f"{store.scheme}://bucket/", f"{store.scheme}://models/")
+    shutil.copy(DEMO_MODEL, tmp_path / "model.gguf")
+    (tmp_path / "prices.toml").write_text(own_prices())
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "N_THREADS": "1", "API_KEY": "k"}
+    env |= dict(s3.env) | dict(gcs.env) | {"MODEL_CACHE_DIR": str(tmp_path / "cache")}
+    outcome = subprocess.run(
+        ["sh", "-c", text], input="Hello!\n", capture_output=True, text=True, env=env, cwd=tmp_path, timeout=240
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout
+    assert '{"error"' not in outcome.stdout
+
+
+def own_prices() -> str:
+    """The table of prices that the documentation shows."""
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    return text.partition("```toml\n")[2].partition("```")[0]
+
+
+@pytest.mark.parametrize("command", OTHERS, ids=str)
+def test_it_is_known_who_runs_it(command: Command) -> None:
+    places = [place for pattern, place in ELSEWHERE.items() if re.match(pattern, command.text)]
+    assert len(places) + sum(command.text.startswith(start) for start in NEEDS_AN_ACCOUNT) == 1
+    assert all((ROOT / place).exists() for place in places)
+
+
+def test_the_doors_are_those_of_the_readme() -> None:
+    readme = [command.text for command in OTHERS if command.document.name == "README.md"]
+    started = [" ".join([Path(door[0]).name, *door[1:]]).replace(" --port {port}", "") for door in DOORS.values()]
+    assert {line for line in readme if ELSEWHERE_DOOR.match(line)} <= set(started)
+
+
+ELSEWHERE_DOOR = re.compile(r"(functions-framework|gunicorn|flask) ")
+
+
+def test_the_gate_makes_what_the_readme_makes() -> None:
+    gate = (ROOT / ".ci" / "run").read_text()
+    for target in ("make check", "make test", "make run"):
+        assert target in gate
