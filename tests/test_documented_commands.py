@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -53,12 +54,24 @@ class Command:
 
 
 def documented() -> Iterator[Command]:
-    """Every command, continued lines joined, comments left out."""
+    """Every command, lines that belong together joined, comments left out."""
     for path in DOCUMENTS:
         for block in BLOCK.findall(path.read_text()):
+            begun = ""
             for line in block.replace("\\\n", " ").splitlines():
-                if text := COMMENT.sub("", line).strip():
-                    yield Command(path, " ".join(text.split()))
+                begun = f"{begun} {COMMENT.sub('', line).strip()}".strip()
+                if begun and _is_whole(begun):
+                    yield Command(path, " ".join(begun.split()))
+                    begun = ""
+
+
+def _is_whole(text: str) -> bool:
+    """Whether every quote is closed."""
+    try:
+        shlex.split(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_here(command: Command) -> bool:
