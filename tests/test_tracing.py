@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,12 @@ def test_a_cold_and_a_refused_request_are_traced_with_their_phases(tmp_path: Pat
         }
         with serving(tmp_path, MODEL_URI=uri, **otel) as function:
             function.wait("fetching")
-            threading.Timer(0.2, gate.set).start()
             headers = {"traceparent": f"00-{TRACE}-{CALLER}-01", "X-Receipt": "1"}
-            _, reply = function.ask("/v1/chat/completions", CHAT, headers)
-            receipt = reply["receipt"]
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(function.ask, "/v1/chat/completions", CHAT, headers)
+                function.arrived()
+                gate.set()
+                receipt = asked.result()[1]["receipt"]
             server = collector.wait("POST /v1/chat/completions")
             refused = CHAT | {"messages": [{"role": "user", "content": "word " * 3000}]}
             assert function.ask("/chat", refused)[0] == 400

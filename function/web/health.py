@@ -33,7 +33,8 @@ def blueprint(service: Service) -> Blueprint:
     def ready() -> Response:
         service.start(retry=False)
         status = service.status()
-        return _json(_told(status), 200 if status.state == "ready" else 503)
+        requests = {"requests": waiting} if (waiting := len(service.queue)) else {}
+        return _json(_told(status) | requests, 200 if status.state == "ready" else 503)
 
     @routes.route("/events", methods=["GET", "POST"])
     def events() -> Response:

@@ -76,6 +76,13 @@ class Function:
             assert time.monotonic() < deadline, f"{told}\n{self.log.read_text()}"
             time.sleep(0.05)
 
+    def arrived(self, count: int = 1) -> None:
+        """Wait until ``count`` requests have the model or wait for it."""
+        deadline = time.monotonic() + PATIENCE
+        while self.get("/health/ready")[1].get("requests", 0) < count:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
     def idle(self) -> None:
         """Wait until nobody holds the model or waits for it."""
         deadline = time.monotonic() + PATIENCE

@@ -235,7 +235,10 @@ class Alive(Answer):
 
 
 class Readiness(BaseModel):
-    """Where the model is on its way to the first token: ``done`` (0 … 1) of ``state``, or what keeps it."""
+    """Where the model is on its way to the first token: ``done`` (0 … 1) of ``state``, or what keeps it.
+
+    ``requests``: how many have the model or wait for it, if any.
+    """
 
     state: str
     done: float | None = None
@@ -243,6 +246,7 @@ class Readiness(BaseModel):
     bytes: int | None = None
     total: int | None = None
     rate: float | None = None
+    requests: int | None = None
     error: ErrorDetail | None = None
 
 
