@@ -54,14 +54,16 @@ class Command:
 
 
 def documented() -> Iterator[Command]:
-    """Every command, lines that belong together joined, comments left out."""
+    """Every command, lines that belong together joined, comments left out, with what its block exported before."""
     for path in DOCUMENTS:
         for block in BLOCK.findall(path.read_text()):
-            begun = ""
+            begun, exports = "", ""
             for line in block.replace("\\\n", " ").splitlines():
                 begun = f"{begun} {COMMENT.sub('', line).strip()}".strip()
-                if begun and _is_whole(begun):
-                    yield Command(path, " ".join(begun.split()))
+                if begun.startswith("export "):
+                    exports, begun = f"{exports}{begun}; ", ""
+                elif begun and _is_whole(begun):
+                    yield Command(path, exports + " ".join(begun.split()))
                     begun = ""
 
 
@@ -100,7 +102,10 @@ def test_it_runs(command: Command, demo: Function, s3: Store, gcs: Store, tmp_pa
     for store in (s3, gcs):
         for match in URI.finditer(text):
             if match[1] == store.scheme and not writes:
-                store.put(match[0].rpartition("/")[2], DEMO_MODEL.read_bytes())
+                name = match[0].rpartition("/")[2]
+                store.put(
+                    name, b"You are a patient helper. " * 20 if name.endswith(".txt") else DEMO_MODEL.read_bytes()
+                )
         text = text.replace(f"{store.scheme}://bucket/", f"{store.scheme}://models/")
     shutil.copy(DEMO_MODEL, tmp_path / "model.gguf")
     (tmp_path / "prices.toml").write_text(own_prices())
