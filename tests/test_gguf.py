@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from function.errors import ModelError, NotGGUF
-from function.gguf import Header, Incomplete, parse_header, read_header
+from function.gguf import Header, Incomplete, fit, parse_header, read_header
+from function.gguf.memory import flash_attention, scores
 from function.gguf.reader import Array
 from tests.gguf_files import ARRAY, STRING, File, Key
 from tests.gguf_mutations import mutate
@@ -384,3 +385,13 @@ def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> Non
     assert len(ends) > 50
     assert "ok" in ends.values()
     assert not {name: end for name, end in ends.items() if end.startswith("signal")}
+
+
+def test_scores_are_kept_on_a_cpu_unless_they_take_much_or_the_kv_type_forbids(tiny_model: Path) -> None:
+    header = read_header(tiny_model)
+    heads = max(header.heads)
+    assert not flash_attention(heads, 2048)
+    assert flash_attention(heads, 2048, "q8_0")
+    assert flash_attention(32, 8192)
+    assert scores(heads, 2048) == heads * 64 * 2048 * 4
+    assert fit(header, 2048).compute - fit(header, 2048, "q8_0").compute == scores(heads, 2048)

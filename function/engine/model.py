@@ -13,7 +13,7 @@ from function.engine.states import States
 from function.engine.threadpool import ThreadPool
 from function.engine.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError, Stopping
-from function.gguf import KVType
+from function.gguf.memory import KVType, flash_attention
 from function.gguf.types import TENSOR_TYPES
 
 log = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ class Model:
         params.n_batch = self.chunk
         params.n_ubatch = _ubatch(self.chunk, int(self._lib.llama_model_n_params(self._model)))
         params.n_threads = params.n_threads_batch = n_threads
-        params.flash_attn_type = self._lib.LLAMA_FLASH_ATTN_TYPE_AUTO
+        params.flash_attn_type = self._flash_attention(kv_type)
         params.type_k = params.type_v = _TYPES[kv_type.upper()]
         params.no_perf = True
         recent_errors()
@@ -218,6 +218,12 @@ class Model:
                 kv_type=kv_type,
             )
         return context
+
+    def _flash_attention(self, kv_type: KVType) -> int:
+        lib = self._lib
+        needed = flash_attention(int(lib.llama_model_n_head(self._model)), self.n_ctx, kv_type, self.chunk)
+        on_gpu = self.chunk == GPU_CHUNK
+        return int(lib.LLAMA_FLASH_ATTN_TYPE_AUTO if needed or on_gpu else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED)
 
     def _lay_over(self, lora: Path) -> None:
         """Add an adapter, at its full strength; the model owns its memory."""

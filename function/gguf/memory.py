@@ -30,6 +30,7 @@ TOKEN = 250  # bytes that llama.cpp's vocabulary takes for a token and its merge
 CELLS = 256  # a context is rounded up to a multiple of this
 MOST_PREFIXES = 256_000_000  # bytes
 CHUNK = 64  # tokens that the engine prefills at once on a CPU
+MOST_SCORES = 32 * MIB  # above it, attention is computed without keeping them
 REPACKED = ("Q4_0", "Q4_K", "Q2_K", "IQ4_NL", "MXFP4")  # on x86 with AVX2; elsewhere more or fewer
 
 # A window that sees every n-th layer whole, by architecture, where the header does not say: llama.cpp's table.
@@ -107,11 +108,26 @@ def fit(
         repacked=_repacked(header) if repack else 0,
         kv_cache=_kv_cache(header, n_ctx, kv_type, chunk, whole_window) + _states(header),
         prefix_cache=prefix_cache(header, n_ctx, kv_type) if prefixes is None else prefixes,
-        compute=_compute(header, n_ctx, chunk),
+        compute=_compute(header, n_ctx, chunk)
+        + (0 if flash_attention(max(header.heads), n_ctx, kv_type, chunk) else scores(max(header.heads), n_ctx, chunk)),
         vocabulary=header.vocabulary_size * TOKEN,
         program=PROGRAM,
         limit=limit,
     )
+
+
+def scores(heads: int, n_ctx: int, chunk: int = CHUNK) -> int:
+    """Bytes of a layer's attention scores: of each token of a chunk for each of the context, in every head."""
+    return 4 * heads * chunk * _padded(n_ctx)
+
+
+def flash_attention(heads: int, n_ctx: int, kv_type: KVType = "f16", chunk: int = CHUNK) -> bool:
+    """Whether the engine computes attention piece by piece, on a CPU, rather than keep all scores.
+
+    Far into a context that is slower there (bench/README.md), but a long one needs it for its memory, and quantised
+    keys and values cannot do without.
+    """
+    return KV_BITS[kv_type] < KV_BITS["f16"] or scores(heads, n_ctx, chunk) > MOST_SCORES
 
 
 def prefix_cache(header: Header, n_ctx: int, kv_type: KVType = "f16") -> int:
