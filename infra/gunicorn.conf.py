@@ -30,7 +30,7 @@ graceful_timeout = 6  # platforms kill after 10 s; ending takes time too
 keepalive = 65  # longer than the load balancers in front, so that they close first
 control_socket_disable = True  # nobody is to steer it but by signals
 accesslog = None
-loglevel = "warning"
+loglevel = "error"  # its warnings quote what it cannot read, which can be a prompt
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import signal
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -46,6 +48,13 @@ def test_no_key_prompt_or_reply_is_logged_told_or_counted(level: str, tmp_path: 
     with serving(tmp_path, MODEL_URI=str(tiny_model), API_KEY=KEY, LOG_LEVEL=level, N_CTX="512") as function:
         function.wait("ready")
         failed = ask_everything(function)
+        misframed = f"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}{PROMPT} is what follows\r\n\r\n"
+        address = urlsplit(function.url)
+        with socket.create_connection((address.hostname or "", address.port or 0)) as client:
+            client.sendall(misframed.encode())
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
         reply = function.ask("/chat", {"prompt": PROMPT, "max_tokens": 40, "seed": 5, "ignore_eos": True}, HEADERS)[1]
         _, _, metrics = function.exchange("/metrics", None, HEADERS)
         function.process.send_signal(signal.SIGTERM)
