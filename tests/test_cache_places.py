@@ -1,0 +1,81 @@
+"""Places that cannot be the cache: each is an answer with a sentence, from a function that lives on."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.servers.doors import serving
+from tests.servers.gated import gated_store
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts, and gives directories away")
+
+
+def linked(cache: Path) -> None:
+    cache.with_name("real").mkdir()
+    cache.symlink_to(cache.with_name("real"))
+
+
+def file(cache: Path) -> None:
+    cache.write_text("a file")
+
+
+def foreign(cache: Path) -> None:
+    cache.mkdir()
+    os.chown(cache, 12345, 12345)
+
+
+def small(cache: Path) -> None:
+    _mount(cache, "size=64k")
+
+
+def read_only(cache: Path) -> None:
+    _mount(cache, "ro")
+
+
+def _mount(cache: Path, options: str) -> None:
+    cache.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", cache], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("this machine does not let a test mount anything")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "word"),
+    [
+        (linked, "cache_unusable", "symbolic link"),
+        (file, "cache_unusable", "File exists"),
+        pytest.param(foreign, "cache_unusable", "user 12345", marks=ROOT_ONLY),
+        pytest.param(small, "no_space", "room", marks=ROOT_ONLY),
+        pytest.param(read_only, "cache_unusable", "Read-only", marks=ROOT_ONLY),
+    ],
+)
+def test_a_place_that_cannot_hold_the_model_is_named(
+    prepare: Callable[[Path], None], code: str, word: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    cache = tmp_path / "cache"
+    prepare(cache)
+    try:
+        with gated_store(tiny_model) as (uri, gate):
+            gate.set()
+            with serving(tmp_path, MODEL_URI=uri) as function:
+                status, told = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
+                assert (status, told["error"]["code"]) == (503, code), told
+                assert str(cache) in told["error"]["message"]
+                assert word in told["error"]["message"]
+                assert function.get("/health/live")[0] == 200
+    finally:
+        if os.path.ismount(cache):
+            subprocess.run(["umount", "-l", cache], check=True)
+
+
+def test_a_limit_on_files_is_named(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate):
+        gate.set()
+        with serving(tmp_path, before=("prlimit", "--fsize=150000"), MODEL_URI=uri) as function:
+            status, told = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
+            assert status == 503
+            assert "File too large" in told["error"]["message"]
+            assert function.get("/health/live")[0] == 200
