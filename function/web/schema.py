@@ -217,7 +217,7 @@ def parse(model: type[StrictT], fields: Mapping[str, Any], *, strict: bool) -> S
         if value is None or (known and key in IGNORED):
             continue
         if known and key in NEUTRAL and key not in model.model_fields:
-            if value not in NEUTRAL[key] and (strict or value not in map(str, NEUTRAL[key])):
+            if not (_is_one_of(value, NEUTRAL[key]) or (not strict and value in map(str, NEUTRAL[key]))):
                 raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
             continue
         given[key] = value
@@ -225,6 +225,11 @@ def parse(model: type[StrictT], fields: Mapping[str, Any], *, strict: bool) -> S
         return model.model_validate(given, strict=strict)
     except ValidationError as e:
         raise _refusal(e) from None
+
+
+def _is_one_of(value: Any, known: tuple[Any, ...]) -> bool:
+    """As JSON tells values apart: true is not 1."""
+    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in known)
 
 
 def _refusal(error: ValidationError) -> RequestError:
