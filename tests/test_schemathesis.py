@@ -1,0 +1,83 @@
+"""Everything that /openapi.json allows, and much that it forbids, asked of a running function."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from function.web.docs.openapi import document
+from tests.servers.doors import PATIENCE, Function, serving
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+KEY = "open sesame"
+API = schemathesis.openapi.from_dict(document(True))
+FOUND = [found.ok() for found in API.get_all_operations() if isinstance(found, Ok)]
+OPERATIONS = {operation.label: operation for operation in FOUND}
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+    with serving(
+        tmp_path_factory.mktemp("schemathesis"), MODEL_URI=str(tiny_model), MAX_TOKENS="4", API_KEY=KEY
+    ) as running:
+        running.wait("ready")
+        yield running
+
+
+def ask(function: Function, operation: str, mode: GenerationMode, examples: int) -> None:
+    """The same examples each time, and no clock: machines are busy."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=OPERATIONS[operation].as_strategy(generation_mode=mode))
+    def run(case: Any) -> None:
+        case.call_and_validate(
+            base_url=function.url, checks=CHECKS, headers={"Authorization": f"Bearer {KEY}"}, timeout=PATIENCE
+        )
+
+    run()
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if found.body])
+def test_a_body_is_answered_as_it_says(function: Function, operation: str, mode: GenerationMode) -> None:
+    ask(function, operation, mode, 12)
+
+
+@pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if not found.body])
+def test_what_has_no_body_is_answered_as_it_says(function: Function, operation: str) -> None:
+    ask(function, operation, GenerationMode.POSITIVE, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if found.body])
+def test_for_long(function: Function, operation: str, mode: GenerationMode) -> None:
+    ask(function, operation, mode, 500)
