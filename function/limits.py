@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
+DISKS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "nfs", "nfs4", "virtiofs", "fuseblk"})
+"""File systems whose files are not memory. Of all others, a container's overlay among them, one cannot know."""
 
 
 def memory_limit(root: Path = ROOT) -> int | None:
@@ -42,6 +44,17 @@ def cpus(root: Path = ROOT) -> int:
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = (_quota(folder) for folder in _cgroups("cpu", root))
     return max(1, min([affinity, *(math.ceil(quota) for quota in quotas if quota)]))
+
+
+def on_disk(path: Path, root: Path = ROOT) -> bool:
+    """Whether ``path`` lies on a file system that is known to take no memory."""
+    device = path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in _read(root / "proc/self/mountinfo").splitlines():
+        mount, _, kind = line.partition(" - ")
+        if mount.split()[2] == number:
+            return kind.split()[0] in DISKS
+    return False
 
 
 def _quota(folder: Path) -> float | None:

@@ -8,13 +8,12 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from function.cold_start import ColdStart
 from function.errors import FunctionError, Stopping, Unavailable
-from function.limits import cpus
 from function.lives import lives
 from function.made import Made, describe
 from function.metrics import Metrics
@@ -37,14 +36,9 @@ class Service:
     """One model, loaded once, answering one request at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        from function.fetch import Progress
-
         self.settings = settings
         self.queue = Queue(settings.queue_size, self.retry_after)
-        self.system_prompt = settings.system_prompt
         self.born = time.monotonic()
-        self.fetched: Fetched | None = None
-        self.adapter: Fetched | None = None
         self.snapshot = Snapshot(settings)
         self.seconds = Phases()
         self.metrics = Metrics()
@@ -56,8 +50,7 @@ class Service:
         self._speed: float | None = None  # tokens/s of the last reply: what a prompt still being read is judged by
         self._thread: threading.Thread | None = None
         self._cancel = threading.Event()
-        self._progress = Progress()
-        self._loaded = 0.0
+        self._cold: ColdStart | None = None
 
     def start(self, *, retry: bool = True) -> None:
         """Begin to bring the model up, once. Returns at once.
@@ -74,7 +67,15 @@ class Service:
                 return
             self._error = None
             self._state = "starting"
-            self._thread = threading.Thread(target=self._bring_up, name="bring-up", daemon=True)
+            self._cold = cold = ColdStart(
+                self.settings, self.snapshot, self.seconds, self._cancel, self._move, self._awaited
+            )
+            try:
+                cold.begin()
+            except FunctionError as e:
+                self._fail(e)
+                return
+            self._thread = threading.Thread(target=self._bring_up, args=(cold,), name="bring-up", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -100,13 +101,15 @@ class Service:
         """Where the model is now."""
         with self._changed:
             state, error = self._state, self._error
-        if state == "fetching":
-            done, total = self._progress.done, self._progress.total
+        cold = self._cold
+        if state == "fetching" and cold is not None:
+            progress = cold.progress
+            done, total = progress.done, progress.total
             share = done / total if total else None
-            eta, rate = self._progress.eta, self._progress.rate
+            eta, rate = progress.eta, progress.rate
             return Status(state, done=share, eta=eta, bytes=done, total=total, rate=rate)
-        if state == "loading":
-            return Status(state, done=self._loaded)
+        if state == "loading" and cold is not None:
+            return Status(state, done=cold.loaded)
         return Status(state, error=error)
 
     def wait(self, state: State, timeout: float) -> Status:
@@ -133,6 +136,16 @@ class Service:
             raise Unavailable(f"The model is not loaded yet: {self._state}.")
 
     @property
+    def system_prompt(self) -> str | None:
+        """What begins conversations without a system message of their own, read from where SYSTEM_PROMPT points."""
+        return self._cold.system_prompt if self._cold else None
+
+    @property
+    def fetched(self) -> "Fetched | None":
+        """The model's files, once they are whole."""
+        return self._cold.fetched if self._cold else None
+
+    @property
     def name(self) -> str:
         """The name of the model that replies carry: MODEL_NAME, the header's, or the file's."""
         if self.settings.model_name:
@@ -144,7 +157,7 @@ class Service:
     @property
     def made(self) -> Made:
         """What replies are made with: model, adapter, llama.cpp, CPU."""
-        return describe(self.name, [file for file in (self.fetched, self.adapter) if file], self._engine)
+        return describe(self.name, self._cold.files if self._cold else [], self._engine)
 
     def submit(self, job: "Job") -> "Generation":
         """Hand a job to the engine; the caller's place must be the first. Raises what keeps the engine away."""
@@ -196,16 +209,22 @@ class Service:
             lives().enter(state)
             self._changed.notify_all()
 
-    def _bring_up(self) -> None:
+    def _fail(self, error: FunctionError) -> None:
+        log.error("the model cannot be served: %s", error, extra={"code": error.code, "permanent": error.permanent})
+        self._move("failed", error)
+
+    def _awaited(self) -> bool:
+        """Whether somebody waits whose prompt is computed at once, with no snapshot to be restored before."""
+        return len(self.queue) > 0 and not self.settings.system_prompt
+
+    def _bring_up(self, cold: ColdStart) -> None:
         """Fetch and load, in a thread of its own; what goes wrong becomes the state."""
         try:
-            lives().begin(self.settings.model_uri)
-            engine = self._load(self._fetch())
+            engine = cold.run()
         except Stopping:
             return
         except FunctionError as e:
-            log.error("the model cannot be served: %s", e, extra={"code": e.code, "permanent": e.permanent})
-            self._move("failed", e)
+            self._fail(e)
             return
         except Exception as e:
             log.exception("the model cannot be served")
@@ -216,74 +235,8 @@ class Service:
         if self._cancel.is_set():
             engine.close()
             return
-        extra = {"event": "ready", **self.seconds.rounded(), **asdict(self.made)}
+        extra = {"event": "ready", "load_mode": cold.mode, **self.seconds.rounded(), **asdict(self.made)}
         log.info("ready: %s, context %d, %s", self.name, engine.n_ctx, self.seconds, extra=extra)
-
-    def _fetch(self) -> Sequence[Path]:
-        began = time.monotonic()
-        settings = self.settings
-        self._move("fetching")
-        self.snapshot.begin(self._cancel)
-        self.fetched = self._fetch_one(settings.model_uri, settings.model_sha256)
-        self.adapter = self._fetch_one(settings.lora_uri) if settings.lora_uri else None
-        self.seconds["fetch"] = time.monotonic() - began
-        return self.fetched.parts
-
-    def _fetch_one(self, uri: str, sha256: str | None = None) -> "Fetched":
-        from function.fetch import Progress, fetch
-
-        self._progress = Progress()
-        cache = self.settings.model_cache_dir
-        fetched = fetch(uri, cache_dir=cache, sha256=sha256, progress=self._progress, cancel=self._cancel)
-        if not fetched.verified and cache in fetched.path.parents:
-            log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", uri)
-        return fetched
-
-    def _load(self, parts: Sequence[Path]) -> "Engine":
-        from function.engine.cpu import prepare
-        from function.engine.engine import Engine, Options
-        from function.fetch import text_of
-        from function.gguf import check_adapter, check_part, read_header
-        from function.room import prefix_room
-
-        began = time.monotonic()
-        self._loaded = 0.0
-        self._move("loading")
-        path = parts[0]
-        header = read_header(path)  # the gate: llama.cpp never sees a file that this refuses
-        for number, part in enumerate(parts[1:], 1):
-            check_part(part, number, len(parts))
-        lora = self.adapter.path if self.adapter else None
-        if lora is not None:
-            check_adapter(lora, header.architecture)
-        settings = self.settings
-        prepare(settings.cpu_level, memory=settings.model_cache_dir)
-        self.system_prompt = text_of(settings.system_prompt)
-        engine = Engine.load(
-            path,
-            Options(
-                n_ctx=settings.n_ctx,
-                n_threads=settings.n_threads or cpus(),
-                n_gpu_layers=settings.n_gpu_layers,
-                kv_type=settings.kv_type,
-                chat_template=text_of(settings.chat_template),
-                lora=lora,
-                prefix_cache=prefix_room(header, settings, self.fetched.size if self.fetched else 0),
-                reader_timeout=settings.client_timeout,
-            ),
-            on_progress=self._on_progress,
-            cancel=self._cancel,
-        )
-        if engine.openmp:
-            log.warning(
-                "llama.cpp was built with OpenMP: replies can be 2.8 times slower. Build it with -DGGML_OPENMP=OFF."
-            )
-        self.snapshot.restore(engine, self.system_prompt, self.fetched, self.adapter)
-        self.seconds["load"] = time.monotonic() - began
-        return engine
-
-    def _on_progress(self, share: float) -> None:
-        self._loaded = share
 
 
 _service: Service | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 DEMO_MODEL = Path(__file__).parent / "demo" / "model.gguf"
 DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the one writable place of both platforms; the cache checks its owner
 SnapshotMode = Literal["off", "auto"]
+LoadMode = Literal["auto", "mapped", "repacked"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -66,6 +67,13 @@ def _snapshot_mode(value: str) -> str:
     value = value.strip().lower()
     if value not in ("off", "auto"):
         raise ValueError("is not one of off, auto")
+    return value
+
+
+def _load_mode(value: str) -> str:
+    value = value.strip().lower()
+    if value not in ("auto", "mapped", "repacked"):
+        raise ValueError("is not one of auto, mapped, repacked")
     return value
 
 
@@ -133,6 +141,12 @@ class Settings:
         _integer(0, 1 << 20),
         "Memory for conversations that made room for others, in MB",
         shown="two contexts, at most 256, as far as there is room",
+    )
+    load_mode: LoadMode = _setting(
+        "auto",
+        _load_mode,
+        "`mapped` loads while the file still comes, `repacked` copies weights into a layout that prefills faster",
+        shown="chosen by quantisation, memory and size",
     )
     max_tokens: int | None = _setting(
         None, _integer(1, 1 << 24), "Caps every reply, in tokens", shown="what the context leaves"

@@ -8,7 +8,8 @@ from typing import Any
 from function.errors import SettingsError
 from function.lifeline import Lifeline
 from function.lives import lives
-from function.settings import Settings
+from function.settings import Settings, Telemetry
+from function.telemetry import configure_logging
 
 try:
     _settings = Settings.from_env()
@@ -39,16 +40,19 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Leave the line in the master's hand."""
+    """Leave the line in the master's hand; then bring the model up, before what the server imports."""
+    from function.service import get_service
+
     _lifeline.take()
+    configure_logging(_settings.log_level, project=Telemetry.from_env().google_cloud_project)
+    get_service().start()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the load in the worker, and tell the streams before gunicorn stops it."""
+    """Tell the streams before gunicorn stops the worker."""
     from function.service import get_service
 
     service = get_service()
-    service.start()
     _lifeline.watch(service.stop)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         _stop_first(number, service.stop)

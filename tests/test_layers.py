@@ -31,9 +31,11 @@ MAY_IMPORT = {
     "snapshot": {"settings", "limits", "fetch", "engine", "gguf"},
     "plan": {"gguf", "limits", "source"},
     "prices": {"plan"},
+    "loading": {"gguf", "limits", "settings", "room"},
+    "cold_start": {"settings", "status", "limits", "lives", "phases", "fetch", "engine", "gguf", "loading", "snapshot"},
     "service": {
-        "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine", "gguf",
-        "room", "snapshot",
+        "cold_start", "settings", "status", "limits", "lives", "queue", "made", "metrics", "phases", "fetch", "engine",
+        "snapshot",
     },
     # web sees the engine's values and the service that hands it out, never llama.cpp
     "web": {"service", "status", "settings", "secret", "limits", "engine", "made", "metrics", "telemetry", "tracing"},

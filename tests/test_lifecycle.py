@@ -91,7 +91,7 @@ def test_plain_requests_and_warmup_pings_wait_for_the_model(tmp_path: Path, tiny
             assert reply.result()[0] == 200
             status, told = ping.result()
         assert (status, told["state"], told["first_token"]) == (200, "ready", True)
-        assert set(told["cold_start_seconds"]) == {"fetch", "load"}
+        assert set(told["cold_start_seconds"]) == {"engine", "header", "fetch", "load"}
 
 
 def test_a_prompt_too_long_for_a_model_that_is_still_coming_is_an_error_event(tmp_path: Path, tiny_model: Path) -> None:

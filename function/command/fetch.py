@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 from function.command.bar import Bar, bytes_of
@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
         fetched = fetch(args.uri, cache_dir=work, sha256=sha256, progress=progress)
     paths = _place(fetched, args.to, work) if args.to else fetched.parts
     if args.json:
-        told = {key: value for key, value in asdict(fetched).items() if key not in ("lease", "path", "parts")}
+        names = (item.name for item in fields(fetched) if item.name not in ("lease", "path", "parts"))
+        told = {name: getattr(fetched, name) for name in names}
         sys.stdout.write(json.dumps({"path": str(paths[0]), "parts": [str(path) for path in paths], **told}) + "\n")
     else:
         checked = fetched.digest or (

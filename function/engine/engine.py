@@ -36,15 +36,16 @@ class Options:
     """How a model is loaded.
 
     ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
-    text of a Jinja template. ``lora`` is an adapter that is laid over the whole model. ``prefix_cache``: bytes
-    for conversations that made room for others. A reader that takes no event for ``reader_timeout`` seconds loses its
-    generation.
+    text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
+    is laid over the whole model. ``prefix_cache``: bytes for conversations that made room for others. A reader that
+    takes no event for ``reader_timeout`` seconds loses its generation.
     """
 
     n_ctx: int | None = None
     n_threads: int = 1
     n_gpu_layers: int = 0
     kv_type: KVType = "f16"
+    repack: bool = False
     chat_template: str | None = None
     lora: Path | None = None
     prefix_cache: int = 0
@@ -90,16 +91,21 @@ class Engine:
         *,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
+        whole: Callable[[], None] | None = None,
+        hurry: Callable[[], bool] | None = None,
     ) -> "Engine":
-        """Load the GGUF at ``path``; returns when a token could be produced, one having been computed already.
+        """Load the GGUF at ``path``; returns when a token could be produced.
+
+        One has been computed already, unless ``hurry`` says that somebody waits, whose prompt does as well. The file
+        may still be filling if ``whole`` waits for its last byte, or raises; what needs the bytes comes after it.
 
         Raises ModelError for a file that cannot be served, EngineError when llama.cpp fails, Stopping once ``cancel``
-        is set. ``on_progress`` gets 0 … 1, from the engine's thread.
+        is set. ``on_progress`` gets 0 … 1, from the engine's thread, which ``whole`` and ``hurry`` are called in too.
         """
         engine = cls(options)
         loaded: Future[None] = Future()
         engine._thread = threading.Thread(
-            target=engine._work, args=(path, loaded, on_progress, cancel), name="engine", daemon=True
+            target=engine._work, args=(path, loaded, on_progress, cancel, whole, hurry), name="engine", daemon=True
         )
         engine._thread.start()
         import function.engine.sandbox  # noqa: F401  imported while the engine's thread is in C
@@ -250,6 +256,8 @@ class Engine:
         loaded: "Future[None]",
         on_progress: Callable[[float], None] | None,
         cancel: threading.Event | None,
+        whole: Callable[[], None] | None,
+        hurry: Callable[[], bool] | None,
     ) -> None:
         """The engine's thread, from load to free."""
         options = self._options
@@ -260,6 +268,7 @@ class Engine:
                 n_threads=options.n_threads,
                 n_gpu_layers=options.n_gpu_layers,
                 kv_type=options.kv_type,
+                repack=options.repack,
                 lora=options.lora,
                 on_progress=on_progress,
                 cancel=cancel,
@@ -270,6 +279,10 @@ class Engine:
         try:
             self._describe(model)
             memory = Memory(model, options.prefix_cache)
+            if whole:
+                whole()
+            if not (hurry and hurry()):
+                model.warm_up()
             loaded.set_result(None)
             self._serve(Loop(model, memory), memory)
         except BaseException as e:

@@ -22,9 +22,6 @@ CPU_CHUNK, GPU_CHUNK = 64, 512
 """Tokens that one call prefills. More would hold progress and neighbours back and, on a CPU, bring 2 % at best."""
 _DEFAULT_N_CTX = 4096
 _LARGE_MODEL = 10_000_000_000
-_REPACK = False
-"""Whether weights are copied into a layout that prefills faster. Off: the copy costs as much memory as the weights
-have, must be made before the first token, and cannot begin before the file is whole. An mmap costs nothing."""
 _METADATA_LIMIT = 1 << 20
 _TYPES = {kind.name: number for number, kind in TENSOR_TYPES.items()}
 
@@ -36,6 +33,9 @@ class Model:
 
     Raises ModelError for a file that llama.cpp refuses or that is no chat model, EngineError when it fails otherwise,
     Stopping when ``cancel`` is set meanwhile. ``on_progress`` is called with 0 … 1 from the loading thread.
+
+    Unless ``repack`` copies the weights into a layout that prefills faster, or layers go to a GPU, no weight is read
+    before the first ``decode``: the file may still be filling up to then.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Model:
         n_threads: int,
         n_gpu_layers: int,
         kv_type: KVType = "f16",
+        repack: bool = False,
         lora: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
@@ -53,7 +54,8 @@ class Model:
         self._lib = library()
         self._context: Any = None
         self._threads: ThreadPool | None = None
-        self._model = self._load(path, n_gpu_layers, on_progress, cancel or threading.Event())
+        self._proven = False
+        self._model = self._load(path, n_gpu_layers, repack, on_progress, cancel or threading.Event())
         try:
             self._check()
             self.vocabulary = Vocabulary(self._model)
@@ -73,7 +75,6 @@ class Model:
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
             self._one = self._lib.llama_batch_get_one(self._tokens, 1)
             self._every = (ctypes.c_int8 * self.chunk)(*(1,) * self.chunk)
-            self.warm_up()
         except BaseException:
             self.free()
             raise
@@ -155,7 +156,12 @@ class Model:
         self._lib.llama_set_abort_callback(self._context, self._is_set, ctypes.addressof(flag))
 
     def _load(
-        self, path: Path, n_gpu_layers: int, on_progress: Callable[[float], None] | None, cancel: threading.Event
+        self,
+        path: Path,
+        n_gpu_layers: int,
+        repack: bool,
+        on_progress: Callable[[float], None] | None,
+        cancel: threading.Event,
     ) -> Any:
         failed: list[Exception] = []
 
@@ -169,7 +175,7 @@ class Model:
 
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = n_gpu_layers
-        params.use_extra_bufts = _REPACK
+        params.use_extra_bufts = repack
         params.progress_callback = callback = self._lib.llama_progress_callback(progress)
         recent_errors()
         model = None if cancel.is_set() else self._lib.llama_model_load_from_file(str(path).encode(), params)
@@ -182,7 +188,7 @@ class Model:
             raise Stopping("The instance is shutting down; the model was not loaded.")
         if failed:
             raise failed[0]
-        raise ModelError(f"llama.cpp cannot load {path.name}: {_first(recent_errors())}", path=str(path))
+        raise ModelError(f"llama.cpp cannot load {path.resolve().name}: {_first(recent_errors())}", path=str(path))
 
     def _check(self) -> None:
         lib, model = self._lib, self._model
@@ -236,13 +242,20 @@ class Model:
             raise EngineError(f"llama.cpp cannot use the adapter {lora.name}.", log=recent_errors())
 
     def warm_up(self) -> None:
-        """Compute one token, so that the first request does not pay for what happens once; and look at the result."""
+        """Compute one token, so that the first request does not pay for what happens once. Raises as ``prove``."""
         self.decode([self.vocabulary.bos or 0])
+        self.prove()
+        self.states.learn(1)
+        self.cut(0)
+
+    def prove(self) -> None:
+        """Look at what was just computed. Raises ModelError when it is no numbers. Once is enough."""
+        if self._proven:
+            return
         logits = self._lib.llama_get_logits_ith(self._context, -1)
         if not logits or math.isnan(sum(logits[: self.vocabulary.size])):
             raise ModelError("The model computes no numbers (NaN): its weights are damaged.")
-        self.states.learn(1)
-        self.cut(0)
+        self._proven = True
 
 
 def _ubatch(chunk: int, n_params: int) -> int:

@@ -107,8 +107,12 @@ class Job:
             final.with_name(final.name + PART), info, algorithm, block_size(self._size(info), self.policy)
         )
         follower = Follower(partial) if expected else None
+        kept = 0
         try:
-            self.progress.add(partial.resume(self._check, memoryview(bytearray(self.policy.buffer))))
+            kept = partial.resume(self._check, memoryview(bytearray(self.policy.buffer)))
+            self.progress.add(kept)
+            if self._single():
+                self.progress.fill(partial.path, partial.prefix)
             if follower is not None:
                 follower.start()
             Transfer(source, info, partial, policy=self.policy, progress=self.progress, pause=self._check).run()
@@ -117,8 +121,10 @@ class Job:
             if follower is not None and expected is not None:
                 compare(info, "sha256", follower.hexdigest(self._check), expected, given=expected == self.sha256)
                 (final.parent / HASHED).write_text(expected)
-        except (ObjectChanged, ChecksumMismatch, Refused):
+        except (ObjectChanged, ChecksumMismatch, Refused) as e:
             partial.discard()
+            if isinstance(e, ChecksumMismatch) and kept:
+                e.permanent = False  # what an earlier attempt left may be to blame: again, from the first byte
             raise
         finally:
             if follower is not None:

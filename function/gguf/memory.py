@@ -71,9 +71,14 @@ class Fit:
         return self.weights + self.beside
 
     @property
+    def least(self) -> int:
+        """What it cannot do without: all but the prefix cache."""
+        return self.total - self.prefix_cache
+
+    @property
     def fits(self) -> bool:
         """Whether there is room for it, the prefix cache aside, which takes what is left."""
-        return self.limit is None or self.total - self.prefix_cache <= self.limit
+        return self.limit is None or self.least <= self.limit
 
     @property
     def prefix_room(self) -> int:

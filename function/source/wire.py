@@ -52,6 +52,7 @@ class Connection:
         self._timeout = timeout
         self._aborted = False
         self._sock: socket.socket | None = None
+        self._emptied: http.client.HTTPResponse | None = None  # the answer whose buffer holds nothing more
         self._http, self._proxy = _open(urlsplit(url))
 
     def send(self, request: Request) -> http.client.HTTPResponse:
@@ -74,6 +75,29 @@ class Connection:
         answer = self._http.getresponse()
         self.used = True
         return answer
+
+    def fill(self, answer: http.client.HTTPResponse, room: memoryview) -> int:
+        """Read the answer's body into ``room``; fewer bytes than it has come only at the body's end or at a cut.
+
+        Past the buffer that the headers came through, in as few calls as there can be: where 16 threads read, each
+        return to Python waits for the interpreter's lock, and that costs more than the bytes do. Raises ``WireError``.
+        """
+        sock = self._sock
+        if sock is None or answer.chunked or not answer.length:
+            return answer.readinto(room)
+        if self._emptied is not answer:
+            buffered = len(answer.fp.peek(1))
+            count = answer.readinto(room[:buffered])
+            if count == buffered:
+                self._emptied = answer
+            return count
+        bulk = min(len(room), answer.length - 1)  # the last byte comes the ordinary way, which ends the answer
+        if not bulk:
+            return answer.readinto(room)
+        whole = 0 if isinstance(sock, ssl.SSLSocket) else socket.MSG_WAITALL
+        count = sock.recv_into(room[:bulk], bulk, whole)
+        answer.length -= count
+        return count
 
     def abort(self) -> None:
         """From another thread: whatever waits on this connection fails at once, connecting excepted."""

@@ -1,0 +1,353 @@
+"""From exec to the first streamed token: the function beside s5cmd and llama-server, the seed guide, and the wire.
+
+    python -m bench.cold_start [--rounds 7] [--full] [--only function,s5cmd,…] [--svg FILE]
+
+Models of real shapes with random weights, 0.5B in Q4_0 and with ``--full`` Llama-2-7B in Q8_0 (7.16 GB), come from
+nginx on loopback, limited to 80 MB/s per connection, into a memory-backed directory. The contenders take turns in each
+round; what counts is the median of the rounds' ratios. Writes a picture of one cold start's phases to ``--svg``.
+"""
+
+import argparse
+import contextlib
+import functools
+import http.client
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.fetch import environment
+from bench.reference import llama_server
+from bench.shapes import model
+from bench.timeline import draw
+from function.limits import cpus
+from tests.servers.nginx import nginx
+from tests.servers.process import free_port
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+PATIENCE = 300.0
+N_CTX = 2048
+CONNECTIONS, PART = "16", "16"  # of s5cmd; the function begins with as many
+QUESTION = {
+    "messages": [{"role": "user", "content": "Hello! Who are you?"}],
+    "stream": True,
+    "max_tokens": 4,
+    "logit_bias": {},
+}
+SEED = """
+import os, sys
+import boto3
+from llama_cpp import Llama
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+path = sys.argv[1]
+if not os.path.exists(path):
+    boto3.client("s3").download_file("bucket", sys.argv[2], path)
+llama = Llama(path, verbose=False)
+
+async def chat(request):
+    body = await request.json()
+    def chunks():
+        for chunk in llama.create_chat_completion(body["messages"], stream=True, max_tokens=4):
+            yield "data: " + chunk["choices"][0]["delta"].get("content", "") + "\\n\\n"
+    return StreamingResponse(chunks(), media_type="text/event-stream")
+
+import uvicorn
+uvicorn.run(Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])]), port=int(sys.argv[3]),
+            log_level="error")
+"""
+
+
+@dataclass
+class Run:
+    """One start: seconds to the first token, CPU seconds until the process ended, peak bytes, the phases it logged."""
+
+    seconds: float
+    cpu: float
+    peak: int = 0
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+
+Contender = Callable[[], Run]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one model is to be had, and to be put."""
+
+    name: str
+    url: str
+    work: Path
+    env: Mapping[str, str]
+
+    @property
+    def file(self) -> Path:
+        return self.work / self.name
+
+    def clear(self) -> None:
+        shutil.rmtree(self.work)
+        self.work.mkdir()
+
+
+def function(place: Place, *, fetched: bool, watch: bool = False, **settings: str) -> Run:
+    """This program under gunicorn, as the container runs it."""
+    port = free_port()
+    uri = str(place.file) if fetched else f"s3://bucket/{place.name}"
+    env = {**place.env, "PORT": str(port), "MODEL_URI": uri, "MODEL_CACHE_DIR": str(place.work / "cache"),
+           "N_CTX": str(N_CTX), **settings}  # fmt: skip
+    log = place.work / "log"
+    command = [str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
+    return start([command], port, env, log, place.work if watch else None)
+
+
+def llama(place: Place, *, fetched: bool, watch: bool = False) -> Run:
+    """s5cmd to its end, then llama-server on the file."""
+    port = free_port()
+    serve = [str(llama_server()), "-m", str(place.file), "-c", str(N_CTX), "-np", "1", "-t", str(cpus()),
+             "--port", str(port)]  # fmt: skip
+    stages = [serve] if fetched else [s5cmd_command(place), serve]
+    return start(stages, port, place.env, place.work / "log", place.work if watch else None)
+
+
+def seed(place: Place, *, fetched: bool, watch: bool = False) -> Run:
+    """The guide's steps: boto3's download, then the high-level class, then a server."""
+    port = free_port()
+    command = [sys.executable, "-c", SEED, str(place.file), place.name, str(port)]
+    return start([command], port, place.env, place.work / "log", place.work if watch else None)
+
+
+def s5cmd_command(place: Place) -> list[str]:
+    program = shutil.which("s5cmd") or str(BIN / "s5cmd")
+    return [program, "--endpoint-url", place.url, "cp", "--concurrency", CONNECTIONS, "--part-size", PART,
+            f"s3://bucket/{place.name}", str(place.file)]  # fmt: skip
+
+
+def wire(place: Place) -> Run:
+    """s5cmd alone: how long the bytes take with nothing to do for them."""
+    began = time.monotonic()
+    process = subprocess.Popen(s5cmd_command(place), env=dict(place.env), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError("s5cmd failed")
+    return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime)
+
+
+def start(stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: Path, watched: Path | None) -> Run:
+    """Run all stages but the last to their ends, then the last until it has streamed a token."""
+    began, cpu = time.monotonic(), 0.0
+    with log.open("wb") as out:
+        for number, command in enumerate(stages):
+            process = subprocess.Popen(command, env=dict(env), cwd=ROOT, stdout=out, stderr=out)
+            if number < len(stages) - 1:
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                if process.returncode:
+                    raise RuntimeError(f"{command[0]} failed: {log.read_text()}")
+                cpu += usage.ru_utime + usage.ru_stime
+        with contextlib.ExitStack() as stack:
+            peak = stack.enter_context(peak_memory(process.pid, watched)) if watched else [0]
+            try:
+                first_token(process, port)
+                seconds = time.monotonic() - began
+            except Exception as e:
+                raise RuntimeError(f"{stages[-1][0]}: {e}\n{log.read_text()[-2000:]}") from e
+            finally:
+                process.send_signal(signal.SIGTERM)
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+    cpu += usage.ru_utime + usage.ru_stime
+    return Run(seconds, cpu, peak[0], phases(log))
+
+
+def first_token(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Ask until the first piece of a reply has come."""
+    body = json.dumps(QUESTION)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError("it ended")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            with contextlib.closing(connection):
+                connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                if answer.status == 200 and reply_begins(answer):
+                    return
+        except (TimeoutError, ConnectionError):
+            pass
+        time.sleep(0.005)
+    raise TimeoutError("no token came")
+
+
+def reply_begins(answer: http.client.HTTPResponse) -> bool:
+    """Read on until a piece of the reply, or its end: random weights may well have nothing to say."""
+    while line := answer.readline():
+        if not line.startswith(b"data: "):
+            continue
+        try:
+            chunk = json.loads(line[6:])
+        except ValueError:
+            return True  # the seed guide streams bare text; [DONE]
+        choices = chunk.get("choices") or [{}]
+        if "error" in chunk:
+            raise RuntimeError(line.decode())
+        if choices[0].get("delta", {}).get("content") or choices[0].get("finish_reason"):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def peak_memory(pid: int, folder: Path) -> Iterator[list[int]]:
+    """The most bytes that the process, its children and the files under ``folder`` took together; looked at often."""
+    peak, stop = [0], threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.01):
+            with contextlib.suppress(OSError):
+                peak[0] = max(peak[0], sum(anonymous(each) for each in family(pid)) + stored(folder))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+
+
+def family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
+def anonymous(pid: int) -> int:
+    """Bytes of memory that are in no file; shared pages are shared out."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss_Anon:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def stored(folder: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def phases(log: Path) -> dict[str, float]:
+    """What the function wrote down of its cold start."""
+    for line in log.read_text(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            told = json.loads(line)
+            if isinstance(told, dict) and told.get("event") == "ready":
+                return {key: value for key, value in told.items() if isinstance(value, int | float)}
+    return {}
+
+
+def compare(place: Place, contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[Run]]:
+    """All runs; each leaves an empty directory behind."""
+    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, contender in contenders.items():
+            run = contender()
+            if "cached" not in name:
+                place.clear()
+            print(
+                f"{place.name:16} {name:28} {run.seconds:6.2f} s  CPU {run.cpu:6.2f} s",
+                dict(run.phases),
+                file=sys.stderr,
+            )
+            if number:  # the first round warms the caches
+                runs[name].append(run)
+    return runs
+
+
+def table(runs: Mapping[str, list[Run]], peaks: Mapping[str, int], beside: str) -> str:
+    lines = [
+        f"| | first token, s | × {beside} | lowest … highest | CPU s | peak MB |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, each in runs.items():
+        ratio = statistics.median(a.seconds / b.seconds for a, b in zip(each, runs[beside], strict=True))
+        seconds = [run.seconds for run in each]
+        peak = f"{peaks[name] / 1e6:.0f}" if peaks.get(name) else ""
+        lines.append(
+            f"| {name} | {statistics.median(seconds):.2f} | {ratio:.2f} | {min(seconds):.2f} … {max(seconds):.2f} "
+            f"| {statistics.median(run.cpu for run in each):.2f} | {peak} |"
+        )
+    return "\n".join(lines)
+
+
+def measure(source: Path, args: argparse.Namespace) -> dict[str, list[Run]]:
+    home = Path(tempfile.mkdtemp(prefix="nginx-"))
+    work = Path(tempfile.mkdtemp(prefix="bench-cold-", dir=args.dir))
+    try:
+        with nginx(source, home) as server:
+            url = server.urls[False, True]
+            env = {**environment(server, url), "HOME": os.environ["HOME"]}
+            place = Place(source.name, url, work, env)
+            contenders: dict[str, Callable[..., Run]] = {
+                "function": functools.partial(function, place, fetched=False),
+                "function, mapped": functools.partial(function, place, fetched=False, LOAD_MODE="mapped"),
+                "s5cmd, then llama-server": functools.partial(llama, place, fetched=False),
+                "the seed guide's steps": functools.partial(seed, place, fetched=False),
+                "s5cmd alone": functools.partial(wire, place),
+            }
+            cached: dict[str, Callable[..., Run]] = {
+                "function, cached": functools.partial(function, place, fetched=True),
+                "function, mapped, cached": functools.partial(function, place, fetched=True, LOAD_MODE="mapped"),
+                "llama-server, cached": functools.partial(llama, place, fetched=True),
+            }
+            wanted = [part for part in args.only.split(",") if part]
+
+            def chosen(all_of: dict[str, Callable[..., Run]]) -> dict[str, Callable[..., Run]]:
+                return {name: run for name, run in all_of.items() if not wanted or any(w in name for w in wanted)}
+
+            runs = compare(place, chosen(contenders), args.rounds)
+            peaks = {name: run(watch=True).peak for name, run in chosen(contenders).items() if "alone" not in name}
+            if "function" in peaks:
+                print(f"\nmodel {source.stat().st_size / 1e6:.0f} MB", file=sys.stderr)
+            place.clear()
+            print(f"\n{source.name}, from the bucket:\n")
+            print(table(runs, peaks, "s5cmd alone" if "s5cmd alone" in runs else next(iter(runs))))
+            if chosen(cached):
+                shutil.copy(source, place.file)
+                again = compare(place, chosen(cached), args.rounds)
+                print(f"\n{source.name}, already there:\n")
+                print(table(again, {}, list(again)[-1]))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+    return runs
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--full", action="store_true", help="Llama-2-7B Q8_0 instead, 7.16 GB; 15 GB of memory are needed"
+    )
+    parser.add_argument("--only", default="", help="the contenders whose names have one of these, separated by commas")
+    parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where models are put; memory by default")
+    parser.add_argument("--svg", type=Path, help="draw the phases of the function's median start")
+    args = parser.parse_args()
+    runs = measure(model("7B", "Q8_0") if args.full else model("0.5B", "Q4_0"), args)
+    if args.svg and runs.get("function"):
+        median = sorted(runs["function"], key=lambda run: run.seconds)[len(runs["function"]) // 2]
+        args.svg.write_text(draw(dict(median.phases), median.seconds))
+
+
+if __name__ == "__main__":
+    main()

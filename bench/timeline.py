@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def draw(phases: dict[str, float], seconds: float) -> str:
+    return ""

@@ -1,0 +1,254 @@
+"""From settings to an engine: the fetch first, and everything else beside it.
+
+    fetch    ── header ─────────── last byte, verified ─┐
+    import the engine ── gate ── fit ── load ───────────┴─ first token
+
+In a mapped load no weight is read, so the engine is set up while the file still fills; nothing is computed before the
+last byte is verified. A load that reads the weights (repacked, or on a GPU) follows the fetch.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from function.errors import Stopping
+from function.fetch import Fetched, Progress, fetch, text_of
+from function.limits import cpus
+from function.lives import lives
+from function.phases import Phases
+from function.settings import Settings
+from function.snapshot.instance import Snapshot
+from function.status import State
+
+if TYPE_CHECKING:
+    from function.engine.engine import Engine, Options
+    from function.fetch.apart import Apart
+    from function.fetch.beside import Beside
+    from function.gguf import Header
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.1  # seconds between two looks at whether to stop
+FILES = Path("/proc/self/fd")
+"""Open files by their numbers: the very file, whatever its name is given to. Linux has it."""
+REMOTE = ("gs://", "s3://", "https://", "http://", "hf://")
+
+
+class _Replaced(Exception):
+    """The file that was loaded is not the one that the fetch ended with."""
+
+
+class ColdStart:
+    """One attempt. ``begin`` at once, in the main thread; ``run`` in a thread of its own.
+
+    ``seconds`` is given each phase that ends; they overlap.
+    ``hurry`` tells whether somebody waits for the first token; ``enter`` is told each state that is reached.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        snapshot: Snapshot,
+        seconds: Phases,
+        cancel: threading.Event,
+        enter: Callable[[State], None],
+        hurry: Callable[[], bool],
+    ) -> None:
+        self._settings, self._cancel, self._enter, self._hurry = settings, cancel, enter, hurry
+        self._snapshot, self._seconds = snapshot, seconds
+        self._began = time.monotonic()
+        self.progress = Progress()
+        self.loaded = 0.0
+        """How much of the file llama.cpp has gone through, 0 … 1."""
+        self.fetched: Fetched | None = None
+        self.adapter: Fetched | None = None
+        self.system_prompt = settings.system_prompt
+        self.mode: str | None = None
+        """How the model is loaded: mapped or repacked."""
+        self._fetch: Beside | Apart | None = None
+
+    @property
+    def files(self) -> list[Fetched]:
+        """The model and its adapter, as far as they are there."""
+        return [file for file in (self.fetched, self.adapter) if file]
+
+    def begin(self) -> None:
+        """Start the fetch, in a process of its own where this one may still fork and the model is elsewhere.
+
+        Raises LoadCrashed when processes before this one died of it.
+        """
+        from function.fetch.apart import Apart
+        from function.fetch.beside import Beside
+
+        settings = self._settings
+        lives().begin(settings.model_uri)
+        self._enter("fetching")
+        kind = Apart if _remote(settings.model_uri) and Apart.possible() else Beside
+        self._fetch = kind(settings.model_uri, settings.model_cache_dir, settings.model_sha256, self.progress)
+
+    def run(self) -> "Engine":
+        """The loaded engine. Raises what keeps it from being there, Stopping once cancelled."""
+        assert self._fetch is not None
+        self._fetch.listen()
+        self._snapshot.begin(self._cancel)
+        try:
+            with self._span("engine"):
+                import function.engine.engine  # noqa: F401  while the first bytes are on their way
+                from function.engine.cpu import prepare
+
+                prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
+            self.adapter = self._fetch_adapter()
+            if not _remote(self._settings.model_uri):
+                self._await_fetch()
+            options = self._options()
+            engine = self._load_beside(options) or self._load_after(options)
+        except BaseException:
+            self._fetch.close()
+            raise
+        if engine.openmp:
+            log.warning(
+                "llama.cpp was built with OpenMP: replies can be 2.8 times slower. Build it with -DGGML_OPENMP=OFF."
+            )
+        self._snapshot.restore(engine, self.system_prompt, self.fetched, self.adapter)
+        return engine
+
+    def _options(self) -> "Options":
+        from function.engine.engine import Options
+
+        settings = self._settings
+        self.system_prompt = text_of(settings.system_prompt)
+        return Options(
+            n_ctx=settings.n_ctx,
+            n_threads=settings.n_threads or cpus(),
+            n_gpu_layers=settings.n_gpu_layers,
+            kv_type=settings.kv_type,
+            chat_template=text_of(settings.chat_template),
+            lora=self.adapter.path if self.adapter else None,
+            reader_timeout=settings.client_timeout,
+        )
+
+    def _load_beside(self, options: "Options") -> "Engine | None":
+        """Load the file that is being filled; None if there is none such, or it must be whole first."""
+        header = self._early_header()
+        part = self.progress.part
+        if header is None or part is None:
+            return None
+        options = self._checked(header, part, header.file_size, options)
+        if options.repack or options.n_gpu_layers or not FILES.is_dir():
+            return None
+        try:
+            descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # whole by now, or begun anew
+            return None
+        try:
+            return self._load(FILES / str(descriptor), options, whole=lambda: self._await_file(descriptor))
+        except _Replaced:
+            log.info("the object was replaced while it was fetched: loading the new one")
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _early_header(self) -> "Header | None":
+        """The header as soon as its bytes are there, through the gate; None if the fetch is over before."""
+        from function.gguf import Incomplete, parse_header
+        from function.gguf.header import FIRST_READ
+
+        wanted = 1
+        while not self._cancel.is_set():
+            if not self.progress.await_prefix(wanted, LOOK):
+                continue
+            part, prefix = self.progress.part, self.progress.prefix
+            if self.progress.over or part is None:
+                return None
+            try:
+                with part.open("rb", buffering=0) as file:
+                    size = os.fstat(file.fileno()).st_size
+                    wanted = max(wanted, min(FIRST_READ, size))
+                    if prefix < wanted:
+                        continue
+                    with self._span("header"):
+                        return parse_header(file.read(wanted), file_size=size)
+            except FileNotFoundError:
+                return None
+            except Incomplete as e:
+                wanted = e.needed
+        raise Stopping("The instance is shutting down; the model was not loaded.")
+
+    def _load_after(self, options: "Options") -> "Engine":
+        """Load what is whole."""
+        from function.gguf import check_part, read_header
+
+        fetched = self._await_fetch()
+        path = fetched.parts[0]
+        with self._span("header"):
+            header = read_header(path)  # the gate: llama.cpp never sees a file that this refuses
+            for number, part in enumerate(fetched.parts[1:], 1):
+                check_part(part, number, len(fetched.parts))
+        return self._load(path, self._checked(header, path, fetched.size, options))
+
+    def _checked(self, header: "Header", path: Path, size: int, options: "Options") -> "Options":
+        """The options with what depends on the model. Raises DoesNotFit, and what is wrong with the adapter."""
+        from function.gguf import check_adapter
+        from function.loading import choose
+
+        if options.lora is not None:
+            check_adapter(options.lora, header.architecture)
+        loading = choose(header, self._settings, path=path, size=size, local=not _remote(self._settings.model_uri))
+        self.mode = loading.mode
+        log.info("load mode %s: %s", loading.mode, loading.reason)
+        return replace(options, repack=loading.mode == "repacked", prefix_cache=loading.fit.prefix_room)
+
+    def _load(self, path: Path, options: "Options", whole: Callable[[], None] | None = None) -> "Engine":
+        from function.engine.engine import Engine
+
+        with self._span("load"):
+            return Engine.load(
+                path, options, on_progress=self._on_progress, cancel=self._cancel, whole=whole, hurry=self._hurry
+            )
+
+    def _await_fetch(self) -> Fetched:
+        """Wait for the last byte."""
+        assert self._fetch is not None
+        if self.fetched is not None:
+            return self.fetched
+        self.fetched = fetched = self._fetch.result(self._cancel)
+        self._seconds["fetch"] = time.monotonic() - self._began
+        self._enter("loading")
+        self._warn(fetched)
+        return fetched
+
+    def _await_file(self, descriptor: int) -> None:
+        """Wait for the last byte of the open file. Raises _Replaced if the fetch ended with another."""
+        if not os.path.samestat(os.fstat(descriptor), self._await_fetch().path.stat()):
+            raise _Replaced
+
+    def _fetch_adapter(self) -> Fetched | None:
+        settings = self._settings
+        if settings.lora_uri is None:
+            return None
+        adapter = fetch(settings.lora_uri, cache_dir=settings.model_cache_dir, cancel=self._cancel)
+        self._warn(adapter)
+        return adapter
+
+    def _warn(self, fetched: Fetched) -> None:
+        if not fetched.verified and self._settings.model_cache_dir in fetched.path.parents:
+            log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", fetched.uri)
+
+    def _on_progress(self, share: float) -> None:
+        self.loaded = share
+
+    @contextmanager
+    def _span(self, phase: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._seconds[phase] = time.monotonic() - began
+
+
+def _remote(uri: str) -> bool:
+    return uri.startswith(REMOTE)

@@ -1,0 +1,52 @@
+"""A fetch in a thread, while its caller does something else."""
+
+import threading
+from pathlib import Path
+
+from function.fetch import Fetched, Progress, fetch
+
+LOOK = 0.1  # seconds between two looks at whether to stop
+
+
+class Beside:
+    """A fetch in a thread. ``result`` waits for it; ``close`` ends it."""
+
+    def __init__(self, uri: str, cache_dir: Path, sha256: str | None, progress: Progress) -> None:
+        self._uri, self._cache_dir, self._sha256, self._progress = uri, cache_dir, sha256, progress
+        self._cancel = threading.Event()
+        self._fetched: Fetched | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="fetch", daemon=True)
+        self._thread.start()
+
+    def listen(self) -> None:
+        """See Apart.listen; a thread needs no listening to."""
+
+    def result(self, cancel: threading.Event) -> Fetched:
+        """The fetched model. Raises as ``fetch`` does; Stopping once ``cancel`` is set."""
+        while self._thread.is_alive():
+            if cancel.is_set():
+                self.close()
+            self._thread.join(LOOK)
+        if self._error is not None:
+            raise self._error
+        assert self._fetched is not None
+        return self._fetched
+
+    def close(self) -> None:
+        """End the fetch, if it is not over. Idempotent; returns at once."""
+        self._cancel.set()
+
+    def _run(self) -> None:
+        try:
+            self._fetched = fetch(
+                self._uri,
+                cache_dir=self._cache_dir,
+                sha256=self._sha256,
+                progress=self._progress,
+                cancel=self._cancel,
+            )
+        except Exception as e:  # raised where it is waited for
+            self._error = e
+        finally:
+            self._progress.end()

@@ -1,0 +1,95 @@
+"""How a model is loaded, and whether there is room for it: decided from its header, before its bytes are there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from function.errors import DoesNotFit
+from function.gguf import Fit, Header, KVType, fit, largest_context
+from function.limits import memory_limit, on_disk
+from function.room import room
+from function.settings import LoadMode, Settings
+
+REPACK_RATE = 0.7e9  # bytes a second by which a repacked load is later than one beside the fetch (bench/README.md)
+PATIENCE = 0.3  # seconds that a cold start may take longer for prefills that are 1.5 times as fast ever after
+WORTHWHILE = 0.5  # of the file that must be of such weights
+MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """``mode``: ``mapped``, the file as it is, or ``repacked``, copied into a layout that prefills faster."""
+
+    mode: str
+    reason: str
+    fit: Fit
+
+
+def choose(
+    header: Header, settings: Settings, *, path: Path, size: int, local: bool, limit: int | None = None
+) -> Loading:
+    """Decide for the model at ``path``, of ``size`` bytes in all its parts.
+
+    ``local``: it is used in place. ``limit`` in bytes, by default this container's. Raises DoesNotFit.
+    """
+    limit = memory_limit() if limit is None else limit
+    mapped = room(header, settings, size, limit)
+    if settings.n_gpu_layers:
+        return Loading("mapped", "the GPU's memory is its own; llama.cpp says if it does not suffice", mapped)
+    if not mapped.fits and not (local and on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
+        raise DoesNotFit(_sentence(header, mapped), needed=mapped.least, limit=limit)
+    repacked = room(header, settings, size, limit, repack=True)
+    mode, reason = _mode(header, settings.load_mode, mapped, repacked)
+    return Loading(mode, reason, repacked if mode == "repacked" else mapped)
+
+
+def _mode(header: Header, wanted: LoadMode, mapped: Fit, repacked: Fit) -> tuple[str, str]:
+    copied = repacked.repacked
+    if wanted == "mapped":
+        return "mapped", "LOAD_MODE says so"
+    if wanted == "repacked":
+        if not repacked.fits:
+            has = (mapped.limit or 0) / MB
+            raise DoesNotFit(
+                f"LOAD_MODE=repacked needs a second copy of {copied / MB:.0f} MB beside {mapped.least / MB:.0f} MB, "
+                f"and the container has {has:.0f} MB. Give it more memory, or set LOAD_MODE=mapped.",
+                needed=repacked.least,
+                limit=mapped.limit,
+            )
+        return "repacked", "LOAD_MODE says so"
+    if copied < WORTHWHILE * mapped.weights:
+        return "mapped", f"{header.quantisation} has no layout that prefills faster"
+    if not repacked.fits:
+        return "mapped", f"there is no room for a second copy of {copied / MB:.0f} MB"
+    seconds = copied / REPACK_RATE
+    if seconds > PATIENCE:
+        return "mapped", f"a copy of {copied / MB:.0f} MB would delay the first token by {seconds:.1f} s"
+    return "repacked", f"a copy of {copied / MB:.0f} MB takes {seconds:.1f} s and prefills 1.5 times as fast"
+
+
+def _sentence(header: Header, needs: Fit) -> str:
+    """What is needed, what there is, and which setting would help."""
+    pieces = (
+        ("weights", needs.weights),
+        (f"KV cache of {needs.n_ctx} tokens", needs.kv_cache),
+        ("buffers and program", needs.least - needs.weights - needs.kv_cache),
+    )
+    said = ", ".join(f"{name} {count / MB:.0f} MB" for name, count in pieces)
+    return (
+        f"The model needs {needs.least / MB:.0f} MB of memory ({said}), and the container has "
+        f"{(needs.limit or 0) / MB:.0f} MB. {_remedy(header, needs)}"
+    )
+
+
+def _remedy(header: Header, needs: Fit) -> str:
+    if context := largest_context(header, needs):
+        return f"N_CTX={context} would fit; or give it {_mib(needs)} MiB."
+    kinds: tuple[KVType, ...] = ("q8_0", "q4_0")
+    for kind in kinds:
+        smaller = fit(header, needs.n_ctx, kind, needs.limit, size=needs.weights)
+        if smaller.fits:
+            return f"KV_TYPE={kind} would fit; or give it {_mib(needs)} MiB."
+    return f"Give it {_mib(needs)} MiB, or take a smaller quantisation."
+
+
+def _mib(needs: Fit) -> int:
+    return -(-needs.least * 105 // 100 // (256 << 20)) * 256
