@@ -1,10 +1,10 @@
 """From exec to the first streamed token: the function beside s5cmd and llama-server, the seed guide, and the wire.
 
-    python -m bench.cold_start [--rounds 7] [--full] [--only function,s5cmd,…] [--svg FILE]
+    python -m bench.cold_start [--rounds 7] [--full] [--only function,s5cmd,…]
 
 Models of real shapes with random weights, 0.5B in Q4_0 and with ``--full`` Llama-2-7B in Q8_0 (7.16 GB), come from
 nginx on loopback, limited to 80 MB/s per connection, into a memory-backed directory. The contenders take turns in each
-round; what counts is the median of the rounds' ratios. Writes a picture of one cold start's phases to ``--svg``.
+round; what counts is the median of the rounds' ratios. ``bench.trace`` draws the phases of one start.
 """
 
 import argparse
@@ -28,7 +28,6 @@ from pathlib import Path
 from bench.fetch import environment
 from bench.reference import llama_server
 from bench.shapes import model
-from bench.timeline import draw
 from function.limits import cpus
 from tests.servers.nginx import nginx
 from tests.servers.process import free_port
@@ -341,12 +340,8 @@ def main() -> None:
     )
     parser.add_argument("--only", default="", help="the contenders whose names have one of these, separated by commas")
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where models are put; memory by default")
-    parser.add_argument("--svg", type=Path, help="draw the phases of the function's median start")
     args = parser.parse_args()
-    runs = measure(model("7B", "Q8_0") if args.full else model("0.5B", "Q4_0"), args)
-    if args.svg and runs.get("function"):
-        median = sorted(runs["function"], key=lambda run: run.seconds)[len(runs["function"]) // 2]
-        args.svg.write_text(draw(dict(median.phases), median.seconds))
+    measure(model("7B", "Q8_0") if args.full else model("0.5B", "Q4_0"), args)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,0 @@
-"""stub"""
-
-
-def draw(phases: dict[str, float], seconds: float) -> str:
-    return ""
