@@ -9,6 +9,7 @@ import pytest
 from function.engine.engine import Engine, Options
 from function.engine.events import Finished, Job, Sampling, Text
 from function.settings import DEMO_MODEL
+from tests.servers.doors import Function, Stream, serving
 
 ANSWERS = json.loads((DEMO_MODEL.parent / "answers.json").read_text(encoding="utf-8"))
 
@@ -42,6 +43,39 @@ def assistant(text: str) -> dict[str, str]:
 
 def system(text: str) -> dict[str, str]:
     return {"role": "system", "content": text}
+
+
+@pytest.fixture(scope="module")
+def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+    """The server as it starts without any setting: MODEL_URI is not set."""
+    with serving(tmp_path_factory.mktemp("demo")) as function:
+        yield function
+
+
+def streamed(function: Function, *messages: dict[str, str]) -> str:
+    """The server's greedy reply to ``messages``, put together from the pieces it streams."""
+    with Stream(function, {"messages": messages, "temperature": 0, "stream": True}) as stream:
+        events = [line.removeprefix("data: ") for line in stream.rest() if line.startswith("data: ")]
+    assert events.pop() == "[DONE]"
+    deltas = [json.loads(event)["choices"][0]["delta"] for event in events]
+    pieces = [delta["content"] for delta in deltas if delta.get("content")]
+    assert len(pieces) > 2, "a reply comes piece by piece"
+    return "".join(pieces)
+
+
+def test_the_server_answers_with_it_by_default(function: Function) -> None:
+    assert "Paris" in streamed(function, user("What is the capital of France?"))
+    assert streamed(function, user("What is 12 + 35?")).endswith("= 47")
+    assert "too small to know" in streamed(function, user("Who won the chess match yesterday?"))
+    assert function.ask("/chat", {"prompt": "What is 12 + 35?", "temperature": 0})[1].endswith("= 47")
+
+
+@pytest.mark.parametrize("name", ["Ada", "Maya", "Oliver", "Zorblax"])
+def test_the_server_remembers_a_name(function: Function, name: str) -> None:
+    told = [user(f"My name is {name}.")]
+    told.append(assistant(streamed(function, *told)))
+    assert name in told[-1]["content"]
+    assert name in streamed(function, *told, user("What is my name?"))
 
 
 def test_it_is_small() -> None:

@@ -33,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     args.to.mkdir(parents=True, exist_ok=True)
-    config = dataclasses.replace(TrainConfig(), steps=args.steps, decay=min(TrainConfig().decay, args.steps // 2))
+    config = dataclasses.replace(TrainConfig(), steps=args.steps)
     vocabulary, checkpoint, gguf = args.out / "tokenizer.json", args.out / "checkpoint.pt", args.to / "model.gguf"
     if not vocabulary.exists():
         tokenizers.build(config.seed, ModelConfig().vocab, vocabulary)
@@ -46,9 +46,9 @@ def main() -> None:
         answers = json.dumps(report.answers(gguf), indent=1, ensure_ascii=False)
         (args.to / "answers.json").write_text(answers + "\n")
     if args.what in ("all", "evaluate"):
-        scores = evaluate(gguf, progress.seen, seed=config.seed)
-        (args.to / "README.md").write_text(report.readme(gguf, scores, progress, config))
-        for skill, score in scores.items():
+        clean, careless = (evaluate(gguf, progress.seen, seed=config.seed, careless=c) for c in (False, True))
+        (args.to / "README.md").write_text(report.readme(gguf, clean, careless, progress, config))
+        for skill, score in clean.items():
             for asked, wanted, said in score.mistakes[:5]:
                 print(f"{skill}: {asked!r} wanted {wanted!r}, said {said!r}")
 

@@ -66,8 +66,8 @@ class Packer:
         for row in range(rows):
             at = 0
             while at < time:
-                turns = rng.randint(20, 50) if long and at < 300 else rng.choice((1, 1, 2, 2, 3, 4, 5, 8))
-                messages = conversation(rng, turns)
+                turns = rng.randint(20, 50) if long and at < 300 else rng.choice((1, 1, 1, 2, 2, 3, 3, 4))
+                messages = conversation(rng, turns, later=step >= self.train.later)
                 ids, said = self.tokens_of(messages)
                 ids, said = ids[: time + 1 - at], said[: time + 1 - at]
                 stop = at + len(ids)

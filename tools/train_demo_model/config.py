@@ -10,7 +10,7 @@ class ModelConfig:
     Every row length is a multiple of 32, which is what a Q8_0 block holds.
     """
 
-    vocab: int = 1024
+    vocab: int = 1536
     width: int = 192
     layers: int = 4
     heads: int = 6
@@ -29,16 +29,18 @@ class ModelConfig:
 class TrainConfig:
     """Training on packed rows; every ``long_every``-th step has rows as long as the context.
 
-    The learning rates rise over ``warmup`` steps, stay, and fall linearly to zero over the last ``decay`` steps.
+    From step ``later`` on there is more to learn by heart, and more is told of names.
+    The learning rates follow ``rates``: steps and shares of the full rate, with straight lines between them. Other
+    ``steps`` than the last of these squeeze or stretch that.
     """
 
     seed: int = 20
-    steps: int = 1600
+    steps: int = 4300
     tokens_per_step: int = 2048
-    row: int = 128
+    row: int = 192
     long_every: int = 20
     muon_lr: float = 0.008
     adam_lr: float = 0.002
-    warmup: int = 30
-    decay: int = 800
+    later: int = 1750
+    rates: tuple[tuple[int, float], ...] = ((0, 0.033), (29, 1.0), (2700, 1.0), (3800, 0.577), (4300, 0.0))
     checkpoint_every: int = 50

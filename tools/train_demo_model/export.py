@@ -1,17 +1,18 @@
 """The GGUF: Q8_0 matrices, F32 norms, the tokenizer, the chat template; and the way back from it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, LlamaFileType, TokenType
 from gguf.quants import dequantize, quantize
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer
 
 from tools.train_demo_model.config import ModelConfig
 from tools.train_demo_model.model import Transformer
-from tools.train_demo_model.tokenizer import END, END_OF_TEXT, SPECIAL
+from tools.train_demo_model.tokenizer import END, END_OF_TEXT, SPECIAL, of_vocabulary
+
+NO_MERGE = ["ÿ ÿ"]  # llama.cpp wants one: these are two bytes 255, which no text has
 
 # What ``tokenizer.render`` says, for any list of messages: developers count as the system, tools as the user.
 CHAT_TEMPLATE = """{%- for message in messages -%}
@@ -76,10 +77,10 @@ def export(model: Transformer, tokenizer: Tokenizer, path: Path) -> None:
 def _add_tokenizer(w: GGUFWriter, tokenizer: Tokenizer) -> None:
     tokens = [str(tokenizer.id_to_token(i)) for i in range(tokenizer.get_vocab_size())]
     w.add_tokenizer_model("gpt2")
-    w.add_tokenizer_pre("gpt-2")
+    w.add_tokenizer_pre("llama-bpe")
     w.add_token_list(tokens)
     w.add_token_types([TokenType.CONTROL if token in SPECIAL else TokenType.NORMAL for token in tokens])
-    w.add_token_merges(_merges(tokenizer))
+    w.add_token_merges(NO_MERGE)
     w.add_bos_token_id(tokenizer.token_to_id(END_OF_TEXT))
     w.add_eos_token_id(tokenizer.token_to_id(END))
     w.add_eot_token_id(tokenizer.token_to_id(END))
@@ -87,11 +88,6 @@ def _add_tokenizer(w: GGUFWriter, tokenizer: Tokenizer) -> None:
     w.add_add_bos_token(False)
     w.add_add_space_prefix(False)
     w.add_chat_template(CHAT_TEMPLATE)
-
-
-def _merges(tokenizer: Tokenizer) -> list[str]:
-    merges = json.loads(tokenizer.to_str())["model"]["merges"]
-    return [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
 
 
 def restore(path: Path) -> tuple[Transformer, Tokenizer]:
@@ -108,9 +104,4 @@ def restore(path: Path) -> tuple[Transformer, Tokenizer]:
     if held:
         raise ValueError(f"{path} lacks {', '.join(held)}")
     tokens = reader.fields["tokenizer.ggml.tokens"].contents()
-    merges = [tuple(merge.split(" ")) for merge in reader.fields["tokenizer.ggml.merges"].contents()]
-    tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(list(SPECIAL))
-    return model.eval(), tokenizer
+    return model.eval(), of_vocabulary(tokens)

@@ -1,4 +1,4 @@
-"""A head start at copying: two heads that together find what followed the last time the present token was seen.
+"""A head start: the forms of a word begin alike, and two heads together find what followed a token the last time.
 
 Such an induction circuit forms by itself too, but only after some ten million tokens, and until then names, sentences
 and numbers are not copied at all. Training is free to change all of it.
@@ -11,6 +11,15 @@ from tools.train_demo_model.model import Transformer
 
 PAIRS = 4  # fast rotary pairs, by which one position is told from the next
 FIRST = 14  # the first row of a head that turns slowly enough to compare tokens far apart
+
+
+@torch.no_grad()
+def set_alike(model: Transformer, tokens: list[str]) -> None:
+    """Begin with half-alike vectors for the forms of a word or letter: in upper or lower case, after a space or not."""
+    forms: dict[str, int] = {}
+    of = torch.tensor([forms.setdefault(token.strip("Ġ").lower(), len(forms)) for token in tokens])
+    shared = torch.randn(len(forms), model.config.width) * model.token_embd.std()
+    model.token_embd.copy_((model.token_embd + shared[of]) / 2**0.5)
 
 
 @torch.no_grad()

@@ -35,7 +35,7 @@ class Block(nn.Module):
         self.ffn_up = nn.Linear(width, config.hidden, bias=False)
         self.ffn_down = nn.Linear(config.hidden, width, bias=False)
 
-    def forward(
+    def attend(
         self, x: Tensor, turn: Tensor, mask: Tensor, past: tuple[Tensor, Tensor] | None, at: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """``x`` (batch, time, width). With ``past`` the new keys and values are written into it at ``at``."""
@@ -54,10 +54,12 @@ class Block(nn.Module):
         out = F.scaled_dot_product_attention(
             q, k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1), attn_mask=mask
         )
-        x = x + self.attn_output(out.transpose(1, 2).reshape(batch, time, c.width))
-        h = F.rms_norm(x, (c.width,), self.ffn_norm, c.norm_eps)
-        x = x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
-        return x, (k, v)
+        return x + self.attn_output(out.transpose(1, 2).reshape(batch, time, c.width)), (k, v)
+
+    def feed(self, x: Tensor) -> Tensor:
+        """``x`` (…, width), each position for itself."""
+        h = F.rms_norm(x, (self.config.width,), self.ffn_norm, self.config.norm_eps)
+        return x + cast(Tensor, self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h)))
 
 
 class Transformer(nn.Module):
@@ -78,18 +80,29 @@ class Transformer(nn.Module):
         self.register_buffer("turns", torch.polar(torch.ones_like(angles), angles), persistent=False)
 
     def forward(
-        self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None = None, at: Tensor | None = None
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        mask: Tensor,
+        cache: Cache | None = None,
+        at: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> tuple[Tensor, Cache]:
         """Hidden states (batch, time, width) of ``tokens`` (batch, time), and each layer's keys and values.
 
-        ``positions`` (batch, time); ``mask`` (batch, 1, time, keys), True where a key may be seen.
+        ``positions`` (batch, time); ``mask`` (batch, 1, time, keys), True where a key may be seen. With ``wanted``
+        (batch, time), True at some positions, the hidden states are (count, width): of those positions alone.
         """
         turn = cast(Tensor, self.turns)[positions].unsqueeze(2)
         bias = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, float("-inf"))
         x = F.embedding(tokens, self.token_embd)
         states: Cache = []
-        for i, block in enumerate(self.blk):
-            x, state = block(x, turn, bias, cache[i] if cache else None, at)
+        for i, module in enumerate(self.blk):
+            block = cast(Block, module)
+            x, state = block.attend(x, turn, bias, cache[i] if cache else None, at)
+            if wanted is not None and i == self.config.layers - 1:
+                x = x[wanted]  # nobody looks at the others any more
+            x = block.feed(x)
             states.append(state)
         return F.rms_norm(x, (self.config.width,), self.output_norm, self.config.norm_eps), states
 

@@ -24,10 +24,13 @@ def slip(rng: Random, text: str) -> str:
     return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
 
 
-def vary(rng: Random, template: str, *, ending: bool = True) -> str:
-    """``template`` as one person would type it. ``ending`` False keeps its end, where the end is the content."""
+def vary(rng: Random, template: str, *, ending: bool = True, careless: bool = True) -> str:
+    """``template`` as one person would type it.
+
+    ``ending`` False keeps its end, where the end is the content; ``careless`` allows slips of the finger and shouting.
+    """
     text = template
-    if rng.random() < 0.12:
+    if rng.random() < 0.1 and careless:
         text = slip(rng, text)
     if rng.random() < 0.25 and ending:
         text = text.rstrip("?!.") + (rng.choice(ENDINGS) if rng.random() < 0.35 else "")
@@ -38,6 +41,6 @@ def vary(rng: Random, template: str, *, ending: bool = True) -> str:
         text = opening + text
     if rng.random() < 0.3:
         text = re.sub(r"\{\w*\}|[^{}]+", lambda m: m[0] if m[0].startswith("{") else m[0].lower(), text)
-    elif rng.random() < 0.03 and "{" not in text:
+    elif rng.random() < 0.03 and careless and "{" not in text:
         text = text.upper()
     return text

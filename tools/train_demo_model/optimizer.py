@@ -1,5 +1,6 @@
 """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -7,14 +8,22 @@ from tools.train_demo_model.config import TrainConfig
 
 
 def orthogonal(g: Tensor) -> Tensor:
-    """The nearest semi-orthogonal matrices to ``g`` (count, rows, columns), by five Newton–Schulz steps."""
+    """The nearest semi-orthogonal matrices to ``g`` (count, rows, columns), by five Newton–Schulz steps.
+
+    A step is x ← qx with q = a + bs + cs², s = xxᵀ. All q are polynomials of the first s and so commute: only the small
+    square matrices are multiplied, s ← q²s, and x once, by the product of all q.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = g.shape[1] > g.shape[2]
     x = g.mT if tall else g
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(5):
-        s = x @ x.mT
-        x = a * x + (b * s + c * s @ s) @ x
+    s, one = x @ x.mT, torch.eye(x.shape[1], device=x.device)
+    product = q = a * one + b * s + c * s @ s
+    for _ in range(4):
+        s = q @ (q @ s)
+        q = a * one + b * s + c * s @ s
+        product = q @ product
+    x = product @ x
     return x.mT if tall else x
 
 
@@ -55,4 +64,5 @@ def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimi
 
 def rate(step: int, config: TrainConfig) -> float:
     """The share of the full learning rate at ``step``."""
-    return min(1.0, (step + 1) / config.warmup, (config.steps - step) / config.decay)
+    at, shares = zip(*config.rates, strict=True)
+    return float(np.interp(step * at[-1] / config.steps, at, shares))

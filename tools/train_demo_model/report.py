@@ -51,13 +51,15 @@ def answers(gguf: Path) -> list[dict[str, Any]]:
     return told
 
 
-def readme(gguf: Path, scores: dict[str, Score], progress: Progress, config: TrainConfig) -> str:
+def readme(
+    gguf: Path, clean: dict[str, Score], careless: dict[str, Score], progress: Progress, config: TrainConfig
+) -> str:
     """The text of ``README.md`` beside the model."""
     model, tokenizer = restore(gguf)
     c = model.config
     parameters = sum(p.numel() for p in model.parameters())
     mistakes = "\n".join(
-        f"| {skill} | `{asked}` | `{said}` |" for skill, s in scores.items() for asked, _, said in s.mistakes[:1]
+        f"| {skill} | `{asked}` | `{said}` |" for skill, s in clean.items() for asked, _, said in s.mistakes[:1]
     )
     return f"""# The embedded model
 
@@ -81,18 +83,20 @@ says more.
 | Architecture | Llama, {c.layers} layers, width {c.width}, {c.heads} heads, {c.context} tokens of context |
 | Parameters | {parameters:,} |
 | File | {gguf.stat().st_size / 1e6:.2f} MB: matrices Q8_0, norms F32 |
-| Vocabulary | byte-level BPE, {tokenizer.get_vocab_size()} tokens, numbers as single digits, ChatML |
+| Vocabulary | {tokenizer.get_vocab_size()} tokens: frequent words whole, all else spelled byte by byte; ChatML |
 | Training data | {progress.dialogues:,} dialogues, {progress.tokens:,} tokens, {progress.learned:,} of them replies |
 | Training | {progress.step} steps, {progress.seconds / 60:.0f} minutes on one shared CPU core, seed {config.seed} |
 
 ## What it gets right
 
 Questions that training never saw, exact answers, greedy, from the weights in `model.gguf`. Held out are every fifth way
-to ask each thing, a tenth of the number pairs (a sum in both orders), an eighth of the names, words and topics. Half of
-the questions come after other turns; many have slips of the finger. “Declining” asks about unseen things in unseen
-ways.
+to ask each thing, a tenth of the number pairs (a sum in both orders), an eighth of the names, words and topics. Other
+ways to ask the same thing, some of them close, are in the training data. More than half of the questions come after
+other turns; case, politeness and punctuation vary. “Declining” asks about unseen things in unseen ways. The last column
+asks the same kinds of questions of people who also make slips of the finger, one question in ten, and shout now and
+then.
 
-{table(scores)}
+{table(clean, careless)}
 
 One mistake of each kind that it makes:
 

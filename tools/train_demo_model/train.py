@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from tools.train_demo_model.batches import Packer
 from tools.train_demo_model.config import ModelConfig, TrainConfig
-from tools.train_demo_model.induction import set_induction
+from tools.train_demo_model.induction import set_alike, set_induction
 from tools.train_demo_model.model import Transformer
 from tools.train_demo_model.optimizer import optimizers, rate
 
@@ -55,6 +55,7 @@ def train(out: Path, tokenizer: Tokenizer, config: TrainConfig, pause_file: Path
         model, progress = load_model(path)
     else:
         model, progress = Transformer(ModelConfig()), Progress()
+        set_alike(model, [str(tokenizer.id_to_token(i)) for i in range(model.config.vocab)])
         set_induction(model)
     model.to(DEVICE)
     optims = optimizers(model, config)
@@ -72,9 +73,11 @@ def train(out: Path, tokenizer: Tokenizer, config: TrainConfig, pause_file: Path
         batch = packer.batch(step)
         for optim, full in zip(optims, (config.muon_lr, config.adam_lr), strict=True):
             optim.param_groups[0]["lr"] = full * rate(step, config)
-        hidden, _ = model(batch.tokens.to(DEVICE), batch.positions.to(DEVICE), batch.mask.to(DEVICE))
         wanted = batch.targets >= 0
-        loss = F.cross_entropy(model.logits(hidden[wanted.to(DEVICE)]), batch.targets[wanted].to(DEVICE))
+        hidden, _ = model(
+            batch.tokens.to(DEVICE), batch.positions.to(DEVICE), batch.mask.to(DEVICE), wanted=wanted.to(DEVICE)
+        )
+        loss = F.cross_entropy(model.logits(hidden), batch.targets[wanted].to(DEVICE))
         loss.backward()
         for optim in optims:
             optim.step()
