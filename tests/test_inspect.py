@@ -12,7 +12,7 @@ def test_the_summary_names_the_model_and_what_is_in_the_file() -> None:
     text = function("inspect", str(DEMO_MODEL)).stdout
     assert text.startswith("Demo: llama, 2 M parameters, Q8_0, 2 MB\n")
     assert "general.license" in text
-    assert "(1,024 values)" in text
+    assert "(1,536 values)" in text
 
 
 def test_every_tensor_is_listed_where_it_lies() -> None:
