@@ -18,4 +18,5 @@ def prefix(engine: "Engine", system_prompt: str) -> tuple[int, ...]:
     prompts = [engine.chat_tokens([system, {"role": "user", "content": question}]) for question in QUESTIONS]
     shortest = min(map(len, prompts))
     common = next((i for i in range(shortest) if len({prompt[i] for prompt in prompts}) > 1), shortest)
+    common = min(common, engine.n_ctx - 1)
     return prompts[0][: common - common % engine.chunk]
