@@ -59,7 +59,7 @@ def main() -> None:
                     loaded[snapshot].append(_first_token(folder / f"{number}{snapshot}l", settings, ready=True))
                     cold[snapshot].append(_first_token(folder / f"{number}{snapshot}c", settings, ready=False))
                     print(
-                        f"round {number}, snapshot {snapshot}: {loaded[snapshot][-1]:.2f} s, {cold[snapshot][-1]:.2f} s",
+                        f"{number}, snapshot {snapshot}: {loaded[snapshot][-1]:.2f} s, {cold[snapshot][-1]:.2f} s",
                         flush=True,
                     )
         finally:

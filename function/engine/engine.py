@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,37 +18,16 @@ from function.engine.grammar import Grammar
 from function.engine.loop import Loop
 from function.engine.memory import Memory
 from function.engine.model import Model
+from function.engine.options import Options as Options
 from function.engine.sampler import check
 from function.engine.template import Template, choose
 from function.engine.vocabulary import Vocabulary
 from function.errors import ContextExceeded, RequestError, Stopping
-from function.gguf import KVType
 
 if TYPE_CHECKING:
     from function.engine.constraint import Constraint, Constraints
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a model is loaded.
-
-    ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
-    text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
-    is laid over the whole model. ``prefix_cache``: bytes for conversations that made room for others. A reader that
-    takes no event for ``reader_timeout`` seconds loses its generation.
-    """
-
-    n_ctx: int | None = None
-    n_threads: int = 1
-    n_gpu_layers: int = 0
-    kv_type: KVType = "f16"
-    repack: bool = False
-    chat_template: str | None = None
-    lora: Path | None = None
-    prefix_cache: int = 0
-    reader_timeout: float = 60.0
 
 
 class Engine:
@@ -82,6 +60,7 @@ class Engine:
         """Where the chat template is from: ``model``, ``setting``, or ``llama3 (by vocabulary)`` and its like."""
         self.system_info = library.system_info()
         self.openmp = library.openmp()
+        self.repacked = options.repack
 
     @classmethod
     def load(

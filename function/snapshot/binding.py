@@ -34,6 +34,7 @@ def binding(
         "kv_type": settings.kv_type,
         "gpu_layers": settings.n_gpu_layers,
         "chunk": engine.chunk,
+        "weights": "repacked" if engine.repacked else "mapped",
         "build": _libraries(),
         "cpu": engine.system_info,
         "tokens": len(prefix),
