@@ -1,6 +1,6 @@
 """Everything that a snapshot's bits depend on. A snapshot is used only where all of it is the same.
 
-The number of threads is not among it: a chunk's rows are shared out among them, and each is computed by one.
+The number of threads is not among it: prefilled chunks were seen to be the same with one to four (docs/snapshots.md).
 """
 
 import functools
