@@ -1,0 +1,142 @@
+"""From settings to an engine: what happens beside the fetch, and what becomes of it when the fetch goes wrong."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from function.engine.engine import Engine, Options
+from function.engine.events import Job, Sampling, Text
+from function.errors import ChecksumMismatch
+from function.gguf import read_header
+from function.service import Service
+from function.settings import Settings
+from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.filling import filling_store
+from tools.models import write_model
+from tools.shapes import Shape
+
+WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
+"""Several blocks of a fetch, and a context that no machine holds."""
+FIRST = 4 << 20
+"""Bytes that hold its header and not its last block."""
+SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = write_model(tmp_path_factory.mktemp("wide") / "wide.gguf", WIDE)
+    assert read_header(path).data_offset < FIRST < path.stat().st_size - FIRST
+    return path
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("other") / "wide.gguf", WIDE, seed=1, name="the other")
+
+
+def reply(engine: Engine) -> str:
+    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me more"}])
+    generation = engine.submit(Job(prompt, max_tokens=12, sampling=Sampling(seed=7)))
+    return "".join(event.text for event in generation if isinstance(event, Text))
+
+
+def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
+    data, offset = wide.read_bytes(), read_header(wide).data_offset
+    path = tmp_path / "filling.gguf"
+    path.write_bytes(data[:offset])
+    os.truncate(path, len(data))
+
+    def fill() -> None:
+        with path.open("r+b") as file:
+            file.seek(offset)
+            file.write(data[offset:])
+
+    options = Options(n_ctx=512)
+    early, late = Engine.load(path, options, whole=fill), Engine.load(wide, options)
+    try:
+        assert reply(early) == reply(late)
+    finally:
+        early.close()
+        late.close()
+
+
+def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
+    def never() -> None:
+        raise ChecksumMismatch("The bytes are wrong.")
+
+    with pytest.raises(ChecksumMismatch):
+        Engine.load(wide, Options(n_ctx=512), whole=never)
+
+
+@pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])
+def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / "local", MODEL_URI=str(wide), N_CTX="512") as function:
+        expected = function.ask("/chat", SEEDED)
+    with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, N_CTX="512") as function:
+        function.get("/health/live")
+        until(function, "load mode mapped")
+        assert function.get("/health/ready")[1]["state"] == "fetching"
+        store.gate.set()
+        assert function.ask("/chat", SEEDED) == expected
+
+
+def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+        until(function, "load mode mapped")
+        (worker,) = children(function.process.pid)
+        (fetching,) = children(worker)
+        os.kill(fetching, signal.SIGKILL)
+        until(function, "died; going on in this one")
+        store.gate.set()
+        assert function.ask("/chat", SEEDED)[0] == 200
+
+
+def test_the_fetching_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+        until(function, "load mode mapped")
+        (worker,) = children(function.process.pid)
+        (fetching,) = children(worker)
+        os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while Path(f"/proc/{fetching}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        store.gate.set()
+        assert function.ask("/chat", SEEDED)[0] == 200
+
+
+def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, other: Path, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+        until(function, "load mode mapped")
+        store.exchange(other)
+        assert function.ask("/chat", SEEDED)[0] == 200
+        assert function.get("/v1/models")[1]["data"][0]["id"] == "the other"
+
+
+def test_what_does_not_fit_is_refused_before_its_bytes_are_there(wide: Path, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store:
+        service = Service(Settings(model_uri=store.url, model_cache_dir=tmp_path, n_ctx=1 << 24))
+        service.start()
+        error = service.wait_for("ready", PATIENCE).error
+        assert not store.gate.is_set()
+        service.close()
+    assert error is not None
+    assert (error.code, error.permanent) == ("model_does_not_fit", True)
+    assert "KV cache of 16777216 tokens" in str(error)
+    assert "N_CTX=" in str(error)
+
+
+def until(function: Function, line: str) -> None:
+    """Wait for a line of the function's log."""
+    deadline = time.monotonic() + PATIENCE
+    while line not in function.log.read_text():
+        assert time.monotonic() < deadline, function.log.read_text()
+        time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]

@@ -1,0 +1,71 @@
+"""How a model is loaded and whether there is room, from its header alone."""
+
+from pathlib import Path
+
+import pytest
+
+from function.errors import DoesNotFit
+from function.gguf import Header, read_header
+from function.loading import choose
+from function.settings import Settings
+from tools.models import write_model
+from tools.shapes import SHAPES
+
+GB = 10**9
+
+
+@pytest.fixture(scope="module", params=["Q4_0", "Q8_0"])
+def header(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Header:
+    path = tmp_path_factory.mktemp("header") / "model.gguf"
+    return read_header(write_model(path, SHAPES["tiny-gqa"], quant=request.param))
+
+
+def chosen(header: Header, limit: int, **settings: object) -> tuple[str, str]:
+    made = Settings(**settings)  # type: ignore[arg-type]  # any of the settings
+    loading = choose(header, made, path=Path("/proc"), size=header.file_size, local=False, limit=limit)
+    return loading.mode, loading.reason
+
+
+def test_what_can_be_repacked_is_if_it_is_small(header: Header) -> None:
+    mode, reason = chosen(header, 8 * GB)
+    if header.quantisation == "Q4_0":
+        assert mode == "repacked"
+    else:
+        assert (mode, reason) == ("mapped", "Q8_0 has no layout that prefills faster")
+
+
+def test_a_large_copy_is_not_waited_for(tmp_path: Path) -> None:
+    header = read_header(write_model(tmp_path / "large.gguf", SHAPES["135M"], quant="Q4_0"))
+    factor = 10
+    large = Header(
+        **{name: getattr(header, name) for name in Header.__slots__ if name not in ("tensors", "file_size")},
+        tensors=header.tensors * factor,
+        file_size=header.file_size * factor,
+    )
+    mode, reason = chosen(large, 32 * GB)
+    assert mode == "mapped"
+    assert "would delay the first token" in reason
+
+
+def test_a_second_copy_needs_room(header: Header) -> None:
+    if header.quantisation != "Q4_0":
+        pytest.skip("nothing is copied")
+    least = choose(header, Settings(), path=Path("/proc"), size=header.file_size, local=False, limit=8 * GB).fit
+    limit = least.least - least.repacked + 1
+    assert chosen(header, limit)[0] == "mapped"
+    with pytest.raises(DoesNotFit, match="LOAD_MODE=mapped"):
+        chosen(header, limit, load_mode="repacked")
+
+
+@pytest.mark.parametrize("mode", ["mapped", "repacked"])
+def test_a_setting_is_obeyed(header: Header, mode: str) -> None:
+    assert chosen(header, 8 * GB, load_mode=mode) == (mode, "LOAD_MODE says so")
+
+
+def test_the_refusal_names_what_would_help(header: Header) -> None:
+    needs = choose(header, Settings(n_ctx=2048), path=Path("/proc"), size=header.file_size, local=False, limit=GB).fit
+    base = needs.least - needs.repacked
+    with pytest.raises(DoesNotFit, match=r"N_CTX=\d+ would fit; or give it \d+ MiB"):
+        chosen(header, base - 1, n_ctx=2048)
+    with pytest.raises(DoesNotFit, match=r"Give it \d+ MiB, or take a smaller quantisation"):
+        chosen(header, 1000)
