@@ -20,8 +20,8 @@ from tools.shapes import Shape
 
 WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
 """Several blocks of a fetch, and a context that no machine holds."""
-FIRST = 4 << 20
-"""Bytes that hold its header and not its last block."""
+FIRST = 10 << 20
+"""Bytes that hold what is read for the header, and not the last block."""
 SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
 
 
@@ -73,6 +73,7 @@ def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])
 def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
     with serving(tmp_path / "local", MODEL_URI=str(wide), N_CTX="512") as function:
         expected = function.ask("/chat", SEEDED)
     with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, N_CTX="512") as function:

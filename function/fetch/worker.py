@@ -151,17 +151,18 @@ class Worker(threading.Thread):
         """Raise SourceError unless the answer is the bytes that were asked for."""
         source, info, headers = self._transfer.source, self._transfer.info, headers_of(answer)
         if answer.status == 206 and info.ranges:
+            source.check(info, headers)  # first: another version may well have another size
             check_range(info.uri, headers, self.position, stop, self._transfer.partial.size)
         elif answer.status == 200 and info.ranges:
             source.check(info, headers)
             raise Refused(f"{info.uri}: asked for a range, the server sent the whole object.", uri=info.uri)
         elif answer.status == 200:
+            source.check(info, headers)
             check_length(info.uri, headers, self._transfer.partial.size)
         else:
             error = source.failure(answer.status, headers, answer.read(ERROR_BODY))
             error.evidence["retry_after"] = retry_after(headers)
             raise error
-        source.check(info, headers)
 
     def _skip(self, answer: HTTPResponse) -> None:
         """Read past what an earlier attempt has written: this server cannot leave it out."""
