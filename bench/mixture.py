@@ -110,7 +110,7 @@ class Mixture:
 
     def probe(self, chance: random.Random) -> str:
         status, text = self._exchange("GET", "/health/ready")
-        if (status, text) != (200, '{"state":"ready"}'):
+        if status != 200 or json.loads(text)["state"] != "ready":
             raise Wrong(f"/health/ready: {status} {text}")
         return "answered"
 

@@ -23,8 +23,8 @@ def test_a_model_is_talked_to_over_several_turns_and_its_cold_start_told() -> No
     assert first
     assert "Ann" in second
     cold, warm = outcome.stderr.splitlines()
-    assert cold.startswith("(cold: fetch ")
-    assert "load" in cold
+    assert cold.startswith("(cold: ")
+    assert all(f" {phase} " in cold for phase in ("fetch", "header", "load"))
     assert warm.startswith("(warm; first token ")
     assert "from the cache" in warm
 

@@ -97,7 +97,7 @@ def test_every_token_is_counted_and_a_cut_reply_ends_with_length(engine: Engine)
     for most in range(1, end.usage.completion_tokens):
         text, cut, _ = reply(engine, PERSON, max_tokens=most)
         assert (cut.reason, cut.usage.completion_tokens) == ("length", most)
-        assert whole.startswith(text)
+        assert whole.startswith(text.rstrip("\ufffd")), "it may be cut within a character"
     assert reply(engine, PERSON, max_tokens=end.usage.completion_tokens)[1].reason == "stop"
 
 

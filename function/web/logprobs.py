@@ -26,6 +26,9 @@ def _chat_entry(choice: Choice) -> Object:
     }
 
 
+_CONTINUING = frozenset(bytes([byte]) for byte in range(0x80, 0xC0))
+
+
 class Offsets:
     """Where each token of a text begins in it, in characters."""
 
@@ -35,9 +38,14 @@ class Offsets:
 
     def next(self, choice: Choice) -> int:
         """Where ``choice``, the next token, begins."""
+        if choice.control:
+            return self._characters
+        pending = self._decoder.getstate()[0]
+        if pending and choice.data[:1] not in _CONTINUING:
+            # The character that was begun will not be finished: what replaces it stands before this token.
+            self._characters += len(self._decoder.decode(b"", final=True))
         begins = self._characters
-        if not choice.control:
-            self._characters += len(self._decoder.decode(choice.data))
+        self._characters += len(self._decoder.decode(choice.data))
         return begins
 
 
