@@ -7,7 +7,6 @@ that; what a power cut loses, the comparison finds.
 
 import errno
 import json
-import mmap
 import os
 import threading
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from pathlib import Path
 from function.checksum import Algorithm
 from function.errors import CacheUnusable, FetchError, NoSpace
 from function.source import ObjectInfo
-
-STEP = 1 << 20  # bytes, a multiple of every page size: what is let go of at once
 
 
 class Partial:
@@ -49,8 +46,6 @@ class Partial:
         except OSError as e:
             raise self.trouble(e) from e
         self._journaled = journaled
-        self._map: mmap.mmap | None = None
-        self._view: memoryview | None = None
 
     def resume(self, stop: Callable[[], None], buffer: memoryview) -> int:
         """Read back what the journal names, keep what is right. Returns the bytes kept; ``stop`` may raise."""
@@ -89,24 +84,9 @@ class Partial:
         except OSError as e:
             if e.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                 raise self.trouble(e) from e
-        else:
-            self._open_map()
-
-    def room(self, start: int, count: int, spare: memoryview) -> memoryview:
-        """Where ``count`` bytes for ``start`` are to be put before ``write``: into the file's own pages, or ``spare``.
-
-        Received right there, a GB takes half the CPU time that it takes through a buffer.
-        """
-        return spare[:count] if self._view is None else self._view[start : start + count]
 
     def write(self, start: int, data: memoryview) -> None:
-        """Write all of ``data``, which ``room`` gave. Raises NoSpace."""
-        if self._map is not None:
-            end = start + len(data)
-            begin = start - start % STEP
-            if end - begin >= STEP or end == self.size:  # nobody looks at them again here: not to be counted as ours
-                self._map.madvise(mmap.MADV_DONTNEED, begin, end - begin)
-            return
+        """Write all of ``data``. Raises NoSpace."""
         try:
             while len(data):
                 count = os.pwrite(self._file.fileno(), data, start)
@@ -159,16 +139,6 @@ class Partial:
             self._journal_path.unlink(missing_ok=True)
         except OSError as e:
             raise self.trouble(e) from e
-
-    def _open_map(self) -> None:
-        """Map the file, once it is known that room can be set aside: a page without would end the process."""
-        with self._grown:
-            if self._map is None and hasattr(mmap, "MADV_DONTNEED"):
-                try:
-                    self._map = mmap.mmap(self._file.fileno(), self.size)
-                except OSError:  # a file system that has none: through the buffer, then
-                    return
-                self._view = memoryview(self._map)
 
     def close(self) -> None:
         self._file.close()

@@ -104,11 +104,10 @@ class Worker(threading.Thread):
         _, end = partial.extent(self.block)
         while self.block < self.last:
             wanted = min(len(buffer), end - self.position)
-            room = partial.room(self.position, wanted, buffer)
-            filled, broken = self._fill(answer, room)
+            filled, broken = self._fill(answer, buffer[:wanted])
             if transfer.ended:  # the file may be closed by now
                 return
-            self._keep(room[:filled])
+            self._keep(buffer[:filled])
             if broken is not None:
                 raise broken
             if filled < wanted:
