@@ -275,7 +275,11 @@ def test_an_instance_that_had_to_read_the_prompt_stores_it_for_the_next(
         function.wait("ready")
         expected, cached = told(function)
         assert cached == 0
-        assert function.ask("/events", {})[0] == 200  # waits for what is being stored
+        for _ in range(20):  # one reply is enough, unless the machine was too busy to see that nobody waits
+            assert function.ask("/events", {})[0] == 200  # waits for what is being stored
+            if "stored the system prompt" in function.log.read_text():
+                break
+            assert told(function)[0] == expected
         assert "stored the system prompt" in function.log.read_text()
         assert told(function)[0] == expected
         assert function.ask("/events", {})[0] == 200
