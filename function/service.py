@@ -214,8 +214,8 @@ class Service:
         self._move("failed", error)
 
     def _awaited(self) -> bool:
-        """Whether somebody waits whose prompt is computed at once, with no snapshot to be restored before."""
-        return len(self.queue) > 0 and not self.settings.system_prompt
+        """Whether somebody waits for the first token."""
+        return len(self.queue) > 0
 
     def _bring_up(self, cold: ColdStart) -> None:
         """Fetch and load, in a thread of its own; what goes wrong becomes the state."""

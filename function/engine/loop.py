@@ -82,7 +82,6 @@ class Loop:
             run.generation.put(Prefill(len(memory), len(job.prompt)))
         run.prefilled = time.monotonic()
         self._model.prove()
-        self._model.states.learn(len(memory))
         if job.echo is not None:
             run.generation.put(Text(job.echo, 0, scored.logprobs if scored else ()))
         return True

@@ -21,7 +21,7 @@ class Policy:
     max_block: int = 8 * MIB  # bytes; what a crash loses per connection; S3's usual upload part
     blocks_per_connection: int = 8  # so that the last blocks spread over all connections
     max_request: int = 64 * MIB  # bytes asked for at once: at 80 MB/s under a second, so the plan can still change
-    buffer: int = 1 << 20  # bytes read, checked and written at a time: it stays in the processor's cache
+    buffer: int = 1 << 20  # bytes read, checked and written at a time: fewer reads are fewer turns of the GIL
     attempts: int = 8  # of one range that gained little, then the error is told: with the waits about 20 s
     gain: int = 256 << 10  # bytes an attempt must bring to count as one that gets on
     refusals: int = 3  # whole objects sent for a range asked, then the object is taken in one piece
