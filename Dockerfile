@@ -60,7 +60,7 @@ RUN CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16" \
 
 # The smallest of its libraries once more for each better CPU, from the same sources by the same hash; which one a machine
 # gets is found out at start. The cmake that the compile above brings along is gone with it.
-COPY tools/cpu_levels.py tools/proof.c ./
+COPY tools/cpu_levels.py tools/proof.c tools/tile_config.h ./
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends cmake ninja-build \

@@ -16,9 +16,12 @@ import tarfile
 from importlib.metadata import version
 from pathlib import Path
 
+from tools.cpu_levels import TILE_CONFIG
+
 PROGRAMS = ("llama-server", "llama-bench")
 OPTIONS = (
     "-DCMAKE_BUILD_TYPE=Release",
+    f"-DCMAKE_CXX_FLAGS=-include {TILE_CONFIG}",  # without it AMX crashes
     "-DGGML_OPENMP=OFF",  # as the bindings are built: the same threads under both
     "-DBUILD_SHARED_LIBS=OFF",
     "-DLLAMA_BUILD_TESTS=OFF",

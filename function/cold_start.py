@@ -28,6 +28,7 @@ from function.status import State
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine, Options
+    from function.engine.standin import StandIn
     from function.fetch.apart import Apart
     from function.fetch.beside import Beside
     from function.gguf import Header
@@ -35,13 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK = 0.1  # seconds between two looks at whether to stop
-FILES = Path("/proc/self/fd")
-"""Open files by their numbers: the very file, whatever its name is given to. Linux has it."""
 REMOTE = ("gs://", "s3://", "https://", "http://", "hf://")
-
-
-class _Replaced(Exception):
-    """The file that was loaded is not the one that the fetch ended with."""
 
 
 class ColdStart:
@@ -134,28 +129,30 @@ class ColdStart:
         )
 
     def _load_beside(self, options: "Options") -> "Engine | None":
-        """Load the file that is being filled; None if there is none such, or it must be whole first."""
-        header = self._early_header()
+        """Load what is still being fetched; None if that is over, or the file must be whole first."""
+        from function.engine.standin import StandIn, Unlike
+        from function.fetch.model import PART
+
+        early = self._early_header()
         part = self.progress.part
-        if header is None or part is None:
+        if early is None or part is None:
             return None
+        header, data = early
         options = self._checked(header, part, header.file_size, options)
-        if options.repack or options.n_gpu_layers or not FILES.is_dir():
+        if options.repack or options.n_gpu_layers or not StandIn.possible():
             return None
+        name = part.name.removesuffix(PART)
+        standin = StandIn(data[: header.data_offset], header.file_size, lambda: self._await_fetch().path, name)
         try:
-            descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # whole by now, or begun anew
-            return None
-        try:
-            return self._load(FILES / str(descriptor), options, whole=lambda: self._await_file(descriptor))
-        except _Replaced:
-            log.info("the object was replaced while it was fetched: loading the new one")
+            return self._load(standin, options)
+        except Unlike as e:
+            log.info("%s: loading the model anew", e)
             return None
         finally:
-            os.close(descriptor)
+            standin.close()
 
-    def _early_header(self) -> "Header | None":
-        """The header as soon as its bytes are there, through the gate; None if the fetch is over before."""
+    def _early_header(self) -> "tuple[Header, bytes] | None":
+        """The header and the bytes it is in, as soon as they are there; None if the fetch is over before."""
         from function.gguf import Incomplete, parse_header
         from function.gguf.header import FIRST_READ
 
@@ -172,8 +169,9 @@ class ColdStart:
                     wanted = max(wanted, min(FIRST_READ, size))
                     if prefix < wanted:
                         continue
+                    data = file.read(wanted)
                     with self._span("header"):
-                        return parse_header(file.read(wanted), file_size=size)
+                        return parse_header(data, file_size=size), data
             except FileNotFoundError:
                 return None
             except Incomplete as e:
@@ -204,12 +202,12 @@ class ColdStart:
         log.info("load mode %s: %s", loading.mode, loading.reason)
         return replace(options, repack=loading.mode == "repacked", prefix_cache=loading.fit.prefix_room)
 
-    def _load(self, path: Path, options: "Options", whole: Callable[[], None] | None = None) -> "Engine":
+    def _load(self, source: "Path | StandIn", options: "Options") -> "Engine":
         from function.engine.engine import Engine
 
         with self._span("load"):
             return Engine.load(
-                path, options, on_progress=self._on_progress, cancel=self._cancel, whole=whole, hurry=self._hurry
+                source, options, on_progress=self._on_progress, cancel=self._cancel, hurry=self._hurry
             )
 
     def _await_fetch(self) -> Fetched:
@@ -222,11 +220,6 @@ class ColdStart:
         self._enter("loading")
         self._warn(fetched)
         return fetched
-
-    def _await_file(self, descriptor: int) -> None:
-        """Wait for the last byte of the open file. Raises _Replaced if the fetch ended with another."""
-        if not os.path.samestat(os.fstat(descriptor), self._await_fetch().path.stat()):
-            raise _Replaced
 
     def _fetch_adapter(self) -> Fetched | None:
         settings = self._settings

@@ -3,12 +3,14 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from function.engine.engine import Engine, Options
 from function.engine.events import Job, Sampling, Text
+from function.engine.standin import StandIn, Unlike
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.service import Service
@@ -43,32 +45,52 @@ def reply(engine: Engine) -> str:
     return "".join(event.text for event in generation if isinstance(event, Text))
 
 
-def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
-    data, offset = wide.read_bytes(), read_header(wide).data_offset
-    path = tmp_path / "filling.gguf"
-    path.write_bytes(data[:offset])
-    os.truncate(path, len(data))
+def standin(path: Path, whole: Callable[[], Path]) -> StandIn:
+    return StandIn(path.read_bytes()[: read_header(path).data_offset], path.stat().st_size, whole)
 
-    def fill() -> None:
-        with path.open("r+b") as file:
-            file.seek(offset)
-            file.write(data[offset:])
+
+def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
+    held: list[int] = []
+
+    def come() -> Path:
+        held.append(early_source.held)
+        return wide
 
     options = Options(n_ctx=512)
-    early, late = Engine.load(path, options, whole=fill), Engine.load(wide, options)
+    early_source = standin(wide, come)
+    early, late = Engine.load(early_source, options), Engine.load(wide, options)
+    early_source.close()
     try:
         assert reply(early) == reply(late)
+        header = read_header(wide).data_offset
+        assert held[0] < header + (64 << 10), "what stands in for the weights takes no memory"
     finally:
         early.close()
         late.close()
 
 
+def test_the_weights_are_mapped_once(wide: Path) -> None:
+    source = standin(wide, lambda: wide)
+    engine = Engine.load(source, Options(n_ctx=512))
+    source.close()
+    mappings = Path("/proc/self/maps").read_text()
+    engine.close()
+    assert str(wide) in mappings
+    assert "memfd:model" not in mappings
+    assert str(wide) not in Path("/proc/self/maps").read_text()
+
+
 def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
-    def never() -> None:
+    def never() -> Path:
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(wide, Options(n_ctx=512), whole=never)
+        Engine.load(standin(wide, never), Options(n_ctx=512))
+
+
+def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Path) -> None:
+    with pytest.raises(Unlike, match="replaced"):
+        Engine.load(standin(wide, lambda: other), Options(n_ctx=512))
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BASELINE = "baseline"
+TILE_CONFIG = Path(__file__).resolve().with_name("tile_config.h")
 CPU_LIBRARY = "libggml-cpu.so.0"
 WANTED = re.compile(r"lib[\w+-]+\.so(\.\d+)?$")
 """The names under which the loader looks for a library."""
@@ -96,7 +97,7 @@ def build(lib: Path, levels: Sequence[Level], llama_cpp: Path, work: Path) -> No
 
 def compile_level(level: Level, llama_cpp: Path, work: Path) -> Path:
     """The level's library, in ``work``."""
-    options = OPTIONS | dict(level.options)
+    options = OPTIONS | {"CMAKE_CXX_FLAGS": f"-include {TILE_CONFIG}"} | dict(level.options)
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     defined = [f"-D{name}={value}" for name, value in options.items()]
     subprocess.run(["cmake", "-S", llama_cpp, "-B", work, *generator, *defined], check=True)

@@ -20,6 +20,7 @@ from function.engine.memory import Memory
 from function.engine.model import Model
 from function.engine.options import Options as Options
 from function.engine.sampler import check
+from function.engine.standin import StandIn
 from function.engine.template import Template, choose
 from function.engine.vocabulary import Vocabulary
 from function.errors import ContextExceeded, RequestError, Stopping
@@ -65,26 +66,25 @@ class Engine:
     @classmethod
     def load(
         cls,
-        path: Path,
+        source: Path | StandIn,
         options: Options,
         *,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
-        whole: Callable[[], None] | None = None,
         hurry: Callable[[], bool] | None = None,
     ) -> "Engine":
-        """Load the GGUF at ``path``; returns when a token could be produced.
+        """Load a GGUF, or what stands in for one that is still filling; returns when a token could be produced.
 
-        One has been computed already, unless ``hurry`` says that somebody waits, whose prompt does as well. The file
-        may still be filling if ``whole`` waits for its last byte, or raises; what needs the bytes comes after it.
+        One has been computed already, unless ``hurry`` says that somebody waits, whose prompt does as well.
 
         Raises ModelError for a file that cannot be served, EngineError when llama.cpp fails, Stopping once ``cancel``
-        is set. ``on_progress`` gets 0 … 1, from the engine's thread, which ``whole`` and ``hurry`` are called in too.
+        is set, and what ``StandIn.complete`` raises. ``on_progress`` gets 0 … 1, from the engine's thread, which
+        ``hurry`` is called in too.
         """
         engine = cls(options)
         loaded: Future[None] = Future()
         engine._thread = threading.Thread(
-            target=engine._work, args=(path, loaded, on_progress, cancel, whole, hurry), name="engine", daemon=True
+            target=engine._work, args=(source, loaded, on_progress, cancel, hurry), name="engine", daemon=True
         )
         engine._thread.start()
         import function.engine.sandbox  # noqa: F401  imported while the engine's thread is in C
@@ -231,18 +231,17 @@ class Engine:
 
     def _work(
         self,
-        path: Path,
+        source: Path | StandIn,
         loaded: "Future[None]",
         on_progress: Callable[[float], None] | None,
         cancel: threading.Event | None,
-        whole: Callable[[], None] | None,
         hurry: Callable[[], bool] | None,
     ) -> None:
         """The engine's thread, from load to free."""
         options = self._options
         try:
             model = Model(
-                path,
+                source,
                 n_ctx=options.n_ctx,
                 n_threads=options.n_threads,
                 n_gpu_layers=options.n_gpu_layers,
@@ -258,8 +257,8 @@ class Engine:
         try:
             self._describe(model)
             memory = Memory(model, options.prefix_cache)
-            if whole:
-                whole()
+            if isinstance(source, StandIn):
+                source.complete()
             if not (hurry and hurry()):
                 model.warm_up()
             loaded.set_result(None)

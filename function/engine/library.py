@@ -9,6 +9,8 @@ import sys
 import threading
 import types
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ _ERROR = 4  # of ggml's log levels
 _lock = threading.Lock()
 _level = ""
 _errors: deque[str] = deque(maxlen=20)
+_cues: dict[str, Callable[[], None]] = {}
 
 
 @functools.cache
@@ -77,6 +80,16 @@ def recent_errors() -> list[str]:
     return errors
 
 
+@contextmanager
+def cue(words: str, then: Callable[[], None]) -> Iterator[None]:
+    """Call ``then`` when llama.cpp logs ``words``, before it goes on: its way to tell that it has come to a place."""
+    _cues[words] = then
+    try:
+        yield
+    finally:
+        _cues.pop(words, None)
+
+
 def _bindings() -> Any:
     """``llama_cpp.llama_cpp`` without the package's ``__init__``, which imports numpy and takes five times as long.
 
@@ -112,6 +125,8 @@ def _listener(bindings: Any) -> Any:
         # For debugging only: what llama.cpp calls an error can be a cancelled request, and what is one for its caller
         # is raised with this as evidence.
         line = text.decode(errors="replace").strip()
+        for words in [words for words in _cues if words in line]:
+            _cues.pop(words)()
         if level == _ERROR:
             _errors.append(line)
         if line.strip("."):

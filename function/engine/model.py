@@ -5,10 +5,12 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from function.engine.library import library, recent_errors
+from function.engine.library import cue, library, recent_errors
+from function.engine.standin import CUE, StandIn
 from function.engine.states import States
 from function.engine.threadpool import ThreadPool
 from function.engine.vocabulary import Vocabulary
@@ -35,12 +37,12 @@ class Model:
     Stopping when ``cancel`` is set meanwhile. ``on_progress`` is called with 0 … 1 from the loading thread.
 
     Unless ``repack`` copies the weights into a layout that prefills faster, or layers go to a GPU, no weight is read
-    before the first ``decode``: the file may still be filling up to then.
+    before the first ``decode``: up to then a StandIn does.
     """
 
     def __init__(
         self,
-        path: Path,
+        source: Path | StandIn,
         *,
         n_ctx: int | None,
         n_threads: int,
@@ -55,7 +57,7 @@ class Model:
         self._context: Any = None
         self._threads: ThreadPool | None = None
         self._proven = False
-        self._model = self._load(path, n_gpu_layers, repack, on_progress, cancel or threading.Event())
+        self._model = self._load(source, n_gpu_layers, repack, on_progress, cancel or threading.Event())
         try:
             self._check()
             self.vocabulary = Vocabulary(self._model)
@@ -157,7 +159,7 @@ class Model:
 
     def _load(
         self,
-        path: Path,
+        source: Path | StandIn,
         n_gpu_layers: int,
         repack: bool,
         on_progress: Callable[[float], None] | None,
@@ -178,7 +180,9 @@ class Model:
         params.use_extra_bufts = repack
         params.progress_callback = callback = self._lib.llama_progress_callback(progress)
         recent_errors()
-        model = None if cancel.is_set() else self._lib.llama_model_load_from_file(str(path).encode(), params)
+        path = source.path if isinstance(source, StandIn) else source
+        with cue(CUE, source.cut) if isinstance(source, StandIn) else nullcontext():
+            model = None if cancel.is_set() else self._lib.llama_model_load_from_file(str(path).encode(), params)
         del callback  # alive until here
         if model and not cancel.is_set():
             return model
@@ -188,7 +192,7 @@ class Model:
             raise Stopping("The instance is shutting down; the model was not loaded.")
         if failed:
             raise failed[0]
-        raise ModelError(f"llama.cpp cannot load {path.resolve().name}: {_first(recent_errors())}", path=str(path))
+        raise ModelError(f"llama.cpp cannot load {source.name}: {_first(recent_errors())}", path=str(path))
 
     def _check(self) -> None:
         lib, model = self._lib, self._model

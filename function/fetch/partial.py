@@ -35,6 +35,7 @@ class Partial:
             {"uri": info.uri, "version": info.version, "size": info.size, "block": block, "checksum": algorithm.name}
         )
         self._grown = threading.Condition()
+        self._writing = threading.Lock()
         try:
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
             journaled = self._read_journal()
@@ -86,11 +87,15 @@ class Partial:
                 raise self.trouble(e) from e
 
     def write(self, start: int, data: memoryview) -> None:
-        """Write all of ``data``. Raises NoSpace."""
+        """Write all of ``data``. Raises NoSpace.
+
+        One thread at a time: the kernel lets no more into a file, and whoever waits in there spins instead of sleeping.
+        """
         try:
-            while len(data):
-                count = os.pwrite(self._file.fileno(), data, start)
-                start, data = start + count, data[count:]
+            with self._writing:
+                while len(data):
+                    count = os.pwrite(self._file.fileno(), data, start)
+                    start, data = start + count, data[count:]
         except OSError as e:
             raise self.trouble(e) from e
 
