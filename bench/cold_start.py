@@ -303,7 +303,7 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[Run]]:
     home = Path(tempfile.mkdtemp(prefix="nginx-"))
     work = Path(tempfile.mkdtemp(prefix="bench-cold-", dir=args.dir))
     try:
-        with nginx(source, home) as server:
+        with nginx(source, home, limit=args.limit) as server:
             url = server.urls[False, True]
             env = {**environment(server, url), "HOME": os.environ["HOME"]}
             place = Place(source.name, url, work, env, source.stat().st_size)
@@ -352,6 +352,7 @@ def main() -> None:
     parser.add_argument(
         "--full", action="store_true", help="Llama-2-7B Q8_0 instead, 7.16 GB; 15 GB of memory are needed"
     )
+    parser.add_argument("--limit", default="80m", help="bytes a second and connection, as nginx writes them")
     parser.add_argument("--only", default="", help="the contenders whose names have one of these, separated by commas")
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where models are put; memory by default")
     args = parser.parse_args()

@@ -66,6 +66,8 @@ class ColdStart:
         self.system_prompt = settings.system_prompt
         self.mode: str | None = None
         """How the model is loaded: mapped or repacked."""
+        self.early: Engine | None = None
+        """The engine while it can do all but compute."""
         self._fetch: Beside | Apart | None = None
 
     @property
@@ -142,13 +144,16 @@ class ColdStart:
         if options.repack or options.n_gpu_layers or not StandIn.possible():
             return None
         name = part.name.removesuffix(PART)
-        standin = StandIn(data[: header.data_offset], header.file_size, lambda: self._await_fetch().path, name)
+        standin = StandIn(
+            data[: header.data_offset], header.file_size, lambda: self._await_fetch().path, self.progress, name
+        )
         try:
             return self._load(standin, options)
         except Unlike as e:
             log.info("%s: loading the model anew", e)
             return None
         finally:
+            self.early = None
             standin.close()
 
     def _early_header(self) -> "tuple[Header, bytes] | None":
@@ -200,14 +205,24 @@ class ColdStart:
         loading = choose(header, self._settings, path=path, size=size, local=not _remote(self._settings.model_uri))
         self.mode = loading.mode
         log.info("load mode %s: %s", loading.mode, loading.reason)
-        return replace(options, repack=loading.mode == "repacked", prefix_cache=loading.fit.prefix_room)
+        return replace(
+            options,
+            repack=loading.mode == "repacked",
+            prefix_cache=loading.fit.prefix_room,
+            ahead=options.n_threads if loading.ahead else 0,
+        )
 
     def _load(self, source: "Path | StandIn", options: "Options") -> "Engine":
         from function.engine.engine import Engine
 
         with self._span("load"):
             return Engine.load(
-                source, options, on_progress=self._on_progress, cancel=self._cancel, hurry=self._hurry
+                source,
+                options,
+                on_progress=self._on_progress,
+                cancel=self._cancel,
+                hurry=self._hurry,
+                on_set_up=self._on_set_up,
             )
 
     def _await_fetch(self) -> Fetched:
@@ -232,6 +247,9 @@ class ColdStart:
     def _warn(self, fetched: Fetched) -> None:
         if not fetched.verified and self._settings.model_cache_dir in fetched.path.parents:
             log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", fetched.uri)
+
+    def _on_set_up(self, engine: "Engine") -> None:
+        self.early = engine
 
     def _on_progress(self, share: float) -> None:
         self.loaded = share

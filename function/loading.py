@@ -4,24 +4,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from function.errors import DoesNotFit
-from function.gguf import Fit, Header, KVType, fit, largest_context
+from function.gguf import Fit, Header, KVType, fit, largest_context, prefix_cache
+from function.gguf.memory import CHUNK
 from function.limits import memory_limit, on_disk
 from function.room import room
 from function.settings import LoadMode, Settings
 
 REPACK_RATE = 0.7e9  # bytes a second by which a repacked load is later than one beside the fetch (bench/README.md)
 PATIENCE = 0.3  # seconds that a cold start may take longer for prefills that are 1.5 times as fast ever after
+LEAST_CONTEXT = 256  # tokens: what llama.cpp rounds the context for a chunk up to
 WORTHWHILE = 0.5  # of the file that must be of such weights
 MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """``mode``: ``mapped``, the file as it is, or ``repacked``, copied into a layout that prefills faster."""
+    """``mode``: ``mapped``, the file as it is, or ``repacked``, copied into a layout that prefills faster.
+
+    ``ahead``: the first prompt may be read while the model arrives.
+    """
 
     mode: str
     reason: str
     fit: Fit
+    ahead: bool = False
 
 
 def choose(
@@ -39,7 +45,25 @@ def choose(
         raise DoesNotFit(_sentence(header, mapped), needed=mapped.least, limit=limit)
     repacked = room(header, settings, size, limit, repack=True)
     mode, reason = _mode(header, settings.load_mode, mapped, repacked)
-    return Loading(mode, reason, repacked if mode == "repacked" else mapped)
+    if mode == "repacked":
+        return Loading(mode, reason, repacked)
+    return Loading(mode, reason, mapped, _ahead(header, settings, mapped))
+
+
+def _ahead(header: Header, settings: Settings, needs: Fit) -> bool:
+    """Whether what is read in a small context of its own can be taken over, and there is room for that context.
+
+    Not what a recurrent model remembers, nor where a sliding window leaves some out; with factors for long contexts
+    the positions are computed by the context's size. An adapter would have to be laid over both; and a system prompt
+    may come as a snapshot, which is longer.
+    """
+    if settings.lora_uri or settings.system_prompt or not prefix_cache(header, LEAST_CONTEXT):
+        return False
+    window = header.field("attention.sliding_window")
+    if 0 < window <= CHUNK or any("rope_factors" in tensor.name for tensor in header.tensors):
+        return False
+    small = fit(header, LEAST_CONTEXT, settings.kv_type)
+    return needs.limit is None or needs.least + small.kv_cache + small.compute <= needs.limit
 
 
 def _mode(header: Header, wanted: LoadMode, mapped: Fit, repacked: Fit) -> tuple[str, str]:

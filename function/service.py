@@ -136,6 +136,11 @@ class Service:
             raise Unavailable(f"The model is not loaded yet: {self._state}.")
 
     @property
+    def early(self) -> "Engine | None":
+        """The engine while it can do all but compute: between its set-up and the model's last byte."""
+        return self._cold.early if self._cold else None
+
+    @property
     def system_prompt(self) -> str | None:
         """What begins conversations without a system message of their own, read from where SYSTEM_PROMPT points."""
         return self._cold.system_prompt if self._cold else None

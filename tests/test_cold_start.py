@@ -4,21 +4,25 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from function.engine.ahead import Ahead
 from function.engine.engine import Engine, Options
-from function.engine.events import Job, Sampling, Text
+from function.engine.events import Event, Finished, Job, Sampling, Text
+from function.engine.model import Model
 from function.engine.standin import StandIn, Unlike
 from function.errors import ChecksumMismatch
+from function.fetch import Progress
 from function.gguf import read_header
 from function.service import Service
 from function.settings import Settings
 from tests.servers.doors import PATIENCE, Function, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
-from tools.shapes import Shape
+from tools.shapes import SHAPES, Shape
 
 WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
 """Several blocks of a fetch, and a context that no machine holds."""
@@ -45,8 +49,8 @@ def reply(engine: Engine) -> str:
     return "".join(event.text for event in generation if isinstance(event, Text))
 
 
-def standin(path: Path, whole: Callable[[], Path]) -> StandIn:
-    return StandIn(path.read_bytes()[: read_header(path).data_offset], path.stat().st_size, whole)
+def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = None) -> StandIn:
+    return StandIn(path.read_bytes()[: read_header(path).data_offset], path.stat().st_size, whole, filling)
 
 
 def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
@@ -91,6 +95,129 @@ def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
 def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Path) -> None:
     with pytest.raises(Unlike, match="replaced"):
         Engine.load(standin(wide, lambda: other), Options(n_ctx=512))
+
+
+class Drip(Progress):
+    """A fetch of ``source`` into ``part`` that brings a little more each time somebody waits for it."""
+
+    def __init__(self, source: Path, part: Path, fails_at: int | None = None) -> None:
+        super().__init__()
+        self._data, self._fails_at = source.read_bytes(), fails_at
+        start = read_header(source).data_offset
+        part.write_bytes(self._data[:start])
+        os.truncate(part, len(self._data))
+        self.fill(part, start)
+
+    def await_prefix(self, wanted: int, timeout: float) -> bool:
+        assert self.part is not None
+        if self._fails_at is not None and self.prefix > self._fails_at:
+            self.end()
+        elif not self.over and wanted <= len(self._data):
+            more = self._data[self.prefix : max(wanted, self.prefix + (64 << 10))]
+            with self.part.open("r+b") as file:
+                file.seek(self.prefix)
+                file.write(more)
+            self.fill(self.part, self.prefix + len(more))
+        return super().await_prefix(wanted, timeout)
+
+    def whole(self) -> Path:
+        """What a StandIn waits for."""
+        assert self.part is not None
+        self.await_prefix(len(self._data), 0)
+        self.end()
+        return self.part
+
+
+AHEAD = Options(n_ctx=512, ahead=3)
+"""More threads than the tests' machine may have CPUs: one can be spared."""
+
+
+def numbers(engine: Engine, job: Job) -> tuple[list[Event], Finished]:
+    """All that a reply tells but its times: texts with the log probabilities of what was sampled."""
+    *events, last = engine.submit(job)
+    assert isinstance(last, Finished)
+    return [event for event in events if isinstance(event, Text)], last
+
+
+@pytest.mark.parametrize("tokens", [1, 20, 64, 65, 150])
+@pytest.mark.parametrize("shape", ["tiny-gqa", "wide"])
+def test_a_prompt_read_behind_the_bytes_has_the_same_numbers(
+    shape: str, tokens: int, wide: Path, tmp_path: Path
+) -> None:
+    path = wide if shape == "wide" else write_model(tmp_path / "model.gguf", SHAPES[shape])
+    drip = Drip(path, tmp_path / "part")
+    prompt = tuple((number * 37 + 11) % 1000 for number in range(tokens))
+    job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
+    source = standin(path, drip.whole, drip)
+    early = Engine.load(source, AHEAD, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
+    source.close()
+    late = Engine.load(path, replace(AHEAD, n_threads=2))
+    try:
+        first, end = numbers(early, job)
+        assert end.usage.cached_tokens == 0
+        assert first == numbers(late, job)[0]
+        assert first == numbers(early, job)[0], "and again, from what it remembers"
+    finally:
+        early.close()
+        late.close()
+
+
+def test_the_prompt_is_in_before_the_last_byte(wide: Path, tmp_path: Path) -> None:
+    drip = Drip(wide, tmp_path / "part")
+    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
+    try:
+        assert Ahead(model, source, lambda: False).read(range(20), 1)
+        assert not drip.over
+        assert model.settle() == 20
+    finally:
+        model.free()
+        source.close()
+
+
+@pytest.mark.parametrize("at", [0, 3_000_000])
+def test_a_prompt_whose_model_does_not_come_is_given_up(at: int, wide: Path, tmp_path: Path) -> None:
+    drip = Drip(wide, tmp_path / "part", fails_at=at)
+    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
+    assert not Ahead(model, source, lambda: False).read(range(20), 1)
+    assert model.settle() == 0, "nothing of it is kept"
+    model.free()
+    source.close()
+
+
+def test_what_was_read_of_another_file_is_thrown_away(wide: Path, tmp_path: Path) -> None:
+    drip = Drip(wide, tmp_path / "part")
+    prompt = tuple(range(3, 40))
+    job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True))
+
+    def again() -> Path:
+        drip.whole()
+        return wide  # the same bytes, fetched anew into another file
+
+    source = standin(wide, again, drip)
+    early = Engine.load(source, AHEAD, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
+    source.close()
+    late = Engine.load(wide, Options(n_ctx=512))
+    try:
+        assert numbers(early, job)[0] == numbers(late, job)[0]
+    finally:
+        early.close()
+        late.close()
+
+
+def test_another_prompt_than_the_one_expected_is_answered_as_ever(wide: Path, tmp_path: Path) -> None:
+    drip = Drip(wide, tmp_path / "part")
+    sampling = Sampling(seed=7, ignore_eos=True)
+    expected, asked = (Job(tuple(range(start, start + 40)), max_tokens=8, sampling=sampling) for start in (3, 300))
+    source = standin(wide, drip.whole, drip)
+    early = Engine.load(source, AHEAD, on_set_up=lambda engine: engine.expect(expected), hurry=lambda: True)
+    source.close()
+    late = Engine.load(wide, Options(n_ctx=512))
+    try:
+        assert numbers(early, asked)[0] == numbers(late, asked)[0]
+        assert numbers(early, expected)[0] == numbers(late, expected)[0]
+    finally:
+        early.close()
+        late.close()
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])

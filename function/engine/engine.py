@@ -2,6 +2,7 @@
 
 import atexit
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOOK = 0.02  # seconds between two looks at whether a prompt is waited for
+
 
 class Engine:
     """A loaded model that carries out one job after the other. ``load`` makes one; any thread may use it."""
@@ -37,6 +40,7 @@ class Engine:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._jobs: queue.SimpleQueue[Generation | Errand[Any] | None] = queue.SimpleQueue()
+        self._awaited: tuple[int, ...] | None = None
         self._lock = threading.Lock()
         self._unread = threading.Condition(self._lock)
         self._readers = 0
@@ -72,19 +76,24 @@ class Engine:
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
         hurry: Callable[[], bool] | None = None,
+        on_set_up: Callable[["Engine"], None] | None = None,
     ) -> "Engine":
         """Load a GGUF, or what stands in for one that is still filling; returns when a token could be produced.
 
         One has been computed already, unless ``hurry`` says that somebody waits, whose prompt does as well.
+        ``on_set_up`` is given the engine when it can do all but compute: tokenize, check jobs, be told what to expect.
 
         Raises ModelError for a file that cannot be served, EngineError when llama.cpp fails, Stopping once ``cancel``
-        is set, and what ``StandIn.complete`` raises. ``on_progress`` gets 0 … 1, from the engine's thread, which
-        ``hurry`` is called in too.
+        is set, and what ``StandIn.complete`` raises. All callbacks are called in the engine's thread; ``on_progress``
+        gets 0 … 1.
         """
         engine = cls(options)
         loaded: Future[None] = Future()
         engine._thread = threading.Thread(
-            target=engine._work, args=(source, loaded, on_progress, cancel, hurry), name="engine", daemon=True
+            target=engine._work,
+            args=(source, loaded, on_progress, cancel, hurry, on_set_up),
+            name="engine",
+            daemon=True,
         )
         engine._thread.start()
         import function.engine.sandbox  # noqa: F401  imported while the engine's thread is in C
@@ -192,6 +201,10 @@ class Engine:
             self._jobs.put(generation)
         return generation
 
+    def expect(self, job: Job) -> None:
+        """``job`` is what will be asked for first, as soon as the model is there."""
+        self._awaited = self._awaited or job.prompt
+
     def do(self, work: Callable[[Memory], T]) -> T:
         """Have the engine's thread do ``work`` between two generations, and return its result. Raises Stopping."""
         errand = Errand(work)
@@ -236,6 +249,7 @@ class Engine:
         on_progress: Callable[[float], None] | None,
         cancel: threading.Event | None,
         hurry: Callable[[], bool] | None,
+        on_set_up: Callable[["Engine"], None] | None,
     ) -> None:
         """The engine's thread, from load to free."""
         options = self._options
@@ -257,9 +271,11 @@ class Engine:
         try:
             self._describe(model)
             memory = Memory(model, options.prefix_cache)
+            if on_set_up:
+                on_set_up(self)
             if isinstance(source, StandIn):
-                source.complete()
-            if not (hurry and hurry()):
+                self._arrive(source, model, memory, cancel or threading.Event())
+            if not (len(memory) or (hurry and hurry())):
                 model.warm_up()
             loaded.set_result(None)
             self._serve(Loop(model, memory), memory)
@@ -269,6 +285,25 @@ class Engine:
             with self._unread:
                 self._unread.wait_for(lambda: self._readers == 0)
             model.free()
+
+    def _arrive(self, source: StandIn, model: Model, memory: Memory, cancel: threading.Event) -> None:
+        """Wait for the model's last byte, and meanwhile read the prompt that is waited for, if one is."""
+        read: Sequence[int] = ()
+        filling = source.filling
+        while self._options.ahead and filling is not None and not (filling.over or cancel.is_set()):
+            if self._awaited is None:
+                filling.await_prefix(sys.maxsize, LOOK)
+                continue
+            from function.engine.ahead import Ahead, spare
+
+            chunk, n_threads = self._awaited[: model.chunk], spare(filling, self._options.ahead, source.size)
+            if n_threads and Ahead(model, source, cancel.is_set).read(chunk, n_threads):
+                read = chunk
+            break
+        if source.complete() and read:
+            memory.adopt(read)
+        elif read:
+            memory.forget()
 
     def _serve(self, loop: Loop, memory: Memory) -> None:
         while (job := self._jobs.get()) is not None:

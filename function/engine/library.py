@@ -49,6 +49,17 @@ def loaded() -> bool:
     return library.cache_info().currsize > 0
 
 
+def function(name: str, result: Any, *more: Any) -> Any:
+    """A function of llama.cpp's library, or of those it stands on, that takes a pointer and ``more``.
+
+    For what the bindings leave out.
+    """
+    found = library()._lib[name]
+    found.restype = result
+    found.argtypes = (ctypes.c_void_p, *more)
+    return found
+
+
 def folder() -> Path:
     """Where the shared libraries are: LLAMA_CPP_LIB_PATH, or with the bindings."""
     return library_folder() or Path(_location()) / "lib"

@@ -71,8 +71,9 @@ class Loop:
         """Bring the prompt into the cache; whether it was not interrupted."""
         job, memory = run.generation.job, self._memory
         scored = self._scored(job)
-        run.cached = memory.prepare(job.prompt, exact=job.sampling.seed is not None, anew=scored is not None)
-        run.generation.put(Prefill(run.cached, len(job.prompt)))
+        spared = memory.prepare(job.prompt, exact=job.sampling.seed is not None, anew=scored is not None)
+        run.cached = spared - memory.ahead
+        run.generation.put(Prefill(spared, len(job.prompt)))
         while len(memory) < len(job.prompt):
             chunk = memory.cache.next_chunk(job.prompt) if scored is None else scored.next_chunk(len(memory))
             if run.generation.ended or not memory.compute(chunk, every=scored is not None):
@@ -90,10 +91,10 @@ class Loop:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
         record = self._record(job)
-        tokens = Free(sampler, self._model.context)
+        tokens = Free(sampler, self._model)
         if job.constraint:  # logprobs are told of each token, so that each must be computed
             skip = job.logprobs is None
-            tokens = Guided(sampler, self._model.context, vocabulary, job.constraint, skip=skip)
+            tokens = Guided(sampler, self._model, job.constraint, skip=skip)
         fresh: list[int] = []  # tokens that are not in the cache yet
         while True:
             record.look()

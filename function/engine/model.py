@@ -55,6 +55,7 @@ class Model:
     ) -> None:
         self._lib = library()
         self._context: Any = None
+        self._aside: Any = None
         self._threads: ThreadPool | None = None
         self._proven = False
         self._model = self._load(source, n_gpu_layers, repack, on_progress, cancel or threading.Event())
@@ -64,7 +65,8 @@ class Model:
             self.n_ctx_train: int = self._lib.llama_model_n_ctx_train(self._model)
             self.n_ctx = self._fit(n_ctx)
             self.chunk = GPU_CHUNK if n_gpu_layers else CPU_CHUNK
-            self._context = self._new_context(n_threads, kv_type)
+            self._params = self._context_params(n_threads, kv_type)
+            self._context = self._new_context(self._params)
             self._threads = ThreadPool(n_threads)
             self._threads.attach(self._context)
             if lora is not None:
@@ -83,11 +85,12 @@ class Model:
 
     @property
     def context(self) -> Any:
-        """The handle a sampler reads logits from."""
-        return self._context
+        """The handle a sampler reads logits from. Another one after ``take_over``, until the next ``decode``."""
+        return self._aside or self._context
 
     def free(self) -> None:
         """Give all memory back. Idempotent."""
+        self._drop_aside()
         if self._context:
             self._lib.llama_free(self._context)
         if self._threads:
@@ -115,6 +118,7 @@ class Model:
         There are logits for the last one afterwards, or for ``every`` one. Raises EngineError for anything else. After
         ABORTED, ``settle``.
         """
+        self._drop_aside()
         count = len(tokens)
         self._tokens[:count] = list(tokens)
         batch = self._one if count == 1 else self._lib.llama_batch_get_one(self._tokens, count)
@@ -145,6 +149,32 @@ class Model:
             return length
         self._lib.llama_memory_clear(self._memory, False)
         return 0
+
+    def context_aside(self, n_ctx: int, n_threads: int, look: Any) -> Any:
+        """A further context that computes as this one does, for ``n_ctx`` tokens at most; its maker's to free.
+
+        ``look``, an eval callback, must outlive it. Raises EngineError.
+        """
+        params = type(self._params).from_buffer_copy(self._params)
+        params.n_ctx, params.cb_eval = n_ctx, look
+        params.n_threads = params.n_threads_batch = n_threads
+        return self._new_context(params)
+
+    def take_over(self, context: Any) -> bool:
+        """Take into the memory, which is empty, what a context aside has read, and its logits; then it is this one's.
+
+        False, and nothing has changed, where llama.cpp does not give the state, or does not take it.
+        """
+        lib = self._lib
+        size = int(lib.llama_state_seq_get_size(context, 0))
+        state = (ctypes.c_uint8 * size)()
+        if lib.llama_state_seq_get_data(context, state, size, 0) != size:
+            return False
+        if lib.llama_state_seq_set_data(self._context, state, size, 0) != size:
+            self.cut(0)
+            return False
+        self._aside = context
+        return True
 
     def watch(self, flag: Any) -> None:
         """Let ``decode`` return ABORTED within one graph node once ``flag``, a two-byte buffer, is not ``b"\\0\\0"``.
@@ -209,7 +239,12 @@ class Model:
             log.warning("N_CTX=%d is lowered to %d, what the model was trained for", n_ctx, train)
         return min(n_ctx, train)
 
-    def _new_context(self, n_threads: int, kv_type: KVType) -> Any:
+    def _drop_aside(self) -> None:
+        if self._aside:
+            self._lib.llama_free(self._aside)
+        self._aside = None
+
+    def _context_params(self, n_threads: int, kv_type: KVType) -> Any:
         params = self._lib.llama_context_default_params()
         params.n_ctx = self.n_ctx
         params.n_batch = self.chunk
@@ -218,13 +253,17 @@ class Model:
         params.flash_attn_type = self._flash_attention(kv_type)
         params.type_k = params.type_v = _TYPES[kv_type.upper()]
         params.no_perf = True
+        return params
+
+    def _new_context(self, params: Any) -> Any:
         recent_errors()
         context = self._lib.llama_init_from_model(self._model, params)
         if not context:
+            kv_type = TENSOR_TYPES[params.type_k].name.lower()
             raise EngineError(
-                f"llama.cpp cannot make a context of {self.n_ctx} tokens with keys and values in {kv_type}: "
+                f"llama.cpp cannot make a context of {params.n_ctx} tokens with keys and values in {kv_type}: "
                 f"{_first(recent_errors())}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
-                n_ctx=self.n_ctx,
+                n_ctx=params.n_ctx,
                 kv_type=kv_type,
             )
         return context
@@ -256,7 +295,7 @@ class Model:
         """Look at what was just computed. Raises ModelError when it is no numbers. Once is enough."""
         if self._proven:
             return
-        logits = self._lib.llama_get_logits_ith(self._context, -1)
+        logits = self._lib.llama_get_logits_ith(self.context, -1)
         if not logits or math.isnan(sum(logits[: self.vocabulary.size])):
             raise ModelError("The model computes no numbers (NaN): its weights are damaged.")
         self._proven = True

@@ -13,7 +13,8 @@ class Options:
     ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
     text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
     is laid over the whole model. ``prefix_cache``: bytes for conversations that made room for others. A reader that
-    takes no event for ``reader_timeout`` seconds loses its generation.
+    takes no event for ``reader_timeout`` seconds loses its generation. ``ahead``: threads
+    that may read the first prompt while the model still arrives.
     """
 
     n_ctx: int | None = None
@@ -25,3 +26,4 @@ class Options:
     lora: Path | None = None
     prefix_cache: int = 0
     reader_timeout: float = 60.0
+    ahead: int = 0

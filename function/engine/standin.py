@@ -1,10 +1,10 @@
 """What llama.cpp loads while the weights are still on their way: the model's header in a file of the model's length.
 
-llama.cpp has the kernel make all of a file's pages there when it maps it (MAP_POPULATE). Of a file that is still filling
-those are gigabytes of zeros, which the fetch overwrites: for 7 GB up to 20 s of CPU. So it is given this file, which has
-the model's length as long as llama.cpp compares it with where the tensors should be, and is cut down to the header
-before it is mapped. When the file is whole it is mapped over this one, at the same addresses. Nothing may compute
-before: where this file has ended, reading is a SIGBUS.
+llama.cpp has the kernel make all of a file's pages there when it maps it (MAP_POPULATE). Of a file that still fills
+those are gigabytes of zeros, which the fetch overwrites: for 7 GB up to 20 s of CPU. So it is given this file, which
+has the model's length as long as llama.cpp compares it with where the tensors should be, and is cut down to the header
+before it is mapped. Later the model's own file is mapped over it, at the same addresses. Nothing may compute before:
+where this file has ended, reading is a SIGBUS.
 """
 
 import ctypes
@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from function.errors import EngineError
 
@@ -21,6 +22,8 @@ MAPPINGS = Path("/proc/self/maps")
 CUE = "loaded meta data"
 """What llama.cpp's log says between the last look at a file's length and its mapping."""
 
+LOOK = 0.1  # seconds between two looks at whether to stop
+
 _MAPPING = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+)")
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -29,15 +32,37 @@ class Unlike(Exception):
     """The file cannot take the stand-in's place, and why; it can be loaded by itself."""
 
 
+class Filling(Protocol):
+    """A file that grows from its beginning, as a fetch tells of it."""
+
+    part: Path | None
+    prefix: int
+    over: bool
+    cpu: float
+    """Seconds of CPU that another process has spent on it."""
+
+    def await_prefix(self, wanted: int, timeout: float) -> bool:
+        """Whether ``wanted`` bytes are there or nothing more comes, waiting up to ``timeout`` seconds."""
+
+
 class StandIn:
     """The ``header`` of a model of ``size`` bytes. ``whole`` waits for its file, and may raise.
 
-    ``name`` is for messages.
+    ``filling`` is that file before it is whole, if one may look; ``name`` is for messages.
     """
 
-    def __init__(self, header: bytes, size: int, whole: Callable[[], Path], name: str = "model") -> None:
-        self.name = name
+    def __init__(
+        self,
+        header: bytes,
+        size: int,
+        whole: Callable[[], Path],
+        filling: Filling | None = None,
+        name: str = "model",
+    ) -> None:
+        self.name, self.size, self.filling = name, size, filling
         self._length, self._whole = len(header), whole
+        self._places: list[tuple[int, int, int]] = []
+        self._file: os.stat_result | None = None
         self._descriptor = os.memfd_create(name)
         os.pwrite(self._descriptor, header, 0)
         os.truncate(self._descriptor, size)
@@ -61,16 +86,55 @@ class StandIn:
         """Leave the header alone. After llama.cpp has read it, before it maps it."""
         os.truncate(self._descriptor, self._length)
 
-    def complete(self) -> None:
-        """Wait for the file and let the model be in it. Raises Unlike, EngineError, and what ``whole`` does."""
-        descriptor = os.open(self._whole(), os.O_RDONLY | os.O_CLOEXEC)
+    def begin(self) -> bool:
+        """Let the model be in the file that fills, as far as that is there; False where none is to be had."""
+        part = self.filling.part if self.filling else None
+        try:
+            if part is not None:
+                self._replace(part)
+        except (OSError, Unlike):  # whole by now, or begun anew
+            return False
+        return part is not None
+
+    def await_bytes(self, count: int, stop: Callable[[], bool]) -> bool:
+        """Wait until the first ``count`` bytes are in the model; False if they never will be, or ``stop`` says so."""
+        filling = self.filling
+        assert filling is not None
+        while not stop():
+            if filling.await_prefix(count, LOOK):
+                return filling.prefix >= count
+        return False
+
+    def offset(self, address: int) -> int | None:
+        """Where in the file a byte of memory is from; None for one that is from elsewhere."""
+        for start, length, offset in self._places:
+            if start <= address < start + length:
+                return address - start + offset
+        return None
+
+    def complete(self) -> bool:
+        """Wait for the file and let the model be in it; whether it is in the one that it began with.
+
+        Raises Unlike, EngineError, and what ``whole`` does.
+        """
+        before, path = self._file, self._whole()
+        if before is not None and os.path.samestat(before, path.stat()):
+            return True
+        self._replace(path)
+        return False
+
+    def _replace(self, path: Path) -> None:
+        """Map the file over what is mapped. Raises Unlike, EngineError, OSError."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if os.pread(descriptor, self._length, 0) != os.pread(self._descriptor, self._length, 0):
                 raise Unlike("the object was replaced while it was fetched")
-            if not (ranges := list(self._ranges())):
+            self._places = self._places or list(self._ranges())
+            if not self._places:
                 raise Unlike("this system does not tell where the model is mapped")
-            for start, length, offset in ranges:
+            for start, length, offset in self._places:
                 _map(start, length, descriptor, offset)
+            self._file = os.fstat(descriptor)
         finally:
             os.close(descriptor)
 

@@ -7,7 +7,7 @@ beside busy neighbours, on a machine with 2 CPUs. The Python bindings leave thes
 import ctypes
 from typing import Any
 
-from function.engine.library import library
+from function.engine.library import function
 
 _PARAMS_ROOM = 4096
 """Bytes for ggml_threadpool_params, of which a mask of 512 CPUs is most."""
@@ -17,12 +17,11 @@ class ThreadPool:
     """``n_threads`` threads for one context, the calling one among them. They sleep while there is nothing to do."""
 
     def __init__(self, n_threads: int) -> None:
-        shared = library()._lib
-        self._attach = _function(shared, "llama_attach_threadpool", None, ctypes.c_void_p, ctypes.c_void_p)
-        self._free = _function(shared, "ggml_threadpool_free", None)
+        self._attach = function("llama_attach_threadpool", None, ctypes.c_void_p, ctypes.c_void_p)
+        self._free = function("ggml_threadpool_free", None)
         params = ctypes.create_string_buffer(_PARAMS_ROOM)
-        _function(shared, "ggml_threadpool_params_init", None, ctypes.c_int)(params, n_threads)
-        self._pool = _function(shared, "ggml_threadpool_new", ctypes.c_void_p)(params)
+        function("ggml_threadpool_params_init", None, ctypes.c_int)(params, n_threads)
+        self._pool = function("ggml_threadpool_new", ctypes.c_void_p)(params)
 
     def attach(self, context: Any) -> None:
         """Let ``context`` compute with these threads."""
@@ -33,11 +32,3 @@ class ThreadPool:
         pool, self._pool = self._pool, None
         if pool:
             self._free(pool)
-
-
-def _function(shared: ctypes.CDLL, name: str, result: Any, *more: Any) -> Any:
-    """A function of llama.cpp's library, or of those it stands on, that takes a pointer and ``more``."""
-    function = shared[name]
-    function.restype = result
-    function.argtypes = (ctypes.c_void_p, *more)
-    return function

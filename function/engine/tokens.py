@@ -1,10 +1,10 @@
 """Where a reply's next token comes from: sampled, sampled among what is allowed, or known without asking the model."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from function.engine.model import Model
 from function.engine.sampler import Sampler
-from function.engine.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from function.engine.constraint import Constraint
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class Free:
     """Whatever the sampler chooses."""
 
-    def __init__(self, sampler: Sampler, context: Any) -> None:
+    def __init__(self, sampler: Sampler, model: Model) -> None:
         self._sampler = sampler
-        self._context = context
+        self._model = model
 
     @property
     def known(self) -> bool:
@@ -29,17 +29,14 @@ class Free:
 
     def next(self) -> int:
         """The next token, from the last logits unless it is ``known``."""
-        return self._sampler.sample(self._context)
+        return self._sampler.sample(self._model.context)
 
 
 class Guided(Free):
     """Only what ``constraint`` allows. ``skip``: what it leaves no choice about is not sampled."""
 
-    def __init__(
-        self, sampler: Sampler, context: Any, vocabulary: Vocabulary, constraint: "Constraint", *, skip: bool
-    ) -> None:
-        super().__init__(sampler, context)
-        self._vocabulary = vocabulary
+    def __init__(self, sampler: Sampler, model: Model, constraint: "Constraint", *, skip: bool) -> None:
+        super().__init__(sampler, model)
         self._constraint = constraint
         self._skip = skip
         self._forced = deque(constraint.forced() if skip else ())
@@ -58,8 +55,8 @@ class Guided(Free):
             token = self._forced.popleft()
             self._sampler.accept(token)
         else:
-            token = self._sampler.sample(self._context, among=self._constraint.allowed())
-        if not self._vocabulary.is_end(token):
+            token = self._sampler.sample(self._model.context, among=self._constraint.allowed())
+        if not self._model.vocabulary.is_end(token):
             self._constraint.commit(token)
             if self._skip and not self._forced:
                 self._forced.extend(self._constraint.forced())

@@ -88,6 +88,7 @@ class Apart:
                     progress.start(told["total"], told["done"])
                 elif "done" in told:
                     progress.add(told["done"] - progress.done)
+                progress.cpu = told.get("cpu", progress.cpu)
                 if "part" in told:
                     progress.fill(Path(told["part"]), told["prefix"])
                 self._told |= told
@@ -115,7 +116,7 @@ class _Reporter(Progress):
     def add(self, count: int) -> None:
         super().add(count)
         if time.monotonic() - self._said >= TELL:
-            self.say(done=self.done)
+            self.say(done=self.done, cpu=time.process_time())
 
     def fill(self, part: Path | None, prefix: int) -> None:
         super().fill(part, prefix)

@@ -1,5 +1,6 @@
 """One request's way to the model: it waits for the load, for its turn and for each piece of the reply."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator
 from function.engine.engine import Engine
 from function.engine.events import Event, Finished, Job, Text
 from function.engine.generation import Generation
-from function.errors import FunctionError, Unavailable
+from function.errors import FunctionError, Stopping, Unavailable
 from function.service import Service
 from function.web import exchange
 from function.web.connection import Connection
@@ -41,6 +42,7 @@ class Turn:
         self._deadline = deadline
         self.exchange = exchange.current(service)
         self._job: Job | None = None
+        self._made_for: Engine | None = None
         self._generation: Generation | None = None
         service.start()
         ready = service.status().state == "ready"
@@ -57,7 +59,7 @@ class Turn:
         try:
             yield from self._paced(self._loading, self._rest_loading)
             self.exchange.waited()
-            if self._job is None:
+            if self._job is None or self._made_for is not self._service.engine:
                 self._job = self._checked(self._service.engine)
             yield from self._paced(self._queued, self._rest_queued)
             self.exchange.queued()
@@ -98,7 +100,17 @@ class Turn:
     def _checked(self, engine: Engine) -> Job:
         job = self._prepare(engine)
         engine.check(job)
+        self._made_for = engine
         return job
+
+    def _announce(self) -> None:
+        """Let the engine know, while its model still arrives, what it will be asked first."""
+        engine = self._service.early
+        if engine is None or self._job is not None or self._place.ahead:
+            return
+        with contextlib.suppress(Stopping):  # it is loaded anew, and this one is gone
+            self._job = self._checked(engine)
+            engine.expect(self._job)
 
     def _paced(self, look: Callable[[], str | None], rest: Callable[[], object]) -> Iterator[str]:
         """Yield what ``look`` says, when it changes and every HEARTBEAT, until it says None; ``rest`` in between."""
@@ -118,7 +130,10 @@ class Turn:
         status = self._service.status()
         if status.error is not None:
             raise status.error
-        return None if status.state == "ready" else str(status)
+        if status.state == "ready":
+            return None
+        self._announce()
+        return str(status)
 
     def _rest_loading(self) -> None:
         self._service.wait(self._service.status().state, PATIENCE)
