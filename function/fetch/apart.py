@@ -30,12 +30,15 @@ TELL = 0.05  # seconds between two words about bytes
 
 
 class Apart:
-    """A fetch in a child process; otherwise as ``Beside``, which it falls back to should the child die."""
+    """A fetch in a child process; otherwise as ``Beside``, which goes on with it should the child die."""
 
     def __init__(self, uri: str, cache_dir: Path, sha256: str | None, progress: Progress) -> None:
         self._uri, self._cache_dir, self._sha256, self._progress = uri, cache_dir, sha256, progress
         self._told: dict[str, Any] = {}
         self._lease: Lease | None = None
+        self._beside: Beside | None = None
+        self._closed = False
+        self._turn = threading.Lock()
         out, told = os.pipe()
         watched, self._alive = os.pipe()
         self._pid = os.fork()
@@ -67,13 +70,17 @@ class Apart:
             )
         if (error := self._told.get("error")) is not None:
             raise _made(error)
-        log.warning("the process that fetched %s died; going on in this one", self._uri)
-        return Beside(self._uri, self._cache_dir, self._sha256, self._progress).result(cancel)
+        assert self._beside is not None
+        return self._beside.result(cancel)
 
     def close(self) -> None:
         """See Beside.close."""
+        with self._turn:
+            self._closed = True
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
+        if self._beside is not None:
+            self._beside.close()
 
     def _listen(self, pipe: BinaryIO) -> None:
         """Take over what the child says, up to its end."""
@@ -98,6 +105,16 @@ class Apart:
         os.waitpid(self._pid, 0)
         if "fetched" in self._told or "error" in self._told:
             progress.end()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The child died. At once, not when the result is asked for: the header may be waited for before that."""
+        with self._turn:
+            if not self._closed:
+                log.warning("the process that fetched %s died; going on in this one", self._uri)
+                self._progress.fill(None, 0)
+                self._beside = Beside(self._uri, self._cache_dir, self._sha256, self._progress)
 
 
 class _Reporter(Progress):
