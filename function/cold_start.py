@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from function.errors import Stopping
-from function.fetch import Fetched, Progress, fetch, text_of
+from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
 from function.limits import cpus
 from function.lives import lives
 from function.phases import Phases
@@ -87,7 +87,8 @@ class ColdStart:
         lives().begin(settings.model_uri)
         self._enter("fetching")
         kind = Apart if _remote(settings.model_uri) and Apart.possible() else Beside
-        self._fetch = kind(settings.model_uri, settings.model_cache_dir, settings.model_sha256, self.progress)
+        cache = cache_of(settings, settings.model_uri)
+        self._fetch = kind(settings.model_uri, cache, settings.model_sha256, self.progress)
 
     def run(self) -> "Engine":
         """The loaded engine. Raises what keeps it from being there, Stopping once cancelled."""
@@ -107,6 +108,8 @@ class ColdStart:
             engine = self._load_beside(options) or self._load_after(options)
         except BaseException:
             self._fetch.close()
+            for file in self.files:
+                file.close()
             raise
         if engine.openmp:
             log.warning(
@@ -133,7 +136,6 @@ class ColdStart:
     def _load_beside(self, options: "Options") -> "Engine | None":
         """Load what is still being fetched; None if that is over, or the file must be whole first."""
         from function.engine.standin import StandIn, Unlike
-        from function.fetch.model import PART
 
         early = self._early_header()
         part = self.progress.part
@@ -143,9 +145,12 @@ class ColdStart:
         options = self._checked(header, part, header.file_size, options)
         if options.repack or options.n_gpu_layers or not StandIn.possible():
             return None
-        name = part.name.removesuffix(PART)
         standin = StandIn(
-            data[: header.data_offset], header.file_size, lambda: self._await_fetch().path, self.progress, name
+            data[: header.data_offset],
+            header.file_size,
+            lambda: self._await_fetch().path,
+            self.progress,
+            name_of(self._settings.model_uri),
         )
         try:
             return self._load(standin, options)
@@ -193,6 +198,7 @@ class ColdStart:
             header = read_header(path)  # the gate: llama.cpp never sees a file that this refuses
             for number, part in enumerate(fetched.parts[1:], 1):
                 check_part(part, number, len(fetched.parts))
+        options = replace(options, further=fetched.parts[1:])
         return self._load(path, self._checked(header, path, fetched.size, options))
 
     def _checked(self, header: "Header", path: Path, size: int, options: "Options") -> "Options":
@@ -240,12 +246,12 @@ class ColdStart:
         settings = self._settings
         if settings.lora_uri is None:
             return None
-        adapter = fetch(settings.lora_uri, cache_dir=settings.model_cache_dir, cancel=self._cancel)
+        adapter = fetch(settings.lora_uri, cache=cache_of(settings, settings.lora_uri), cancel=self._cancel)
         self._warn(adapter)
         return adapter
 
     def _warn(self, fetched: Fetched) -> None:
-        if not fetched.verified and self._settings.model_cache_dir in fetched.path.parents:
+        if not fetched.verified:
             log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", fetched.uri)
 
     def _on_set_up(self, engine: "Engine") -> None:

@@ -196,7 +196,7 @@ class Service:
             "state": status.state,
             "age_seconds": round(time.monotonic() - self.born, 3),
             "model": self.name,
-            "file": self.fetched.path.name if self.fetched else None,
+            "file": self.fetched.name if self.fetched else None,
             "loaded": self._engine is not None,
             "first_token": status.state == "ready",
             "cold_start_seconds": self.seconds.rounded(),

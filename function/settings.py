@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from function.errors import SettingsError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DEMO_MODEL = Path(__file__).parent / "demo" / "model.gguf"
 DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the one writable place of both platforms; the cache checks its owner
+CacheKind = Literal["directory", "memory"]
 SnapshotMode = Literal["off", "auto"]
 LoadMode = Literal["auto", "mapped", "repacked"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -47,11 +48,16 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
     return _number(int, "a whole number", low, high)
 
 
-def _level(value: str) -> str:
-    value = value.strip()
-    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("is not one of DEBUG, INFO, WARNING, ERROR")
-    return value.upper()
+def _one_of(kind: Any) -> Callable[[str], str]:
+    names: dict[str, str] = {name.lower(): name for name in get_args(kind)}
+
+    def parse(value: str) -> str:
+        name = names.get(value.strip().lower())
+        if name is None:
+            raise ValueError(f"is not one of {', '.join(names.values())}")
+        return name
+
+    return parse
 
 
 def _kv_type(value: str) -> str:
@@ -60,20 +66,6 @@ def _kv_type(value: str) -> str:
     value = value.strip().lower()
     if value not in KV_BITS:
         raise ValueError(f"is not one of {', '.join(KV_BITS)}")
-    return value
-
-
-def _snapshot_mode(value: str) -> str:
-    value = value.strip().lower()
-    if value not in ("off", "auto"):
-        raise ValueError("is not one of off, auto")
-    return value
-
-
-def _load_mode(value: str) -> str:
-    value = value.strip().lower()
-    if value not in ("auto", "mapped", "repacked"):
-        raise ValueError("is not one of auto, mapped, repacked")
     return value
 
 
@@ -106,6 +98,11 @@ class Settings:
     )
     model_name: str | None = _setting(None, _text, "The name that replies carry", shown="the header's")
     model_sha256: str | None = _setting(None, _sha256, "What the model's bytes must hash to", shown="not checked")
+    model_cache: CacheKind = _setting(
+        "directory",
+        _one_of(CacheKind),
+        "`memory` keeps what is fetched in memory, where a disk is too small; a new process fetches anew",
+    )
     model_cache_dir: Path = _setting(DEFAULT_CACHE, _path, "Where a fetched model is kept")
     chat_template: str | None = _setting(
         None, _prose, "A name llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
@@ -117,7 +114,9 @@ class Settings:
         None, _prose, "Begins every conversation that brings no system message of its own", shown="none"
     )
     snapshot: SnapshotMode = _setting(
-        "off", _snapshot_mode, "`auto` lets an instance that had to read SYSTEM_PROMPT itself store a snapshot of it"
+        "off",
+        _one_of(SnapshotMode),
+        "`auto` lets an instance that had to read SYSTEM_PROMPT itself store a snapshot of it",
     )
     snapshot_uri: str | None = _setting(
         None, _text, "Where the snapshot of SYSTEM_PROMPT is", shown="beside the model, `.snapshot` after its name"
@@ -144,7 +143,7 @@ class Settings:
     )
     load_mode: LoadMode = _setting(
         "auto",
-        _load_mode,
+        _one_of(LoadMode),
         "`mapped` loads while the file still comes, `repacked` copies weights into a layout that prefills faster",
         shown="chosen by quantisation, memory and size",
     )
@@ -165,7 +164,7 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting(
         (), _list, "Origins a browser may call from, separated by commas; `*` is any", shown="none"
     )
-    log_level: LogLevel = _setting("INFO", _level, "DEBUG, INFO, WARNING or ERROR")
+    log_level: LogLevel = _setting("INFO", _one_of(LogLevel), "DEBUG, INFO, WARNING or ERROR")
     port: int = _setting(8080, _integer(1, 65_535), "The port gunicorn binds")
 
     @classmethod

@@ -48,7 +48,7 @@ def _mount(cache: Path, options: str) -> None:
         (linked, "cache_unusable", "symbolic link"),
         (file, "cache_unusable", "File exists"),
         pytest.param(foreign, "cache_unusable", "user 12345", marks=ROOT_ONLY),
-        pytest.param(small, "no_space", "room", marks=ROOT_ONLY),
+        pytest.param(small, "no_space", "or set MODEL_CACHE=memory", marks=ROOT_ONLY),
         pytest.param(read_only, "cache_unusable", "Read-only", marks=ROOT_ONLY),
     ],
 )

@@ -244,6 +244,17 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, tmp_path: 
         assert function.ask("/chat", SEEDED)[0] == 200
 
 
+def test_a_fetch_whose_process_dies_before_the_header_goes_on_too(wide: Path, tmp_path: Path) -> None:
+    with filling_store(wide, 1) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+        function.wait("fetching")
+        (worker,) = children(function.process.pid)
+        (fetching,) = children(worker)
+        os.kill(fetching, signal.SIGKILL)
+        until(function, "died; going on in this one")
+        store.gate.set()
+        assert function.ask("/chat", SEEDED)[0] == 200
+
+
 def test_the_fetching_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")

@@ -101,7 +101,7 @@ def test_without_a_command_the_commands_are_listed() -> None:
 def test_fetching_imports_no_engine_no_web_and_no_sdk(tmp_path: Path) -> None:
     code = (
         "import sys, function.fetch as f, pathlib\nfrom function.settings import Stores\n"
-        "f.fetch(sys.argv[1], cache_dir=pathlib.Path(sys.argv[2]), stores=eval(sys.argv[3]))\n"
+        "f.fetch(sys.argv[1], cache=pathlib.Path(sys.argv[2]), stores=eval(sys.argv[3]))\n"
         "heavy = {'flask', 'pydantic', 'llama_cpp', 'numpy', 'boto3', 'botocore', 'google.auth', 'requests'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

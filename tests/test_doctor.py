@@ -36,6 +36,13 @@ def test_a_model_in_a_bucket_is_reached_read_and_fitted(s3: Store, tmp_path: Pat
     assert "Demo" in found["header"]["found"]
 
 
+def test_memory_as_the_cache_needs_no_directory(s3: Store) -> None:
+    uri = s3.put("doctor.gguf", DEMO_MODEL.read_bytes())
+    status, found = findings(uri, **s3.env, MODEL_CACHE="memory", MODEL_CACHE_DIR="/proc/nowhere")
+    assert status == 0, found
+    assert found["cache"]["found"].startswith("memory")
+
+
 @pytest.mark.parametrize(
     ("env", "about", "said"),
     [

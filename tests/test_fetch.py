@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from function.fetch import Policy, fetch
 from function.settings import Stores
-fetched = fetch(sys.argv[1], cache_dir=Path(sys.argv[2]), policy=eval(sys.argv[3]), stores=eval(sys.argv[4]))
+fetched = fetch(sys.argv[1], cache=Path(sys.argv[2]), policy=eval(sys.argv[3]), stores=eval(sys.argv[4]))
 print(fetched.cached, flush=True)
 if len(sys.argv) > 5:
     sys.stdin.read()
@@ -68,7 +68,7 @@ def test_killed_at_any_moment_it_takes_up_where_it_was(tmp_path: Path) -> None:
             store.always = None
             with store.lock:
                 store.served.clear()
-            fetched = fetch(store.uri("s3"), cache_dir=cache, policy=QUICK, stores=store.stores)
+            fetched = fetch(store.uri("s3"), cache=cache, policy=QUICK, stores=store.stores)
             assert fetched.path.read_bytes() == DATA
             asked = sum(one.stop - one.start for one in store.served if one.fault is None)
             assert asked == (0 if whole else SIZE - kept)
@@ -84,7 +84,7 @@ def test_killed_very_often_it_still_ends_right(tmp_path: Path) -> None:
             process.kill()
             process.communicate()
         store.always = None
-        fetched = fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        fetched = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert fetched.path.read_bytes() == DATA
 
 
@@ -94,7 +94,7 @@ def interrupted(store: FaultyStore, cache: Path, after: int = 3) -> None:
     store.always = Fault("throttle")
     store.on_request = lambda count: cancel.set() if count > after else None
     with pytest.raises(Stopping):
-        fetch(store.uri("s3"), cache_dir=cache, policy=QUICK, stores=store.stores, cancel=cancel)
+        fetch(store.uri("s3"), cache=cache, policy=QUICK, stores=store.stores, cancel=cancel)
     store.always, store.on_request = None, lambda count: None
 
 
@@ -106,7 +106,7 @@ def test_a_block_damaged_on_disk_is_not_trusted(tmp_path: Path) -> None:
         assert kept
         part.write_bytes(bytes(len(DATA)))
         store.served.clear()
-        assert fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == DATA
+        assert fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == DATA
         assert sum(one.stop - one.start for one in store.served if one.fault is None) == SIZE
 
 
@@ -115,7 +115,7 @@ def test_a_damaged_journal_is_worth_nothing(damage: bytes, tmp_path: Path) -> No
     with FaultyStore(DATA) as store:
         interrupted(store, tmp_path)
         next(tmp_path.rglob("*.journal")).write_bytes(damage)
-        assert fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == DATA
+        assert fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == DATA
 
 
 def test_cancelled_it_stops_at_once_even_on_a_silent_store(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_cancelled_it_stops_at_once_even_on_a_silent_store(tmp_path: Path) -> No
 
         def run() -> None:
             with pytest.raises(Stopping):
-                fetch(store.uri("s3"), cache_dir=tmp_path, policy=patient, stores=store.stores, cancel=cancel)
+                fetch(store.uri("s3"), cache=tmp_path, policy=patient, stores=store.stores, cancel=cancel)
             ended.set()
 
         threading.Thread(target=run, daemon=True).start()
@@ -152,7 +152,7 @@ def test_the_second_takes_over_when_the_first_dies(tmp_path: Path) -> None:
         assert reached.wait(60)
         result: list[Fetched] = []
         second = threading.Thread(
-            target=lambda: result.append(fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores))
+            target=lambda: result.append(fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores))
         )
         second.start()
         store.always = None
@@ -164,25 +164,25 @@ def test_the_second_takes_over_when_the_first_dies(tmp_path: Path) -> None:
 
 def test_the_same_process_may_hold_it_twice(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
-        first = fetch(store.uri("gs"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
-        second = fetch(store.uri("gs"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        first = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
+        second = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert not first.cached
         assert second.cached
 
 
 def test_a_changed_object_is_fetched_anew(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
-        first = fetch(store.uri("gs"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        first = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
         store.change()
-        second = fetch(store.uri("gs"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        second = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert second.path.read_bytes() == store.data != DATA
         assert first.path.read_bytes() == DATA
 
 
 def test_room_is_made_of_what_nobody_uses(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
-        held = fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
-        idle = fetch(store.uri("gs"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        held = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
+        idle = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert idle.lease is not None
         idle.lease.close()
         with pytest.raises(NoSpace, match=r"bytes free, the model needs \d+ more"):
@@ -193,7 +193,7 @@ def test_room_is_made_of_what_nobody_uses(tmp_path: Path) -> None:
 
 def test_an_object_larger_than_the_disk_is_refused_before_a_byte(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store, pytest.raises(NoSpace):
-        source = fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        source = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert source.lease is not None
         make_room(tmp_path, 1 << 62, source.path.parent)
 
@@ -215,13 +215,13 @@ def test_a_link_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "cache").symlink_to(tmp_path / "real")
     with FaultyStore(DATA) as store, pytest.raises(CacheUnusable, match="symbolic link"):
-        fetch(store.uri("s3"), cache_dir=tmp_path / "cache", policy=QUICK, stores=store.stores)
+        fetch(store.uri("s3"), cache=tmp_path / "cache", policy=QUICK, stores=store.stores)
 
 
 def test_a_file_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
     with FaultyStore(DATA) as store, pytest.raises(CacheUnusable, match="MODEL_CACHE_DIR"):
-        fetch(store.uri("s3"), cache_dir=tmp_path / "cache", policy=QUICK, stores=store.stores)
+        fetch(store.uri("s3"), cache=tmp_path / "cache", policy=QUICK, stores=store.stores)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
@@ -229,13 +229,13 @@ def test_a_directory_of_somebody_else_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     os.chown(tmp_path / "cache", 12345, 12345)
     with FaultyStore(DATA) as store, pytest.raises(CacheUnusable, match="12345"):
-        fetch(store.uri("s3"), cache_dir=tmp_path / "cache", policy=QUICK, stores=store.stores)
+        fetch(store.uri("s3"), cache=tmp_path / "cache", policy=QUICK, stores=store.stores)
 
 
 def test_a_wrong_sha256_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         with pytest.raises(ChecksumMismatch, match="MODEL_SHA256") as caught:
-            fetch(store.uri("s3"), cache_dir=tmp_path, sha256="0" * 64, policy=QUICK, stores=store.stores)
+            fetch(store.uri("s3"), cache=tmp_path, sha256="0" * 64, policy=QUICK, stores=store.stores)
         assert caught.value.permanent
         assert not list(tmp_path.rglob("model.gguf"))
 
@@ -245,16 +245,16 @@ def test_a_right_sha256_is_what_the_outcome_names(scheme: str, tmp_path: Path) -
     sha256 = hashlib.sha256(DATA).hexdigest()
     with FaultyStore(DATA) as store:
         for cached in (False, True):
-            got = fetch(store.uri(scheme), cache_dir=tmp_path, sha256=sha256, policy=QUICK, stores=store.stores)
+            got = fetch(store.uri(scheme), cache=tmp_path, sha256=sha256, policy=QUICK, stores=store.stores)
             assert (got.digest, got.verified, got.cached) == (f"sha256:{sha256}", True, cached)
         with pytest.raises(ChecksumMismatch):
-            fetch(store.uri(scheme), cache_dir=tmp_path, sha256="0" * 64, policy=QUICK, stores=store.stores)
+            fetch(store.uri(scheme), cache=tmp_path, sha256="0" * 64, policy=QUICK, stores=store.stores)
 
 
 def test_a_split_model_is_fetched_whole_under_its_own_names(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         uri = store.uri("gs", "m-00001-of-00003.gguf")
-        got = fetch(uri, cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        got = fetch(uri, cache=tmp_path, policy=QUICK, stores=store.stores)
         assert [path.name for path in got.parts] == [f"m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
         assert all(path.read_bytes() == DATA for path in got.parts)
         assert got.path == got.parts[0]
@@ -267,7 +267,7 @@ def test_progress_is_seen_from_another_thread(tmp_path: Path) -> None:
     progress, seen = Progress(), []
     with FaultyStore(DATA, always=Fault("throttle")) as store:
         store.on_request = lambda count: seen.append((progress.done, progress.total, progress.eta))
-        fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores, progress=progress)
+        fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores, progress=progress)
     assert (progress.done, progress.total) == (SIZE, SIZE)
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
     assert all(total == SIZE for _, total, _ in seen)
@@ -276,10 +276,10 @@ def test_progress_is_seen_from_another_thread(tmp_path: Path) -> None:
 
 def test_an_empty_object_is_an_empty_file(tmp_path: Path) -> None:
     with FaultyStore(b"") as store:
-        assert fetch(store.uri("gs"), cache_dir=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == b""
+        assert fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == b""
 
 
 def test_connections_are_kept(tmp_path: Path) -> None:
     with FaultyStore(DATA, faults=deque()) as store:
-        fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert store.connections <= QUICK.connections + 1

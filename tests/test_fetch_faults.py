@@ -44,9 +44,7 @@ def fetched(
     guard = threading.Timer(HANG, cancel.set)
     guard.start()
     try:
-        return fetch(
-            store.uri(scheme), cache_dir=cache, sha256=sha256, policy=policy, stores=store.stores, cancel=cancel
-        )
+        return fetch(store.uri(scheme), cache=cache, sha256=sha256, policy=policy, stores=store.stores, cancel=cancel)
     finally:
         guard.cancel()
         assert not cancel.is_set(), "the fetch hung"
@@ -166,7 +164,7 @@ def test_wrong_bytes_that_stay_name_both_checksums(tmp_path: Path) -> None:
 
 def test_redirects_in_circles_end(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store, pytest.raises(SourceError, match="redirects"):
-        fetch(f"{store.url}/circle", cache_dir=tmp_path, policy=QUICK)
+        fetch(f"{store.url}/circle", cache=tmp_path, policy=QUICK)
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])

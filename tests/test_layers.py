@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "tracing": {"settings"},
     "phases": set(),
     "source": {"checksum", "settings"},
-    "fetch": {"source", "checksum", "gguf", "settings"},
+    "fetch": {"source", "checksum", "gguf", "limits", "settings"},
     "engine": {"gguf", "limits", "settings"},
     "room": {"gguf", "limits", "settings"},
     "snapshot": {"settings", "limits", "fetch", "engine", "gguf"},

@@ -79,18 +79,18 @@ def test_what_is_not_there_is_named(place: Place) -> None:
 
 
 def test_it_is_fetched_once_and_right(place: Place, tmp_path: Path) -> None:
-    first = fetch(place.uri, cache_dir=tmp_path / "cache", stores=place.stores)
+    first = fetch(place.uri, cache=tmp_path / "cache", stores=place.stores)
     assert first.path.read_bytes() == DATA
     assert first.size == len(DATA)
     assert first.path.suffix == ".gguf"
-    second = fetch(place.uri, cache_dir=tmp_path / "cache", stores=place.stores)
+    second = fetch(place.uri, cache=tmp_path / "cache", stores=place.stores)
     assert second.cached
     assert second.path == first.path
     assert second.digest == first.digest
 
 
 def test_a_store_with_checksums_is_verified_against_them(place: Place, tmp_path: Path) -> None:
-    fetched = fetch(place.uri, cache_dir=tmp_path / "cache", stores=place.stores)
+    fetched = fetch(place.uri, cache=tmp_path / "cache", stores=place.stores)
     kinds = {"s3": "crc64nvme:", "gs": "crc32c:", "hf": "sha256:"}
     scheme = place.uri.partition("://")[0]
     if scheme in kinds:
@@ -137,7 +137,7 @@ def test_a_split_model_is_all_its_files() -> None:
 
 def test_a_directory_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(ObjectNotFound, match="directory"):
-        fetch(str(tmp_path), cache_dir=tmp_path / "cache")
+        fetch(str(tmp_path), cache=tmp_path / "cache")
 
 
 @given(st.text(alphabet=st.sampled_from("abs3g:/[]@?%#.\n\0 ñ\udc80"), max_size=40), st.sampled_from(SCHEMES))

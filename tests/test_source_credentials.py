@@ -31,7 +31,7 @@ def test_s3_keys_are_found_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key-2")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         monkeypatch.setenv("AWS_ENDPOINT_URL", store.url)
-        got = fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+        got = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert got.path.read_bytes() == DATA
 
 
@@ -42,7 +42,7 @@ def test_s3_keys_that_cannot_be_renewed_are_an_error(tmp_path: Path, monkeypatch
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         monkeypatch.setenv("AWS_ENDPOINT_URL", store.url)
         with pytest.raises(AccessDenied, match="ExpiredToken"):
-            fetch(store.uri("s3"), cache_dir=tmp_path, policy=QUICK, stores=store.stores)
+            fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_google_token_is_renewed(tmp_path: Path, service_account: Path, monkey
     with FaultyStore(DATA, token="token-1") as store:
         stores = with_account(store, service_account, monkeypatch)
         expire(store, "token-2")
-        got = fetch(store.uri("gs"), cache_dir=tmp_path / "cache", policy=QUICK, stores=stores)
+        got = fetch(store.uri("gs"), cache=tmp_path / "cache", policy=QUICK, stores=stores)
         assert got.path.read_bytes() == DATA
         assert store.tokens_given == 2
 
@@ -80,7 +80,7 @@ def test_a_google_account_without_the_right_is_told_what_to_grant(
     with FaultyStore(DATA, token="no token is good enough") as store:
         stores = with_account(store, service_account, monkeypatch)
         with pytest.raises(AccessDenied, match=r"objectViewer on the bucket bucket to the service account"):
-            fetch(store.uri("gs"), cache_dir=tmp_path / "cache", policy=QUICK, stores=stores)
+            fetch(store.uri("gs"), cache=tmp_path / "cache", policy=QUICK, stores=stores)
 
 
 def test_a_key_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,4 +89,4 @@ def test_a_key_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
         stores = replace(store.stores, google_application_credentials=str(tmp_path / "key.json"))
         with pytest.raises(AccessDenied, match="GOOGLE_APPLICATION_CREDENTIALS"):
-            fetch(store.uri("gs"), cache_dir=tmp_path / "cache", policy=QUICK, stores=stores)
+            fetch(store.uri("gs"), cache=tmp_path / "cache", policy=QUICK, stores=stores)

@@ -14,6 +14,7 @@ from function.engine import library
 from function.engine.cpu import choose
 from function.engine.levels import Levels
 from function.errors import EngineError, FunctionError, UnsuitedCPU
+from function.fetch import Memory
 from function.gguf import Header, fit, largest_context
 from function.limits import cpus, memory_limit
 from function.made import build, cpu_level
@@ -43,7 +44,7 @@ def examine(settings: Settings, uri: str) -> Iterator[Finding]:
     yield memory()
     yield from traces()
     if _kept(uri):
-        yield cache(settings.model_cache_dir)
+        yield cache(settings)
     yield from credentials(uri, Stores.from_env())
     yield from model(settings, uri)
 
@@ -106,8 +107,15 @@ def traces() -> Iterator[Finding]:
         yield Finding("traces", "bad", "configured, and OpenTelemetry is not installed", f"pip install {packages}")
 
 
-def cache(folder: Path) -> Finding:
+def cache(settings: Settings) -> Finding:
     """The place a fetched model is kept in."""
+    if settings.model_cache == "memory":
+        try:
+            Memory("").close()
+        except FunctionError as e:
+            return Finding("cache", "bad", str(e), _remedy(e.code))
+        return Finding("cache", "good", "memory, which the file takes once; each new process fetches it again")
+    folder = settings.model_cache_dir
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("cache", "bad", f"{folder} cannot be written", "Set MODEL_CACHE_DIR to a folder that can be.")

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     work = _beside(args.to) if args.to else args.cache_dir or Settings.from_env().model_cache_dir
     sha256 = args.sha256.lower() if args.sha256 else None
     with Bar(args.uri.rpartition("/")[2], progress):
-        fetched = fetch(args.uri, cache_dir=work, sha256=sha256, progress=progress)
+        fetched = fetch(args.uri, cache=work, sha256=sha256, progress=progress)
     paths = _place(fetched, args.to, work) if args.to else fetched.parts
     if args.json:
         names = (item.name for item in fields(fetched) if item.name not in ("lease", "path", "parts"))

@@ -12,7 +12,7 @@ from function.errors import SourceError
 from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import KV_BITS
-from function.plan import MIB, Plan, plan
+from function.plan import LAMBDA_DISK, MIB, Plan, plan
 from function.prices import Cost, Prices, cost, read
 from function.prices import as_json as cost_as_json
 from function.source import open_source
@@ -129,10 +129,12 @@ def as_text(made: Plan) -> str:
     for size in made.sizes:
         fits = f"{size.memory_mib} MiB" if size.problem is None else f"no: {size.problem}"
         lines.append(f"  {size.platform:10}{size.cpus:>4g} vCPU  {fits}")
-    disk = max(512, -(-chosen.weights // MIB))
+    disk = max(LAMBDA_DISK[0], -(-chosen.weights // MIB))
     lines += [
         "",
-        f"Lambda needs {disk} MiB of /tmp for the file." if disk <= 10_240 else "Lambda's /tmp is too small.",
+        f"Lambda needs {disk} MiB of /tmp for the file, or MODEL_CACHE=memory."
+        if disk <= LAMBDA_DISK[1]
+        else "Lambda's /tmp is too small.",
         f"Expected cold start at {made.rate / 1e6:,.0f} MB/s: {made.cold_start:.1f} s to the first token.",
     ]
     return "\n".join(lines) + "\n"

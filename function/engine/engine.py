@@ -261,6 +261,7 @@ class Engine:
                 n_gpu_layers=options.n_gpu_layers,
                 kv_type=options.kv_type,
                 repack=options.repack,
+                further=options.further,
                 lora=options.lora,
                 on_progress=on_progress,
                 cancel=cancel,

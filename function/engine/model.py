@@ -31,7 +31,7 @@ ABORTED = 2
 
 
 class Model:
-    """A loaded file, ready to decode: sequence 0 from position 0.
+    """A loaded file, ready to decode: sequence 0 from position 0. ``further`` are a split model's other files.
 
     Raises ModelError for a file that llama.cpp refuses or that is no chat model, EngineError when it fails otherwise,
     Stopping when ``cancel`` is set meanwhile. ``on_progress`` is called with 0 … 1 from the loading thread.
@@ -49,6 +49,7 @@ class Model:
         n_gpu_layers: int,
         kv_type: KVType = "f16",
         repack: bool = False,
+        further: Sequence[Path] = (),
         lora: Path | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
@@ -58,7 +59,7 @@ class Model:
         self._aside: Any = None
         self._threads: ThreadPool | None = None
         self._proven = False
-        self._model = self._load(source, n_gpu_layers, repack, on_progress, cancel or threading.Event())
+        self._model = self._load(source, further, n_gpu_layers, repack, on_progress, cancel or threading.Event())
         try:
             self._check()
             self.vocabulary = Vocabulary(self._model)
@@ -190,6 +191,7 @@ class Model:
     def _load(
         self,
         source: Path | StandIn,
+        further: Sequence[Path],
         n_gpu_layers: int,
         repack: bool,
         on_progress: Callable[[float], None] | None,
@@ -212,7 +214,7 @@ class Model:
         recent_errors()
         path = source.path if isinstance(source, StandIn) else source
         with cue(CUE, source.cut) if isinstance(source, StandIn) else nullcontext():
-            model = None if cancel.is_set() else self._lib.llama_model_load_from_file(str(path).encode(), params)
+            model = None if cancel.is_set() else self._open([path, *further], params)
         del callback  # alive until here
         if model and not cancel.is_set():
             return model
@@ -222,7 +224,14 @@ class Model:
             raise Stopping("The instance is shutting down; the model was not loaded.")
         if failed:
             raise failed[0]
-        raise ModelError(f"llama.cpp cannot load {source.name}: {_first(recent_errors())}", path=str(path))
+        name = source.name if isinstance(source, StandIn) else source.resolve().name  # in memory it has no other
+        raise ModelError(f"llama.cpp cannot load {name}: {_first(recent_errors())}", path=str(path))
+
+    def _open(self, files: Sequence[Path], params: Any) -> Any:
+        names = [str(file).encode() for file in files]
+        if len(names) == 1:
+            return self._lib.llama_model_load_from_file(names[0], params)
+        return self._lib.llama_model_load_from_splits((ctypes.c_char_p * len(names))(*names), len(names), params)
 
     def _check(self) -> None:
         lib, model = self._lib, self._model
@@ -279,10 +288,10 @@ class Model:
         recent_errors()
         adapter = self._lib.llama_adapter_lora_init(self._model, str(lora).encode())
         if not adapter:
-            raise ModelError(f"llama.cpp cannot lay {lora.name} over the model: {_first(recent_errors())}")
+            raise ModelError(f"llama.cpp cannot lay the adapter over the model: {_first(recent_errors())}")
         adapters = (self._lib.llama_adapter_lora_p_ctypes * 1)(adapter)
         if self._lib.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0)):
-            raise EngineError(f"llama.cpp cannot use the adapter {lora.name}.", log=recent_errors())
+            raise EngineError("llama.cpp cannot use the adapter.", log=recent_errors())
 
     def warm_up(self) -> None:
         """Compute one token, so that the first request does not pay for what happens once. Raises as ``prove``."""

@@ -12,9 +12,10 @@ class Options:
 
     ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
     text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
-    is laid over the whole model. ``prefix_cache``: bytes for conversations that made room for others. A reader that
-    takes no event for ``reader_timeout`` seconds loses its generation. ``ahead``: threads
-    that may read the first prompt while the model still arrives.
+    is laid over the whole model. ``further`` are the files of a split model after the first, in order; without them
+    llama.cpp looks for them by name. ``prefix_cache``: bytes for conversations that made room for others. A reader
+    that takes no event for ``reader_timeout`` seconds loses its generation. ``ahead``: threads that may read the first
+    prompt while the model still arrives.
     """
 
     n_ctx: int | None = None
@@ -24,6 +25,7 @@ class Options:
     repack: bool = False
     chat_template: str | None = None
     lora: Path | None = None
+    further: tuple[Path, ...] = ()
     prefix_cache: int = 0
     reader_timeout: float = 60.0
     ahead: int = 0

@@ -144,6 +144,9 @@ class StandIn:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     def _ranges(self) -> Iterator[tuple[int, int, int]]:
         """Where it is mapped: address, length and offset in the file, in bytes."""
         own = os.fstat(self._descriptor)

@@ -4,7 +4,8 @@ The process is a fork, without an exec: what is imported already is there, and a
 That is safe only while this process has a single thread; whoever has more fetches in a thread (``Beside``).
 
 The child tells its progress as JSON lines through a pipe, and ends when the other pipe, to which nobody writes, closes:
-with its parent, however that dies. What it leaves behind is an unfinished file that any other fetch goes on with.
+with its parent, however that dies. What it leaves behind is an unfinished file: one in a directory any other fetch goes
+on with, one in memory is filled anew.
 """
 
 import fcntl
@@ -20,9 +21,10 @@ from typing import Any, BinaryIO
 
 from function import errors
 from function.errors import FetchError, FunctionError, Stopping
-from function.fetch import Fetched, Progress, fetch
+from function.fetch import Fetched, Memory, Progress, fetch
 from function.fetch.beside import LOOK, Beside
 from function.fetch.cache import LOCK, Lease
+from function.fetch.place import Hold
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +32,20 @@ TELL = 0.05  # seconds between two words about bytes
 
 
 class Apart:
-    """A fetch in a child process; otherwise as ``Beside``, which it falls back to should the child die."""
+    """A fetch in a child process; otherwise as ``Beside``, which goes on with it should the child die."""
 
-    def __init__(self, uri: str, cache_dir: Path, sha256: str | None, progress: Progress) -> None:
-        self._uri, self._cache_dir, self._sha256, self._progress = uri, cache_dir, sha256, progress
+    def __init__(self, uri: str, cache: Path | Memory, sha256: str | None, progress: Progress) -> None:
+        self._uri, self._cache, self._sha256, self._progress = uri, cache, sha256, progress
         self._told: dict[str, Any] = {}
-        self._lease: Lease | None = None
+        self._lease: Hold | None = None
+        self._beside: Beside | None = None
+        self._closed = False
+        self._turn = threading.Lock()
         out, told = os.pipe()
         watched, self._alive = os.pipe()
         self._pid = os.fork()
         if not self._pid:
-            _child(uri, cache_dir, sha256, told, watched)
+            _child(uri, cache, sha256, told, watched)
         os.close(told)
         os.close(watched)
         self._thread = threading.Thread(target=self._listen, args=(os.fdopen(out, "rb"),), name="fetch", daemon=True)
@@ -67,13 +72,18 @@ class Apart:
             )
         if (error := self._told.get("error")) is not None:
             raise _made(error)
-        log.warning("the process that fetched %s died; going on in this one", self._uri)
-        return Beside(self._uri, self._cache_dir, self._sha256, self._progress).result(cancel)
+        assert self._beside is not None
+        return self._beside.result(cancel)
 
     def close(self) -> None:
         """See Beside.close."""
+        with self._turn:
+            self._closed = True
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
+        held = self._beside or self._lease or self._cache
+        if not isinstance(held, Path):
+            held.close()
 
     def _listen(self, pipe: BinaryIO) -> None:
         """Take over what the child says, up to its end."""
@@ -90,15 +100,25 @@ class Apart:
                     progress.add(told["done"] - progress.done)
                 progress.cpu = told.get("cpu", progress.cpu)
                 if "part" in told:
-                    progress.fill(Path(told["part"]), told["prefix"])
+                    progress.fill(Path(told["part"]) if told["part"] else None, told["prefix"])
                 self._told |= told
                 if (fetched := told.get("fetched")) is not None:
-                    self._lease = _share(Path(fetched["path"]), self._cache_dir)
+                    self._lease = _share(Path(fetched["path"]), self._cache)
                     break
         os.close(self._alive)  # the child goes: if it has given the file over, its lock is ours now
         os.waitpid(self._pid, 0)
         if "fetched" in self._told or "error" in self._told:
             progress.end()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The child died. At once, not when the result is asked for: the header may be waited for before that."""
+        with self._turn:
+            if not self._closed:
+                log.warning("the process that fetched %s died; going on in this one", self._uri)
+                self._progress.fill(None, 0)
+                self._beside = Beside(self._uri, self._cache, self._sha256, self._progress)
 
 
 class _Reporter(Progress):
@@ -120,7 +140,7 @@ class _Reporter(Progress):
 
     def fill(self, part: Path | None, prefix: int) -> None:
         super().fill(part, prefix)
-        self.say(part=str(part), prefix=prefix)
+        self.say(part=part, prefix=prefix)
 
     def say(self, **told: object) -> None:
         """One line, in one write: the lines of several threads do not mix."""
@@ -128,19 +148,20 @@ class _Reporter(Progress):
         os.write(self._pipe, json.dumps(told, default=str).encode() + b"\n")
 
 
-def _child(uri: str, cache_dir: Path, sha256: str | None, told: int, watched: int) -> None:
+def _child(uri: str, cache: Path | Memory, sha256: str | None, told: int, watched: int) -> None:
     """What the child does. Never returns."""
     status = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        kept = sorted((0, 1, 2, told, watched))  # the parent's listening sockets are not held open here
+        files = cache.descriptors if isinstance(cache, Memory) else ()
+        kept = sorted((0, 1, 2, told, watched, *files))  # the parent's listening sockets are not held open here
         for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
             os.closerange(low + 1, high)
         threading.Thread(target=_watch, args=(watched,), daemon=True).start()
         reporter = _Reporter(told)
         try:
-            fetched = fetch(uri, cache_dir=cache_dir, sha256=sha256, progress=reporter)
+            fetched = fetch(uri, cache=cache, sha256=sha256, progress=reporter)
         except FunctionError as e:
             name, evidence = type(e).__name__, json.loads(json.dumps(e.evidence, default=str))
             reporter.say(error={"name": name, "message": e.message, "permanent": e.permanent, "evidence": evidence})
@@ -162,10 +183,12 @@ def _watch(pipe: int) -> None:
     os._exit(0)
 
 
-def _share(path: Path, cache_dir: Path) -> Lease | None:
+def _share(path: Path, cache: Path | Memory) -> Hold | None:
     """This process's own hold on a file of the cache, beside the child's; None for a file that is not in it."""
+    if isinstance(cache, Memory):
+        return cache
     folder = path.parent
-    if folder.parent != cache_dir:
+    if folder.parent != cache:
         return None
     lease = Lease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
     if not lease.lock(fcntl.LOCK_SH):

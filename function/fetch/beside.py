@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from function.fetch import Fetched, Progress, fetch
+from function.fetch import Fetched, Memory, Progress, fetch
 
 LOOK = 0.1  # seconds between two looks at whether to stop
 
@@ -11,8 +11,8 @@ LOOK = 0.1  # seconds between two looks at whether to stop
 class Beside:
     """A fetch in a thread. ``result`` waits for it; ``close`` ends it."""
 
-    def __init__(self, uri: str, cache_dir: Path, sha256: str | None, progress: Progress) -> None:
-        self._uri, self._cache_dir, self._sha256, self._progress = uri, cache_dir, sha256, progress
+    def __init__(self, uri: str, cache: Path | Memory, sha256: str | None, progress: Progress) -> None:
+        self._uri, self._cache, self._sha256, self._progress = uri, cache, sha256, progress
         self._cancel = threading.Event()
         self._fetched: Fetched | None = None
         self._error: Exception | None = None
@@ -34,18 +34,18 @@ class Beside:
         return self._fetched
 
     def close(self) -> None:
-        """End the fetch, if it is not over. Idempotent; returns at once."""
+        """End the fetch, or let go of its files if it is over. Idempotent; returns at once."""
         self._cancel.set()
+        if self._fetched is not None:
+            self._fetched.close()
 
     def _run(self) -> None:
         try:
             self._fetched = fetch(
-                self._uri,
-                cache_dir=self._cache_dir,
-                sha256=self._sha256,
-                progress=self._progress,
-                cancel=self._cancel,
+                self._uri, cache=self._cache, sha256=self._sha256, progress=self._progress, cancel=self._cancel
             )
+            if self._cancel.is_set():
+                self._fetched.close()
         except Exception as e:  # raised where it is waited for
             self._error = e
         finally:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from function.errors import CacheUnusable, NoSpace
+from function.limits import memory_limit
 from function.source import ObjectInfo
 
 LOCK = ".lock"
@@ -59,9 +60,9 @@ class Lease:
         return other
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def __enter__(self) -> "Lease":
         return self
@@ -132,11 +133,17 @@ def make_room(cache: Path, needed: int, keep: Path) -> None:
     room = free(cache)
     if room < needed:
         raise NoSpace(
-            f"{cache} has {room} bytes free, the model needs {needed} more. "
-            "Give it more room or point MODEL_CACHE_DIR elsewhere.",
+            f"{cache} has {room} bytes free, the model needs {needed} more. {remedy(needed)}",
             free=room,
             needed=needed,
         )
+
+
+def remedy(needed: int) -> str:
+    """What to do where a directory has no room for ``needed`` bytes."""
+    limit = memory_limit()
+    memory = ", or set MODEL_CACHE=memory" if limit is None or needed < limit else ""
+    return f"Give it more room or point MODEL_CACHE_DIR elsewhere{memory}."
 
 
 def free(path: Path) -> int:

@@ -4,13 +4,13 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 from function.errors import ChecksumMismatch, ObjectChanged, ObjectNotFound, SourceError, Stopping
-from function.fetch import Fetched, cache
+from function.fetch import Fetched, Memory, cache
 from function.fetch.answer import Refused
-from function.fetch.partial import Partial
+from function.fetch.folder import Folder
+from function.fetch.place import Hold, Place
 from function.fetch.plan import block_size
 from function.fetch.policy import Policy
 from function.fetch.progress import Progress
@@ -21,16 +21,13 @@ from function.settings import Stores
 from function.source import ObjectInfo, Source, open_source
 from function.source.split import parts
 
-HASHED = ".sha256"  # in a model's folder: what its files were found to hash to
-PART = ".part"
-
 
 @dataclass(slots=True)
 class Job:
     """See ``function.fetch.fetch``."""
 
     uri: str
-    cache_dir: Path
+    cache: Path | Memory
     sha256: str | None
     progress: Progress
     cancel: threading.Event | None
@@ -64,48 +61,46 @@ class Job:
         local = [source.local for source in sources if source.local is not None]
         if local:
             self.progress.start(total, total)
-            self._compare_whole(local, infos)
+            if self.sha256 is not None:
+                self._compare_whole(local, infos, self.sha256)
             return self._fetched(local, infos, total, cached=True, lease=None)
-        key = cache.key(tuple(infos))
-        names = [_name(info.uri) for info in infos]
-
-        def ready(folder: Path) -> bool:
-            return all(_holds(folder / name, size) for name, size in zip(names, sizes, strict=True))
-
-        lease = cache.hold(self.cache_dir, key, ready=ready, pause=self._pause)
+        place = self._place(infos)
         try:
-            cached = ready(lease.folder)
-            files = [lease.folder / name for name in names]
-            if not cached:
-                self._fill(sources, infos, files)
-            self._compare_whole(files, infos)
-            lease.share()
+            missing = [number for number in range(len(infos)) if not place.present(number)]
+            if missing:
+                self._fill(sources, infos, place, missing)
+            if self.sha256 is not None and self.sha256 != place.hashed:
+                self._compare_whole(place.files, infos, self.sha256)
+                place.note(self.sha256)
+            place.share()
             self.progress.start(total, total)
-            return self._fetched(files, infos, total, cached=cached, lease=lease)
+            return self._fetched(place.files, infos, total, cached=not missing, lease=place.lease)
         except BaseException:
-            lease.close()
+            self.progress.fill(None, 0)
+            place.give_up()
             raise
 
-    def _fill(self, sources: Sequence[Source], infos: Sequence[ObjectInfo], files: Sequence[Path]) -> None:
+    def _place(self, infos: Sequence[ObjectInfo]) -> Place:
+        return Folder(self.cache, infos, self._pause) if isinstance(self.cache, Path) else self.cache
+
+    def _fill(
+        self, sources: Sequence[Source], infos: Sequence[ObjectInfo], place: Place, missing: Sequence[int]
+    ) -> None:
         """Fetch the files that are missing."""
         total = sum(self._size(info) for info in infos)
-        done = [file.stat().st_size if _holds(file, info.size) else 0 for file, info in zip(files, infos, strict=True)]
-        written = sum(_written(file) for file in files)
-        cache.make_room(self.cache_dir, max(0, total - sum(done) - written), files[0].parent)
-        self.progress.start(total, sum(done))
-        for source, info, file in zip(sources, infos, files, strict=True):
-            if not _holds(file, info.size):
-                self._file(source, info, file)
+        wanted = sum(self._size(infos[number]) for number in missing)
+        place.make_room(wanted)
+        self.progress.start(total, total - wanted)
+        for number in missing:
+            self._file(sources[number], infos[number], place, number)
 
-    def _file(self, source: Source, info: ObjectInfo, final: Path) -> None:
-        """Fetch one file, verify it, give it its name."""
+    def _file(self, source: Source, info: ObjectInfo, place: Place, number: int) -> None:
+        """Fetch one file, verify it, promote it."""
         algorithm = algorithm_of(info)
         expected = info.checksums.get("sha256") if algorithm.name not in info.checksums else None
         if self.sha256 is not None and self._single():
             expected = self.sha256
-        partial = Partial(
-            final.with_name(final.name + PART), info, algorithm, block_size(self._size(info), self.policy)
-        )
+        partial = place.partial(number, info, algorithm, block_size(self._size(info), self.policy))
         follower = Follower(partial) if expected else None
         kept = 0
         try:
@@ -120,7 +115,8 @@ class Job:
                 compare(info, algorithm.name, algorithm.hex(partial.whole()), info.checksums[algorithm.name])
             if follower is not None and expected is not None:
                 compare(info, "sha256", follower.hexdigest(self._check), expected, given=expected == self.sha256)
-                (final.parent / HASHED).write_text(expected)
+                if self._single():
+                    place.note(expected)
         except (ObjectChanged, ChecksumMismatch, Refused) as e:
             partial.discard()
             if isinstance(e, ChecksumMismatch) and kept:
@@ -130,21 +126,14 @@ class Job:
             if follower is not None:
                 follower.close()
             partial.close()
-        partial.promote(final)
+        partial.promote()
 
-    def _compare_whole(self, files: Sequence[Path], infos: Sequence[ObjectInfo]) -> None:
-        """Hold the files against MODEL_SHA256, unless that was done before."""
-        if self.sha256 is None:
-            return
-        note = None if len(files) and files[0].parent.parent != self.cache_dir else files[0].parent / HASHED
-        if note is not None and note.exists() and note.read_text() == self.sha256:
-            return
-        compare(infos[0], "sha256", sha256_of(files, self._check), self.sha256, given=True)
-        if note is not None:
-            note.write_text(self.sha256)
+    def _compare_whole(self, files: Sequence[Path], infos: Sequence[ObjectInfo], sha256: str) -> None:
+        """Hold the files, one after the other, against MODEL_SHA256."""
+        compare(infos[0], "sha256", sha256_of(files, self._check), sha256, given=True)
 
     def _fetched(
-        self, files: Sequence[Path], infos: Sequence[ObjectInfo], total: int, *, cached: bool, lease: cache.Lease | None
+        self, files: Sequence[Path], infos: Sequence[ObjectInfo], total: int, *, cached: bool, lease: Hold | None
     ) -> Fetched:
         digest = f"sha256:{self.sha256}" if self.sha256 else _digest(infos)
         version = infos[0].version if len(infos) == 1 else cache.key(tuple(infos))
@@ -182,18 +171,3 @@ def _digest(infos: Sequence[ObjectInfo]) -> str | None:
     algorithm = algorithm_of(infos[0])
     whole = algorithm.whole((int(info.checksums[algorithm.name], 16), info.size or 0) for info in infos)
     return f"{algorithm.name}:{algorithm.hex(whole)}"
-
-
-def _holds(file: Path, size: int | None) -> bool:
-    return file.is_file() and file.stat().st_size == size
-
-
-def _written(file: Path) -> int:
-    """Bytes of disk an unfinished file has already taken."""
-    part = file.with_name(file.name + PART)
-    return part.stat().st_blocks * 512 if part.exists() else 0  # st_blocks counts 512 bytes whatever the disk's are
-
-
-def _name(uri: str) -> str:
-    """The file's own name, which for a split model llama.cpp finds the other files by."""
-    return PurePosixPath(unquote(urlsplit(uri).path)).name or "model.gguf"

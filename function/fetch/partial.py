@@ -1,26 +1,23 @@
-"""An unfinished file and, beside it, the journal of the blocks that are whole.
-
-A block is journaled with its checksum when its last byte is written. After a crash nothing is believed: every journaled
-block is read back and compared first. The page cache outlives a process, so nothing needs to be forced to disk for
-that; what a power cut loses, the comparison finds.
-"""
+"""An unfinished file, whose blocks come in any order."""
 
 import errno
-import json
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from function.checksum import Algorithm
-from function.errors import CacheUnusable, FetchError, NoSpace
+from function.errors import CacheUnusable, DoesNotFit, FunctionError
 from function.source import ObjectInfo
+
+MB = 10**6
 
 
 class Partial:
     """The file that grows to ``info.size`` bytes, in blocks of ``block`` bytes, of which the last may be short.
 
     ``checks`` maps finished blocks to their checksums. Blocks are written by any thread, each by one at a time.
+    This one is in memory, for MODEL_CACHE=memory: no attempt before it has left anything, and it gets no name.
     """
 
     def __init__(self, path: Path, info: ObjectInfo, algorithm: Algorithm, block: int) -> None:
@@ -30,33 +27,19 @@ class Partial:
         self.checks: dict[int, int] = {}
         self.count = -(-info.size // block)
         self._unbroken = 0  # blocks that are whole, from the first up to the first gap
-        self._journal_path = path.with_name(path.name + ".journal")
-        self._header = json.dumps(
-            {"uri": info.uri, "version": info.version, "size": info.size, "block": block, "checksum": algorithm.name}
-        )
         self._grown = threading.Condition()
         self._writing = threading.Lock()
         try:
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
-            journaled = self._read_journal()
-            if not journaled:
+            if not self._remembers():
                 self._file.truncate(0)
             self._file.truncate(self.size)
-            self._journal = self._journal_path.open("w+b", buffering=0)
-            self._journal.write(self._header.encode() + b"\n")
         except OSError as e:
             raise self.trouble(e) from e
-        self._journaled = journaled
 
     def resume(self, stop: Callable[[], None], buffer: memoryview) -> int:
-        """Read back what the journal names, keep what is right. Returns the bytes kept; ``stop`` may raise."""
-        for index, check in self._journaled.items():
-            stop()
-            start, end = self.extent(index)
-            if self.check(start, end, buffer) == check:
-                self.finish(index, check)
-        self._journaled = {}
-        return sum(end - start for start, end in map(self.extent, self.checks))
+        """Keep what an earlier attempt left and is right. Returns the bytes kept; ``stop`` may raise."""
+        return 0
 
     def extent(self, index: int) -> tuple[int, int]:
         """Where a block starts and ends, in bytes."""
@@ -87,7 +70,7 @@ class Partial:
                 raise self.trouble(e) from e
 
     def write(self, start: int, data: memoryview) -> None:
-        """Write all of ``data``. Raises NoSpace.
+        """Write all of ``data``. Raises as ``trouble`` says.
 
         One thread at a time: the kernel lets no more into a file, and whoever waits in there spins instead of sleeping.
         """
@@ -101,16 +84,11 @@ class Partial:
 
     def finish(self, index: int, check: int) -> None:
         """A block is whole."""
-        line = f"{index} {self.algorithm.hex(check)}\n".encode()
         with self._grown:
             self.checks[index] = check
             while self._unbroken in self.checks:
                 self._unbroken += 1
             self._grown.notify_all()
-            try:
-                self._journal.write(line)
-            except OSError as e:
-                raise self.trouble(e) from e
 
     def await_block(self, index: int, timeout: float) -> bool:
         """Whether the block is whole, waiting up to ``timeout`` seconds for it."""
@@ -131,58 +109,26 @@ class Partial:
         return self.algorithm.whole((self.checks[index], end - start) for index, start, end in extents)
 
     def discard(self) -> None:
-        """Close and remove the file and its journal."""
+        """Close it; nothing in it is worth keeping."""
         self.close()
-        self.path.unlink(missing_ok=True)
-        self._journal_path.unlink(missing_ok=True)
 
-    def promote(self, final: Path) -> None:
-        """The file is whole and verified: give it its name."""
+    def promote(self) -> None:
+        """Close it; it is whole and verified."""
         self.close()
-        try:
-            self.path.rename(final)
-            self._journal_path.unlink(missing_ok=True)
-        except OSError as e:
-            raise self.trouble(e) from e
 
     def close(self) -> None:
         self._file.close()
-        self._journal.close()
 
-    def trouble(self, error: OSError) -> FetchError:
+    def trouble(self, error: OSError) -> FunctionError:
         """The error for a file that cannot be written."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = 0
-            try:
-                found = os.statvfs(self.path.parent)
-                free = found.f_bavail * found.f_frsize
-            except OSError:
-                pass
-            return NoSpace(
-                f"{self.path.parent} ran out of room: the model has {self.size} bytes, {free} are left. "
-                "Give the directory more room or point MODEL_CACHE_DIR elsewhere.",
+        if error.errno in (errno.ENOSPC, errno.ENOMEM):
+            return DoesNotFit(
+                f"The model has {self.size / MB:.0f} MB, and there is not as much memory to keep it in. "
+                "Give the container more memory.",
                 needed=self.size,
-                free=free,
             )
-        return CacheUnusable(
-            f"{self.path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
-            path=str(self.path),
-        )
+        return CacheUnusable(f"The model cannot be kept in memory ({error.strerror}). Set MODEL_CACHE=directory.")
 
-    def _read_journal(self) -> dict[int, int]:
-        """The journal's blocks, if it is of this very object; an unfinished last line counts for nothing."""
-        try:
-            lines = self._journal_path.read_text("ascii").split("\n")
-        except (FileNotFoundError, UnicodeDecodeError):
-            return {}
-        if lines[0] != self._header:
-            return {}
-        found = {}
-        for line in lines[1:-1]:
-            index, _, check = line.partition(" ")
-            if index.isdecimal() and int(index) < self.count and len(check) == self.algorithm.width // 4:
-                try:
-                    found[int(index)] = int(check, 16)
-                except ValueError:
-                    continue
-        return found
+    def _remembers(self) -> bool:
+        """Whether something in the file may be worth keeping."""
+        return False

@@ -18,7 +18,7 @@ def check_adapter(path: Path, architecture: str) -> None:
     metadata = stored.metadata
     kind = (metadata.get("general.type"), metadata.get("adapter.type"))
     if kind != ("adapter", "lora"):
-        raise ModelError(f"{path.name} is no LoRA adapter: its general.type and adapter.type are {kind}.")
+        raise ModelError(f"The file is no LoRA adapter: its general.type and adapter.type are {kind}.")
     if metadata.get("general.architecture") != architecture:
         raise ModelError(f"The adapter is for {metadata.get('general.architecture')!r}, the model is {architecture!r}.")
     if not isinstance(metadata.get(_ALPHA), float):

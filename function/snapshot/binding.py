@@ -26,10 +26,10 @@ def binding(
     tokens = b"".join(token.to_bytes(4, "little") for token in prefix)
     return {
         "model": settings.model_uri,
-        "version": _version(fetched, settings.model_cache_dir),
+        "version": _version(fetched),
         "size": fetched.size,
         "header": _start(fetched.path, read_header(fetched.path).data_offset),
-        "adapter": f"{adapter.uri} {_version(adapter, settings.model_cache_dir)} {adapter.size}" if adapter else "",
+        "adapter": f"{adapter.uri} {_version(adapter)} {adapter.size}" if adapter else "",
         "context": engine.n_ctx,
         "kv_type": settings.kv_type,
         "gpu_layers": settings.n_gpu_layers,
@@ -42,9 +42,9 @@ def binding(
     }
 
 
-def _version(file: "Fetched", cache: Path) -> str:
+def _version(file: "Fetched") -> str:
     """The object's version. A file used in place has another number on the disk in each container, not another age."""
-    if cache in file.path.parents:
+    if file.lease is not None:
         return file.version
     return file.digest or file.version.partition("-")[0]
 

@@ -10,6 +10,7 @@ locals {
   fit_known  = var.model_bytes != null
   model_mib  = ceil(coalesce(var.model_bytes, 0) / local.mib)
   needed_mib = local.model_mib + ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
+  on_disk    = lookup(var.env, "MODEL_CACHE", "directory") != "memory"
 }
 
 resource "aws_lambda_function" "chat" {
@@ -50,8 +51,8 @@ resource "aws_lambda_function" "chat" {
     }
 
     precondition {
-      condition     = !local.fit_known || local.model_mib <= var.disk_mib
-      error_message = "The model's file has ${local.model_mib} MiB and disk_mib is ${var.disk_mib}."
+      condition     = !local.fit_known || !local.on_disk || local.model_mib <= var.disk_mib
+      error_message = "The model's file has ${local.model_mib} MiB and disk_mib is ${var.disk_mib}. Raise disk_mib, or set MODEL_CACHE = \"memory\" in env."
     }
   }
 

@@ -3,9 +3,9 @@
 locals {
   settings = [
     "API_KEY", "API_KEY_PARAMETER", "CHAT_TEMPLATE", "CLIENT_TIMEOUT", "CORS_ORIGINS", "CPU_LEVEL", "KV_TYPE", "LOAD_MODE",
-    "LOG_LEVEL", "LORA_URI", "MAX_TOKENS", "MODEL_CACHE_DIR", "MODEL_NAME", "MODEL_SHA256", "MODEL_URI", "N_CTX",
-    "N_GPU_LAYERS", "N_THREADS", "PORT", "PREFIX_CACHE_MB", "QUEUE_SIZE", "REQUEST_TIMEOUT", "SNAPSHOT", "SNAPSHOT_URI",
-    "SYSTEM_PROMPT",
+    "LOG_LEVEL", "LORA_URI", "MAX_TOKENS", "MODEL_CACHE", "MODEL_CACHE_DIR", "MODEL_NAME", "MODEL_SHA256", "MODEL_URI",
+    "N_CTX", "N_GPU_LAYERS", "N_THREADS", "PORT", "PREFIX_CACHE_MB", "QUEUE_SIZE", "REQUEST_TIMEOUT", "SNAPSHOT",
+    "SNAPSHOT_URI", "SYSTEM_PROMPT",
   ]
 
   # Those that follow from a variable of their own, or from the platform: it has no GPU, and /tmp is all that can be written.

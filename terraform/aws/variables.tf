@@ -108,7 +108,7 @@ variable "memory_mib" {
 }
 
 variable "disk_mib" {
-  description = "Ephemeral disk of an instance in MiB; /tmp, where the model's file is kept."
+  description = "Ephemeral disk of an instance in MiB; /tmp, where the model's file is kept. With MODEL_CACHE = memory in env it is kept in memory, and 512 will do."
   type        = number
   default     = 10240
 

@@ -15,7 +15,8 @@ locals {
   beside_mib  = ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
   host_mib    = 1024  # with a GPU: the program, the vocabulary, pinned buffers
   gpu_mib     = 22528 # an L4's 24 GB less what the driver takes
-  needed_mib  = var.gpu ? local.host_mib + (var.disk_mib == 0 ? local.model_mib : 0) : local.model_mib + local.beside_mib
+  on_disk     = var.disk_mib > 0 && lookup(var.env, "MODEL_CACHE", "directory") != "memory"
+  needed_mib  = var.gpu ? local.host_mib + (local.on_disk ? 0 : local.model_mib) : local.model_mib + local.beside_mib
   waits_model = var.startup_waits_for == "model"
 
   disk = var.disk_mib == 0 ? null : { medium = "DISK", size_limit = "${var.disk_mib}Mi" }

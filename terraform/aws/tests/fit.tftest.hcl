@@ -79,6 +79,21 @@ run "refuses_a_file_that_is_larger_than_its_disk" {
   expect_failures = [aws_lambda_function.chat]
 }
 
+run "a_file_in_memory_needs_no_disk" {
+  command = plan
+
+  variables {
+    memory_mib = 10240
+    disk_mib   = 512
+    env        = { MODEL_CACHE = "memory" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].ephemeral_storage[0].size == 512
+    error_message = "the instance has another disk than was asked for"
+  }
+}
+
 run "more_memory_than_lambda_has_is_refused" {
   command = plan
 

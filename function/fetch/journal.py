@@ -1,0 +1,118 @@
+"""An unfinished file with a name and, beside it, the journal of the blocks that are whole.
+
+A block is journaled with its checksum when its last byte is written. After a crash nothing is believed: every journaled
+block is read back and compared first. The page cache outlives a process, so nothing needs to be forced to disk for
+that; what a power cut loses, the comparison finds.
+"""
+
+import errno
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from function.checksum import Algorithm
+from function.errors import CacheUnusable, FunctionError, NoSpace
+from function.fetch import cache
+from function.fetch.partial import Partial
+from function.source import ObjectInfo
+
+PART = ".part"
+
+
+class Journaled(Partial):
+    """Becomes the file ``final`` once it is whole; up to then it is beside it."""
+
+    def __init__(self, final: Path, info: ObjectInfo, algorithm: Algorithm, block: int) -> None:
+        path = part_of(final)
+        self._final = final
+        self._journal_path = path.with_name(path.name + ".journal")
+        self._header = json.dumps(
+            {"uri": info.uri, "version": info.version, "size": info.size, "block": block, "checksum": algorithm.name}
+        )
+        self._journaled: dict[int, int] = {}
+        super().__init__(path, info, algorithm, block)
+        try:
+            self._journal = self._journal_path.open("w+b", buffering=0)
+            self._journal.write(self._header.encode() + b"\n")
+        except OSError as e:
+            raise self.trouble(e) from e
+
+    def resume(self, stop: Callable[[], None], buffer: memoryview) -> int:
+        """Read back what the journal names, keep what is right. See Partial.resume."""
+        for index, check in self._journaled.items():
+            stop()
+            start, end = self.extent(index)
+            if self.check(start, end, buffer) == check:
+                self.finish(index, check)
+        self._journaled = {}
+        return sum(end - start for start, end in map(self.extent, self.checks))
+
+    def finish(self, index: int, check: int) -> None:
+        super().finish(index, check)
+        try:
+            self._journal.write(f"{index} {self.algorithm.hex(check)}\n".encode())  # in one piece: lines do not mix
+        except OSError as e:
+            raise self.trouble(e) from e
+
+    def discard(self) -> None:
+        """Close and remove the file and its journal."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+        self._journal_path.unlink(missing_ok=True)
+
+    def promote(self) -> None:
+        """The file is whole and verified: give it its name."""
+        self.close()
+        try:
+            self.path.rename(self._final)
+            self._journal_path.unlink(missing_ok=True)
+        except OSError as e:
+            raise self.trouble(e) from e
+
+    def close(self) -> None:
+        super().close()
+        self._journal.close()
+
+    def trouble(self, error: OSError) -> FunctionError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = 0
+            with suppress(OSError):
+                free = cache.free(self.path.parent)
+            return NoSpace(
+                f"{self.path.parent} ran out of room: the model has {self.size} bytes, {free} are left. "
+                + cache.remedy(self.size),
+                needed=self.size,
+                free=free,
+            )
+        return CacheUnusable(
+            f"{self.path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
+            path=str(self.path),
+        )
+
+    def _remembers(self) -> bool:
+        self._journaled = self._read_journal()
+        return bool(self._journaled)
+
+    def _read_journal(self) -> dict[int, int]:
+        """The journal's blocks, if it is of this very object; an unfinished last line counts for nothing."""
+        try:
+            lines = self._journal_path.read_text("ascii").split("\n")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return {}
+        if lines[0] != self._header:
+            return {}
+        found = {}
+        for line in lines[1:-1]:
+            index, _, check = line.partition(" ")
+            if index.isdecimal() and int(index) < self.count and len(check) == self.algorithm.width // 4:
+                try:
+                    found[int(index)] = int(check, 16)
+                except ValueError:
+                    continue
+        return found
+
+
+def part_of(final: Path) -> Path:
+    """Where the file ``final`` is while it is unfinished."""
+    return final.with_name(final.name + PART)

@@ -1,0 +1,83 @@
+"""A model's files in memory, with neither folder nor name: for machines whose disk is smaller than the model.
+
+Their paths lead to open files of this process. One that it forks has the same files open under the same numbers, and a
+fetch there fills them here. They are gone with the last that has them open or mapped, and nothing is left for another.
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from function.checksum import Algorithm
+from function.errors import CacheUnusable, DoesNotFit
+from function.fetch.partial import Partial
+from function.fetch.place import name_of
+from function.limits import memory_limit
+from function.source import ObjectInfo
+from function.source.split import parts
+
+FILES = Path("/proc/self/fd")
+"""This process's open files by their numbers."""
+LONGEST = 200  # bytes of a memory file's name, which is for people who look at a process's mappings; Linux takes 249
+MB = 10**6
+
+
+class Memory:
+    """Empty files for the model at ``uri``. A Place for each attempt to fetch it, and what holds the files after it.
+
+    Raises CacheUnusable where the system has no such files.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.hashed: str | None = None
+        self._open: list[io.FileIO] = []
+        try:
+            for part in parts(uri):
+                name = name_of(part).encode()[:LONGEST].decode(errors="ignore")
+                self._open.append(io.FileIO(os.memfd_create(name), "r+"))
+        except (AttributeError, OSError) as e:
+            self.close()
+            raise CacheUnusable(
+                f"MODEL_CACHE=memory: this system keeps no files in memory ({e}). Set MODEL_CACHE=directory."
+            ) from e
+        self.descriptors = tuple(file.fileno() for file in self._open)
+        self.files: Sequence[Path] = [FILES / str(number) for number in self.descriptors]
+
+    @property
+    def lease(self) -> "Memory":
+        return self
+
+    def note(self, sha256: str) -> None:
+        self.hashed = sha256
+
+    def present(self, number: int) -> bool:
+        return False  # what an attempt has left is not known to be right
+
+    def make_room(self, missing: int) -> None:
+        limit = memory_limit()
+        if limit is not None and missing > limit:
+            raise DoesNotFit(
+                f"The model has {missing / MB:.0f} MB, which MODEL_CACHE=memory keeps in memory, and the container has "
+                f"{limit / MB:.0f} MB. Give it more memory, or take a smaller quantisation.",
+                needed=missing,
+                limit=limit,
+            )
+
+    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> Partial:
+        self.hashed = None
+        return Partial(self.files[number], info, algorithm, block)
+
+    def share(self) -> None:
+        """Nobody else has it."""
+
+    def give_up(self) -> None:
+        """The next attempt begins anew, in the same files; whoever gives up for good closes them."""
+
+    def close(self) -> None:
+        """Let go of the files. What is mapped stays. Idempotent."""
+        for file in self._open:
+            file.close()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,297 @@
+"""MODEL_CACHE=memory: what is fetched is nowhere but in memory, once, for as long as it is needed."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectNotFound
+from function.fetch import Memory, fetch
+from function.service import Service
+from function.settings import Settings
+from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.faulty import Fault, FaultyStore
+from tests.servers.filling import filling_store
+from tests.servers.stores import Store
+from tests.split_model import split
+from tests.test_adapter import write_adapter
+from tests.test_cold_start import FIRST, SEEDED, WIDE, children, until
+from tests.test_fetch_faults import DATA, QUICK, SIZE
+from tools.models import write_model
+
+
+def open_files(pid: int | str) -> list[tuple[str, int]]:
+    """The memory files that a process has open: name and inode of each."""
+    files = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(path.readlink())
+        except FileNotFoundError:  # the one that listed them
+            continue
+        if target.startswith("/memfd:"):
+            files.append((target.removeprefix("/memfd:").removesuffix(" (deleted)"), path.stat().st_ino))
+    return sorted(files)
+
+
+def held(pid: int | str = "self") -> list[str]:
+    """Their names alone."""
+    return [name for name, _ in open_files(pid)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_open() -> Iterator[None]:
+    before = held()
+    yield
+    assert held() == before
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("wide") / "wide.gguf", WIDE)
+
+
+@pytest.fixture(scope="module")
+def expected(wide: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, object]:
+    """What the model answers from a file."""
+    with serving(tmp_path_factory.mktemp("local"), MODEL_URI=str(wide), N_CTX="512") as function:
+        return function.ask("/chat", SEEDED)
+
+
+@contextmanager
+def in_memory(tmp_path: Path, uri: str, **settings: str) -> Iterator[Function]:
+    """Serve with MODEL_CACHE=memory, which leaves the cache's directory alone."""
+    with serving(tmp_path, MODEL_URI=uri, MODEL_CACHE="memory", N_CTX="512", **settings) as function:
+        yield function
+    assert not (tmp_path / "cache").exists()
+
+
+def worker(function: Function) -> int:
+    (process,) = children(function.process.pid)
+    return process
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "http", "hf"])
+def test_it_is_fetched_and_verified_as_into_a_directory(scheme: str, tmp_path: Path) -> None:
+    with FaultyStore(DATA) as store:
+        uri = store.uri(scheme)
+        kept = fetch(uri, cache=tmp_path, policy=QUICK, stores=store.stores)
+        got = fetch(uri, cache=Memory(uri), policy=QUICK, stores=store.stores)
+    assert got.path.read_bytes() == DATA
+    assert (got.digest, got.verified, got.version, got.size) == (kept.digest, kept.verified, kept.version, SIZE)
+    assert held() == ["model.gguf"]
+    got.close()
+
+
+def test_it_goes_with_its_last_holder() -> None:
+    with FaultyStore(DATA) as store:
+        got = fetch(store.uri("s3"), cache=Memory(store.uri("s3")), policy=QUICK, stores=store.stores)
+    assert len(held()) == 1
+    del got
+    assert not held()
+
+
+def test_files_of_the_user_s_own_are_used_in_place(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(DATA)
+    uri = str(tmp_path / "model.gguf")
+    fetched = fetch(uri, cache=Memory(uri))
+    assert (fetched.path, fetched.lease) == (tmp_path / "model.gguf", None)
+    assert not held()
+
+
+def test_a_split_model_is_several_files() -> None:
+    with FaultyStore(DATA) as store:
+        uri = store.uri("gs", "m-00001-of-00003.gguf")
+        got = fetch(uri, cache=Memory(uri), policy=QUICK, stores=store.stores)
+    assert [path.read_bytes() == DATA for path in got.parts] == [True] * 3
+    assert held() == [f"m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    got.close()
+
+
+@pytest.mark.parametrize("kind", ["reset", "stall", "corrupt", "429", "ignore_range"])
+def test_faults_on_the_way_change_nothing(kind: str) -> None:
+    with FaultyStore(DATA) as store:
+        store.faults.extend([None, Fault(kind), Fault(kind)])
+        got = fetch(store.uri("s3"), cache=Memory(store.uri("s3")), policy=QUICK, stores=store.stores)
+    assert got.path.read_bytes() == DATA
+    got.close()
+
+
+def test_an_object_that_changes_midway_is_fetched_anew() -> None:
+    with FaultyStore(DATA) as store:
+        store.faults.extend([None, None, Fault("change")])
+        got = fetch(store.uri("gs"), cache=Memory(store.uri("gs")), policy=QUICK, stores=store.stores)
+        assert got.path.read_bytes() == store.data != DATA
+    got.close()
+
+
+@pytest.mark.parametrize("scheme", ["s3", "http"])
+def test_a_sha256_is_held_against_it(scheme: str) -> None:
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    with FaultyStore(DATA) as store:
+        uri = store.uri(scheme)
+        got = fetch(uri, cache=Memory(uri), sha256=sha256, policy=QUICK, stores=store.stores)
+        assert (got.digest, got.verified) == (f"sha256:{sha256}", True)
+        got.close()
+        with pytest.raises(ChecksumMismatch, match="MODEL_SHA256") as caught:
+            fetch(uri, cache=Memory(uri), sha256="0" * 64, policy=QUICK, stores=store.stores)
+        assert caught.value.permanent
+
+
+def test_a_split_model_s_sha256_is_that_of_its_parts_in_a_row() -> None:
+    sha256 = hashlib.sha256(DATA * 2).hexdigest()
+    with FaultyStore(DATA) as store:
+        uri = store.uri("hf", "m-00001-of-00002.gguf")
+        fetch(uri, cache=Memory(uri), sha256=sha256, policy=QUICK, stores=store.stores).close()
+        with pytest.raises(ChecksumMismatch):
+            wrong = hashlib.sha256(DATA).hexdigest()
+            fetch(uri, cache=Memory(uri), sha256=wrong, policy=QUICK, stores=store.stores)
+
+
+def test_what_fails_leaves_nothing_open() -> None:
+    with FaultyStore(DATA, always=Fault("corrupt")) as store:
+        with pytest.raises(FunctionError):
+            fetch(store.uri("s3"), cache=Memory(store.uri("s3")), policy=QUICK, stores=store.stores)
+        missing = store.uri("s3", "missing.gguf")
+        with pytest.raises(ObjectNotFound):
+            fetch(missing, cache=Memory(missing), policy=QUICK, stores=store.stores)
+
+
+def test_what_is_larger_than_the_memory_is_refused_before_a_byte() -> None:
+    memory = Memory("s3://bucket/model.gguf")
+    with pytest.raises(DoesNotFit, match=r"has 1125899907 MB.*the container has \d+ MB"):
+        memory.make_room(1 << 50)
+    memory.close()
+
+
+def test_a_limit_on_files_is_named() -> None:
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE // 2}, {SIZE // 2}))\n"
+        "from function.fetch import Memory, Policy, fetch\n"
+        "from function.settings import Stores\n"
+        "fetch(sys.argv[1], cache=Memory(sys.argv[1]), stores=eval(sys.argv[2]))"
+    )
+    with FaultyStore(DATA) as store:
+        command = [sys.executable, "-c", code, store.uri("s3"), repr(store.stores)]
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert "cannot be kept in memory (File too large)" in outcome.stderr
+
+
+def test_a_cold_start_answers_as_from_a_file(wide: Path, expected: object, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
+        until(function, "load mode mapped")
+        assert function.get("/health/ready")[1]["state"] == "fetching"
+        store.gate.set()
+        assert function.ask("/chat", SEEDED) == expected
+        assert function.get("/events")[1]["file"] == "wide.gguf"
+        assert "unverified" in function.log.read_text()
+        process = worker(function)
+        assert held(process) == ["wide.gguf"]
+        assert not children(process)
+        lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+        mapped = {int(line.split()[4]) for line in lines if "/memfd:" in line}
+        assert mapped == {inode for _, inode in open_files(process)}, "and nothing that stood in for it"
+
+
+def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, expected: object, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
+        until(function, "load mode mapped")
+        (fetching,) = children(worker(function))
+        os.kill(fetching, signal.SIGKILL)
+        until(function, "died; going on in this one")
+        store.gate.set()
+        assert function.ask("/chat", SEEDED) == expected
+        assert held(worker(function)) == ["wide.gguf"]
+
+
+@pytest.mark.parametrize("moment", ["fetching", "ready"])
+def test_a_worker_that_comes_back_fetches_again(moment: str, wide: Path, expected: object, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
+        if moment == "ready":
+            store.gate.set()
+        function.wait(moment)
+        first = worker(function)
+        os.kill(first, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while not (found := children(function.process.pid)) or found == [first]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        store.gate.set()
+        assert function.ask("/chat", SEEDED) == expected
+
+
+def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, tmp_path: Path) -> None:
+    other = write_model(tmp_path / "other.gguf", WIDE, seed=1, name="the other")
+    with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
+        until(function, "load mode mapped")
+        store.exchange(other)
+        assert function.ask("/chat", SEEDED)[0] == 200
+        assert function.get("/v1/models")[1]["data"][0]["id"] == "the other"
+        assert held(worker(function)) == ["wide.gguf"]
+
+
+def test_wrong_bytes_are_told_and_not_held(wide: Path, tmp_path: Path) -> None:
+    with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url, MODEL_SHA256="0" * 64) as function:
+        until(function, "load mode mapped")
+        store.gate.set()
+        told = function.wait("failed")
+        assert told["error"]["code"] == "checksum_mismatch"
+        assert not held(worker(function))
+
+
+def test_what_does_not_fit_is_not_held(wide: Path) -> None:
+    with filling_store(wide, FIRST) as store:
+        service = Service(Settings(model_uri=store.url, model_cache="memory", n_ctx=1 << 24))
+        service.start()
+        error = service.wait_for("ready", PATIENCE).error
+        assert not store.gate.is_set()
+        assert error is not None
+        assert error.code == "model_does_not_fit"
+        service.close()
+        deadline = time.monotonic() + PATIENCE
+        while held():  # a thread that fetches lets go when it hears of it
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_split_model_an_adapter_and_a_snapshot(s3: Store, tmp_path: Path, tiny_model: Path) -> None:
+    """Each in memory, each answering as it does from files."""
+    parts = split(tiny_model, tmp_path, 8)
+    for path in parts:
+        s3.put(path.name, path.read_bytes())
+    adapter = s3.put("adapter.gguf", write_adapter(tmp_path / "adapter.gguf", 1).read_bytes())
+    uri = s3.uri(parts[0].name)
+    settings = {**s3.env, "LORA_URI": adapter, "SYSTEM_PROMPT": "You are brief. " * 20, "SNAPSHOT": "auto"}
+    (tmp_path / "memory").mkdir()
+    with serving(tmp_path, MODEL_URI=uri, N_CTX="1024", **settings) as function:
+        expected = function.ask("/chat", SEEDED)
+        until(function, "stored the system prompt")
+    settings |= {"N_CTX": "1024"}
+    with serving(tmp_path / "memory", MODEL_URI=uri, MODEL_CACHE="memory", **settings) as function:
+        assert function.ask("/chat", SEEDED) == expected
+        until(function, "restored the system prompt")
+        assert set(held(worker(function))) == {
+            "adapter.gguf",
+            f"{parts[0].name}.snapshot",
+            *(path.name for path in parts),
+        }
+    assert not (tmp_path / "memory" / "cache").exists()
+
+
+def test_a_split_model_with_a_part_of_another_is_refused(s3: Store, tmp_path: Path, tiny_model: Path) -> None:
+    first, *others = split(tiny_model, tmp_path, 8)
+    for number, path in enumerate([first, *reversed(others)], 1):
+        s3.put(f"bent-{number:05}-of-{len(others) + 1:05}.gguf", path.read_bytes())
+    uri = s3.uri(f"bent-00001-of-{len(others) + 1:05}.gguf")
+    with in_memory(tmp_path, uri, **s3.env) as function:
+        told = function.wait("failed")
+        assert told["error"]["code"] == "model_unusable"
+        assert "is not part 2 of" in told["error"]["message"]
+        assert not held(worker(function))
