@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -218,6 +219,23 @@ def test_another_prompt_than_the_one_expected_is_answered_as_ever(wide: Path, tm
     finally:
         early.close()
         late.close()
+
+
+def test_a_waiting_request_is_checked_and_read_while_the_model_arrives(wide: Path, tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    with serving(tmp_path / "local", MODEL_URI=str(wide), N_CTX="512") as function:
+        expected = function.ask("/chat", SEEDED)
+    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+        until(function, "load mode mapped")
+        status, body = function.ask("/chat", {"prompt": "far too long " * 1000})
+        assert status == 400
+        assert "N_CTX" in str(body)
+        assert not store.gate.is_set()
+        with ThreadPoolExecutor() as pool:
+            answer = pool.submit(function.ask, "/chat", SEEDED)
+            time.sleep(1)  # in which a spare CPU reads the prompt as far as the weights are there
+            store.gate.set()
+            assert answer.result() == expected
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])
