@@ -33,6 +33,8 @@ CLIENTS = 6
 TRIES = 50  # of a request that is told to come back; it does so sooner than it should
 WARM_UP = 600
 GROWTH = 0.02
+CONVERSATIONS, LENGTH = 6, 300
+"""More, and of more words, than are kept."""
 BURST = 16
 """Connections that stall together at first, so that no later moment needs more threads."""
 
@@ -130,8 +132,14 @@ def _round(mixture: Mixture, outcome: Outcome, requests: int, seed: int) -> None
 
 
 def _quiet(function: Function) -> Sizes:
-    """Wait until nobody is served; what the process holds then."""
+    """Wait until nobody is served; what the process holds then.
+
+    What it keeps of earlier conversations is the same at each look: the last that were had are always these. Otherwise
+    it would be whatever came by, which differs by more than what is looked for.
+    """
     function.idle()
+    for number in range(CONVERSATIONS):
+        function.ask("/chat", {"prompt": f"{number} " * LENGTH, "seed": 1, "max_tokens": 1})
     [process] = descendants(function.process.pid)[:1]
     folder = Path(f"/proc/{process}")
     fewest = len(list((folder / "fd").iterdir()))
