@@ -93,9 +93,9 @@ class Transfer:
     def finish(self, worker: Worker) -> None:
         """The worker's current block is whole; the next one begins."""
         self.partial.finish(worker.block, worker.check)
-        if self.progress.part is not None and self.partial.prefix > self.progress.prefix:
-            self.progress.fill(self.partial.path, self.partial.prefix)
-        with self._changed:
+        with self._changed:  # or one that looked before another would tell of less after it
+            if self.progress.part is not None and self.partial.prefix > self.progress.prefix:
+                self.progress.fill(self.partial.path, self.partial.prefix)
             worker.block += 1
             worker.check = 0
             if worker.block >= worker.last:
