@@ -251,20 +251,12 @@ def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: P
         assert function.ask("/chat", SEEDED) == expected
 
 
-def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, tmp_path: Path) -> None:
-    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
-        until(function, "load mode mapped")
-        (worker,) = children(function.process.pid)
-        (fetching,) = children(worker)
-        os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
-        store.gate.set()
-        assert function.ask("/chat", SEEDED)[0] == 200
-
-
-def test_a_fetch_whose_process_dies_before_the_header_goes_on_too(wide: Path, tmp_path: Path) -> None:
-    with filling_store(wide, 1) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+@pytest.mark.parametrize("held_from", [1, FIRST], ids=["before the header", "after it"])
+def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: Path, tmp_path: Path) -> None:
+    with filling_store(wide, held_from) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         function.wait("fetching")
+        if held_from == FIRST:
+            until(function, "load mode mapped")
         (worker,) = children(function.process.pid)
         (fetching,) = children(worker)
         os.kill(fetching, signal.SIGKILL)

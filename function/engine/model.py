@@ -154,7 +154,7 @@ class Model:
     def context_aside(self, n_ctx: int, n_threads: int, look: Any) -> Any:
         """A further context that computes as this one does, for ``n_ctx`` tokens at most; its maker's to free.
 
-        ``look``, an eval callback, must outlive it. Raises EngineError.
+        ``look``, an eval callback, must live as long as it computes. Raises EngineError.
         """
         params = type(self._params).from_buffer_copy(self._params)
         params.n_ctx, params.cb_eval = n_ctx, look
