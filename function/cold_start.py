@@ -203,12 +203,14 @@ class ColdStart:
 
     def _checked(self, header: "Header", path: Path, size: int, options: "Options") -> "Options":
         """The options with what depends on the model. Raises DoesNotFit, and what is wrong with the adapter."""
+        from function.engine.library import amx
         from function.gguf import check_adapter
         from function.loading import choose
 
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
-        loading = choose(header, self._settings, path=path, size=size, local=not _remote(self._settings.model_uri))
+        local = not _remote(self._settings.model_uri)
+        loading = choose(header, self._settings, path=path, size=size, local=local, amx=amx())
         self.mode = loading.mode
         log.info("load mode %s: %s", loading.mode, loading.reason)
         return replace(

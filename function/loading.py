@@ -1,20 +1,36 @@
 """How a model is loaded, and whether there is room for it: decided from its header, before its bytes are there."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from function.errors import DoesNotFit
 from function.gguf import Fit, Header, KVType, fit, largest_context, prefix_cache
-from function.gguf.memory import CHUNK
+from function.gguf.memory import CHUNK, REPACKED, REPACKED_FOR_AMX, copy
 from function.limits import memory_limit, on_disk
 from function.room import room
 from function.settings import LoadMode, Settings
 
 REPACK_RATE = 0.7e9  # bytes a second by which a repacked load is later than one beside the fetch (bench/README.md)
-PATIENCE = 0.3  # seconds that a cold start may take longer for prefills that are 1.5 times as fast ever after
 LEAST_CONTEXT = 256  # tokens: what llama.cpp rounds the context for a chunk up to
 WORTHWHILE = 0.5  # of the file that must be of such weights
 MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Repacking:
+    """What a copy in a faster layout brings with llama.cpp's library as it is here (bench/README.md).
+
+    ``types`` of weights are copied. ``patience``: seconds that a cold start may take longer for the ``gain``.
+    """
+
+    types: Set[str]
+    patience: float
+    gain: str
+
+
+PLAIN = Repacking(REPACKED, 0.3, "prefills 1.5 times as fast")
+AMX = Repacking(REPACKED_FOR_AMX, 1.5, "prefills and decodes 3 times as fast, with AMX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +47,12 @@ class Loading:
 
 
 def choose(
-    header: Header, settings: Settings, *, path: Path, size: int, local: bool, limit: int | None = None
+    header: Header, settings: Settings, *, path: Path, size: int, local: bool, amx: bool, limit: int | None = None
 ) -> Loading:
     """Decide for the model at ``path``, of ``size`` bytes in all its parts.
 
-    ``local``: it is used in place. ``limit`` in bytes, by default this container's. Raises DoesNotFit.
+    ``local``: it is used in place. ``amx``: llama.cpp's library is one for AMX. ``limit`` in bytes, by default this
+    container's. Raises DoesNotFit.
     """
     limit = memory_limit() if limit is None else limit
     mapped = room(header, settings, size, limit)
@@ -43,8 +60,9 @@ def choose(
         return Loading("mapped", "the GPU's memory is its own; llama.cpp says if it does not suffice", mapped)
     if not mapped.fits and not (local and on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
         raise DoesNotFit(_sentence(header, mapped), needed=mapped.least, limit=limit)
-    repacked = room(header, settings, size, limit, repack=True)
-    mode, reason = _mode(header, settings.load_mode, mapped, repacked)
+    repacking = AMX if amx else PLAIN
+    repacked = room(header, settings, size, limit, repack=repacking.types)
+    mode, reason = _mode(header, settings.load_mode, repacking, mapped, repacked)
     if mode == "repacked":
         return Loading(mode, reason, repacked)
     return Loading(mode, reason, mapped, _ahead(header, settings, mapped))
@@ -66,7 +84,7 @@ def _ahead(header: Header, settings: Settings, needs: Fit) -> bool:
     return needs.limit is None or needs.least + small.kv_cache + small.compute <= needs.limit
 
 
-def _mode(header: Header, wanted: LoadMode, mapped: Fit, repacked: Fit) -> tuple[str, str]:
+def _mode(header: Header, wanted: LoadMode, repacking: Repacking, mapped: Fit, repacked: Fit) -> tuple[str, str]:
     copied = repacked.repacked
     if wanted == "mapped":
         return "mapped", "LOAD_MODE says so"
@@ -80,14 +98,14 @@ def _mode(header: Header, wanted: LoadMode, mapped: Fit, repacked: Fit) -> tuple
                 limit=mapped.limit,
             )
         return "repacked", "LOAD_MODE says so"
-    if copied < WORTHWHILE * mapped.weights:
+    if copy(header, repacking.types - {"F16"}) < WORTHWHILE * mapped.weights:
         return "mapped", f"{header.quantisation} has no layout that prefills faster"
     if not repacked.fits:
         return "mapped", f"there is no room for a second copy of {copied / MB:.0f} MB"
     seconds = copied / REPACK_RATE
-    if seconds > PATIENCE:
+    if seconds > repacking.patience:
         return "mapped", f"a copy of {copied / MB:.0f} MB would delay the first token by {seconds:.1f} s"
-    return "repacked", f"a copy of {copied / MB:.0f} MB takes {seconds:.1f} s and prefills 1.5 times as fast"
+    return "repacked", f"a copy of {copied / MB:.0f} MB takes {seconds:.1f} s and {repacking.gain}"
 
 
 def _sentence(header: Header, needs: Fit) -> str:

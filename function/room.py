@@ -1,5 +1,7 @@
 """What a model needs here, with the settings as they are."""
 
+from collections.abc import Set
+
 from function.gguf import Fit, Header, fit
 from function.settings import Settings
 
@@ -7,7 +9,7 @@ DEFAULT_CONTEXT = 4096  # what the engine takes unless N_CTX says otherwise
 MB = 10**6
 
 
-def room(header: Header, settings: Settings, size: int, limit: int | None, *, repack: bool = False) -> Fit:
+def room(header: Header, settings: Settings, size: int, limit: int | None, *, repack: Set[str] = frozenset()) -> Fit:
     """The memory for the model, whose files have ``size`` bytes; ``limit`` is what there is, in bytes.
 
     For conversations that made room for others: as much as is set, or by the model, as far as there is room.

@@ -144,7 +144,7 @@ class Settings:
     load_mode: LoadMode = _setting(
         "auto",
         _one_of(LoadMode),
-        "`mapped` loads while the file still comes, `repacked` copies weights into a layout that prefills faster",
+        "`mapped` loads while the file still comes, `repacked` copies weights into a faster layout",
         shown="chosen by quantisation, memory and size",
     )
     max_tokens: int | None = _setting(

@@ -73,3 +73,9 @@ def test_a_context_too_large_for_the_memory_is_said_with_one_that_fits() -> None
     assert isinstance(too_large, Finding)
     assert too_large.grade == "bad"
     assert "Take a model that is smaller" in too_large.remedy
+
+
+def test_what_fits_depends_on_the_settings() -> None:
+    header = read_header(DEMO_MODEL)
+    found = {kind: fits(Settings(kv_type=kind), header, header.file_size).found for kind in ("f32", "q8_0")}
+    assert found["f32"] != found["q8_0"]

@@ -43,8 +43,8 @@ MAY_IMPORT = {
     "main": {"app", "service", "settings", "telemetry", "lifeline", "lives"},
     "local": {"app", "service"},
     "command": {
-        "settings", "fetch", "source", "gguf", "plan", "prices", "limits", "telemetry", "engine", "made", "service",
-        "local", "snapshot",
+        "settings", "fetch", "source", "gguf", "room", "plan", "prices", "limits", "telemetry", "engine", "made",
+        "service", "local", "snapshot",
     },
     "__main__": {"command", "settings", "telemetry"},
     "demo": set(),

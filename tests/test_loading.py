@@ -6,7 +6,7 @@ import pytest
 
 from function.errors import DoesNotFit
 from function.gguf import Header, read_header
-from function.loading import choose
+from function.loading import Loading, choose
 from function.settings import Settings
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -21,10 +21,20 @@ def header(tmp_path_factory: pytest.TempPathFactory) -> Header:
     return read_header(write_model(path, SHAPES["tiny-gqa"], quant="Q4_0"))
 
 
-def chosen(header: Header, limit: int, **settings: object) -> tuple[str, str]:
-    made = Settings(**settings)  # type: ignore[arg-type]  # any of the settings
-    loading = choose(header, made, path=Path("/proc"), size=header.file_size, local=False, limit=limit)
+def chosen(header: Header, limit: int, *, amx: bool = False, **settings: object) -> tuple[str, str]:
+    loading = loaded(header, limit, amx=amx, **settings)
     return loading.mode, loading.reason
+
+
+def loaded(header: Header, limit: int, *, amx: bool = False, **settings: object) -> Loading:
+    made = Settings(**settings)  # type: ignore[arg-type]  # any of the settings
+    return choose(header, made, path=Path("/proc"), size=header.file_size, local=False, amx=amx, limit=limit)
+
+
+def times(header: Header, factor: int) -> Header:
+    """A header of as many times the tensors."""
+    kept = {name: getattr(header, name) for name in Header.__slots__ if name not in ("tensors", "file_size")}
+    return Header(**kept, tensors=header.tensors * factor, file_size=header.file_size * factor)
 
 
 def test_what_can_be_repacked_is_if_it_is_small(header: Header, tiny_model: Path) -> None:
@@ -34,19 +44,36 @@ def test_what_can_be_repacked_is_if_it_is_small(header: Header, tiny_model: Path
 
 def test_a_large_copy_is_not_waited_for(tmp_path: Path) -> None:
     header = read_header(write_model(tmp_path / "large.gguf", SHAPES["135M"], quant="Q4_0"))
-    factor = 10
-    large = Header(
-        **{name: getattr(header, name) for name in Header.__slots__ if name not in ("tensors", "file_size")},
-        tensors=header.tensors * factor,
-        file_size=header.file_size * factor,
-    )
-    mode, reason = chosen(large, 32 * GB)
+    mode, reason = chosen(times(header, 10), 32 * GB)
     assert mode == "mapped"
     assert "would delay the first token" in reason
 
 
+def test_amx_is_worth_a_longer_wait(tmp_path: Path) -> None:
+    header = read_header(write_model(tmp_path / "large.gguf", SHAPES["135M"], quant="Q4_0"))
+    assert chosen(times(header, 10), 32 * GB, amx=True)[0] == "repacked"
+    assert chosen(times(header, 100), 64 * GB, amx=True)[0] == "mapped"
+
+
+def test_amx_copies_more_types_and_the_memory_counts_them(tiny_model: Path) -> None:
+    header = read_header(tiny_model)
+    assert header.quantisation == "Q8_0"
+    mode, reason = chosen(header, 8 * GB, amx=True)
+    assert mode == "repacked"
+    assert "AMX" in reason
+    needs = loaded(header, 8 * GB, amx=True, load_mode="repacked").fit
+    assert needs.repacked > header.file_size / 2
+    assert loaded(header, 8 * GB, load_mode="repacked").fit.repacked == 0
+
+
+def test_f16_is_copied_for_amx_but_gains_nothing(tmp_path: Path) -> None:
+    header = read_header(write_model(tmp_path / "f16.gguf", SHAPES["tiny-gqa"], quant="F16"))
+    assert chosen(header, 8 * GB, amx=True)[0] == "mapped"
+    assert loaded(header, 8 * GB, amx=True, load_mode="repacked").fit.repacked > header.file_size / 2
+
+
 def test_a_second_copy_needs_room(header: Header) -> None:
-    least = choose(header, Settings(), path=Path("/proc"), size=header.file_size, local=False, limit=8 * GB).fit
+    least = loaded(header, 8 * GB).fit
     limit = least.least - least.repacked + 1
     assert chosen(header, limit)[0] == "mapped"
     with pytest.raises(DoesNotFit, match="LOAD_MODE=mapped"):
@@ -59,7 +86,7 @@ def test_a_setting_is_obeyed(header: Header, mode: str) -> None:
 
 
 def test_the_refusal_names_what_would_help(header: Header) -> None:
-    needs = choose(header, Settings(n_ctx=2048), path=Path("/proc"), size=header.file_size, local=False, limit=GB).fit
+    needs = loaded(header, GB, n_ctx=2048).fit
     base = needs.least - needs.repacked
     with pytest.raises(DoesNotFit, match=r"N_CTX=\d+ would fit; or give it \d+ MiB"):
         chosen(header, base - 1, n_ctx=2048)

@@ -11,6 +11,7 @@ import pytest
 
 from function.gguf import Header, fit, largest_context, read_header
 from function.gguf.header import FIRST_READ
+from function.gguf.memory import REPACKED
 from function.plan import CLOUD_RUN, plan
 from tests.gguf_files import STRING, File
 from tools.models import write_model
@@ -65,7 +66,7 @@ def test_a_recurrent_state_does_not_grow(folder: Path) -> None:
 def test_repacking_keeps_a_second_copy_of_what_is_multiplied_with(tmp_path: Path) -> None:
     packed = read_header(write_model(tmp_path / "q4.gguf", SHAPES["tiny"], quant="Q4_0"))
     matrices = sum(tensor.size for tensor in packed.tensors if tensor.type.name == "Q4_0")
-    assert fit(packed, 1024, repack=True).repacked == matrices
+    assert fit(packed, 1024, repack=REPACKED).repacked == matrices
     assert fit(packed, 1024).repacked == 0
 
 

@@ -7,6 +7,7 @@ machine. Does nothing when the locks have not changed since the last time.
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -52,6 +53,11 @@ def install(locks: Sequence[Path]) -> int:
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
     if not (VENV / "bin" / "uv").exists():
         subprocess.run([VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "uv"], check=True)
+    compiled, options = VENV / ".compiled-with", _compile_options()
+    if compiled.exists() and compiled.read_text() != options:
+        # A package that is there satisfies the lock, whatever it was compiled with.
+        uv = [str(VENV / "bin" / "uv"), "pip", "uninstall", "--quiet", "llama-cpp-python"]
+        subprocess.run(uv, env=os.environ | {"VIRTUAL_ENV": str(VENV)}, check=True)
     print("Installing packages. The first time llama.cpp is compiled, which takes some minutes.", flush=True)
     arguments = [argument for lock in locks for argument in ("-r", str(lock))]
     command = [str(VENV / "bin" / "uv"), "pip", "install", "--verbose", "--require-hashes", *arguments]
@@ -60,7 +66,16 @@ def install(locks: Sequence[Path]) -> int:
     status = _follow([*command, "--offline"], quiet=True) and _follow(command)
     if status == 0:
         stamp.write_text(key)
+        compiled.write_text(options)
     return status
+
+
+def _compile_options() -> str:
+    """What pyproject.toml has llama.cpp compiled with."""
+    import tomllib  # here, where the Python is known to be new enough
+
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["config-settings-package"]
+    return json.dumps(table, sort_keys=True)
 
 
 def _follow(command: Sequence[str], *, quiet: bool = False) -> int:

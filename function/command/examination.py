@@ -15,16 +15,16 @@ from function.engine.cpu import choose
 from function.engine.levels import Levels
 from function.errors import EngineError, FunctionError, UnsuitedCPU
 from function.fetch import Memory
-from function.gguf import Header, fit, largest_context
+from function.gguf import Header, largest_context
 from function.limits import cpus, memory_limit
 from function.made import build, cpu_level
-from function.plan import DEFAULT_CONTEXT
+from function.room import room
 from function.settings import Settings, Stores, Telemetry
 from function.source import open_source
 from function.source.split import parts
 
-CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "amx_int8": "AMX_INT8", "avx_vnni": "AVX_VNNI"}
-"""What Linux calls instructions, and what llama.cpp does."""
+CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI"}
+"""What Linux calls instructions, and what llama.cpp does. Not AMX, which a build for the machine at hand leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +176,8 @@ def model(settings: Settings, uri: str) -> Iterator[Finding]:
 
 def fits(settings: Settings, header: Header, size: int) -> Finding:
     """The memory that the model needs, beside what there is."""
-    n_ctx = min(settings.n_ctx or DEFAULT_CONTEXT, header.context_length)
-    needs = fit(header, n_ctx, limit=memory_limit(), size=size)
-    found = f"{bytes_of(needs.total)} with {n_ctx:,} tokens of context"
+    needs = room(header, settings, size, memory_limit())
+    found = f"{bytes_of(needs.total)} with {needs.n_ctx:,} tokens of context"
     if needs.fits:
         return Finding("fits", "good", found)
     smaller = largest_context(header, needs)

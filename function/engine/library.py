@@ -83,6 +83,11 @@ def openmp() -> bool:
     return "OPENMP = 1" in system_info()
 
 
+def amx() -> bool:
+    """Whether the library was built for AMX, and so multiplies repacked weights with it."""
+    return "AMX_INT8 = 1" in system_info()
+
+
 def recent_errors() -> list[str]:
     """The last errors that llama.cpp logged since the last call, oldest first: the evidence when a call fails."""
     errors = []

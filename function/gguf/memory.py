@@ -4,6 +4,7 @@ What is counted is what gets touched: llama.cpp reserves room for the logits of 
 """
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +32,10 @@ CELLS = 256  # a context is rounded up to a multiple of this
 MOST_PREFIXES = 256_000_000  # bytes
 CHUNK = 64  # tokens that the engine prefills at once on a CPU
 MOST_SCORES = 32 * MIB  # above it, attention is computed without keeping them
-REPACKED = ("Q4_0", "Q4_K", "Q2_K", "IQ4_NL", "MXFP4")  # on x86 with AVX2; elsewhere more or fewer
+REPACKED = frozenset(("Q4_0", "Q4_K", "Q2_K", "IQ4_NL", "MXFP4"))
+"""Types of weights that llama.cpp can copy into a faster layout, on x86 with AVX2; elsewhere more or fewer."""
+REPACKED_FOR_AMX = REPACKED | {"Q4_1", "Q8_0", "Q5_K", "Q6_K", "IQ4_XS", "F16"}
+"""Those that it copies where its library was built for AMX. F16 gains nothing, but is copied all the same."""
 
 # A window that sees every n-th layer whole, by architecture, where the header does not say: llama.cpp's table.
 WINDOW_PERIODS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "gpt-oss": 2, "cohere2": 4, "exaone4": 4, "olmo2": 4,
@@ -94,7 +98,7 @@ def fit(
     kv_type: KVType = "f16",
     limit: int | None = None,
     *,
-    repack: bool = False,
+    repack: Set[str] = frozenset(),
     chunk: int = CHUNK,
     whole_window: bool = True,
     size: int | None = None,
@@ -102,15 +106,15 @@ def fit(
 ) -> Fit:
     """What the model needs with a context of ``n_ctx`` tokens.
 
-    ``repack``: weights are copied into a faster layout. ``whole_window``: sliding-window layers keep the whole
-    context too, as the engine lets them, so that a conversation can be cut back. ``size``: bytes of all parts of a
-    split model. ``prefixes``: bytes for the prefix cache, by default those of ``prefix_cache``.
+    ``repack``: weights of these types are copied into a faster layout. ``whole_window``: sliding-window layers keep
+    the whole context too, as the engine lets them, so that a conversation can be cut back. ``size``: bytes of all
+    parts of a split model. ``prefixes``: bytes for the prefix cache, by default those of ``prefix_cache``.
     """
     return Fit(
         n_ctx=n_ctx,
         kv_type=kv_type,
         weights=header.file_size if size is None else size,
-        repacked=_repacked(header) if repack else 0,
+        repacked=copy(header, repack),
         kv_cache=_kv_cache(header, n_ctx, kv_type, chunk, whole_window) + _states(header),
         prefix_cache=prefix_cache(header, n_ctx, kv_type) if prefixes is None else prefixes,
         compute=_compute(header, n_ctx, chunk)
@@ -153,9 +157,7 @@ def largest_context(header: Header, wanted: Fit) -> int | None:
     low, high = 0, -(-header.context_length // CELLS)
     while low < high:
         middle = (low + high + 1) // 2
-        tried = fit(
-            header, middle * CELLS, wanted.kv_type, wanted.limit, repack=bool(wanted.repacked), size=wanted.weights
-        )
+        tried = fit(header, middle * CELLS, wanted.kv_type, wanted.limit - wanted.repacked, size=wanted.weights)
         low, high = (middle, high) if tried.fits else (low, middle - 1)
     return min(low * CELLS, header.context_length) or None
 
@@ -229,13 +231,13 @@ def _compute(header: Header, n_ctx: int, chunk: int) -> int:
     return chunk * (4 * (3 * inner + 4 * header.embedding_length) + 2 * _padded(n_ctx)) + 4 * header.vocabulary_size
 
 
-def _repacked(header: Header) -> int:
-    """Bytes of the matrices that are copied: those that are multiplied with, not the embedding that is looked up."""
+def copy(header: Header, types: Set[str]) -> int:
+    """Bytes of the matrices of ``types`` that are multiplied with: not the embedding, which is looked up."""
     names = {tensor.name for tensor in header.tensors}
     return sum(
         tensor.size
         for tensor in header.tensors
-        if tensor.type.name in REPACKED
+        if tensor.type.name in types
         and len(tensor.dims) > 1
         and (tensor.name != "token_embd.weight" or "output.weight" not in names)
     )
