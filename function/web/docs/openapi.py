@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from function.web import sse
 from function.web.docs import answers
-from function.web.docs.operations import FORM, JSON, OPERATIONS, Operation
+from function.web.docs.operations import EVENTS, FORM, JSON, OPERATIONS, Operation
 from function.web.schema import IGNORED, NEUTRAL, Chat, Generation
 
 Object = dict[str, Any]
@@ -87,8 +87,26 @@ def _response(said: str, contents: dict[str, type[BaseModel] | str]) -> Object:
 
 def _content(kind: str, of: type[BaseModel] | str) -> Object:
     if not isinstance(of, str):
-        return _ref(of)
+        return _event(of) if kind == EVENTS else _ref(of)
     return {"type": "object" if kind == JSON else "string", "description": of}
+
+
+def _event(model: type[BaseModel]) -> Object:
+    """The schema of each event, which is what OpenAPI 3.1's readers take a stream's schema for."""
+    payload = {
+        "type": "string",
+        "contentMediaType": JSON,
+        "contentSchema": {"anyOf": [_ref(model), _ref(answers.Error)]},
+    }
+    return {
+        "type": "object",
+        "description": f"Each event: {model.__name__}s, then `[DONE]`, or an `error` instead",
+        "required": ["data"],
+        "properties": {
+            "event": {"enum": ["message", "error"]},
+            "data": {"anyOf": [{"const": "[DONE]"}, payload]},
+        },
+    }
 
 
 def _ref(model: type[BaseModel]) -> Object:

@@ -29,7 +29,7 @@ BUSY = {429: "The model is taken and the queue full; `Retry-After` says for how 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. ``answers`` maps media types to what a 200 has, a model or a sentence."""
+    """One method of one path. ``answers`` maps media types to what a 200 has, or each event of it: model or text."""
 
     method: str
     path: str
@@ -64,7 +64,7 @@ def _chat(path: str) -> Operation:
         path,
         "chat",
         "Answer a prompt or a conversation",
-        {TEXT: "The reply", EVENTS: "Events of ChatCompletionChunk, then `[DONE]`"},
+        {TEXT: "The reply", EVENTS: answers.ChatCompletionChunk},
         schema.Chat,
         REFUSALS | BUSY,
         description=PROMPTED,
@@ -78,7 +78,7 @@ OPERATIONS = (
         "/v1/chat/completions",
         "OpenAI",
         "Answer a conversation",
-        {JSON: answers.ChatCompletionReply, EVENTS: "Events of ChatCompletionChunk, then `[DONE]`"},
+        {JSON: answers.ChatCompletionReply, EVENTS: answers.ChatCompletionChunk},
         schema.ChatCompletion,
         REFUSALS | BUSY,
         description=STREAMED,
@@ -89,7 +89,7 @@ OPERATIONS = (
         "/v1/completions",
         "OpenAI",
         "Complete a text",
-        {JSON: answers.CompletionReply, EVENTS: "Events of CompletionReply, then `[DONE]`"},
+        {JSON: answers.CompletionReply, EVENTS: answers.CompletionReply},
         schema.Completion,
         REFUSALS | BUSY,
         description=f"The prompt is read as it is, without a chat template. {STREAMED}",
