@@ -3,8 +3,9 @@
     fetch    ── header ─────────── last byte, verified ─┐
     import the engine ── gate ── fit ── load ───────────┴─ first token
 
-In a mapped load no weight is read, so the engine is set up while the file still fills; nothing is computed before the
-last byte is verified. A load that reads the weights (repacked, or on a GPU) follows the fetch.
+In a mapped load no weight is read, so the engine is set up while the file still fills; in a repacked one each weight is
+copied when its bytes are there. Nothing is computed before the last byte is verified. Only a load onto a GPU waits for
+the whole file.
 """
 
 import logging
@@ -135,6 +136,8 @@ class ColdStart:
 
     def _load_beside(self, options: "Options") -> "Engine | None":
         """Load what is still being fetched; None if that is over, or the file must be whole first."""
+        from function.engine import behind
+        from function.engine.library import amx
         from function.engine.standin import StandIn, Unlike
 
         early = self._early_header()
@@ -143,13 +146,16 @@ class ColdStart:
             return None
         header, data = early
         options = self._checked(header, part, header.file_size, options)
-        if options.repack or options.n_gpu_layers or not StandIn.possible():
+        if options.n_gpu_layers or not StandIn.possible():
+            return None
+        if options.repack and not behind.possible(header, amx=amx()):
             return None
         standin = StandIn(
             data[: header.data_offset],
             header.file_size,
             lambda: self._await_fetch().path,
             self.progress,
+            {tensor.name: tensor.offset + tensor.size for tensor in header.tensors},
             name_of(self._settings.model_uri),
         )
         try:

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +11,15 @@ import pytest
 
 from function.engine.ahead import Ahead
 from function.engine.engine import Engine, Options
-from function.engine.events import Event, Finished, Job, Sampling, Text
+from function.engine.events import Job, Sampling, Text
 from function.engine.model import Model
-from function.engine.standin import StandIn, Unlike
+from function.engine.standin import Unlike
 from function.errors import ChecksumMismatch
-from function.fetch import Progress
 from function.gguf import read_header
 from function.service import Service
 from function.settings import Settings
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.drip import Drip, children, numbers, standin, until
+from tests.servers.doors import PATIENCE, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
 from tools.shapes import SHAPES, Shape
@@ -48,10 +47,6 @@ def reply(engine: Engine) -> str:
     prompt = engine.chat_tokens([{"role": "user", "content": "Tell me more"}])
     generation = engine.submit(Job(prompt, max_tokens=12, sampling=Sampling(seed=7)))
     return "".join(event.text for event in generation if isinstance(event, Text))
-
-
-def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = None) -> StandIn:
-    return StandIn(path.read_bytes()[: read_header(path).data_offset], path.stat().st_size, whole, filling)
 
 
 def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
@@ -98,46 +93,8 @@ def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Pa
         Engine.load(standin(wide, lambda: other), Options(n_ctx=512))
 
 
-class Drip(Progress):
-    """A fetch of ``source`` into ``part`` that brings a little more each time somebody waits for it."""
-
-    def __init__(self, source: Path, part: Path, fails_at: int | None = None) -> None:
-        super().__init__()
-        self._data, self._fails_at = source.read_bytes(), fails_at
-        start = read_header(source).data_offset
-        part.write_bytes(self._data[:start])
-        os.truncate(part, len(self._data))
-        self.fill(part, start)
-
-    def await_prefix(self, wanted: int, timeout: float) -> bool:
-        assert self.part is not None
-        if self._fails_at is not None and self.prefix > self._fails_at:
-            self.end()
-        elif not self.over and wanted <= len(self._data):
-            more = self._data[self.prefix : max(wanted, self.prefix + (64 << 10))]
-            with self.part.open("r+b") as file:
-                file.seek(self.prefix)
-                file.write(more)
-            self.fill(self.part, self.prefix + len(more))
-        return super().await_prefix(wanted, timeout)
-
-    def whole(self) -> Path:
-        """What a StandIn waits for."""
-        assert self.part is not None
-        self.await_prefix(len(self._data), 0)
-        self.end()
-        return self.part
-
-
 AHEAD = Options(n_ctx=512, ahead=3)
 """More threads than the tests' machine may have CPUs: one can be spared."""
-
-
-def numbers(engine: Engine, job: Job) -> tuple[list[Event], Finished]:
-    """All that a reply tells but its times: texts with the log probabilities of what was sampled."""
-    *events, last = engine.submit(job)
-    assert isinstance(last, Finished)
-    return [event for event in events if isinstance(event, Text)], last
 
 
 @pytest.mark.parametrize("tokens", [1, 20, 64, 65, 150])
@@ -298,16 +255,3 @@ def test_what_does_not_fit_is_refused_before_its_bytes_are_there(wide: Path, tmp
     assert (error.code, error.permanent) == ("model_does_not_fit", True)
     assert "KV cache of 16777216 tokens" in str(error)
     assert "N_CTX=" in str(error)
-
-
-def until(function: Function, line: str) -> None:
-    """Wait for a line of the function's log."""
-    deadline = time.monotonic() + PATIENCE
-    while line not in function.log.read_text():
-        assert time.monotonic() < deadline, function.log.read_text()
-        time.sleep(0.02)
-
-
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]

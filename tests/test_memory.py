@@ -16,13 +16,14 @@ from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectN
 from function.fetch import Memory, fetch
 from function.service import Service
 from function.settings import Settings
+from tests.drip import children, until
 from tests.servers.doors import PATIENCE, Function, serving
 from tests.servers.faulty import Fault, FaultyStore
 from tests.servers.filling import filling_store
 from tests.servers.stores import Store
 from tests.split_model import split
 from tests.test_adapter import write_adapter
-from tests.test_cold_start import FIRST, SEEDED, WIDE, children, until
+from tests.test_cold_start import FIRST, SEEDED, WIDE
 from tests.test_fetch_faults import DATA, QUICK, SIZE
 from tools.models import write_model
 

@@ -78,7 +78,9 @@ def test_what_has_no_body_is_answered_as_it_says(function: Function, operation: 
 
 @pytest.mark.parametrize("operation", ["POST /v1/chat/completions", "POST /v1/completions", "POST /chat"])
 def test_every_event_of_a_stream_is_as_it_says(function: Function, operation: str) -> None:
-    asked = {"prompt": "hi"} if "/chat/" not in operation else {"messages": [{"role": "user", "content": "hi"}]}
+    asked: dict[str, Any] = {"prompt": "hi"}
+    if "/chat/" in operation:
+        asked = {"messages": [{"role": "user", "content": "hi"}]}
     headers = {"Authorization": f"Bearer {KEY}", "Accept": "text/event-stream"}
     case = OPERATIONS[operation].Case(body=asked | {"stream": True}, media_type="application/json")
     reply = case.call_and_validate(base_url=function.url, checks=CHECKS, headers=headers, timeout=PATIENCE)

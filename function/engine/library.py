@@ -25,7 +25,7 @@ _ERROR = 4  # of ggml's log levels
 _lock = threading.Lock()
 _level = ""
 _errors: deque[str] = deque(maxlen=20)
-_cues: dict[str, Callable[[], None]] = {}
+_listeners: list[Callable[[str], None]] = []
 
 
 @functools.cache
@@ -97,13 +97,14 @@ def recent_errors() -> list[str]:
 
 
 @contextmanager
-def cue(words: str, then: Callable[[], None]) -> Iterator[None]:
-    """Call ``then`` when llama.cpp logs ``words``, before it goes on: its way to tell that it has come to a place."""
-    _cues[words] = then
+def heard_by(*listeners: Callable[[str], None]) -> Iterator[None]:
+    """Call ``listeners`` with each line that llama.cpp logs, before it goes on: its way to tell where it is."""
+    _listeners.extend(listeners)
     try:
         yield
     finally:
-        _cues.pop(words, None)
+        for listener in listeners:
+            _listeners.remove(listener)
 
 
 def _bindings() -> Any:
@@ -141,8 +142,8 @@ def _listener(bindings: Any) -> Any:
         # For debugging only: what llama.cpp calls an error can be a cancelled request, and what is one for its caller
         # is raised with this as evidence.
         line = text.decode(errors="replace").strip()
-        for words in [words for words in _cues if words in line]:
-            _cues.pop(words)()
+        for listener in _listeners:
+            listener(line)
         if level == _ERROR:
             _errors.append(line)
         if line.strip("."):

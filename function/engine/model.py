@@ -5,16 +5,16 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from function.engine.library import cue, library, recent_errors
-from function.engine.standin import CUE, StandIn
+from function.engine.library import library, recent_errors
+from function.engine.load import first, load
+from function.engine.standin import StandIn
 from function.engine.states import States
 from function.engine.threadpool import ThreadPool
 from function.engine.vocabulary import Vocabulary
-from function.errors import EngineError, ModelError, Stopping
+from function.errors import EngineError, ModelError
 from function.gguf.memory import KVType, flash_attention
 from function.gguf.types import TENSOR_TYPES
 
@@ -37,7 +37,8 @@ class Model:
     Stopping when ``cancel`` is set meanwhile. ``on_progress`` is called with 0 … 1 from the loading thread.
 
     Unless ``repack`` copies the weights into a layout that prefills faster, or layers go to a GPU, no weight is read
-    before the first ``decode``: up to then a StandIn does.
+    before the first ``decode``: up to then a StandIn does. With ``repack`` each is copied when the StandIn has it.
+    Raises Unlike where it turned out to be another file.
     """
 
     def __init__(
@@ -59,7 +60,14 @@ class Model:
         self._aside: Any = None
         self._threads: ThreadPool | None = None
         self._proven = False
-        self._model = self._load(source, further, n_gpu_layers, repack, on_progress, cancel or threading.Event())
+        self._model = load(
+            source,
+            further=further,
+            n_gpu_layers=n_gpu_layers,
+            repack=repack,
+            on_progress=on_progress,
+            cancel=cancel or threading.Event(),
+        )
         try:
             self._check()
             self.vocabulary = Vocabulary(self._model)
@@ -188,51 +196,6 @@ class Model:
         self._flag = flag  # llama.cpp keeps only the address
         self._lib.llama_set_abort_callback(self._context, self._is_set, ctypes.addressof(flag))
 
-    def _load(
-        self,
-        source: Path | StandIn,
-        further: Sequence[Path],
-        n_gpu_layers: int,
-        repack: bool,
-        on_progress: Callable[[float], None] | None,
-        cancel: threading.Event,
-    ) -> Any:
-        failed: list[Exception] = []
-
-        def progress(done: float, _: ctypes.c_void_p) -> bool:
-            try:
-                if on_progress:
-                    on_progress(done)
-            except Exception as e:  # must not cross C; raised below
-                failed.append(e)
-            return not (failed or cancel.is_set())
-
-        params = self._lib.llama_model_default_params()
-        params.n_gpu_layers = n_gpu_layers
-        params.use_extra_bufts = repack
-        params.progress_callback = callback = self._lib.llama_progress_callback(progress)
-        recent_errors()
-        path = source.path if isinstance(source, StandIn) else source
-        with cue(CUE, source.cut) if isinstance(source, StandIn) else nullcontext():
-            model = None if cancel.is_set() else self._open([path, *further], params)
-        del callback  # alive until here
-        if model and not cancel.is_set():
-            return model
-        if model:
-            self._lib.llama_model_free(model)
-        if cancel.is_set():
-            raise Stopping("The instance is shutting down; the model was not loaded.")
-        if failed:
-            raise failed[0]
-        name = source.name if isinstance(source, StandIn) else source.resolve().name  # in memory it has no other
-        raise ModelError(f"llama.cpp cannot load {name}: {_first(recent_errors())}", path=str(path))
-
-    def _open(self, files: Sequence[Path], params: Any) -> Any:
-        names = [str(file).encode() for file in files]
-        if len(names) == 1:
-            return self._lib.llama_model_load_from_file(names[0], params)
-        return self._lib.llama_model_load_from_splits((ctypes.c_char_p * len(names))(*names), len(names), params)
-
     def _check(self) -> None:
         lib, model = self._lib, self._model
         if not lib.llama_model_has_decoder(model) or lib.llama_model_has_encoder(model):
@@ -271,7 +234,7 @@ class Model:
             kv_type = TENSOR_TYPES[params.type_k].name.lower()
             raise EngineError(
                 f"llama.cpp cannot make a context of {params.n_ctx} tokens with keys and values in {kv_type}: "
-                f"{_first(recent_errors())}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
+                f"{first(recent_errors())}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
                 n_ctx=params.n_ctx,
                 kv_type=kv_type,
             )
@@ -288,7 +251,7 @@ class Model:
         recent_errors()
         adapter = self._lib.llama_adapter_lora_init(self._model, str(lora).encode())
         if not adapter:
-            raise ModelError(f"llama.cpp cannot lay the adapter over the model: {_first(recent_errors())}")
+            raise ModelError(f"llama.cpp cannot lay the adapter over the model: {first(recent_errors())}")
         adapters = (self._lib.llama_adapter_lora_p_ctypes * 1)(adapter)
         if self._lib.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0)):
             raise EngineError("llama.cpp cannot use the adapter.", log=recent_errors())
@@ -313,7 +276,3 @@ class Model:
 def _ubatch(chunk: int, n_params: int) -> int:
     """Tokens per graph: few enough that one node of it, which cannot be interrupted, stays below 100 ms on a CPU."""
     return chunk // 2 if chunk == CPU_CHUNK and n_params > _LARGE_MODEL else chunk
-
-
-def _first(errors: Sequence[str]) -> str:
-    return errors[0] if errors else "it does not say why"

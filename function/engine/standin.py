@@ -10,11 +10,11 @@ where this file has ended, reading is a SIGBUS.
 import ctypes
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from function.errors import EngineError
+from function.errors import EngineError, Stopping
 
 FILES = Path("/proc/self/fd")
 """Open files by their numbers."""
@@ -26,6 +26,7 @@ LOOK = 0.1  # seconds between two looks at whether to stop
 
 _MAPPING = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+)")
 _FAILED = ctypes.c_void_p(-1).value
+_REPLACED = "the object was replaced while it was fetched"
 
 
 class Unlike(Exception):
@@ -48,7 +49,8 @@ class Filling(Protocol):
 class StandIn:
     """The ``header`` of a model of ``size`` bytes. ``whole`` waits for its file, and may raise.
 
-    ``filling`` is that file before it is whole, if one may look; ``name`` is for messages.
+    ``filling`` is that file before it is whole, if one may look; ``ends`` is where in it each tensor ends, in bytes,
+    for who waits for one; ``name`` is for messages.
     """
 
     def __init__(
@@ -57,9 +59,12 @@ class StandIn:
         size: int,
         whole: Callable[[], Path],
         filling: Filling | None = None,
+        ends: Mapping[str, int] | None = None,
         name: str = "model",
     ) -> None:
         self.name, self.size, self.filling = name, size, filling
+        self._ends = ends or {}
+        self._copied = False
         self._length, self._whole = len(header), whole
         self._places: list[tuple[int, int, int]] = []
         self._file: os.stat_result | None = None
@@ -82,9 +87,10 @@ class StandIn:
         """Bytes of memory it takes."""
         return os.fstat(self._descriptor).st_blocks * 512
 
-    def cut(self) -> None:
-        """Leave the header alone. After llama.cpp has read it, before it maps it."""
-        os.truncate(self._descriptor, self._length)
+    def hear(self, line: str) -> None:
+        """A line of llama.cpp's log: once it has read the header, and before it maps the file, that alone is left."""
+        if CUE in line:
+            os.truncate(self._descriptor, self._length)
 
     def begin(self) -> bool:
         """Let the model be in the file that fills, as far as that is there; False where none is to be had."""
@@ -105,6 +111,24 @@ class StandIn:
                 return filling.prefix >= count
         return False
 
+    def provide(self, tensor: str, stop: Callable[[], bool]) -> None:
+        """Have the bytes of ``tensor`` in the model, to be copied. From then on no other file can take its place.
+
+        Raises Stopping when ``stop`` says so, and as ``complete``.
+        """
+        if self._file is None and not self.begin():
+            self.complete()
+        self._copied = True
+        if not (self.filling and self.await_bytes(self._ends.get(tensor, self.size), stop)):
+            if stop():
+                raise Stopping("The instance is shutting down; the model was not loaded.")
+            self.complete()
+
+    def blank(self) -> None:
+        """Let the model be zeros, so that nothing which still reads it ends the process."""
+        for start, length, _ in self._places or self._ranges():
+            _map(start, length, -1, 0)
+
     def offset(self, address: int) -> int | None:
         """Where in the file a byte of memory is from; None for one that is from elsewhere."""
         for start, length, offset in self._places:
@@ -120,6 +144,8 @@ class StandIn:
         before, path = self._file, self._whole()
         if before is not None and os.path.samestat(before, path.stat()):
             return True
+        if self._copied:
+            raise Unlike(_REPLACED)
         self._replace(path)
         return False
 
@@ -128,7 +154,7 @@ class StandIn:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if os.pread(descriptor, self._length, 0) != os.pread(self._descriptor, self._length, 0):
-                raise Unlike("the object was replaced while it was fetched")
+                raise Unlike(_REPLACED)
             self._places = self._places or list(self._ranges())
             if not self._places:
                 raise Unlike("this system does not tell where the model is mapped")
@@ -159,10 +185,15 @@ class StandIn:
 
 
 def _map(address: int, length: int, descriptor: int, offset: int) -> None:
-    """Map a file, shared and read-only, in place of what is at ``address``. All in bytes. Raises EngineError."""
+    """Map a file, shared and read-only, in place of what is at ``address``. All in bytes. Raises EngineError.
+
+    A ``descriptor`` of -1 maps zeros.
+    """
     c = ctypes.CDLL(None, use_errno=True)
     c.mmap.restype = ctypes.c_void_p
     c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
-    read, shared, fixed = 0x1, 0x1, 0x10  # PROT_READ, MAP_SHARED and MAP_FIXED, on every Linux
-    if c.mmap(address, length, read, shared | fixed, descriptor, offset) in (None, _FAILED):
+    # PROT_READ, MAP_SHARED, MAP_PRIVATE, MAP_FIXED and MAP_ANONYMOUS, on every Linux
+    read, shared, private, fixed, anonymous = 0x1, 0x1, 0x2, 0x10, 0x20
+    flags = fixed | (private | anonymous if descriptor < 0 else shared)
+    if c.mmap(address, length, read, flags, descriptor, offset) in (None, _FAILED):
         raise EngineError(f"The model's file cannot be mapped: {os.strerror(ctypes.get_errno())}.")

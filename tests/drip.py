@@ -1,0 +1,71 @@
+"""A model that arrives bit by bit, and how to look at what is made of it."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from function.engine.engine import Engine
+from function.engine.events import Event, Finished, Job, Text
+from function.engine.standin import StandIn
+from function.fetch import Progress
+from function.gguf import read_header
+from tests.servers.doors import PATIENCE, Function
+
+
+class Drip(Progress):
+    """A fetch of ``source`` into ``part`` that brings a little more each time somebody waits for it."""
+
+    def __init__(self, source: Path, part: Path, fails_at: int | None = None) -> None:
+        super().__init__()
+        self._data, self._fails_at = source.read_bytes(), fails_at
+        start = read_header(source).data_offset
+        part.write_bytes(self._data[:start])
+        os.truncate(part, len(self._data))
+        self.fill(part, start)
+
+    def await_prefix(self, wanted: int, timeout: float) -> bool:
+        assert self.part is not None
+        if self._fails_at is not None and self.prefix > self._fails_at:
+            self.end()
+        elif not self.over and wanted <= len(self._data):
+            more = self._data[self.prefix : max(wanted, self.prefix + (64 << 10))]
+            with self.part.open("r+b") as file:
+                file.seek(self.prefix)
+                file.write(more)
+            self.fill(self.part, self.prefix + len(more))
+        return super().await_prefix(wanted, timeout)
+
+    def whole(self) -> Path:
+        """What a StandIn waits for."""
+        assert self.part is not None
+        self.await_prefix(len(self._data), 0)
+        self.end()
+        return self.part
+
+
+def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = None) -> StandIn:
+    """What stands in for the model at ``path``."""
+    header = read_header(path)
+    ends = {tensor.name: tensor.offset + tensor.size for tensor in header.tensors}
+    return StandIn(path.read_bytes()[: header.data_offset], header.file_size, whole, filling, ends)
+
+
+def numbers(engine: Engine, job: Job) -> tuple[list[Event], Finished]:
+    """All that a reply tells but its times: texts with the log probabilities of what was sampled."""
+    *events, last = engine.submit(job)
+    assert isinstance(last, Finished)
+    return [event for event in events if isinstance(event, Text)], last
+
+
+def until(function: Function, line: str) -> None:
+    """Wait for a line of the function's log."""
+    deadline = time.monotonic() + PATIENCE
+    while line not in function.log.read_text():
+        assert time.monotonic() < deadline, function.log.read_text()
+        time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
