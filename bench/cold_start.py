@@ -1,12 +1,12 @@
 """From exec to the first streamed token: the function beside s5cmd and llama-server, the seed guide, and the wire.
 
-    python -m bench.cold_start [--rounds 7] [--full] [--only function,s5cmd,…]
+    python -m bench.cold_start [--rounds 7] [--full] [--tokens 100] [--only function,s5cmd,…]
 
 Models of real shapes with random weights, 0.5B in Q4_0 and with ``--full`` Llama-2-7B in Q8_0 (7.16 GB), come from
 nginx on loopback, limited to 80 MB/s per connection, into a memory-backed directory. The contenders take turns in each
 round; what counts is the median of the rounds' ratios. Each finds memory that was written to a moment before: the first
 touch of a virtual machine's memory can cost seconds a GB, comes and goes, and would go to whoever comes first.
-``bench.trace`` draws the phases of one start.
+``bench.trace`` draws the phases of one start. With ``--tokens`` what is timed is a reply so long, not its first token.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from bench.shapes import model
 from function.limits import cpus
 from tests.servers.nginx import nginx
 from tests.servers.process import free_port
+from tools.models import Quant
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -94,6 +95,7 @@ class Place:
     work: Path
     env: Mapping[str, str]
     size: int
+    tokens: int
 
     @property
     def file(self) -> Path:
@@ -119,7 +121,7 @@ def function(place: Place, *, fetched: bool, watch: bool = False, **settings: st
            "N_CTX": str(N_CTX), **settings}  # fmt: skip
     log = place.work / "log"
     command = [str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
-    return start([command], port, env, log, place.work if watch else None)
+    return start([command], port, env, log, place, watch)
 
 
 def llama(place: Place, *, fetched: bool, watch: bool = False) -> Run:
@@ -128,14 +130,14 @@ def llama(place: Place, *, fetched: bool, watch: bool = False) -> Run:
     serve = [str(llama_server()), "-m", str(place.file), "-c", str(N_CTX), "-np", "1", "-t", str(cpus()),
              "--port", str(port)]  # fmt: skip
     stages = [serve] if fetched else [s5cmd_command(place), serve]
-    return start(stages, port, place.env, place.work / "log", place.work if watch else None)
+    return start(stages, port, place.env, place.work / "log", place, watch)
 
 
 def seed(place: Place, *, fetched: bool, watch: bool = False) -> Run:
     """The guide's steps: boto3's download, then the high-level class, then a server."""
     port = free_port()
     command = [sys.executable, "-c", SEED, str(place.file), place.name, str(port)]
-    return start([command], port, place.env, place.work / "log", place.work if watch else None)
+    return start([command], port, place.env, place.work / "log", place, watch)
 
 
 def s5cmd_command(place: Place) -> list[str]:
@@ -155,8 +157,8 @@ def wire(place: Place) -> Run:
     return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime)
 
 
-def start(stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: Path, watched: Path | None) -> Run:
-    """Run all stages but the last to their ends, then the last until it has streamed a token."""
+def start(stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: Path, place: Place, watch: bool) -> Run:
+    """Run all stages but the last to their ends, then the last until it has streamed its tokens."""
     began, cpu = time.monotonic(), 0.0
     with log.open("wb") as out:
         for number, command in enumerate(stages):
@@ -168,9 +170,9 @@ def start(stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: P
                     raise RuntimeError(f"{command[0]} failed: {log.read_text()}")
                 cpu += usage.ru_utime + usage.ru_stime
         with contextlib.ExitStack() as stack:
-            peak = stack.enter_context(peak_memory(process.pid, watched)) if watched else [0]
+            peak = stack.enter_context(peak_memory(process.pid, place.work)) if watch else [0]
             try:
-                first_token(process, port)
+                reply(process, port, place.tokens)
                 seconds = time.monotonic() - began
             except Exception as e:
                 raise RuntimeError(f"{stages[-1][0]}: {e}\n{log.read_text()[-2000:]}") from e
@@ -182,9 +184,10 @@ def start(stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: P
     return Run(seconds, cpu, peak[0], phases(log))
 
 
-def first_token(process: "subprocess.Popen[bytes]", port: int) -> None:
-    """Ask until the first piece of a reply has come."""
-    body = json.dumps(QUESTION)
+def reply(process: "subprocess.Popen[bytes]", port: int, tokens: int) -> None:
+    """Ask until so many tokens of a reply have come."""
+    longer = {"max_tokens": tokens, "ignore_eos": True} if tokens > 1 else {}
+    body = json.dumps(QUESTION | longer)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -194,7 +197,7 @@ def first_token(process: "subprocess.Popen[bytes]", port: int) -> None:
             with contextlib.closing(connection):
                 connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
-                if answer.status == 200 and reply_begins(answer):
+                if answer.status == 200 and comes(answer, tokens):
                     return
         except (TimeoutError, ConnectionError):
             pass
@@ -202,8 +205,8 @@ def first_token(process: "subprocess.Popen[bytes]", port: int) -> None:
     raise TimeoutError("no token came")
 
 
-def reply_begins(answer: http.client.HTTPResponse) -> bool:
-    """Read on until a piece of the reply, or its end: random weights may well have nothing to say."""
+def comes(answer: http.client.HTTPResponse, tokens: int) -> bool:
+    """Read on until the first piece, or the end of a longer reply; random weights may well have nothing to say."""
     while line := answer.readline():
         if not line.startswith(b"data: "):
             continue
@@ -214,7 +217,7 @@ def reply_begins(answer: http.client.HTTPResponse) -> bool:
         choices = chunk.get("choices") or [{}]
         if "error" in chunk:
             raise RuntimeError(line.decode())
-        if choices[0].get("delta", {}).get("content") or choices[0].get("finish_reason"):
+        if choices[0].get("finish_reason") or (tokens == 1 and choices[0].get("delta", {}).get("content")):
             return True
     return False
 
@@ -285,7 +288,7 @@ def compare(place: Place, contenders: Mapping[str, Contender], rounds: int) -> d
 
 def table(runs: Mapping[str, list[Run]], peaks: Mapping[str, int], beside: str) -> str:
     lines = [
-        f"| | first token, s | × {beside} | lowest … highest | CPU s | peak MB |",
+        f"| | s | × {beside} | lowest … highest | CPU s | peak MB |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, each in runs.items():
@@ -306,10 +309,11 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[Run]]:
         with nginx(source, home, limit=args.limit) as server:
             url = server.urls[False, True]
             env = {**environment(server, url), "HOME": os.environ["HOME"]}
-            place = Place(source.name, url, work, env, source.stat().st_size)
+            place = Place(source.name, url, work, env, source.stat().st_size, args.tokens)
             contenders: dict[str, Callable[..., Run]] = {
                 "function": functools.partial(function, place, fetched=False),
                 "function, mapped": functools.partial(function, place, fetched=False, LOAD_MODE="mapped"),
+                "function, repacked": functools.partial(function, place, fetched=False, LOAD_MODE="repacked"),
                 "s5cmd, then llama-server": functools.partial(llama, place, fetched=False),
                 "the seed guide's steps": functools.partial(seed, place, fetched=False),
                 "s5cmd alone": functools.partial(wire, place),
@@ -317,6 +321,7 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[Run]]:
             cached: dict[str, Callable[..., Run]] = {
                 "function, cached": functools.partial(function, place, fetched=True),
                 "function, mapped, cached": functools.partial(function, place, fetched=True, LOAD_MODE="mapped"),
+                "function, repacked, cached": functools.partial(function, place, fetched=True, LOAD_MODE="repacked"),
                 "llama-server, cached": functools.partial(llama, place, fetched=True),
             }
             wanted = [part for part in args.only.split(",") if part]
@@ -352,11 +357,14 @@ def main() -> None:
     parser.add_argument(
         "--full", action="store_true", help="Llama-2-7B Q8_0 instead, 7.16 GB; 15 GB of memory are needed"
     )
+    parser.add_argument("--tokens", type=int, default=1, help="until so many have come")
+    parser.add_argument("--quant", choices=("Q4_0", "Q8_0"), help="instead of the model's own")
     parser.add_argument("--limit", default="80m", help="bytes a second and connection, as nginx writes them")
     parser.add_argument("--only", default="", help="the contenders whose names have one of these, separated by commas")
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where models are put; memory by default")
     args = parser.parse_args()
-    measure(model("7B", "Q8_0") if args.full else model("0.5B", "Q4_0"), args)
+    quant: Quant = args.quant or ("Q8_0" if args.full else "Q4_0")
+    measure(model("7B" if args.full else "0.5B", quant), args)
 
 
 if __name__ == "__main__":
