@@ -37,6 +37,14 @@ def test_a_half_closed_client_is_gone(pair: Pair) -> None:
     assert Connection({"gunicorn.socket": pair[0]}, 60).gone()
 
 
+def test_what_a_client_sent_before_it_left_does_not_hide_that_it_left(pair: Pair) -> None:
+    connection = Connection({"gunicorn.socket": pair[0]}, 60)
+    pair[1].sendall(b"\r\n")
+    assert not connection.gone()
+    pair[1].close()
+    assert connection.gone()
+
+
 def test_a_client_that_never_reads_ends_what_is_sent_to_it(pair: Pair) -> None:
     connection = Connection({"gunicorn.socket": pair[0]}, timeout=1)
     with pytest.raises(BlockingIOError):
@@ -53,8 +61,10 @@ def test_without_a_socket_nobody_is_known_to_be_gone() -> None:
     assert not Connection({}, 60).gone()
 
 
-def test_a_tls_socket_cannot_be_peeked(pair: Pair) -> None:
+def test_a_tls_client_is_there_until_it_leaves(pair: Pair) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     wrapped = context.wrap_socket(pair[0], server_side=True, do_handshake_on_connect=False)
     with wrapped:
         assert not Connection({"gunicorn.socket": wrapped}, 60).gone()
+        pair[1].close()
+        assert Connection({"gunicorn.socket": wrapped}, 60).gone()

@@ -1,11 +1,13 @@
 """Whether the client of a request is still there."""
 
+import select
 import socket
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+_CLOSED = getattr(select, "POLLRDHUP", 0)
 _KEYS = ("gunicorn.socket", "werkzeug.socket")
 
 
@@ -25,12 +27,16 @@ class Connection:
     def gone(self) -> bool:
         """True once the client has closed its side, half-closed included; costs one system call.
 
-        Nothing is written while a prompt is read, so the socket is the only one who knows: a peek that finds the end
-        of the stream means that nobody will read the answer. Data there (a pipelined request) means that somebody is.
+        Nothing is written while a prompt is read, so the socket is the only one who knows. Linux tells of its end
+        whatever is there to be read before it; elsewhere a peek finds it where nothing is.
         """
         if self._socket is None:
             return False
         try:
+            if _CLOSED:
+                poll = select.poll()
+                poll.register(self._socket, _CLOSED)
+                return bool(poll.poll(0))
             return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
         except BlockingIOError:
             return False
