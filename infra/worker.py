@@ -26,7 +26,7 @@ class ClientSocket(socket.socket):
     """A client's socket that expects a whole request by ``due`` and its replies to be read.
 
     Receiving raises RequestTooSlow once ``due``, on ``time.monotonic()``'s clock, is over, or nothing came for SILENCE
-    seconds; sending raises BrokenPipeError once nothing was taken for ``patience`` seconds.
+    seconds; sending raises BrokenPipeError once less than UNSENT bytes were taken in ``patience`` seconds, of so many.
     """
 
     def __init__(self, plain: socket.socket, patience: float) -> None:
@@ -57,10 +57,17 @@ class ClientSocket(socket.socket):
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """Send all of ``data``."""
-        try:
-            super().sendall(data, flags)
-        except BlockingIOError as e:
-            raise BrokenPipeError(errno.EPIPE, "the client reads nothing") from e
+        rest = memoryview(data)
+        while rest:
+            piece, rest = rest[:UNSENT], rest[UNSENT:]
+            until = time.monotonic() + self._patience
+            while piece:
+                try:
+                    piece = piece[super().send(piece, flags) :]
+                except BlockingIOError as e:
+                    raise BrokenPipeError(errno.EPIPE, "the client reads nothing") from e
+                if piece and time.monotonic() > until:
+                    raise BrokenPipeError(errno.EPIPE, "the client reads next to nothing")
 
     def part(self) -> None:
         """Say that nothing more comes and wait a little for the other side to say so too.

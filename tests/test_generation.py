@@ -4,6 +4,7 @@ import threading
 
 from function.engine.events import Finished, Job, Prefill, Text, Timings, Usage
 from function.engine.generation import Generation
+from function.errors import EngineError
 
 DONE = Finished("stop", Usage(1, 1, 0), Timings(0.0, None, 0.0))
 
@@ -76,3 +77,23 @@ def test_cancelling_what_is_over_changes_nothing() -> None:
     made.finish(DONE)
     made.cancel()
     assert made.ended is None
+
+
+def test_who_reads_slowly_does_not_hide_that_the_engine_is_done() -> None:
+    made, done = generation(), threading.Event()
+    made.when_finished(done.set)
+    made.put(Text("a", 1))
+    assert not done.is_set()
+    made.finish(DONE)
+    assert done.is_set()
+    late = threading.Event()
+    made.when_finished(late.set)
+    assert late.is_set(), "also when asked for afterwards"
+
+
+def test_a_job_that_is_never_carried_out_ends_with_why() -> None:
+    made = generation()
+    made.fail(EngineError("The engine ended."))
+    (last,) = made
+    assert isinstance(last, Finished)
+    assert (last.reason, str(last.error)) == ("error", "The engine ended.")

@@ -5,12 +5,14 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from infra.worker import ClientSocket
 from tests.servers.doors import PATIENCE, Function, serving
 
 POST = b"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
@@ -126,3 +128,43 @@ def test_a_client_that_reads_nothing_is_cut_off(tmp_path: Path, slow_model: Path
             client.connect((address.hostname, address.port))
             client.sendall(POST.replace(b"/chat", b"/v1/chat/completions").replace(b"100", b"%d" % len(data)) + data)
             assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200, "it waited for its turn"
+
+
+def test_a_client_that_reads_slowly_keeps_nobody_from_the_model_and_loses_nothing(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    asked = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True, "max_tokens": 1900}
+    data = json.dumps(asked).encode()
+    with serving(tmp_path, MODEL_URI=str(tiny_model), N_CTX="2048", CLIENT_TIMEOUT="600") as function:
+        function.wait("ready")
+        address = urlsplit(function.url)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.connect((address.hostname, address.port))
+            client.sendall(POST.replace(b"/chat", b"/v1/chat/completions").replace(b"100", b"%d" % len(data)) + data)
+            function.arrived()
+            function.idle()
+            assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200
+            received = b""
+            while b"[DONE]" not in received[-1000:]:
+                more = client.recv(1 << 16)
+                assert more, received[-1000:]
+                received += more
+        assert b'"finish_reason":"length"' in received
+
+
+def test_next_to_nothing_is_not_enough_either() -> None:
+    server, client = socket.socketpair()
+    with ClientSocket(server, patience=0.5) as sending, client:
+
+        def sip() -> None:
+            with contextlib.suppress(OSError):
+                while client.recv(500):
+                    time.sleep(0.01)
+
+        reader = threading.Thread(target=sip)
+        reader.start()
+        with pytest.raises(BrokenPipeError):
+            sending.sendall(bytes(1 << 24))
+        sending.shutdown(socket.SHUT_RDWR)
+        reader.join()

@@ -4,9 +4,10 @@ import ctypes
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from function.engine.events import Event, Finished, FinishReason, Job, Prefill, Text
+from function.engine.events import Event, Finished, FinishReason, Job, Prefill, Text, Timings, Usage
+from function.errors import FunctionError
 
 _ROOM = 64
 """Events that wait for a slow reader one by one; what comes on top is joined to the last."""
@@ -31,6 +32,7 @@ class Generation:
         self._changed = threading.Condition()
         self._events: deque[Event] = deque()
         self._finished: Finished | None = None
+        self._then: Callable[[], None] | None = None
         self._ended: FinishReason | None = None
         self._read_at = 0.0
         self._first_at: float | None = None
@@ -59,6 +61,14 @@ class Generation:
     def cancel(self) -> None:
         """Have it end with ``cancelled``, in the middle of a prefill too. From any thread, any number of times."""
         self.end("cancelled")
+
+    def when_finished(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once when the engine is done with it, however slowly the events are read; in its thread."""
+        with self._changed:
+            if self._finished is None:
+                self._then = call
+                return
+        call()
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -110,3 +120,10 @@ class Generation:
         with self._changed:
             self._finished = event
             self._changed.notify_all()
+        if self._then:
+            self._then()
+
+    def fail(self, error: FunctionError) -> None:
+        """Hand over ``error`` as the last event, of a job that the engine never took or did not get to the end of."""
+        usage = Usage(len(self.job.prompt), self.generated, 0)
+        self.finish(Finished("error", usage, Timings(0.0, None, 0.0), error))

@@ -28,7 +28,7 @@ class ClientGone(Exception):
 class Turn:
     """Iterate ``waiting()`` to its end, then ``events()``; call ``release()`` whatever happened.
 
-    Between its construction, which may raise Busy, and ``release`` it holds a place in the queue.
+    From its construction, which may raise Busy, to the end of its job or ``release`` it holds a place in the queue.
     ``prepare`` makes the job; it runs as soon as the model is there, at once if it is already, so that what is wrong
     with a request is said before a 200.
     """
@@ -64,6 +64,7 @@ class Turn:
             yield from self._paced(self._queued, self._rest_queued)
             self.exchange.queued()
             self._generation = self._service.submit(self._job)
+            self._generation.when_finished(self._place.leave)  # who reads slowly keeps nobody from the model
         except FunctionError as e:
             self.exchange.refused(e)
             raise
@@ -71,7 +72,7 @@ class Turn:
     def events(self) -> Iterator[Event | None]:
         """The generation's events, Finished last; None at times between them, when there is nothing to tell.
 
-        Raises ClientGone when nobody reads any more.
+        Raises ClientGone when nobody reads any more, or still reads long after the deadline.
         """
         assert self._generation is not None
         looked = time.monotonic()
@@ -86,7 +87,7 @@ class Turn:
                 self.exchange.first_text()
             if now - looked >= PATIENCE:
                 looked = now
-                if self._connection.gone():
+                if self._connection.gone() or now > self._deadline + self._service.settings.client_timeout:
                     raise ClientGone
             yield event
 
