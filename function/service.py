@@ -58,6 +58,7 @@ class Service:
         After a failure that may pass it begins again, unless ``retry`` is false: who only looks changes nothing.
         """
         with self._changed:
+            self._look_after()
             if self._state == "failed":
                 assert self._error is not None
                 if self._error.permanent or not retry:
@@ -100,6 +101,7 @@ class Service:
     def status(self) -> Status:
         """Where the model is now."""
         with self._changed:
+            self._look_after()
             state, error = self._state, self._error
         cold = self._cold
         if state == "fetching" and cold is not None:
@@ -129,6 +131,7 @@ class Service:
     def engine(self) -> "Engine":
         """The loaded engine. Raises what keeps it from being there."""
         with self._changed:
+            self._look_after()
             if self._state == "ready" and self._engine is not None:
                 return self._engine
             if self._error is not None:
@@ -213,6 +216,13 @@ class Service:
                 self.metrics.cold_start(error.code if error else "ready", self.seconds.rounded())
             lives().enter(state)
             self._changed.notify_all()
+
+    def _look_after(self) -> None:
+        """An engine that ended by itself is a failure as any other: one that may pass is tried again."""
+        engine = self._engine
+        if self._state == "ready" and engine is not None and engine.failure is not None:
+            self._engine = None
+            self._fail(engine.failure)
 
     def _fail(self, error: FunctionError) -> None:
         log.error("the model cannot be served: %s", error, extra={"code": error.code, "permanent": error.permanent})

@@ -4,15 +4,17 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from function.engine.engine import Engine, Options
 from function.engine.events import Finished, Job, Sampling
-from function.errors import EngineError, ModelError, Stopping
+from function.errors import ChecksumMismatch, EngineError, ModelError, Stopping
 from function.gguf import KVType, fit, read_header
 from function.gguf.memory import KV_BITS
+from tests.drip import standin
 from tools.models import write_model
 from tools.shapes import SHAPES, Shape
 
@@ -71,13 +73,73 @@ def test_a_file_that_is_not_there_or_foreign_is_an_error(tmp_path: Path) -> None
         Engine.load(tmp_path, Options())
 
 
-def test_damaged_weights_are_an_error(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def damaged(tiny_model: Path, tmp_path: Path) -> Path:
     data = bytearray(tiny_model.read_bytes())
     data[-4 * 64 :] = b"\xff\xff\xff\x7f" * 64  # the last tensor, the norm before the output: NaN
     path = tmp_path / "damaged.gguf"
     path.write_bytes(data)
+    return path
+
+
+def test_damaged_weights_are_an_error(damaged: Path) -> None:
     with pytest.raises(ModelError, match="NaN"):
-        Engine.load(path, Options())
+        Engine.load(damaged, Options())
+
+
+def test_damage_that_the_first_prompt_finds_ends_the_engine(damaged: Path) -> None:
+    engine = Engine.load(damaged, Options(), hurry=lambda: True)
+    (*_, last), (*_, next_in_line) = engine.submit(Job((1, 2, 3))), engine.submit(Job((1, 2, 3)))
+    for event in (last, next_in_line):
+        assert isinstance(event, Finished)
+        assert isinstance(event.error, ModelError)
+    while engine.failure is None:
+        pass
+    with pytest.raises(ModelError, match="NaN"):
+        engine.submit(Job((1, 2, 3)))
+    engine.close()
+
+
+def test_who_reads_the_vocabulary_while_a_load_fails_is_told_so(tiny_model: Path) -> None:
+    began = threading.Event()
+    ends: list[BaseException] = []
+
+    def read(engine: Engine) -> None:
+        try:
+            while True:
+                engine.tokenize("Tell me more about this, " * 100, add_special=False, parse_special=True)
+                began.set()
+        except BaseException as e:
+            ends.append(e)
+
+    def set_up(engine: Engine) -> None:
+        threading.Thread(target=read, args=(engine,), name="reader").start()
+
+    def fails() -> Path:
+        began.wait(60)
+        raise ChecksumMismatch("The bytes are wrong.")
+
+    with pytest.raises(ChecksumMismatch):
+        Engine.load(standin(tiny_model, fails), Options(), on_set_up=set_up)
+    while not ends:
+        pass
+    assert isinstance(ends[0], Stopping)
+
+
+def test_a_thread_that_cannot_be_started_ends_one_job_alone(tiny_model: Path) -> None:
+    engine = Engine.load(tiny_model, Options())
+    timed = Job((1, 2, 3), max_tokens=2, deadline=time.monotonic() + 600)
+    normal = threading.stack_size(1 << 46)  # more than an address space has
+    try:
+        (*_, last) = engine.submit(timed)
+    finally:
+        threading.stack_size(normal)
+    assert isinstance(last, Finished)
+    assert isinstance(last.error, EngineError)
+    (*_, last) = engine.submit(timed)
+    engine.close()
+    assert isinstance(last, Finished)
+    assert last.reason in ("length", "stop")
 
 
 def test_a_file_without_a_template_gets_what_its_vocabulary_calls_for(

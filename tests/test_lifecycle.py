@@ -10,6 +10,7 @@ from function.engine.events import Finished, Job, Text
 from function.service import Service
 from function.settings import Settings
 from tests.servers.doors import PATIENCE, Stream, serving
+from tests.servers.filling import filling_store
 from tests.servers.gated import gated_store
 
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
@@ -146,3 +147,22 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_not(tmp_path: Path, ti
     made.start()
     assert made.status().state == "failed", "no such file is final: starting again reads nothing"
     made.close()
+
+
+def test_damage_that_a_waiting_request_finds_is_the_instances_failure(tmp_path: Path, tiny_model: Path) -> None:
+    data = bytearray(tiny_model.read_bytes())
+    data[-4 * 64 :] = b"\xff\xff\xff\x7f" * 64  # NaN in the norm before the output
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(data)
+    with (
+        filling_store(damaged, 1) as store,
+        serving(tmp_path, MODEL_URI=store.url) as function,
+        ThreadPoolExecutor() as pool,
+    ):
+        answer = pool.submit(function.ask, "/chat", {"prompt": "hi"})
+        function.arrived()
+        store.gate.set()
+        status, body = answer.result()
+        assert (status, body["error"]["code"]) == (503, "model_unusable")
+        assert "NaN" in function.wait("failed")["error"]["message"]
+        assert function.get("/events")[1]["first_token"] is False

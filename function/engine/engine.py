@@ -24,7 +24,7 @@ from function.engine.sampler import check
 from function.engine.standin import StandIn
 from function.engine.template import Template, choose
 from function.engine.vocabulary import Vocabulary
-from function.errors import ContextExceeded, RequestError, Stopping
+from function.errors import ContextExceeded, EngineError, FunctionError, ModelError, RequestError, Stopping
 
 if TYPE_CHECKING:
     from function.engine.constraint import Constraint, Constraints
@@ -66,6 +66,8 @@ class Engine:
         self.system_info = library.system_info()
         self.openmp = library.openmp()
         self.repacked = options.repack
+        self.failure: FunctionError | None = None
+        """Why the engine ended by itself: it answers nothing any more, and has given its memory back."""
 
     @classmethod
     def load(
@@ -240,7 +242,10 @@ class Engine:
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
-            raise Stopping("The instance is shutting down; ask again and another one answers.")
+            raise self.failure or self._stopping()
+
+    def _stopping(self) -> Stopping:
+        return Stopping("The instance is shutting down; ask again and another one answers.")
 
     def _work(
         self,
@@ -281,10 +286,15 @@ class Engine:
             loaded.set_result(None)
             self._serve(Loop(model, memory), memory)
         except BaseException as e:
-            loaded.set_exception(e)
+            if loaded.done():
+                self.failure = e if isinstance(e, FunctionError) else EngineError(f"The engine ended: {e!r}.")
+            else:
+                loaded.set_exception(e)
         finally:
             with self._unread:
+                self._closed = True  # nobody begins to read what is freed now
                 self._unread.wait_for(lambda: self._readers == 0)
+            self._abandon()
             model.free()
 
     def _arrive(self, source: StandIn, model: Model, memory: Memory, cancel: threading.Event) -> None:
@@ -311,9 +321,22 @@ class Engine:
             if isinstance(job, Errand):
                 job.run(memory)
                 continue
-            loop.run(job)
+            error = loop.run(job)
             with self._lock:
                 self._open.discard(job)
+            if isinstance(error, ModelError):
+                raise error  # no other job would fare better
+
+    def _abandon(self) -> None:
+        """Tell everybody who still waits for the engine's thread, which ends."""
+        error = self.failure or self._stopping()
+        with self._lock:
+            waiting, self._open = self._open, set()
+        for generation in waiting:
+            generation.fail(error)
+        while not self._jobs.empty():
+            if isinstance(job := self._jobs.get(), Errand):
+                job.set_exception(error)
 
     def _describe(self, model: Model) -> None:
         """Take over what other threads may read."""

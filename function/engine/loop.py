@@ -26,11 +26,12 @@ class Loop:
         self._memory = memory
         self._end_tokens: list[int] | None = None
 
-    def run(self, generation: Generation) -> None:
-        """Carry out ``generation`` to its Finished, whatever happens."""
+    def run(self, generation: Generation) -> FunctionError | None:
+        """Carry out ``generation`` to its Finished, whatever happens; returns what went wrong, if anything."""
         run = _Run(generation)
-        timer = self._timer(generation)
+        timer: threading.Timer | None = None
         try:
+            timer = self._timer(generation)
             reason = self._generate(run)
         except FunctionError as e:
             run.error = e
@@ -44,6 +45,7 @@ class Loop:
             reason = "error"
             self._memory.forget()
         generation.finish(run.finished(reason))
+        return run.error
 
     def _generate(self, run: "_Run") -> FinishReason:
         generation, job, model = run.generation, run.generation.job, self._model
