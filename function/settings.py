@@ -156,7 +156,7 @@ class Settings:
     client_timeout: float = _setting(
         60.0,
         _number(float, "a number", 1, 86_400),
-        "Seconds a client may take to send a request, or take nothing of its reply; then it is cut off",
+        "Seconds a client may take to send a request, or to take 64 kB of its reply, or anything; then it is cut off",
     )
     queue_size: int = _setting(2, _integer(0, 1000), "Requests that may wait for the model; more get a 429")
     api_key: str | None = _setting(None, _text, "Guards what reaches the model", shown="none")
