@@ -22,6 +22,7 @@ from function.source import ObjectInfo
 
 LOCK = ".lock"
 EVICTED = ".evicted"
+PATIENCE = 50  # times that a folder may be gone again before it is there: then nothing can be made in this directory
 KEY_LENGTH = 32  # hexadecimal digits: 128 bits, beyond any accident
 
 
@@ -80,20 +81,29 @@ def hold(cache: Path, name: str, *, ready: Callable[[Path], bool], pause: Callab
     While another process is making it ready, ``pause`` is called between attempts; it sleeps a little and may raise.
     Should that process die, its lock is gone with it. Raises CacheUnusable.
     """
-    folder = cache / name
+    folder, gone = cache / name, 0
     _own(cache)
     while True:
         try:
-            folder.mkdir(exist_ok=True)
-            lease = Lease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        except FileNotFoundError:
-            continue  # evicted between the two calls
+            lease = _opened(folder)
+        except FileNotFoundError as e:  # evicted between two of the calls, or removed together with the cache
+            gone += 1
+            if gone == PATIENCE:
+                raise unusable(cache, e.strerror or str(e)) from e
+            _own(cache)
         except OSError as e:
             raise unusable(cache, e.strerror or str(e)) from e
-        if lease.lock(fcntl.LOCK_EX) or (lease.lock(fcntl.LOCK_SH) and ready(folder)):
-            return lease
-        lease.close()
+        else:
+            if lease.lock(fcntl.LOCK_EX) or (lease.lock(fcntl.LOCK_SH) and ready(folder)):
+                return lease
+            lease.close()
         pause()
+
+
+def _opened(folder: Path) -> Lease:
+    """The folder, made if need be, not yet held. Raises OSError."""
+    folder.mkdir(exist_ok=True)
+    return Lease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
 
 
 def _own(cache: Path) -> None:
