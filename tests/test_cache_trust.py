@@ -297,6 +297,20 @@ def test_a_changed_cache_is_not_served(tmp_path: Path, tiny_model: Path) -> None
     assert path.read_bytes() == tiny_model.read_bytes()
 
 
+# What it is called
+
+
+@pytest.mark.parametrize("name", ["x" * 242, "x" * 243, "x" * 250, "x" * 255, "ü" * 300, ".lock", NAME])
+def test_an_object_may_be_called_anything(name: str, tmp_path: Path) -> None:
+    with FaultyStore(DATA) as store:
+        first = got(store, tmp_path, name=name)
+        assert first.path.read_bytes() == DATA
+        assert first.name == name
+        assert (first.path.name == name) == (name == "x" * 242)
+        first.close()
+        assert got(store, tmp_path, name=name).cached
+
+
 # What is gone
 
 

@@ -1,5 +1,6 @@
 """A model's files in a folder of the cache: they outlast the process, and what is unfinished is gone on with."""
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from function.checksum import Algorithm
 from function.errors import CacheUnusable
 from function.fetch import cache
-from function.fetch.journal import Journaled, part_of
+from function.fetch.journal import JOURNAL, PART, Journaled, part_of
 from function.fetch.own import opened
 from function.fetch.place import name_of
 from function.fetch.record import Record
@@ -17,6 +18,10 @@ from function.fetch.verify import digest_of, vouched
 from function.source import ObjectInfo
 
 log = logging.getLogger(__name__)
+
+LONGEST = 255 - len(PART + JOURNAL)
+"""Bytes of a file's name in the cache: file systems take 255, and the longest name has something appended."""
+KEPT = 180  # bytes that a longer one keeps, for people
 
 
 class Folder:
@@ -29,7 +34,7 @@ class Folder:
         self, directory: Path, infos: Sequence[ObjectInfo], pause: Callable[[], None], check: Callable[[], None]
     ) -> None:
         self._directory, self._infos, self._check = directory, infos, check
-        names = [name_of(info.uri) for info in infos]
+        names = [kept_as(name_of(info.uri)) for info in infos]
 
         def ready(folder: Path) -> bool:
             return all(_long(folder / name) == info.size for name, info in zip(names, infos, strict=True))
@@ -106,6 +111,15 @@ class Folder:
         self._record.forget(file)
         with suppress(FileNotFoundError):
             file.unlink()
+
+
+def kept_as(name: str) -> str:
+    """The name in the cache of a file called ``name``: the same, where it fits and is none of the cache's own."""
+    data = name.encode(errors="surrogateescape")
+    if len(data) <= LONGEST and not name.startswith("."):
+        return name
+    digest = hashlib.sha256(data).hexdigest()[: cache.KEY_LENGTH]
+    return f"{data[:KEPT].decode(errors='ignore').lstrip('.')}-{digest}"
 
 
 def _long(file: Path) -> int | None:
