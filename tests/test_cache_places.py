@@ -1,15 +1,21 @@
 """Places that cannot be the cache: each is an answer with a sentence, from a function that lives on."""
 
+import fcntl
 import os
+import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from function.errors import CacheUnusable
+from function.fetch.cache import hold
 from tests.servers.doors import serving
 from tests.servers.gated import gated_store
 
+PATIENCE = 60.0
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts, and gives directories away")
 
 
@@ -79,3 +85,33 @@ def test_a_limit_on_files_is_named(tmp_path: Path, tiny_model: Path) -> None:
             assert status == 503
             assert "File too large" in told["error"]["message"]
             assert function.get("/health/live")[0] == 200
+
+
+def test_who_waits_goes_on_when_the_cache_is_removed(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = hold(cache, "key", ready=lambda folder: False, pause=lambda: None)
+    ended = threading.Event()
+
+    removed = threading.Event()
+
+    def pause() -> None:
+        if not removed.is_set():
+            shutil.rmtree(cache)
+            removed.set()
+
+    def wait() -> None:
+        with hold(cache, "key", ready=lambda folder: False, pause=pause) as second:
+            assert second.lock(fcntl.LOCK_EX)
+            ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert ended.wait(PATIENCE)
+    assert (cache.stat().st_mode & 0o077) == 0
+    first.close()
+
+
+def test_where_no_folder_can_be_made_is_an_error() -> None:
+    paused = []
+    with pytest.raises(CacheUnusable, match="No such file"):
+        hold(Path("/proc"), "key", ready=lambda folder: False, pause=lambda: paused.append(1))
+    assert paused, "it lets others have the CPU meanwhile, and may be told to stop"

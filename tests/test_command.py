@@ -56,6 +56,14 @@ def test_a_cache_is_filled_and_used_again(tmp_path: Path) -> None:
     assert Path(second.stdout.partition(": ")[0]).read_bytes() == DATA
 
 
+def test_a_file_of_ones_own_has_the_whole_name_however_long(tmp_path: Path) -> None:
+    name = "x" * 250
+    with FaultyStore(DATA) as store:
+        outcome = function("fetch", store.uri("http", name), "--to", str(tmp_path))
+    assert outcome.returncode == 0, outcome.stderr
+    assert (tmp_path / name).read_bytes() == DATA
+
+
 def test_a_hash_that_does_not_match_is_an_error(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         arguments = ("fetch", store.uri("http"), "--cache-dir", str(tmp_path), "--json")

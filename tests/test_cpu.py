@@ -1,6 +1,7 @@
 """Which CPU library is loaded: real libraries, of which some die, hang or are damaged, in a real subprocess."""
 
 import json
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -158,6 +159,52 @@ def test_a_damaged_memory_is_no_memory(lib: Lib, tmp_path: Path, kept: str) -> N
     level = choose(Levels(lib(good=None)), memory=tmp_path)
     assert level is not None
     assert level.reason == "it decodes"
+
+
+def _linked(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _linked,
+        _pipe,
+        lambda path: path.chmod(0o622),
+        pytest.param(
+            lambda path: os.chown(path, 65534, 65534),
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away"),
+        ),
+    ],
+)
+def test_what_others_may_have_written_is_no_memory(lib: Lib, tmp_path: Path, plant: Callable[[Path], None]) -> None:
+    folder, memory = lib(good=None), tmp_path / "memory"
+    memory.mkdir()
+    choose(Levels(folder), memory=memory)
+    plant(memory / MEMORY)
+    level = choose(Levels(folder), memory=memory)
+    assert level is not None
+    assert level.reason == "it decodes"
+    level = choose(Levels(folder), memory=memory)
+    assert level is not None
+    assert level.reason == "it was proved before"
+
+
+def test_nothing_is_written_through_a_link_of_others(lib: Lib, tmp_path: Path) -> None:
+    victim, memory = tmp_path / "victim", tmp_path / "memory"
+    victim.write_text("precious")
+    memory.mkdir()
+    for name in (MEMORY, f"{MEMORY}.part"):
+        (memory / name).symlink_to(victim)
+    choose(Levels(lib(good=None)), memory=memory)
+    assert victim.read_text() == "precious"
+    assert (memory / MEMORY).is_file()
 
 
 def test_the_server_loads_the_best_that_decodes_and_says_so(lib: Lib, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from function.command.bar import Bar, bytes_of
 from function.errors import CacheUnusable
-from function.fetch import Fetched, Progress, fetch
+from function.fetch import Fetched, Progress, fetch, name_of
 from function.settings import Settings
+from function.source.split import parts
 
 EXAMPLES = """\
 examples:
@@ -57,7 +58,9 @@ def _beside(to: Path) -> Path:
 
 def _place(fetched: Fetched, to: Path, work: Path) -> tuple[Path, ...]:
     """Give the files the names asked for. Unlike a cache they are to survive a power cut: they are forced to disk."""
-    targets = (to,) if len(fetched.parts) == 1 and not to.is_dir() else tuple(to / path.name for path in fetched.parts)
+    # In the cache a very long name is shortened: what the object is called counts.
+    names = [path.name for path in fetched.parts] if fetched.lease is None else map(name_of, parts(fetched.uri))
+    targets = (to,) if len(fetched.parts) == 1 and not to.is_dir() else tuple(to / name for name in names)
     try:
         for path, target in zip(fetched.parts, targets, strict=True):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ PATIENCE = 10.0
 """Seconds for a decode that takes 0.06: then it hangs."""
 CPUINFO = Path("/proc/cpuinfo")
 MEMORY = "cpu-level.json"
+LONGEST = 4096  # characters of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,17 @@ def _key(levels: Levels, model: str, flags: frozenset[str]) -> str:
 
 
 def _recall(memory: Path | None, key: str) -> str:
-    """The name that was kept under ``key`` by this user, or an empty one."""
+    """The name that this user alone can have kept under ``key``, or an empty one."""
     if memory is None:
         return ""
-    path = memory / MEMORY
-    try:
-        kept = json.loads(path.read_text()) if path.stat().st_uid == os.geteuid() else {}
+    try:  # the folder may be one where others write as well: what they left there may be a link, or a pipe
+        descriptor = os.open(memory / MEMORY, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor) as file:
+            found = os.fstat(descriptor)
+            others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or others:
+                return ""
+            kept = json.loads(file.read(LONGEST))
         return str(kept["level"]) if kept["key"] == key else ""
     except (OSError, ValueError, TypeError, KeyError):
         return ""
@@ -133,9 +140,14 @@ def _remember(memory: Path | None, key: str, name: str) -> None:
     """Keep the choice; where that fails, the next start proves it anew."""
     if memory is None or not memory.is_dir():
         return
-    part = memory / f"{MEMORY}.part"
+    part = memory / f"{MEMORY}.{os.urandom(6).hex()}"  # a name that nobody else can have put a link under
     try:
-        part.write_text(json.dumps({"key": key, "level": name}))
-        part.replace(memory / MEMORY)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump({"key": key, "level": name}, file)
+            part.replace(memory / MEMORY)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as e:
         log.debug("the CPU level is not remembered: %s", e)

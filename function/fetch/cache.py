@@ -2,26 +2,34 @@
 
     <cache>/<key>/<name>            the verified file; nothing else ever bears this name
     <cache>/<key>/<name>.part       what has arrived so far, with <name>.part.journal
+    <cache>/<key>/.verified         how the file looked when it was verified; see function.fetch.record
     <cache>/<key>/.lock             flock: exclusive while fetching, shared while in use
 
-The key is made from URI, version and size, so a changed object is another folder.
+The key is made from URI, version and size, so a changed object is another folder. Whose all of this must be:
+function.fetch.own.
 """
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from function.errors import CacheUnusable, NoSpace
+from function.fetch.own import OTHERS, opened, trusted
 from function.limits import memory_limit
 from function.source import ObjectInfo
 
+log = logging.getLogger(__name__)
+
 LOCK = ".lock"
 EVICTED = ".evicted"
+PATIENCE = 50  # times that a folder may be gone again before it is there: then nothing can be made in this directory
 KEY_LENGTH = 32  # hexadecimal digits: 128 bits, beyond any accident
 
 
@@ -32,10 +40,14 @@ def key(infos: tuple[ObjectInfo, ...]) -> str:
 
 
 class Lease:
-    """A folder of the cache, held. Nobody evicts it while the lease is open."""
+    """A folder of the cache, held. Nobody evicts it while the lease is open.
+
+    ``alone``: nobody else uses it, and it may be changed.
+    """
 
     def __init__(self, folder: Path, descriptor: int) -> None:
         self.folder = folder
+        self.alone = False
         self._descriptor = descriptor
 
     def lock(self, mode: int) -> bool:
@@ -46,12 +58,14 @@ class Lease:
                 return False
         except (BlockingIOError, FileNotFoundError):
             return False
+        self.alone = mode == fcntl.LOCK_EX
         os.utime(self._descriptor)  # when it was last used, for eviction
         return True
 
     def share(self) -> None:
         """From now on others may use the folder too, and nobody changes it."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        self.alone = False
 
     def keep(self) -> "Lease":
         """The same hold in another object, which outlives this one's ``with``."""
@@ -80,24 +94,39 @@ def hold(cache: Path, name: str, *, ready: Callable[[Path], bool], pause: Callab
     While another process is making it ready, ``pause`` is called between attempts; it sleeps a little and may raise.
     Should that process die, its lock is gone with it. Raises CacheUnusable.
     """
-    folder = cache / name
+    folder, gone = cache / name, 0
     _own(cache)
     while True:
         try:
-            folder.mkdir(exist_ok=True)
-            lease = Lease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        except FileNotFoundError:
-            continue  # evicted between the two calls
+            lease = _opened(folder)
+        except FileNotFoundError as e:  # evicted between two of the calls, or removed together with the cache
+            gone += 1
+            if gone == PATIENCE:
+                raise unusable(cache, e.strerror or str(e)) from e
+            _own(cache)
         except OSError as e:
-            raise unusable(cache, e.strerror or str(e)) from e
-        if lease.lock(fcntl.LOCK_EX) or (lease.lock(fcntl.LOCK_SH) and ready(folder)):
-            return lease
-        lease.close()
+            raise unusable(cache, f"{e.filename or folder}: {e.strerror or e}") from e
+        else:
+            if lease.lock(fcntl.LOCK_EX) or (lease.lock(fcntl.LOCK_SH) and ready(folder)):
+                return lease
+            lease.close()
         pause()
 
 
+def _opened(folder: Path) -> Lease:
+    """The folder, made if need be, not yet held. Raises CacheUnusable if it may be somebody else's, OSError."""
+    with suppress(FileExistsError):  # what is there is looked at
+        folder.mkdir(mode=0o700)
+    os.close(opened(folder, os.O_RDONLY | os.O_DIRECTORY))
+    return Lease(folder, opened(folder / LOCK, os.O_RDWR | os.O_CREAT))
+
+
 def _own(cache: Path) -> None:
-    """See that the directory exists and nobody else can put a model into it. Raises CacheUnusable."""
+    """See that the directory exists and is no trap. Raises CacheUnusable.
+
+    Others may write into it: what they put there is not trusted. The sticky bit, as on /tmp, keeps them from moving
+    what is ours. Volumes of containers have none, and nobody else inside: they are used all the same, and it is told.
+    """
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = cache.lstat()
@@ -105,8 +134,10 @@ def _own(cache: Path) -> None:
         raise unusable(cache, e.strerror or str(e)) from e
     if stat.S_ISLNK(found.st_mode):
         raise unusable(cache, "it is a symbolic link")
-    if found.st_uid not in (os.geteuid(), 0):
+    if found.st_uid not in trusted():
         raise unusable(cache, f"it belongs to the user {found.st_uid}")
+    if found.st_mode & OTHERS and not found.st_mode & stat.S_ISVTX:
+        log.info("%s has no sticky bit: others who may write there can exchange a model while it is used", cache)
 
 
 def unusable(cache: Path, reason: str) -> CacheUnusable:
@@ -122,7 +153,7 @@ def make_room(cache: Path, needed: int, keep: Path) -> None:
     """See that ``needed`` more bytes fit, removing what was used longest ago and is not held. Raises NoSpace."""
     if free(cache) >= needed:
         return
-    for folder in cache.glob(f"*{EVICTED}"):
+    for folder in _ours(cache, EVICTED):
         shutil.rmtree(folder, ignore_errors=True)
     for folder in _oldest(cache):
         if folder == keep:
@@ -155,18 +186,29 @@ def free(path: Path) -> int:
 def _oldest(cache: Path) -> list[Path]:
     """The folders this module made, the longest unused first."""
     folders = []
-    for folder in cache.iterdir():
-        lock = folder / LOCK
-        if len(folder.name) == KEY_LENGTH and not folder.is_symlink() and lock.is_file():
-            folders.append((lock.stat().st_mtime, folder))
+    for folder in _ours(cache, ""):
+        with suppress(FileNotFoundError):  # evicted by somebody else meanwhile
+            folders.append(((folder / LOCK).lstat().st_mtime, folder))
     return [folder for _, folder in sorted(folders)]
+
+
+def _ours(cache: Path, suffix: str) -> list[Path]:
+    """The folders of this user whose names are a key and ``suffix``: in /tmp there is much else."""
+    found = []
+    for folder in cache.iterdir():
+        if len(folder.name) == KEY_LENGTH + len(suffix) and folder.name.endswith(suffix):
+            with suppress(FileNotFoundError):
+                kind = folder.lstat()
+                if stat.S_ISDIR(kind.st_mode) and kind.st_uid == os.geteuid():
+                    found.append(folder)
+    return found
 
 
 def _evict(folder: Path) -> None:
     """Remove a folder unless somebody holds it."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
+        descriptor = opened(folder / LOCK, os.O_RDWR)
+    except (OSError, CacheUnusable):
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

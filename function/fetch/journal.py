@@ -7,6 +7,7 @@ that; what a power cut loses, the comparison finds.
 
 import errno
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,23 +15,34 @@ from pathlib import Path
 from function.checksum import Algorithm
 from function.errors import CacheUnusable, FunctionError, NoSpace
 from function.fetch import cache
+from function.fetch.own import opened
 from function.fetch.partial import Partial
+from function.fetch.record import Record
+from function.fetch.verify import vouched
 from function.source import ObjectInfo
 
 PART = ".part"
+JOURNAL = ".journal"
+READABLE = 0o644  # `fetch --to` gives the file away; nobody else writes it, whatever the umask is
 
 
 class Journaled(Partial):
-    """Becomes the file ``final`` once it is whole; up to then it is beside it."""
+    """Becomes the file ``final`` once it is whole, and ``record`` knows it; up to then it is beside it."""
 
-    def __init__(self, final: Path, info: ObjectInfo, algorithm: Algorithm, block: int) -> None:
+    def __init__(self, final: Path, info: ObjectInfo, algorithm: Algorithm, block: int, record: Record) -> None:
         path = part_of(final)
-        self._final = final
-        self._journal_path = path.with_name(path.name + ".journal")
+        self._final, self._record = final, record
+        self._vouched = vouched(info)
+        self._journal_path = path.with_name(path.name + JOURNAL)
         self._header = json.dumps(
             {"uri": info.uri, "version": info.version, "size": info.size, "block": block, "checksum": algorithm.name}
         )
         self._journaled: dict[int, int] = {}
+        try:
+            for own in (path, self._journal_path):
+                os.close(opened(own, os.O_RDWR | os.O_CREAT, READABLE))
+        except OSError as e:
+            raise _trouble(path, info.size or 0, e) from e
         super().__init__(path, info, algorithm, block)
         try:
             self._journal = self._journal_path.open("w+b", buffering=0)
@@ -66,6 +78,8 @@ class Journaled(Partial):
         self.close()
         try:
             self.path.rename(self._final)
+            check = None if self._vouched else f"{self.algorithm.name}:{self.algorithm.hex(self.whole())}"
+            self._record.add(self._final, check=check)
             self._journal_path.unlink(missing_ok=True)
         except OSError as e:
             raise self.trouble(e) from e
@@ -75,20 +89,7 @@ class Journaled(Partial):
         self._journal.close()
 
     def trouble(self, error: OSError) -> FunctionError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = 0
-            with suppress(OSError):
-                free = cache.free(self.path.parent)
-            return NoSpace(
-                f"{self.path.parent} ran out of room: the model has {self.size} bytes, {free} are left. "
-                + cache.remedy(self.size),
-                needed=self.size,
-                free=free,
-            )
-        return CacheUnusable(
-            f"{self.path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
-            path=str(self.path),
-        )
+        return _trouble(self.path, self.size, error)
 
     def _remembers(self) -> bool:
         self._journaled = self._read_journal()
@@ -116,3 +117,23 @@ class Journaled(Partial):
 def part_of(final: Path) -> Path:
     """Where the file ``final`` is while it is unfinished."""
     return final.with_name(final.name + PART)
+
+
+def _trouble(path: Path, size: int, error: OSError) -> FunctionError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = 0
+        with suppress(OSError):
+            free = cache.free(path.parent)
+        return NoSpace(
+            f"{path.parent} ran out of room: the model has {size} bytes, {free} are left. " + cache.remedy(size),
+            needed=size,
+            free=free,
+        )
+    if error.errno == errno.ENOENT:
+        removed = CacheUnusable(f"{path} was removed while it was being fetched. Ask again.", path=str(path))
+        removed.permanent = False
+        return removed
+    return CacheUnusable(
+        f"{path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
+        path=str(path),
+    )

@@ -81,7 +81,9 @@ class Job:
             raise
 
     def _place(self, infos: Sequence[ObjectInfo]) -> Place:
-        return Folder(self.cache, infos, self._pause) if isinstance(self.cache, Path) else self.cache
+        if isinstance(self.cache, Path):
+            return Folder(self.cache, infos, self._pause, self._check)
+        return self.cache
 
     def _fill(
         self, sources: Sequence[Source], infos: Sequence[ObjectInfo], place: Place, missing: Sequence[int]

@@ -1,6 +1,7 @@
 """What a file must hash to, and the threads' work of finding out while it is being written."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +18,13 @@ LOOK = 0.1  # seconds between looks at whether to stop
 def algorithm_of(info: ObjectInfo) -> Algorithm:
     """What blocks are checked with: what the store vouches with for the whole, or the cheapest."""
     return next((a for name, a in ALGORITHMS.items() if name in info.checksums), ALGORITHMS["crc32c"])
+
+
+def vouched(info: ObjectInfo) -> str | None:
+    """What the store vouches for: ``algorithm:hex`` of the object, the one that is checked when it is fetched."""
+    name = algorithm_of(info).name
+    name = name if name in info.checksums else "sha256"
+    return f"{name}:{info.checksums[name]}" if name in info.checksums else None
 
 
 def compare(info: ObjectInfo, name: str, found: str, expected: str, *, given: bool = False) -> None:
@@ -47,6 +55,22 @@ def sha256_of(paths: Iterable[Path], check: Callable[[], None]) -> str:
                 check()
                 digest.update(buffer[:count])
     return digest.hexdigest()
+
+
+def digest_of(descriptor: int, name: str, check: Callable[[], None]) -> str | None:
+    """``name:hex`` of an open file, read from its start; None of an unknown algorithm. ``check`` may raise to stop."""
+    if name not in ALGORITHMS and name != "sha256":
+        return None
+    digest, buffer, position = hashlib.sha256(), memoryview(bytearray(BUFFER)), 0
+    update, value = ALGORITHMS[name].load() if name in ALGORITHMS else None, 0
+    while count := os.preadv(descriptor, [buffer], position):
+        check()
+        position += count
+        if update is None:
+            digest.update(buffer[:count])
+        else:
+            value = update(value, buffer[:count])
+    return f"{name}:{ALGORITHMS[name].hex(value) if update else digest.hexdigest()}"
 
 
 class Follower(threading.Thread):
