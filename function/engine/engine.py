@@ -16,6 +16,7 @@ from function.engine.errand import Errand
 from function.engine.events import Job
 from function.engine.generation import Generation
 from function.engine.grammar import Grammar
+from function.engine.guard import Guard
 from function.engine.loop import Loop
 from function.engine.memory import Memory
 from function.engine.model import Model
@@ -41,10 +42,7 @@ class Engine:
         self._options = options
         self._jobs: queue.SimpleQueue[Generation | Errand[Any] | None] = queue.SimpleQueue()
         self._awaited: tuple[int, ...] | None = None
-        self._lock = threading.Lock()
-        self._unread = threading.Condition(self._lock)
-        self._readers = 0
-        self._closed = False
+        self._guard = Guard(self._ended)
         self._open: set[Generation] = set()
         self._constraints: Constraints | None = None
         self._constraints_lock = threading.Lock()
@@ -197,8 +195,7 @@ class Engine:
             max_tokens=room if job.max_tokens is None else min(job.max_tokens, room),
             reader_timeout=self._options.reader_timeout,
         )
-        with self._lock:
-            self._refuse_when_closed()
+        with self._guard.held():
             self._open.add(generation)
             self._jobs.put(generation)
         return generation
@@ -210,19 +207,15 @@ class Engine:
     def do(self, work: Callable[[Memory], T]) -> T:
         """Have the engine's thread do ``work`` between two generations, and return its result. Raises Stopping."""
         errand = Errand(work)
-        with self._lock:
-            self._refuse_when_closed()
+        with self._guard.held():
             self._jobs.put(errand)
         return errand.result()
 
     def close(self) -> None:
         """Cancel what runs and waits, give the memory back, end the thread. Idempotent; returns when it is done."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._jobs.put(None)
-            waiting = list(self._open)
-        for generation in waiting:
+        if self._guard.close():
+            self._jobs.put(None)
+        for generation in self._open.copy():
             generation.cancel()
         self._thread.join()
         atexit.unregister(self.close)
@@ -230,22 +223,12 @@ class Engine:
     @contextmanager
     def _alive(self) -> Iterator[Vocabulary]:
         """The vocabulary, which lives as long as the block lasts. Raises Stopping once closed."""
-        with self._lock:
-            self._refuse_when_closed()
-            self._readers += 1
-        try:
+        with self._guard.inside():
             yield self._vocabulary
-        finally:
-            with self._lock:
-                self._readers -= 1
-                self._unread.notify_all()
 
-    def _refuse_when_closed(self) -> None:
-        if self._closed:
-            raise self.failure or self._stopping()
-
-    def _stopping(self) -> Stopping:
-        return Stopping("The instance is shutting down; ask again and another one answers.")
+    def _ended(self) -> FunctionError:
+        """Why nothing is answered any more."""
+        return self.failure or Stopping("The instance is shutting down; ask again and another one answers.")
 
     def _work(
         self,
@@ -291,9 +274,8 @@ class Engine:
             else:
                 loaded.set_exception(e)
         finally:
-            with self._unread:
-                self._closed = True  # nobody begins to read what is freed now
-                self._unread.wait_for(lambda: self._readers == 0)
+            self._guard.close()
+            self._guard.await_empty()
             self._abandon()
             model.free()
 
@@ -322,18 +304,15 @@ class Engine:
                 job.run(memory)
                 continue
             error = loop.run(job)
-            with self._lock:
-                self._open.discard(job)
+            self._open.discard(job)
             if isinstance(error, ModelError):
                 raise error  # no other job would fare better
 
     def _abandon(self) -> None:
         """Tell everybody who still waits for the engine's thread, which ends."""
-        error = self.failure or self._stopping()
-        with self._lock:
-            waiting, self._open = self._open, set()
-        for generation in waiting:
-            generation.fail(error)
+        error = self._ended()
+        while self._open:
+            self._open.pop().fail(error)
         while not self._jobs.empty():
             if isinstance(job := self._jobs.get(), Errand):
                 job.set_exception(error)
