@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,16 +87,28 @@ class ColdStart:
         settings = self._settings
         lives().begin(settings.model_uri)
         self._enter("fetching")
-        kind = Apart if _remote(settings.model_uri) and Apart.possible() else Beside
         cache = cache_of(settings, settings.model_uri)
-        self._fetch = kind(settings.model_uri, cache, settings.model_sha256, self.progress)
+        if _remote(settings.model_uri) and Apart.possible():
+            try:
+                self._fetch = Apart(settings.model_uri, cache, settings.model_sha256, self.progress)
+                return
+            except OSError as e:
+                log.warning("there is no process for the fetch (%s); it has a thread of this one", e.strerror)
+        self._fetch = Beside(settings.model_uri, cache, settings.model_sha256, self.progress)
+
+    def close(self) -> None:
+        """End the fetch, let go of the files. Idempotent."""
+        if self._fetch is not None:
+            self._fetch.close()
+        for file in self.files:
+            file.close()
 
     def run(self) -> "Engine":
         """The loaded engine. Raises what keeps it from being there, Stopping once cancelled."""
         assert self._fetch is not None
-        self._fetch.listen()
-        self._snapshot.begin(self._cancel)
         try:
+            self._fetch.listen()
+            self._snapshot.begin(self._cancel)
             with self._span("engine"):
                 import function.engine.engine  # noqa: F401  while the first bytes are on their way
                 from function.engine.cpu import prepare
@@ -108,9 +120,7 @@ class ColdStart:
             options = self._options()
             engine = self._load_beside(options) or self._load_after(options)
         except BaseException:
-            self._fetch.close()
-            for file in self.files:
-                file.close()
+            self.close()
             raise
         if engine.openmp:
             log.warning(
@@ -150,22 +160,22 @@ class ColdStart:
             return None
         if options.repack and not behind.possible(header, amx=amx()):
             return None
-        standin = StandIn(
-            data[: header.data_offset],
-            header.file_size,
-            lambda: self._await_fetch().path,
-            self.progress,
-            {tensor.name: tensor.offset + tensor.size for tensor in header.tensors},
-            name_of(self._settings.model_uri),
-        )
         try:
-            return self._load(standin, options)
+            standin = StandIn(
+                data[: header.data_offset],
+                header.file_size,
+                lambda: self._await_fetch().path,
+                self.progress,
+                {tensor.name: tensor.offset + tensor.size for tensor in header.tensors},
+                name_of(self._settings.model_uri),
+            )
+            with closing(standin):
+                return self._load(standin, options)
         except Unlike as e:
-            log.info("%s: loading the model anew", e)
+            log.info("%s: loading it once it is whole", e)
             return None
         finally:
             self.early = None
-            standin.close()
 
     def _early_header(self) -> "tuple[Header, bytes] | None":
         """The header and the bytes it is in, as soon as they are there; None if the fetch is over before."""
@@ -186,9 +196,11 @@ class ColdStart:
                     if prefix < wanted:
                         continue
                     data = file.read(wanted)
-                    with self._span("header"):
-                        return parse_header(data, file_size=size), data
-            except FileNotFoundError:
+                if self.progress.part != part or self.progress.prefix < prefix:
+                    continue  # begun anew: who knows what was read
+                with self._span("header"):
+                    return parse_header(data, file_size=size), data
+            except OSError:  # it has its final name by now, or is gone
                 return None
             except Incomplete as e:
                 wanted = e.needed

@@ -71,13 +71,22 @@ class Service:
             self._cold = cold = ColdStart(
                 self.settings, self.snapshot, self.seconds, self._cancel, self._move, self._awaited
             )
+            thread = threading.Thread(target=self._bring_up, args=(cold,), name="bring-up", daemon=True)
             try:
                 cold.begin()
+                thread.start()
             except FunctionError as e:
                 self._fail(e)
-                return
-            self._thread = threading.Thread(target=self._bring_up, args=(cold,), name="bring-up", daemon=True)
-            self._thread.start()
+            except Exception as e:  # no thread, no file: it must not look as if something went on
+                cold.close()
+                self._fail(
+                    Unavailable(
+                        f"The model's fetch could not be started: {type(e).__name__}: {e}. The next request tries "
+                        "again; if this stays, give the instance more threads, open files or memory."
+                    )
+                )
+            else:
+                self._thread = thread
 
     def stop(self) -> None:
         """Stop for good: what is fetched, loaded, queued or generated ends with a word about it. Returns at once."""

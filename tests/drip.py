@@ -1,6 +1,7 @@
 """A model that arrives bit by bit, and how to look at what is made of it."""
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,3 +70,16 @@ def until(function: Function, line: str) -> None:
 def children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def filling_is_mapped(function: Function) -> bool:
+    """Whether gunicorn's worker has mapped what its child fills: only then are weights read before all are there."""
+    try:
+        (worker,) = children(function.process.pid)
+        (fetching,) = children(worker)
+        files = list(Path(f"/proc/{fetching}/fd").iterdir())
+        model = {file.stat().st_ino for file in files if re.search(r"memfd:|\.part$", str(file.readlink()))}
+    except (OSError, ValueError):  # files come and go, and processes
+        return False
+    mapped = Path(f"/proc/{worker}/maps").read_text().splitlines()
+    return any(int(line.split()[4]) in model for line in mapped)

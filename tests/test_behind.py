@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from function.engine.standin import Unlike
 from function.errors import ChecksumMismatch, Stopping
 from function.gguf import read_header
 from function.gguf.memory import REPACKED, copy
-from tests.drip import Drip, children, numbers, standin, until
-from tests.servers.doors import PATIENCE, serving
+from tests.drip import Drip, children, filling_is_mapped, numbers, standin, until
+from tests.servers.doors import PATIENCE, Function, serving
 from tests.servers.filling import filling_store
 from tools.models import Quant, write_model
 from tools.shapes import SHAPES, Shape
@@ -27,6 +28,14 @@ FIRST = 10 << 20
 REPACK = Options(n_ctx=512, repack=True)
 JOB = Job(tuple(range(3, 40)), max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
 SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
+
+
+def is_copied(function: Function) -> None:
+    """Wait until what has arrived of the model is being copied."""
+    deadline = time.monotonic() + PATIENCE
+    while not filling_is_mapped(function):
+        assert time.monotonic() < deadline, function.log.read_text()
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -162,28 +171,38 @@ def test_a_model_is_copied_beside_its_fetch(door: str, wide: Path, tmp_path: Pat
         assert function.ask("/chat", SEEDED) == expected
 
 
-def test_an_object_that_is_exchanged_meanwhile_is_copied_anew(wide: Path, other: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["directory", "memory"])
+def test_an_object_that_is_exchanged_meanwhile_is_copied_anew(
+    mode: str, wide: Path, other: Path, tmp_path: Path
+) -> None:
     settings = {"N_CTX": "512", "LOAD_MODE": "repacked"}
     (tmp_path / "local").mkdir()
     with serving(tmp_path / "local", MODEL_URI=str(other), **settings) as function:
         expected = function.ask("/chat", SEEDED)
+    settings |= {"MODEL_CACHE": mode}
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **settings) as function:
-        until(function, "load mode repacked")
+        is_copied(function)
         store.exchange(other)
         assert function.ask("/chat", SEEDED) == expected
         assert function.get("/v1/models")[1]["data"][0]["id"] == "the other"
 
 
-def test_a_fetch_that_dies_meanwhile_goes_on(wide: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["directory", "memory"])
+def test_a_fetch_that_dies_meanwhile_goes_on(mode: str, wide: Path, tmp_path: Path) -> None:
     settings = {"N_CTX": "512", "LOAD_MODE": "repacked"}
+    (tmp_path / "local").mkdir()
+    with serving(tmp_path / "local", MODEL_URI=str(wide), **settings) as function:
+        expected = function.ask("/chat", SEEDED)
+    settings |= {"MODEL_CACHE": mode}
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **settings) as function:
-        until(function, "load mode repacked")
+        is_copied(function)
         (worker,) = children(function.process.pid)
         (fetching,) = children(worker)
         os.kill(fetching, signal.SIGKILL)
         until(function, "died; going on in this one")
         store.gate.set()
-        assert function.ask("/chat", SEEDED)[0] == 200
+        assert function.ask("/chat", SEEDED) == expected
+        assert children(function.process.pid) == [worker]
 
 
 def test_it_stops_when_told_to(wide: Path, tmp_path: Path) -> None:

@@ -115,7 +115,10 @@ def test_a_damaged_journal_is_worth_nothing(damage: bytes, tmp_path: Path) -> No
     with FaultyStore(DATA) as store:
         interrupted(store, tmp_path)
         next(tmp_path.rglob("*.journal")).write_bytes(damage)
-        assert fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == DATA
+        with next(tmp_path.rglob("*.part")).open("rb") as held:
+            fetched = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
+            assert fetched.path.read_bytes() == DATA
+            assert os.fstat(held.fileno()).st_nlink == 0, "who has it mapped keeps it uncut"
 
 
 def test_cancelled_it_stops_at_once_even_on_a_silent_store(tmp_path: Path) -> None:

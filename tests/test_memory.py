@@ -1,11 +1,13 @@
 """MODEL_CACHE=memory: what is fetched is nowhere but in memory, once, for as long as it is needed."""
 
 import hashlib
+import mmap
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectNotFound
-from function.fetch import Memory, fetch
+from function.fetch import Memory, Progress, fetch
 from function.service import Service
 from function.settings import Settings
 from tests.drip import children, until
@@ -132,6 +134,37 @@ def test_an_object_that_changes_midway_is_fetched_anew() -> None:
     got.close()
 
 
+class Mapping(Progress):
+    """Maps the first file that is filled, as an engine does; ``inodes`` are those of all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inodes: set[int] = set()
+        self.mapped: mmap.mmap | None = None
+
+    def fill(self, part: Path | None, prefix: int) -> None:
+        super().fill(part, prefix)
+        if part is not None:
+            self.inodes.add(part.stat().st_ino)
+            with part.open("rb") as file:
+                self.mapped = self.mapped or mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+
+
+@pytest.mark.parametrize("kind", ["change", "corrupt"])
+def test_each_attempt_has_a_file_of_its_own(kind: str) -> None:
+    progress = Mapping()
+    with FaultyStore(DATA, faults=deque([None, None, Fault(kind)]), replacement=DATA[: SIZE // 2]) as store:
+        uri = store.uri("gs")
+        got = fetch(uri, cache=Memory(uri), progress=progress, policy=QUICK, stores=store.stores)
+        assert got.path.read_bytes() == store.data
+    assert len(progress.inodes) == 2
+    assert got.path.stat().st_ino in progress.inodes
+    assert progress.mapped is not None
+    with progress.mapped as mapped:
+        assert bytes(mapped) == bytes(SIZE), "the first one takes no more memory, and nobody dies of reading it"
+    got.close()
+
+
 @pytest.mark.parametrize("scheme", ["s3", "http"])
 def test_a_sha256_is_held_against_it(scheme: str) -> None:
     sha256 = hashlib.sha256(DATA).hexdigest()
@@ -205,11 +238,13 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, expected: 
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         until(function, "load mode mapped")
         (fetching,) = children(worker(function))
+        (filled,) = open_files(fetching)
         os.kill(fetching, signal.SIGKILL)
         until(function, "died; going on in this one")
         store.gate.set()
         assert function.ask("/chat", SEEDED) == expected
         assert held(worker(function)) == ["wide.gguf"]
+        assert filled not in open_files(worker(function)), "the one that was begun is neither cut nor filled again"
 
 
 @pytest.mark.parametrize("moment", ["fetching", "ready"])

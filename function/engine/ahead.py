@@ -67,7 +67,11 @@ class Ahead:
             return False
         lib = library()
         look = lib.ggml_backend_sched_eval_callback(self._look)
-        context = self._model.context_aside(CELLS, n_threads, look)
+        try:
+            context = self._model.context_aside(CELLS, n_threads, look)
+        except EngineError as e:  # for want of memory, say: the model can be served all the same
+            log.warning("the prompt is not read ahead: %s", e)
+            return False
         try:
             array = (ctypes.c_int32 * len(tokens))(*tokens)
             code = int(lib.llama_decode(context, lib.llama_batch_get_one(array, len(tokens))))
@@ -81,6 +85,7 @@ class Ahead:
 
     def _look(self, address: int, ask: bool, _: object) -> bool:
         """Whether llama.cpp should stop after this node to be told, by False, to compute no further."""
+        self._given_up = self._given_up or self._stop()
         if not ask:
             return not self._given_up
         try:
@@ -88,7 +93,7 @@ class Ahead:
             if tensor.name != self._name_of(address):
                 raise EngineError("llama.cpp's tensors are laid out otherwise than is known here.")
             needed = max((self._end(source) for source in tensor.src if source), default=0)
-            if needed > self._there and not self._given_up:
+            if not self._given_up and needed > self._there:
                 self._given_up = not self._source.await_bytes(needed, self._stop)
                 self._there = needed
             return self._given_up or tensor.name.startswith(_LAYER)
@@ -110,10 +115,9 @@ def spare(filling: Filling, n_threads: int, size: int) -> int:
     0 once half of the bytes are there: with fewer threads, what is read behind them would be done later, not sooner.
     """
 
-    def spent() -> float:
-        return filling.cpu or time.process_time()
-
-    before, began = spent(), time.monotonic()
+    theirs, ours, began = filling.cpu, time.process_time(), time.monotonic()
     filling.await_prefix(sys.maxsize, WINDOW)
-    used = (spent() - before) / (time.monotonic() - began)
+    # Two processes' clocks: one that has not told of its own before has spent all of it since, as far as is known.
+    spent = filling.cpu - theirs if filling.cpu else time.process_time() - ours
+    used = max(0.0, spent) / (time.monotonic() - began)
     return 0 if 2 * filling.prefix > size else max(0, int(n_threads - used - MARGIN))

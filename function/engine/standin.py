@@ -11,6 +11,7 @@ import ctypes
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +27,7 @@ LOOK = 0.1  # seconds between two looks at whether to stop
 
 _MAPPING = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+)")
 _FAILED = ctypes.c_void_p(-1).value
-_REPLACED = "the object was replaced while it was fetched"
+_REPLACED = "the model's file was replaced while it was filled"
 
 
 class Unlike(Exception):
@@ -50,7 +51,7 @@ class StandIn:
     """The ``header`` of a model of ``size`` bytes. ``whole`` waits for its file, and may raise.
 
     ``filling`` is that file before it is whole, if one may look; ``ends`` is where in it each tensor ends, in bytes,
-    for who waits for one; ``name`` is for messages.
+    for who waits for one; ``name`` is for messages. Raises Unlike where the system makes no such file.
     """
 
     def __init__(
@@ -68,9 +69,14 @@ class StandIn:
         self._length, self._whole = len(header), whole
         self._places: list[tuple[int, int, int]] = []
         self._file: os.stat_result | None = None
-        self._descriptor = os.memfd_create(name)
-        os.pwrite(self._descriptor, header, 0)
-        os.truncate(self._descriptor, size)
+        self._descriptor = -1
+        try:
+            self._descriptor = os.memfd_create(name)
+            os.pwrite(self._descriptor, header, 0)
+            os.truncate(self._descriptor, size)
+        except (OSError, ValueError) as e:  # also where the system is not known to refuse it, or not this name
+            self.close()
+            raise Unlike(f"nothing can stand in for the model ({e})") from e
 
     @staticmethod
     def possible() -> bool:
@@ -97,7 +103,8 @@ class StandIn:
         part = self.filling.part if self.filling else None
         try:
             if part is not None:
-                self._replace(part)
+                with self._like(part) as descriptor:
+                    self._replace(descriptor)
         except (OSError, Unlike):  # whole by now, or begun anew
             return False
         return part is not None
@@ -107,14 +114,17 @@ class StandIn:
         filling = self.filling
         assert filling is not None
         while not stop():
-            if filling.await_prefix(count, LOOK):
+            there = filling.await_prefix(count, LOOK)
+            if self._left_behind():
+                return False
+            if there:
                 return filling.prefix >= count
         return False
 
     def provide(self, tensor: str, stop: Callable[[], bool]) -> None:
         """Have the bytes of ``tensor`` in the model, to be copied. From then on no other file can take its place.
 
-        Raises Stopping when ``stop`` says so, and as ``complete``.
+        Raises Stopping when ``stop`` says so, Unlike at once where it is begun anew, and as ``complete``.
         """
         if self._file is None and not self.begin():
             self.complete()
@@ -122,6 +132,8 @@ class StandIn:
         if not (self.filling and self.await_bytes(self._ends.get(tensor, self.size), stop)):
             if stop():
                 raise Stopping("The instance is shutting down; the model was not loaded.")
+            if self._left_behind():
+                raise Unlike(_REPLACED)
             self.complete()
 
     def blank(self) -> None:
@@ -141,28 +153,42 @@ class StandIn:
 
         Raises Unlike, EngineError, and what ``whole`` does.
         """
-        before, path = self._file, self._whole()
-        if before is not None and os.path.samestat(before, path.stat()):
-            return True
-        if self._copied:
-            raise Unlike(_REPLACED)
-        self._replace(path)
+        with self._like(self._whole()) as descriptor:
+            if self._file is not None and os.path.samestat(self._file, os.fstat(descriptor)):
+                return True
+            if self._copied:
+                raise Unlike(_REPLACED)
+            self._replace(descriptor)
         return False
 
-    def _replace(self, path: Path) -> None:
-        """Map the file over what is mapped. Raises Unlike, EngineError, OSError."""
+    def _left_behind(self) -> bool:
+        """Whether another file is being filled than the one that is mapped: of that, no more comes."""
+        part = self.filling.part if self.filling else None
+        try:
+            return part is not None and self._file is not None and not os.path.samestat(part.stat(), self._file)
+        except OSError:  # whole and renamed, or given up: ``complete`` will tell
+            return False
+
+    @contextmanager
+    def _like(self, path: Path) -> Iterator[int]:
+        """The file, open, if it has the model's length and header. Raises Unlike, OSError."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if os.pread(descriptor, self._length, 0) != os.pread(self._descriptor, self._length, 0):
+            header = os.pread(descriptor, self._length, 0)
+            if os.fstat(descriptor).st_size != self.size or header != os.pread(self._descriptor, self._length, 0):
                 raise Unlike(_REPLACED)
-            self._places = self._places or list(self._ranges())
-            if not self._places:
-                raise Unlike("this system does not tell where the model is mapped")
-            for start, length, offset in self._places:
-                _map(start, length, descriptor, offset)
-            self._file = os.fstat(descriptor)
+            yield descriptor
         finally:
             os.close(descriptor)
+
+    def _replace(self, descriptor: int) -> None:
+        """Map the file over what is mapped. Raises Unlike, EngineError."""
+        self._places = self._places or list(self._ranges())
+        if not self._places:
+            raise Unlike("this system does not tell where the model is mapped")
+        for start, length, offset in self._places:
+            _map(start, length, descriptor, offset)
+        self._file = os.fstat(descriptor)
 
     def close(self) -> None:
         """Let go of it; what is mapped stays. Idempotent."""

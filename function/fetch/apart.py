@@ -5,7 +5,8 @@ That is safe only while this process has a single thread; whoever has more fetch
 
 The child tells its progress as JSON lines through a pipe, and ends when the other pipe, to which nobody writes, closes:
 with its parent, however that dies. What it leaves behind is an unfinished file: one in a directory any other fetch goes
-on with, one in memory is filled anew.
+on with, one in memory is given up for a new one. That, too, is made by the parent alone: of one that the child made it
+could not see a byte. So an attempt in memory that must be begun anew ends the child as well.
 """
 
 import fcntl
@@ -24,6 +25,7 @@ from function.errors import FetchError, FunctionError, Stopping
 from function.fetch import Fetched, Memory, Progress, fetch
 from function.fetch.beside import LOOK, Beside
 from function.fetch.cache import LOCK, Lease
+from function.fetch.memory import Unshared
 from function.fetch.place import Hold
 
 log = logging.getLogger(__name__)
@@ -32,23 +34,35 @@ TELL = 0.05  # seconds between two words about bytes
 
 
 class Apart:
-    """A fetch in a child process; otherwise as ``Beside``, which goes on with it should the child die."""
+    """A fetch in a child process; otherwise as ``Beside``, which goes on with it should the child die.
+
+    Raises OSError where no process, or no pipe to it, is to be had.
+    """
 
     def __init__(self, uri: str, cache: Path | Memory, sha256: str | None, progress: Progress) -> None:
         self._uri, self._cache, self._sha256, self._progress = uri, cache, sha256, progress
         self._told: dict[str, Any] = {}
+        self._error: FetchError | None = None
         self._lease: Hold | None = None
         self._beside: Beside | None = None
         self._closed = False
         self._turn = threading.Lock()
-        out, told = os.pipe()
-        watched, self._alive = os.pipe()
-        self._pid = os.fork()
+        ends: list[int] = []
+        try:
+            ends += os.pipe()
+            ends += os.pipe()
+            self._pid = os.fork()  # 0 once it has been waited for: then the number may be another's
+        except OSError:
+            for end in ends:
+                os.close(end)
+            raise
+        out, told, watched, self._alive = ends
         if not self._pid:
             _child(uri, cache, sha256, told, watched)
         os.close(told)
         os.close(watched)
-        self._thread = threading.Thread(target=self._listen, args=(os.fdopen(out, "rb"),), name="fetch", daemon=True)
+        self._pipe = os.fdopen(out, "rb")
+        self._thread = threading.Thread(target=self._listen, name="fetch", daemon=True)
 
     @staticmethod
     def possible() -> bool:
@@ -66,12 +80,14 @@ class Apart:
                 self.close()
                 raise Stopping(f"{self._uri}: the fetch was told to stop.")
             self._thread.join(LOOK)
+        if self._error is not None:
+            raise self._error
         if (told := self._told.get("fetched")) is not None:
             return Fetched(
                 **told | {"path": Path(told["path"]), "parts": tuple(map(Path, told["parts"]))}, lease=self._lease
             )
         if (error := self._told.get("error")) is not None:
-            raise _made(error)
+            raise unpacked(error)
         assert self._beside is not None
         return self._beside.result(cancel)
 
@@ -79,14 +95,36 @@ class Apart:
         """See Beside.close."""
         with self._turn:
             self._closed = True
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+            if self._pid:
+                with suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+        if self._thread.ident is None:  # nobody has listened: what the child has left is to be cleared up all the same
+            self._listen()
         held = self._beside or self._lease or self._cache
         if not isinstance(held, Path):
             held.close()
 
-    def _listen(self, pipe: BinaryIO) -> None:
-        """Take over what the child says, up to its end."""
+    def _listen(self) -> None:
+        """Follow the child to its end, and go on with what it leaves unfinished."""
+        try:
+            try:
+                self._follow(self._pipe)
+            finally:
+                os.close(self._alive)  # the child goes: if it has given the file over, its lock is ours now
+                self._reap()
+            if not self._told.keys() & {"fetched", "error"}:
+                self._go_on()
+        except Exception as e:  # who waits must hear of it
+            log.exception("the fetch of %s cannot be followed", self._uri)
+            self._error = FetchError(
+                f"{self._uri}: the process that fetched it cannot be followed ({type(e).__name__}: {e}). "
+                "The next request tries again."
+            )
+        if self._beside is None:
+            self._progress.end()
+
+    def _follow(self, pipe: BinaryIO) -> None:
+        """Take over what the child says."""
         progress = self._progress
         with pipe:
             for line in pipe:
@@ -105,19 +143,26 @@ class Apart:
                 if (fetched := told.get("fetched")) is not None:
                     self._lease = _share(Path(fetched["path"]), self._cache)
                     break
-        os.close(self._alive)  # the child goes: if it has given the file over, its lock is ours now
-        os.waitpid(self._pid, 0)
-        if "fetched" in self._told or "error" in self._told:
-            progress.end()
-        else:
-            self._go_on()
+
+    def _reap(self) -> None:
+        """Wait for the child's end."""
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        with self._turn:  # its number is its own up to here
+            with suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
 
     def _go_on(self) -> None:
         """The child died. At once, not when the result is asked for: the header may be waited for before that."""
         with self._turn:
             if not self._closed:
-                log.warning("the process that fetched %s died; going on in this one", self._uri)
+                reason = "must begin anew" if "anew" in self._told else "died"
+                log.warning("the process that fetched %s %s; going on in this one", self._uri, reason)
                 self._progress.fill(None, 0)
+                self._progress.cpu = 0.0
+                if isinstance(self._cache, Memory):
+                    self._cache.give_up()
                 self._beside = Beside(self._uri, self._cache, self._sha256, self._progress)
 
 
@@ -135,7 +180,9 @@ class _Reporter(Progress):
 
     def add(self, count: int) -> None:
         super().add(count)
-        if time.monotonic() - self._said >= TELL:
+        now = time.monotonic()
+        if now - self._said >= TELL:
+            self._said = now
             self.say(done=self.done, cpu=time.process_time())
 
     def fill(self, part: Path | None, prefix: int) -> None:
@@ -144,7 +191,6 @@ class _Reporter(Progress):
 
     def say(self, **told: object) -> None:
         """One line, in one write: the lines of several threads do not mix."""
-        self._said = time.monotonic()
         os.write(self._pipe, json.dumps(told, default=str).encode() + b"\n")
 
 
@@ -162,9 +208,10 @@ def _child(uri: str, cache: Path | Memory, sha256: str | None, told: int, watche
         reporter = _Reporter(told)
         try:
             fetched = fetch(uri, cache=cache, sha256=sha256, progress=reporter)
+        except Unshared:
+            reporter.say(anew=True)
         except FunctionError as e:
-            name, evidence = type(e).__name__, json.loads(json.dumps(e.evidence, default=str))
-            reporter.say(error={"name": name, "message": e.message, "permanent": e.permanent, "evidence": evidence})
+            reporter.say(error=packed(e))
         else:
             kept_back = {"lease", "path", "parts"}
             values = {name: getattr(fetched, name) for name in Fetched.__slots__ if name not in kept_back}
@@ -197,9 +244,20 @@ def _share(path: Path, cache: Path | Memory) -> Hold | None:
     return lease
 
 
-def _made(told: dict[str, Any]) -> FunctionError:
-    """The error that the child raised."""
-    kind = getattr(errors, told["name"], FetchError)
-    error: FunctionError = kind(told["message"], **told["evidence"])
+def packed(error: FunctionError) -> dict[str, Any]:
+    """An error as the child tells it."""
+    return {
+        "kinds": [kind.__name__ for kind in type(error).__mro__],
+        "message": error.message,
+        "param": error.param,
+        "permanent": error.permanent,
+        "evidence": error.evidence,
+    }
+
+
+def unpacked(told: dict[str, Any]) -> FunctionError:
+    """The error that the child raised, or the nearest of its kinds that everybody knows."""
+    kind = next(getattr(errors, name) for name in told["kinds"] if hasattr(errors, name))
+    error: FunctionError = kind(told["message"], param=told["param"], **told["evidence"])
     error.permanent = told["permanent"]
     return error

@@ -17,7 +17,7 @@ class Partial:
     """The file that grows to ``info.size`` bytes, in blocks of ``block`` bytes, of which the last may be short.
 
     ``checks`` maps finished blocks to their checksums. Blocks are written by any thread, each by one at a time.
-    This one is in memory, for MODEL_CACHE=memory: no attempt before it has left anything, and it gets no name.
+    This one is in memory, for MODEL_CACHE=memory: the file is new and empty, and it gets no name.
     """
 
     def __init__(self, path: Path, info: ObjectInfo, algorithm: Algorithm, block: int) -> None:
@@ -30,9 +30,9 @@ class Partial:
         self._grown = threading.Condition()
         self._writing = threading.Lock()
         try:
+            if path.exists() and not self._remembers():
+                path.unlink()  # another takes its name: who has this one mapped would die of its being cut
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
-            if not self._remembers():
-                self._file.truncate(0)
             self._file.truncate(self.size)
         except OSError as e:
             raise self.trouble(e) from e
@@ -130,5 +130,5 @@ class Partial:
         return CacheUnusable(f"The model cannot be kept in memory ({error.strerror}). Set MODEL_CACHE=directory.")
 
     def _remembers(self) -> bool:
-        """Whether something in the file may be worth keeping."""
-        return False
+        """Whether the file may stay as it is."""
+        return True

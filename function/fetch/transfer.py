@@ -94,7 +94,7 @@ class Transfer:
         """The worker's current block is whole; the next one begins."""
         self.partial.finish(worker.block, worker.check)
         with self._changed:  # or one that looked before another would tell of less after it
-            if self.progress.part is not None and self.partial.prefix > self.progress.prefix:
+            if not self.ended and self.progress.part is not None and self.partial.prefix > self.progress.prefix:
                 self.progress.fill(self.partial.path, self.partial.prefix)
             worker.block += 1
             worker.check = 0

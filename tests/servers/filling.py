@@ -1,5 +1,6 @@
-"""A web server that holds back whatever lies behind the first bytes of a model, and can exchange it meanwhile."""
+"""A store that holds back whatever lies behind the first bytes of a model, and can exchange it meanwhile."""
 
+import base64
 import re
 import threading
 from collections.abc import Iterator
@@ -8,29 +9,64 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from function.checksum import ALGORITHMS
+
 PATIENCE = 120.0
 
 
 class FillingStore:
-    """One object. ``gate`` lets go of what lies behind ``held_from``."""
+    """One object, by HTTP and S3. ``gate`` lets go of what lies behind ``held_from``.
+
+    By S3 it has a checksum. ``wrong`` are bytes of it that will be others the next time they are sent.
+    """
 
     def __init__(self, model: Path, held_from: int) -> None:
         self.data, self.version, self.held_from = model.read_bytes(), 1, held_from
         self.gate = threading.Event()
+        self.wrong: list[int] = []
         self.url = ""
+
+    @property
+    def s3(self) -> dict[str, str]:
+        """The settings that lead to it by S3, MODEL_URI among them."""
+        return {
+            "MODEL_URI": f"s3://bucket/{self.url.rpartition('/')[2]}",
+            "AWS_ENDPOINT_URL": self.url.rpartition("/")[0],
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": "/nonexistent",
+        }
 
     def exchange(self, model: Path) -> None:
         """Put another object under the same name, and let go."""
         self.data, self.version = model.read_bytes(), self.version + 1
         self.gate.set()
 
+    def taken(self, start: int, end: int) -> bytes:
+        """These bytes of it, as they are sent."""
+        data = bytearray(self.data[start:end])
+        for wrong in [at for at in self.wrong if start <= at < end]:
+            data[wrong - start] ^= 0x3F
+            self.wrong.remove(wrong)
+        return bytes(data)
+
 
 @contextmanager
 def filling_store(model: Path, held_from: int) -> Iterator[FillingStore]:
-    """Serves ``model`` by ranges over HTTP; a range that goes beyond ``held_from`` waits there for the gate."""
+    """Serves ``model`` by ranges; a range that goes beyond ``held_from`` waits there for the gate."""
     store = FillingStore(model, held_from)
 
     class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            check = ALGORITHMS["crc64nvme"].load()(0, memoryview(store.data))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(store.data)))
+            self.send_header("ETag", f'"{store.version}"')
+            self.send_header("x-amz-checksum-crc64nvme", base64.b64encode(check.to_bytes(8, "big")).decode())
+            self.send_header("x-amz-checksum-type", "FULL_OBJECT")
+            self.end_headers()
+
         def do_GET(self) -> None:
             data, version = store.data, store.version
             asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -42,7 +78,7 @@ def filling_store(model: Path, held_from: int) -> Iterator[FillingStore]:
                 self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
             self.end_headers()
             held = min(max(start, store.held_from), end)
-            self.wfile.write(data[start:held])
+            self.wfile.write(store.taken(start, held))
             self.wfile.flush()
             if held < end:
                 store.gate.wait(PATIENCE)

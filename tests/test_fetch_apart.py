@@ -1,0 +1,171 @@
+"""A fetch in a process of its own: what passes between the two, and what becomes of it where one of them fails."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from function import errors
+from function.errors import FunctionError, SourceError, Unavailable
+from function.fetch.answer import Refused
+from function.fetch.apart import _Reporter, packed, unpacked
+from tests.servers.doors import PATIENCE
+from tests.servers.filling import filling_store
+
+HEAD = """
+import os, resource, signal, sys, threading, time
+from pathlib import Path
+from function.errors import FunctionError
+from function.fetch import Progress
+from function.fetch.apart import Apart
+from function.fetch.beside import Beside
+from function.service import Service
+from function.settings import Settings
+
+uri, cache = sys.argv[1], Path(sys.argv[2])
+killed = []
+sys.addaudithook(lambda event, told: killed.append(told) if event == "os.kill" else None)
+
+def alone():
+    "Whether this process has no child, not even a dead one."
+    try:
+        return os.waitpid(-1, os.WNOHANG) and False
+    except ChildProcessError:
+        return True
+
+def fetched():
+    while not (found := list(cache.glob("*/*.gguf"))):
+        time.sleep(0.02)
+    return found[0]
+"""
+"""What a process of one thread begins with, which may fork."""
+
+
+def said(code: str, uri: str, cache: Path) -> list[str]:
+    """What ``code`` prints, run by itself."""
+    command = [sys.executable, "-c", HEAD + code, uri, str(cache)]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "Exception in thread" not in outcome.stderr, outcome.stderr
+    return outcome.stdout.splitlines()
+
+
+@pytest.fixture
+def uri(tiny_model: Path) -> Iterator[str]:
+    with filling_store(tiny_model, 1 << 30) as store:
+        yield store.url
+
+
+def test_a_child_that_is_gone_is_not_killed(uri: str, tmp_path: Path) -> None:
+    code = """
+fetch = Apart(uri, cache, None, Progress())
+fetch.listen()
+fetch.result(threading.Event())
+print(alone())
+fetch.close()
+print(killed)
+"""
+    assert said(code, uri, tmp_path) == ["True", "[]"]
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_one_that_is_given_up_leaves_nothing(listens: bool, tiny_model: Path, tmp_path: Path) -> None:
+    code = f"""
+files = len(os.listdir("/proc/self/fd"))
+fetch, listens = Apart(uri, cache, None, Progress()), {listens}
+child = fetch._pid
+if listens:
+    fetch.listen()
+fetch.close()
+while threading.active_count() > 1:
+    time.sleep(0.02)
+print(killed == [(child, signal.SIGKILL)], alone(), len(os.listdir("/proc/self/fd")) - files)
+"""
+    with filling_store(tiny_model, 1) as store:
+        assert said(code, store.url, tmp_path) == ["True True 0"]
+
+
+def test_a_lock_that_is_gone_is_a_failed_fetch(uri: str, tmp_path: Path) -> None:
+    code = """
+progress = Progress()
+fetch = Apart(uri, cache, None, progress)
+fetched().with_name(".lock").unlink()
+fetch.listen()
+try:
+    fetch.result(threading.Event())
+except FunctionError as e:
+    print(e.code, e.permanent, ".lock" in str(e))
+print(progress.over, alone())
+"""
+    assert said(code, uri, tmp_path) == ["fetch_failed False True", "True True"]
+
+
+def test_where_no_process_is_to_be_had_a_thread_fetches(uri: str, tmp_path: Path) -> None:
+    code = """
+service = Service(Settings(model_uri=uri, model_cache_dir=cache))
+few, many = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), many))
+service.start()
+resource.setrlimit(resource.RLIMIT_NOFILE, (few, many))
+for _ in range(5):
+    status = service.wait_for("ready", 100)
+    service.start()
+print(status.state, status.error)
+service.close()
+"""
+    assert said(code, uri, tmp_path) == ["ready None"]
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_where_no_thread_is_to_be_had_the_next_request_tries_again(
+    local: bool, uri: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    code = """
+service = Service(Settings(model_uri=uri, model_cache_dir=cache))
+threading.stack_size(1 << 50)
+service.start()
+error = service.status().error
+print(service.status().state, error.code, error.permanent, "thread" in str(error), alone())
+service.start(retry=False)
+threading.stack_size(0)
+service.start()
+print(service.wait_for("ready", 100).state)
+service.close()
+"""
+    told = said(code, str(tiny_model) if local else uri, tmp_path)
+    assert told == ["failed unavailable False True True", "ready"]
+
+
+def test_bytes_and_cpu_are_told_beside_the_part(tmp_path: Path) -> None:
+    out, told = os.pipe()
+    reporter = _Reporter(told)
+    reporter.start(10)
+    reporter.fill(tmp_path, 1)
+    reporter.add(3)
+    os.close(told)
+    with os.fdopen(out) as pipe:
+        lines = [json.loads(line) for line in pipe]
+    assert [line["done"] for line in lines if "cpu" in line] == [3]
+
+
+KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Unavailable)]
+"""What a fetch may raise, among others."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_is_the_same_in_the_parent(kind: type[FunctionError]) -> None:
+    error = kind("What happened.", param="model", size=3)
+    error.permanent = not kind.permanent
+    again = unpacked(json.loads(json.dumps(packed(error))))
+    assert (type(again), again.message, again.param, again.evidence) == (kind, error.message, "model", {"size": 3})
+    assert again.permanent == error.permanent
+
+
+def test_an_error_of_one_s_own_is_its_nearest_public_kind() -> None:
+    again = unpacked(packed(Refused("The whole object.")))
+    assert (type(again), again.code) == (SourceError, Refused.code)
