@@ -34,13 +34,19 @@
 import re
 from typing import Any, ClassVar
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
-_QUERY = re.compile(r"(?<=\?)[^\s'\"]*[=&][^\s'\"]*")
+# A URI goes on to a space or the quote around it, which JSON escapes. What of it is a password is not always told from
+# what is a path: of a web address all up to its last "@" goes, of others, whose paths may have one, what is no path.
+_REST = r'(?:[^\s"\\]|\\[^\s"])*'
+_WEB_USER = re.compile(rf"(?<=http://){_REST}@|(?<=https://){_REST}@", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
+_QUERY = re.compile(rf"(://[^\s\"?#]*[?#]){_REST}")
+_LOOSE_QUERY = re.compile(rf"(?<=\?)(?={_REST}[=&]){_REST}")
 
 
 def redact(text: str) -> str:
-    """``text`` without what a URI can hold of secrets: the user before its host, and its query, a signature perhaps."""
-    return _QUERY.sub("…", _USERINFO.sub("…@", text))
+    """``text`` without what a URI can hold of secrets: the user before its host, its query and what follows a "#"."""
+    text = _USER.sub("…@", _WEB_USER.sub("…@", text))
+    return _LOOSE_QUERY.sub("…", _QUERY.sub(r"\1…", text))
 
 
 class FunctionError(Exception):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from function.cold_start import ColdStart
 from function.errors import FunctionError, Stopping, Unavailable
+from function.fetch import name_of
 from function.lives import lives
 from function.made import Made, describe
 from function.metrics import Metrics
@@ -169,7 +170,8 @@ class Service:
             return self.settings.model_name
         if self._engine is not None and self._engine.name:
             return self._engine.name
-        return Path(self.settings.model_uri).stem
+        uri = self.settings.model_uri
+        return Path(name_of(uri) if "://" in uri else uri).stem
 
     @property
     def made(self) -> Made:

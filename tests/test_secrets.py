@@ -92,3 +92,16 @@ def test_a_prompt_in_a_stream_that_fails_stays_out_of_the_log(tmp_path: Path, sl
             stream.rest()
         function.process.wait(60)
         assert PROMPT not in function.log.read_text()
+
+
+@pytest.mark.parametrize("query", [f"sig={TOKEN}&v=1.0", TOKEN])
+def test_what_a_uri_holds_of_secrets_is_told_to_nobody_without_a_key(query: str, tmp_path: Path) -> None:
+    uri = f"http://user:{KEY}@127.0.0.1:9/model.gguf?{query}"
+    with serving(tmp_path, MODEL_URI=uri, API_KEY="another") as function:
+        function.wait("failed")
+        told = [json.dumps(function.get(path)) for path in ("/health/ready", "/events", "/v1/models", "/metrics")]
+        told.append(function.log.read_text())
+        assert function.get("/events")[1]["model"] == "model"
+    for text in told:
+        assert KEY not in text
+        assert TOKEN not in text

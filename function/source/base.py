@@ -90,7 +90,7 @@ def span(info: ObjectInfo, start: int, stop: int) -> dict[str, str]:
 
 def unreachable(uri: str, url: str, error: BaseException) -> SourceError:
     """The error for a connection that could not be made or did not last."""
-    host = urlsplit(url).netloc
+    host = urlsplit(url).netloc.rpartition("@")[2]
     cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return SourceError(f"{uri}: no connection to {host} ({cause}).", uri=uri, host=host)
 
