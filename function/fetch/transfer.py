@@ -76,7 +76,10 @@ class Transfer:
     def take(self, worker: Worker) -> bool:
         """Give a worker its next run; waits while others may still fail. False when there is nothing more to do."""
         with self._changed:
-            while not self.ended and self._error is None and len(self._workers) <= self._climb.connections:
+            while not self.ended and self._error is None:
+                if len(self._workers) > self._climb.connections:
+                    self._workers.discard(worker)  # now: those who look before it has left would all go too
+                    return False
                 most = max(1, self.policy.max_request // self.partial.block) if self.info.ranges else self.partial.count
                 run = self._plan.take(len(self._workers), most) or self._steal()
                 if run is not None:
