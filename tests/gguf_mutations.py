@@ -19,6 +19,26 @@ ARCHITECTURES = [
     "rwkv6", "rwkv7", "deci", "command-r", "cohere2", "olmo2", "stablelm", "starcoder2", "smollm3", "glm4",
     "ernie4_5-moe", "exaone4", "grok", "minicpm3", "plamo2", "nemotron-h", "qwen3next", "hunyuan-moe",
 ]  # fmt: skip
+# llama.cpp's own table of what it loads (LLM_ARCH_NAMES in llama-arch.cpp), as of llama-cpp-python 0.3.36.
+TABLE = [
+    "clip", "llama", "llama4", "deci", "falcon", "grok", "gpt2", "gptj", "gptneox", "mpt", "baichuan", "starcoder",
+    "refact", "bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
+    "eurobert", "bloom", "stablelm", "qwen", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen3moe", "qwen3next",
+    "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp", "phi2", "phi3", "phimoe", "plamo", "plamo2", "plamo3",
+    "codeshell", "orion", "internlm2", "minicpm", "minicpm3", "gemma", "gemma2", "gemma3", "gemma3n", "gemma4",
+    "gemma4-assistant", "gemma-embedding", "starcoder2", "mamba", "mamba2", "maple", "jamba", "falcon-h1", "xverse",
+    "command-r", "cohere2", "cohere2moe", "dbrx", "olmo", "olmo2", "olmoe", "muse-glimmer", "openelm", "arctic",
+    "deepseek", "deepseek2", "deepseek2-ocr", "deepseek32", "deepseek4", "chatglm", "glm4", "glm4moe", "glm-dsa",
+    "bitnet", "t5", "t5encoder", "jais", "jais2", "nemotron", "nemotron_h", "nemotron_h_moe", "exaone", "exaone4",
+    "exaone-moe", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7", "granite", "granitemoe", "granitehybrid", "graniteswitch",
+    "granite_swa", "chameleon", "wavtokenizer-dec", "plm", "bailingmoe", "bailingmoe2", "bailingmoe3", "dots1",
+    "dots3note", "arcee", "afmoe", "laguna", "ernie4_5", "ernie4_5-moe", "hunyuan-moe", "hunyuan-dense", "hunyuan_vl",
+    "hy_v3", "hy_v4", "smollm3", "gpt-oss", "lfm2", "lfm2moe", "dream", "smallthinker", "llada", "llada-moe",
+    "seed_oss", "grovemoe", "apertus", "minimax-01", "hrm_text", "minimax-m2", "minimax-m3", "cogvlm", "rnd1",
+    "pangu-embedded", "mistral3", "eagle3", "dflash", "mistral4", "paddleocr", "mimo2", "step35", "spark2_5",
+    "llama-embed", "maincoder", "kimi-linear", "kimi-k3", "glm5-next", "talkie", "mellum", "nanbeige", "qwen3tts",
+    "pockettts",
+]  # fmt: skip
 EXTRA = ["attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.sliding_window",
          "attention.sliding_window_pattern", "rope.dimension_count", "rope.scaling.type", "rope.scaling.factor",
          "rope.freq_base", "rope.dimension_sections", "expert_count", "expert_used_count", "expert_group_count",
@@ -68,7 +88,12 @@ def _dropped(file: File, chance: random.Random) -> None:
 
 
 def _architecture(file: File, chance: random.Random) -> None:
-    old, new = file["general.architecture"].value, chance.choice(ARCHITECTURES)
+    rename(file, chance.choice(ARCHITECTURES))
+
+
+def rename(file: File, new: str) -> None:
+    """Let ``file`` claim to be of another architecture, with all of its own keys."""
+    old = file["general.architecture"].value
     for key in file.keys:
         if isinstance(key.name, str) and key.name.startswith(f"{old}."):
             key.name = new + key.name.removeprefix(old)

@@ -17,12 +17,12 @@ from function.gguf import Header, Incomplete, fit, parse_header, read_header
 from function.gguf.memory import flash_attention, scores
 from function.gguf.reader import Array
 from tests.gguf_files import ARRAY, STRING, File, Key
-from tests.gguf_mutations import mutate
+from tests.gguf_mutations import TABLE, mutate, rename
 from tools.models import write_model
 from tools.shapes import SHAPES
 from tools.vocabulary import CHATML
 
-UINT32, FLOAT32 = 4, 6
+UINT32, INT32, FLOAT32 = 4, 5, 6
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +283,52 @@ def test_missing_and_mistyped_numbers(file: File) -> None:
     assert "architecture" in refused(file.drop("general.architecture"))
 
 
+@pytest.mark.parametrize("architecture", ["llama", "olmo2", "phimoe"])
+def test_attention_without_heads(file: File, architecture: str) -> None:
+    rename(file, architecture)
+    key = f"{architecture}.attention.head_count"
+    assert f"{key} is 0" in refused(file.set(key, UINT32, 0))
+    assert f"{key} is 0" in refused(file.set(key, ARRAY, [2, 0], UINT32))
+    assert f"lacks {key}" in refused(file.drop(key))
+
+
+@pytest.mark.parametrize("architecture", ["deci", "granitehybrid", "plamo2"])
+def test_layers_without_heads_where_llama_cpp_takes_them(file: File, architecture: str) -> None:
+    rename(file, architecture)
+    for key in ("head_count", "head_count_kv"):
+        file.set(f"{architecture}.attention.{key}", ARRAY, [2, 0], UINT32)
+    assert parse(file.dump()).heads == (2, 0)
+
+
+@pytest.mark.parametrize("architecture", ["bailingmoe2", "glm4moe", "grovemoe", "lfm2moe", "llada-moe", "smallthinker"])
+def test_mixtures_without_experts(file: File, architecture: str) -> None:
+    rename(file, architecture)
+    count, used = f"{architecture}.expert_count", f"{architecture}.expert_used_count"
+    assert f"lacks {count}" in refused(file)
+    assert f"{count} is 0" in refused(file.set(count, UINT32, 0).set(used, UINT32, 0))
+    assert f"{used} is 0" in refused(file.set(count, UINT32, 4))
+    assert f"{used} is 0" in refused(file.set(used, ARRAY, [0, 2], UINT32))
+    assert parse(file.set(used, UINT32, 2).dump())
+
+
+@pytest.mark.parametrize("architecture", ["paddleocr", "qwen2vl", "qwen3vl", "qwen35"])
+def test_rope_without_sections(file: File, architecture: str) -> None:
+    rename(file, architecture)
+    key = f"{architecture}.rope.dimension_sections"
+    assert f"lacks {key}" in refused(file)
+    assert key in refused(file.set(key, ARRAY, [0, 0, 0, 16], INT32))
+    assert key in refused(file.set(key, ARRAY, [16, 16], INT32))
+    assert f"{key} is -16" in refused(file.set(key, ARRAY, [16, -16, 0, 0], INT32))
+    assert parse(file.set(key, ARRAY, [8, 4, 4, 0], INT32).dump())
+
+
+@pytest.mark.parametrize("architecture", ["glm4", "llama"])
+def test_rope_sections_that_cancel_each_other_out(file: File, architecture: str) -> None:
+    rename(file, architecture)
+    key = f"{architecture}.rope.dimension_sections"
+    assert f"{key} is -32" in refused(file.set(key, ARRAY, [16, 16, -32, 0], INT32))
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
 def test_fractions_that_are_no_numbers(file: File, value: float) -> None:
     assert "epsilon" in refused(file.set("llama.attention.layer_norm_rms_epsilon", FLOAT32, value))
@@ -358,6 +404,19 @@ def test_whatever_the_bytes_the_answer_is_a_header_or_a_sentence(pristine: bytes
         assert e.message
 
 
+def loaded(files: list[Path]) -> dict[str, str]:
+    """How loading each file with llama.cpp, in a process of its own, ended; by the file's name."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.llama_loader"],
+        input="\n".join(map(str, files)),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
+    return dict(zip((path.name for path in files), done.stdout.splitlines(), strict=True))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> None:
@@ -373,16 +432,50 @@ def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> Non
             continue
         passed.append(tmp_path / f"{seed}.gguf")
         passed[-1].write_bytes(raw)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.llama_loader"],
-        input="\n".join(map(str, passed)),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[1],
-    )
-    ends = dict(zip((path.name for path in passed), done.stdout.splitlines(), strict=True))
+    ends = loaded(passed)
     assert len(ends) > 50
+    assert "ok" in ends.values()
+    assert not {name: end for name, end in ends.items() if end.startswith("signal")}
+
+
+LACKS: dict[str, dict[str, int | list[int]]] = {
+    "nothing": {},
+    "heads": {"attention.head_count": 0, "attention.head_count_kv": 0},
+    "heads in a layer": {"attention.head_count": [0, 2], "attention.head_count_kv": [0, 2]},
+    "experts": {"expert_count": 0, "expert_used_count": 0},
+    "used experts": {"expert_count": 4, "expert_used_count": 0},
+    "used experts in a layer": {"expert_count": 4, "expert_used_count": [0, 2]},
+    "sections": {"rope.dimension_sections": [0, 0, 0, 0]},
+    "sections that count": {"rope.dimension_sections": [0, 0, 0, 16]},
+    "a sum of sections": {"rope.dimension_sections": [8, 8, -16, 0]},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_architecture_that_passes_ends_llama_cpp_for_what_it_lacks(folder: Path, tmp_path: Path) -> None:
+    """Every architecture that llama.cpp knows, without heads, experts or rope sections."""
+    healthy = [pickle.dumps(File.load(folder / name)) for name in ("tiny", "tiny-window", "tiny-recurrent")]
+    passed = []
+    for architecture in TABLE:
+        for number, pristine in enumerate(healthy):
+            for lack, values in LACKS.items():
+                file: File = pickle.loads(pristine)
+                rename(file, architecture)
+                for key, value in values.items():
+                    name = f"{architecture}.{key}"
+                    if isinstance(value, int):
+                        file.set(name, UINT32, value)
+                    else:
+                        file.set(name, ARRAY, value, INT32)
+                raw = file.dump()
+                try:
+                    parse(raw)
+                except ModelError:
+                    continue
+                passed.append(tmp_path / f"{architecture}, {number}, without {lack}")
+                passed[-1].write_bytes(raw)
+    ends = loaded(passed)
     assert "ok" in ends.values()
     assert not {name: end for name, end in ends.items() if end.startswith("signal")}
 

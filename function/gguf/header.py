@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from function.errors import ModelError, NotGGUF
-from function.gguf import vocabulary
+from function.gguf import architectures, vocabulary
 from function.gguf.fields import Fields
 from function.gguf.reader import MAX_HEADER, Incomplete, Stored, Tensor, Value, read
 from function.gguf.types import FILE_TYPES
@@ -115,7 +115,7 @@ def parse_header(data: bytes, *, file_size: int) -> Header:
         raise ModelError(f"The model is a {architecture}: it writes no text.", architecture=architecture)
     fields = Fields(metadata, architecture)
     layers = fields.integer("block_count", 1, MAX_LAYERS)
-    heads = fields.per_layer("attention.head_count", layers, 0, MAX_WIDTH, 0)
+    heads = architectures.heads(fields, layers, MAX_WIDTH)
     embedding = fields.integer("embedding_length", 1, MAX_WIDTH)
     default = embedding // heads[0] if heads[0] else 0
     header = Header(
@@ -181,10 +181,13 @@ def _check_layers(fields: Fields, header: Header) -> None:
         fields.integer(key, 1, MAX_WIDTH, 1)
     if header.key_length and fields.integer("rope.dimension_count", 1, header.key_length, 2) % 2:
         raise NotGGUF(f"{header.architecture}.rope.dimension_count is odd.")
+    rotated = fields.integer("rope.dimension_count", 0, MAX_WIDTH, header.key_length)
+    architectures.check_sections(fields, min(rotated, header.key_length))
     fields.integer("nextn_predict_layers", 0, header.block_count - 1, 0)
     scaling = fields.text(f"{header.architecture}.rope.scaling.type")
     if scaling not in (None, *ROPE_SCALINGS):
         raise NotGGUF(f"{header.architecture}.rope.scaling.type is {scaling!r}; known are {', '.join(ROPE_SCALINGS)}.")
+    architectures.check_experts(fields, header.block_count, MAX_EXPERTS)
     experts = fields.integer("expert_count", 0, MAX_EXPERTS, 0)
     used = max(fields.per_layer("expert_used_count", header.block_count, 0, experts, 0))
     groups = fields.integer("expert_group_count", 0, max(experts - 1, 0), 0)
