@@ -1,9 +1,14 @@
 """Chat templates: rendered as transformers does, refused with their own words, and kept within bounds."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from function.engine.template import BuiltinTemplate, JinjaTemplate
 from function.errors import ModelError, RequestError
+from tests.template_attacks import attacks
 
 USER = [{"role": "user", "content": "Hi <b> ñ"}]
 
@@ -27,6 +32,23 @@ def test_messages_and_special_tokens_reach_the_template() -> None:
         ("{{ messages[0].content.split(' ')[0] | upper | trim }}", "HI"),
         ("{{ strftime_now('%Y') | length }}", "4"),
         ("{{ missing }}{{ extra }}", "yes"),
+        (
+            "{{ messages[0] | tojson(indent=2, ensure_ascii=true) }}",
+            '{\n  "role": "user",\n  "content": "Hi <b> \\u00f1"\n}',
+        ),
+        ("{{ {'b': 1, 'a': 2} | tojson(separators=(',', ':'), sort_keys=true) }}", '{"a":2,"b":1}'),
+        ("{{ '<{}|{:>4}|{:.2f}>'.format('x', 1, 2.5) }}{{ '%s' }}", "<x|   1|2.50>%s"),
+        (
+            "{{ 'a\nb' | indent(2, first=true) }}{{ '7' | int + 2.5 | round | int }}{{ 2.345 | round(1) }}",
+            "  a\n  b92.3",
+        ),
+        ("{% for k, v in {'b': 1, 'a': 2} | dictsort %}{{ k }}{{ v }}{% endfor %}", "a2b1"),
+        ("{{ ['b', 'a'] | sort | map('upper') | join('-') }}{{ [1, 2] | sum }}{{ ('<' | safe) + '&' }}", "A-B3<&amp;"),
+        ("{{ [{'a': 1}, {'a': 2}] | map(attribute='a') | max }}{{ [{'a': 1}] | sum(attribute='a') }}", "21"),
+        (
+            "{{ messages[0].content[:2] }}{{ messages[0].get('x', 'y') }}{{ (1, 2)[::-1] }}{{ [1, 2, 3][1:] }}",
+            "Hiy(2, 1)[2, 3]",
+        ),
     ],
 )
 def test_what_models_templates_use_works(source: str, expected: str) -> None:
@@ -45,6 +67,9 @@ def test_a_refusal_is_passed_on_in_its_own_words() -> None:
         "{{ messages[5].content }}",
         "{{ 1 / 0 }}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ ''.encode() }}",
+        "{{ (1).bit_length() }}",
+        "{{ 'x' | urlencode }}",
         "{{ messages.append(1) }}",
         "{{ ''.__class__.__mro__ }}",
         "{{ cycler.__init__.__globals__ }}",
@@ -113,6 +138,69 @@ def test_a_template_that_fails_or_reaches_out_is_an_error(source: str) -> None:
         "{% set a = 2 ** 8000000 %}" + "{% set b = a * a %}" * 50,
         "{{ ('x' * 10000000) | wordwrap(1) }}",
         "{{ ('http://a.b ' * 1000000) | urlize }}",
+        # One call that computes for minutes, with the interpreter's lock held.
+        "{{ 5 | round(-200000000) }}",
+        "{{ ('f' * 200000) | int(0, 16) // ('f' * 100000) | int(0, 16) }}",
+        "{{ 0x" + "f" * 3000 + " * 1 }}",
+        "{{ 0x" + "f" * 3000 + " is divisibleby(3) }}",
+        "{{ ('x' * 8000000).rfind('xy' + 'x' * 4000000) }}",
+        "{{ ('x' * 8000000).rsplit('xy' + 'x' * 4000000) | length }}",
+        "{{ ('x' * 8000000).strip('y' * 4000000 + 'x') | length }}",
+        "{{ ('x' * 8000000) | trim('y' * 4000000 + 'x') | length }}",
+        "{{ ([[1]] * 200000) | sum(start=[]) }}",
+        "{{ ([2 ** 4000] * 190000) | string }}",
+        # One call that goes on in Python, where no loop of the template looks at the clock.
+        "{{ range(100000) | select('eq', [1] * 199000) | list }}",
+        "{{ ('<!--x-->' * 2000000) | striptags }}",
+        "{{ messages | sort(attribute='a,' * 400000) }}",
+        # What makes much of little.
+        "{{ ('\n' * 15000000) | indent(1000, true, true) }}",
+        "{{ ('\n' * 190000) | indent('x' * 20000, true, true) }}",
+        "{{ (5).to_bytes(20000000, 'big') }}",
+        "{{ (5).to_bytes(1, 'big').ljust(30000000) }}",
+        "{{ messages | tojson(separators=('x' * 10000000, ':')) }}",
+        "{{ messages | tojson(indent='x' * 10000000) }}",
+        "{{ messages | tojson(cls=dict) }}",
+        "{{ '{:100000000}'.format(1) }}",
+        "{{ '{:{}}'.format(1, 100000000) }}",
+        "{{ ('{0:999}' * 100000).format(1) }}",
+        "{{ '{0.x}'.format_map({'0': 1}) }}",
+        "{{ (('x' * 3000) | safe).replace('', 'x' * 100000) }}",
+        "{{ ('x' * 16000000) | safe + '&' * 16000000 }}",
+        "{{ ('中' * 16000000) | list }}",
+        "{% for c in '中' * 16000000 %}{{ loop.length }}{% endfor %}",
+        "{{ ('a ' * 8000000).split() }}",
+        "{{ ('a ' * 8000000) | title }}",
+        "{{ ('\n' * 8000000).splitlines() }}",
+        "{{ strftime_now('%100000000Y') }}",
+        "{{ '%100000000d' is odd }}",
+        "{{ 7 is divisibleby('x') }}",
+        "{{ dict.fromkeys(range(100000)) }}",
+        # What is small each time, and kept.
+        *(
+            "{% set ns = namespace(l=()) %}{% set s = 'x' * 16000000 %}{% for i in range(1000) %}{% set ns.l = (ns.l, "
+            + kept
+            + ") %}{% endfor %}"
+            for kept in ("s[1:]", "s | upper", "s ~ 'x'", "s.split('q')", "s.upper()", "[1] * 199999")
+        ),
+        "{% macro f() %}{% for i in range(1000) %}{{ ['x' * 16000000] }}{% endfor %}{% endmacro %}{{ f() }}",
+        # What is deep until Python goes down into it.
+        "{% set ns = namespace(s=()) %}{% for i in range(90000) %}{% set ns.s = (ns.s,) %}{% endfor %}{{ {ns.s: 1} }}",
+        # What hides what is inside of it.
+        *(
+            "{% set ns = namespace(s=('x',), t=('x',)) %}{% for i in range(40) %}{% set ns.s = (ns.s, ns.s) %}"
+            "{% set ns.t = (ns.t, ns.t) %}{% endfor %}" + looked
+            for looked in (
+                "{{ {1: ns.s}.items() }}",
+                "{{ {1: ns.s}.items() - 'x' }}",
+                "{{ [ns, namespace(s=ns.t)] | unique(attribute='s') | list }}",
+                "{{ [ns] | join(attribute='s') }}",
+                "{% for i in (0, 1) %}{{ loop.changed((ns.s, ns.t)[i]) }}{% endfor %}",
+                "{{ ns.s is upper }}",
+                "{{ ns.s is filter }}",
+                "{{ '{}'.format(ns.s) }}",
+            )
+        ),
     ],
 )
 def test_a_hostile_template_is_stopped(source: str) -> None:
@@ -121,14 +209,66 @@ def test_a_hostile_template_is_stopped(source: str) -> None:
         template.render(USER)
 
 
+@pytest.mark.parametrize("count", [120, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
+def test_no_template_computes_on_or_fills_the_memory(count: int) -> None:
+    """Every filter, test, method and operator, with what is large: in a process that the kernel would end."""
+    sources = attacks(seed=count, count=count)
+    limits = "20", str(1 << 30)  # seconds of CPU time for each, bytes
+    command = [sys.executable, "-m", "tests.template_attacks", *limits]
+    result = subprocess.run(command, input=json.dumps(sources), capture_output=True, text=True)
+    ended = result.stdout.split()
+    assert len(ended) == count, (result.returncode, result.stderr[-1000:], sources[len(ended)])
+    assert [source for source, end in zip(sources, ended, strict=True) if end == "memory"] == []
+    assert {"ok", "refused"} == set(ended)
+
+
+def test_a_chain_of_filters_is_freed_without_recursion() -> None:
+    """Each of these would be a generator of the one before it, which Python frees by going down into all of them."""
+    source = (
+        "{% set ns = namespace(s=('a',)) %}{% for i in range(90000) %}{% set ns.s = ns.s | map('trim') %}{% endfor %}"
+    )
+    template = JinjaTemplate(source + "{{ ns.s | first }}", time_limit=60)
+    assert template.render(USER) == "a"
+
+
+def test_what_is_empty_but_was_selected_counts_as_something() -> None:
+    """As in transformers, where it is a generator."""
+    assert JinjaTemplate("{{ 1 if messages | selectattr('role', 'equalto', 'x') else 2 }}").render(USER) == "1"
+
+
+def test_a_refusal_of_any_length_is_told_in_short() -> None:
+    with pytest.raises(RequestError) as caught:
+        JinjaTemplate("{{ raise_exception('x' * 9000000) }}").render(USER)
+    assert len(caught.value.message) < 2000
+
+
+def test_a_long_conversation_is_not_too_much() -> None:
+    said = [{"role": role, "content": "word " * 400} for role in ("user", "assistant")] * 300
+    source = "{% set ns = namespace(s='') %}{% for m in messages %}{% set ns.s = ns.s + m.content | trim %}{% endfor %}"
+    source += "{% for m in messages %}{{ m | tojson }}{{ messages | length }}{% endfor %}{{ ns.s | length }}"
+    text = JinjaTemplate(source, time_limit=60).render(said)
+    assert text.endswith(str(600 * (2000 - 1)))
+
+
 def test_what_holds_itself_is_not_written_out() -> None:
     source = "{% set a = namespace() %}{% set b = namespace(x=a, y=a) %}{% set a.z = b %}{{ b }}"
     assert JinjaTemplate(source).render(USER) == "<Namespace>"
 
 
-def test_what_is_no_jinja_is_the_models_fault() -> None:
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for %}",
+        "{{ " + "9" * 5000 + " }}",
+        "{{ 0x" + "f" * 400000 + " // 0x" + "f" * 200000 + " }}",
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{% autoescape true %}{{ '&' }}{% endautoescape %}",
+        "x" * ((1 << 20) + 1),
+    ],
+)
+def test_what_is_no_jinja_is_the_models_fault(source: str) -> None:
     with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
-        JinjaTemplate("{% for %}")
+        JinjaTemplate(source)
 
 
 def test_llama_cpps_own_templates_go_by_name() -> None:

@@ -1,37 +1,45 @@
-"""Jinja for templates that came with a file from somewhere: sandboxed, and bounded in time and size."""
+"""Jinja for templates that came with a file from somewhere: sandboxed, and bounded in time and memory."""
 
 import ast
 import functools
+import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from types import BuiltinMethodType, CodeType
+from types import BuiltinMethodType, CodeType, MethodType
 from typing import Any
 
 from jinja2 import nodes
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
+from jinja2.runtime import BlockReference, LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from function.engine import filters
-from function.engine.weight import TooMuch, check_bits, check_size, weigh
+from function.engine import filters, methods
+from function.engine.weight import TooMuch, check_bits, check_count, check_size, length_of, weigh
 
 TIME_LIMIT = 10.0
 """Seconds of one rendering."""
-_MUCH_OF_LITTLE = frozenset(
-    {"center", "expandtabs", "ljust", "rjust", "zfill", "format", "format_map", "translate", "encode"}
+MEMORY_LIMIT = 512 << 20
+"""Bytes of all that one rendering makes on its way, whether or not it keeps them: a template that keeps them in a list
+can be told from one that does not only by what it leaves behind."""
+SOURCE_LIMIT = 1 << 20
+"""Characters of a template: thirty times the longest that a model brings."""
+_ENTRY = 64  # bytes, about, of what an entry of a list or a turn of a loop may have made
+_LOOKING_ONLY = frozenset(
+    {"defined", "undefined", "none", "boolean", "true", "false", "string", "number", "integer", "float", "mapping"}
+    | {"iterable", "sequence", "sameas", "callable"}
 )
-_SHALLOW = frozenset(
-    {"length", "count", "first", "last", "list", "items", "reverse", "default", "d", "map", "select", "reject", "attr"}
-    | {"selectattr", "rejectattr", "random", "batch", "slice"}
-)
-"""Filters that take a value apart but do not look into its parts."""
-_COMPARING = frozenset({"eq", "==", "equalto", "ne", "!=", "in", "lt", "<", "lessthan", "le", "<="}) | frozenset(
-    {"gt", ">", "greaterthan", "ge", ">="}
-)
+"""Tests that do not look into the parts of a value."""
+_PASSING_ON = (Macro, BlockReference, LoopContext)  # what a template calls of its own: each part looks by itself
+_SIZED = (str, list, tuple, dict, set)
+_COMPUTING = frozenset({"divisibleby", "even", "odd"})
+"""Tests that compute with %."""
+_DATE_FORMAT = re.compile(r"(?:[^%]|%[-_^#]?[a-zA-Z%])*")  # C's takes widths
 
 
 class Refused(TemplateError):
@@ -43,79 +51,134 @@ class Sandbox(ImmutableSandboxedEnvironment):
     ``{% generation %}``, ``raise_exception``, ``strftime_now``, and a ``tojson`` that escapes nothing.
 
     Jinja's own sandbox keeps a template from reaching out of it. This one also keeps it from running for ever and from
-    filling the memory: each turn of a loop, call and filter looks at the clock, whatever can make much of little at the
-    size of what it makes, and whatever looks into a value at how much there is inside.
+    filling the memory. Only the attributes and filters that prompts are made with are there. Each turn of a loop, call,
+    filter, test and lookup looks at the clock. Whatever can make much of little looks at the size of what it makes,
+    whatever looks into a value at how much there is inside, and all that is made is counted.
     """
 
-    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
 
     def __init__(self, time_limit: float = TIME_LIMIT) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
-        self.filters |= {name: filters.narrow(self.filters[name]) for name in ("center", "indent", "batch", "slice")}
-        self.filters |= {"tojson": filters.tojson, "replace": filters.replace, "join": filters.join}
-        self.filters |= dict.fromkeys(("urlize", "wordwrap", "format", "pprint"), filters.unsupported)
+        self.filters = filters.served(self.filters) | {"tojson": filters.tojson}
         self.filters = {name: self._watched(name, apply) for name, apply in self.filters.items()}
         tests: dict[str, Any] = self.tests
-        tests |= {name: _weighed(tests[name]) for name in _COMPARING}
+        self.tests = {name: self._judged(name, test) for name, test in tests.items()}
         del self.globals["lipsum"]
         self.globals |= {"raise_exception": _refuse, "strftime_now": _now, "namespace": _Namespace}
         self._time_limit = time_limit
-        self._clock = threading.local()
+        self._spent = _Spent()
 
     def write(self, source: Any, variables: Mapping[str, Any]) -> str:
         """Render a template that this environment compiled. Raises what the template does: TemplateError and others."""
-        self._clock.end = time.monotonic() + self._time_limit
+        self._spent.end, self._spent.left = time.monotonic() + self._time_limit, MEMORY_LIMIT
         return self.join(source.root_render_func(source.new_context(variables)))
 
     def tick(self) -> None:
         """One turn of a loop or call of a macro."""
-        if time.monotonic() > self._clock.end:
+        if time.monotonic() > self._spent.end:
             raise TooMuch(f"It takes longer than {self._time_limit:g} seconds.")
+        self._take(_ENTRY)
+
+    def made(self, value: Any) -> Any:
+        """``value``, of which only the outermost was just made: a list, not what is in it."""
+        if isinstance(value, _SIZED):
+            entries = 0 if isinstance(value, str) else len(value)
+            check_count(entries)
+            check_size(len(value))
+            self._take(sys.getsizeof(value) + entries * _ENTRY)
+        elif isinstance(value, (int, bytes)):
+            weigh(value)
+        return value
+
+    def text(self, value: Any) -> str:
+        """``value`` written out."""
+        text: str = self.made(str(weigh(value)))
+        return text
 
     def join(self, parts: Iterable[Any]) -> str:
         """``parts`` as one string."""
         texts, size = [], 0
         for part in parts:
-            texts.append(str(weigh(part)))
+            texts.append(part if isinstance(part, str) else self.text(part))
             size += len(texts[-1])
             check_size(size)
-        return "".join(texts)
+        text: str = self.made("".join(texts))
+        return text
 
     concat = join  # what Jinja joins the output of macros and blocks with
 
+    def each(self, value: Any) -> Any:
+        """``value``, to go over its entries."""
+        check_count(length_of(value))
+        return value
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """The operators that can make much of little."""
+        """Compute, where what it makes of two values is not too much."""
         if isinstance(left, int) and isinstance(right, int):
-            power = operator == "**"
-            check_bits(left.bit_length() * right if power else left.bit_length() + right.bit_length())
-        elif operator == "+":
-            check_size(_length(left) + _length(right))
-        elif operator == "*":
-            check_size(left * _length(right) if isinstance(left, int) else _length(left) * right)
-        elif isinstance(left, str):
-            raise TooMuch("It formats with %, which can make a text of any width.")
-        return super().call_binop(context, operator, left, right)
+            bits = left.bit_length(), right.bit_length()
+            check_bits(max(bits))
+            check_bits(bits[0] * right if operator == "**" else sum(bits) if operator == "*" else 0)
+        elif operator not in ("+", "*"):
+            _check_numbers(left, right)
+        else:
+            many = [one for one in (left, right) if isinstance(one, int)]
+            size = length_of(left) * methods.growth(right) + length_of(right) * methods.growth(left)
+            size *= many[0] if many and operator == "*" else 1
+            (check_size if isinstance(left, str) or isinstance(right, str) else check_count)(size)
+        return self.made(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  as Jinja has it
         """Call what a template calls."""
         __self.tick()
-        if isinstance(__obj, (BuiltinMethodType, type)):
+        if not isinstance(__obj, _PASSING_ON):
             args = tuple(weigh(list(one) if hasattr(one, "__next__") else one) for one in args)
-        if isinstance(__obj, BuiltinMethodType):
-            filters.check_method(__obj, args)
-        return super().call(__context, __obj, *args, **kwargs)
+            weigh(kwargs)
+        if not isinstance(__obj, (BuiltinMethodType, MethodType)):
+            return __self.made(super().call(__context, __obj, *args, **kwargs))
+        methods.check_method(__obj, args, kwargs)
+        result = __self.made(super().call(__context, __obj, *args, **kwargs))
+        if isinstance(__obj.__self__, str) and isinstance(result, (list, tuple)):
+            __self._take(sum(map(sys.getsizeof, result)))  # it was taken apart, and each part is new
+        return result
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Look up ``argument``, which is hashed for it."""
-        return super().getitem(obj, weigh(argument))
+        self.tick()
+        found = super().getitem(obj, weigh(argument))
+        # What has attributes does not show what is inside of it, and filters look things up for what they compare.
+        return found if isinstance(obj, _SIZED) else weigh(found)
 
     def weigh(self, value: Any) -> Any:
         """See weight.weigh."""
         return weigh(value)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Also keeps strings from being padded to any length."""
-        return not (isinstance(obj, str) and attr in _MUCH_OF_LITTLE) and super().is_safe_attribute(obj, attr, value)
+        """Whether a template may use it."""
+        return methods.has(obj, attr) and super().is_safe_attribute(obj, attr, value)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """``str.format``, which Jinja's sandbox replaces before it asks whether it is safe."""
+        if not isinstance(value, BuiltinMethodType) or not isinstance(value.__self__, str):
+            return None
+        text = value.__self__
+        if value.__name__ == "format":
+            return lambda *args, **kwargs: methods.Formatter(self).vformat(text, args, kwargs)
+        return None
+
+    def _take(self, size: int) -> None:
+        self._spent.left -= size
+        if self._spent.left < 0:
+            raise TooMuch(f"It makes more than {MEMORY_LIMIT >> 20} MiB on its way.")
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """Jinja's hook to parse. ``{% autoescape %}`` would make of every text five times as much."""
+        if len(source) > SOURCE_LIMIT:
+            raise TemplateSyntaxError(f"it has more than {SOURCE_LIMIT:,} characters", 1)
+        tree = super()._parse(source, name, filename)
+        for node in tree.find_all(nodes.EvalContextModifier):
+            raise TemplateSyntaxError("autoescape is for HTML, which no prompt is", node.lineno)
+        return tree
 
     def _compile(self, source: str, filename: str) -> CodeType:
         """Jinja's hook to compile the Python that it made of a template."""
@@ -123,36 +186,64 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return compile(tree, filename, "exec")
 
     def _watched(self, name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
-        """A filter that looks at the clock, and at what it is given."""
+        """A filter that looks at the clock, at what it is given and at what it makes."""
         given = 1 if hasattr(apply, "jinja_pass_arg") else 0  # before it comes Jinja's own
 
         @functools.wraps(apply)
         def watched(*args: Any, **kwargs: Any) -> Any:
             self.tick()
-            if name not in _SHALLOW:
-                for one in (*args[given:], *kwargs.values()):
-                    weigh(one)
-            return apply(*args, **kwargs)
+            filters.check_given(name, args[given:], kwargs)
+            result = apply(*args, **kwargs)
+            if hasattr(result, "__next__"):  # generators of generators are freed by recursion, as deep as they go
+                return iter(self.made(list(result)))
+            return self.made(result)
 
         return watched
 
+    def _judged(self, name: str, test: Callable[..., Any]) -> Callable[..., Any]:
+        """A test that looks at the clock, and at what it is given."""
+        given = 1 if hasattr(test, "jinja_pass_arg") else 0
+
+        @functools.wraps(test)
+        def judged(*args: Any, **kwargs: Any) -> Any:
+            self.tick()
+            for one in () if name in _LOOKING_ONLY else (*args[given:], *kwargs.values()):
+                weigh(one)
+            if name in _COMPUTING:
+                _check_numbers(*args, *kwargs.values())
+            return test(*args, **kwargs)
+
+        return judged
+
+
+class _Spent(threading.local):
+    """When a rendering must end, by time.monotonic(), and how many bytes it may still make; while a template is
+    compiled, nothing: what Jinja would compute then it leaves for later."""
+
+    end = 0.0
+    left = 0
+
 
 class _Watched(ast.NodeTransformer):
-    """Adds ``environment.tick()`` to each loop and macro, sends ``a ~ b`` through ``environment.join``, and what is
-    written, compared or a key through ``environment.weigh``."""
+    """Sends what a template does on its own, in Python, through the sandbox: each turn of a loop or a macro, ``a ~ b``,
+    parts that are cut out, lists that are written down, and what is written, compared or a key."""
 
     def visit_For(self, node: ast.For) -> ast.AST:
+        over = node.iter
+        if isinstance(over, ast.Call) and isinstance(over.func, ast.Name) and over.func.id == "LoopContext":
+            over.args[0] = _through("each", over.args[0])
+        else:
+            node.iter = _through("each", over)
         return self._tick(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self._tick(node) if node.name in ("macro", "loop") else self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Name) and node.func.id == "str_join":
-            node.func = ast.parse("environment.join", mode="eval").body
-        elif isinstance(node.func, ast.Name) and node.func.id in ("str", "escape"):
-            node.args = [_weighing(one) for one in node.args]
-        return self.generic_visit(node)
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id in ("str_join", "str"):
+            node.func = _method("join" if node.func.id == "str_join" else "text")
+        return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
@@ -161,10 +252,26 @@ class _Watched(ast.NodeTransformer):
         node.comparators = [side if isinstance(op, (ast.In, ast.NotIn)) else _weighing(side) for op, side in pairs]
         return node
 
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        node.body = [one if isinstance(one, ast.Assign) else self.visit(one) for one in node.body]  # only Jinja's own
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        return _through("made", node) if isinstance(node.slice, ast.Slice) else node
+
     def visit_Dict(self, node: ast.Dict) -> ast.AST:
         self.generic_visit(node)
         node.keys = [key and _weighing(key) for key in node.keys]
-        return node
+        return _through("made", node)
+
+    def visit_List(self, node: ast.List) -> ast.AST:
+        self.generic_visit(node)
+        return _through("made", node) if isinstance(node.ctx, ast.Load) and node.elts else node
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
+        self.generic_visit(node)
+        return _through("made", node) if isinstance(node.ctx, ast.Load) and node.elts else node
 
     def _tick(self, node: ast.For | ast.FunctionDef) -> ast.AST:
         self.generic_visit(node)
@@ -189,22 +296,22 @@ class _Namespace(Namespace):
         return "<Namespace>"
 
 
+def _check_numbers(*values: Any) -> None:
+    """Raise TooMuch for what is computed with and no number: % makes a text of any width, and − looks into sets."""
+    if not all(isinstance(one, (int, float, Undefined)) for one in values):
+        raise TooMuch("It computes with what are no numbers.")
+
+
+def _method(name: str) -> ast.expr:
+    return ast.parse(f"environment.{name}", mode="eval").body
+
+
+def _through(name: str, value: ast.expr) -> ast.Call:
+    return ast.Call(_method(name), [value], [])
+
+
 def _weighing(side: ast.expr) -> ast.expr:
-    if isinstance(side, ast.Constant):
-        return side
-    call = ast.parse("environment.weigh(0)", mode="eval").body
-    assert isinstance(call, ast.Call)
-    call.args = [side]
-    return call
-
-
-def _length(value: Any) -> int:
-    return len(value) if hasattr(value, "__len__") else 0
-
-
-def _weighed(test: Callable[..., Any]) -> Callable[..., Any]:
-    """A test that compares."""
-    return functools.wraps(test)(lambda *args: test(*map(weigh, args)))
+    return side if isinstance(side, ast.Constant) else _through("weigh", side)
 
 
 def _refuse(message: str) -> None:
@@ -212,4 +319,6 @@ def _refuse(message: str) -> None:
 
 
 def _now(form: str) -> str:
+    if not isinstance(form, str) or len(form) > 100 or not _DATE_FORMAT.fullmatch(form):
+        raise TooMuch("It writes the date with something other than letters after a %, in 100 characters.")
     return datetime.now().astimezone().strftime(form)

@@ -14,6 +14,7 @@ from function.errors import ModelError, RequestError
 log = logging.getLogger(__name__)
 
 Messages = Sequence[Mapping[str, Any]]
+_SENTENCE = 1000  # characters of a template's own words in an error
 
 
 class Template(Protocol):
@@ -37,8 +38,6 @@ class JinjaTemplate:
     """
 
     def __init__(self, source: str, *, bos: str = "", eos: str = "", time_limit: float | None = None) -> None:
-        from jinja2.exceptions import TemplateError
-
         from function.engine.sandbox import TIME_LIMIT, Sandbox
 
         self.source: str | None = source
@@ -46,9 +45,10 @@ class JinjaTemplate:
         self._special = {"bos_token": bos, "eos_token": eos}
         try:
             self._template = self._sandbox.from_string(source)
-        except (TemplateError, RecursionError, SyntaxError) as e:
+        except Exception as e:  # Jinja's own, Python's over nesting and numbers, and what else a text may bring about
             raise ModelError(
-                f"The chat template is not valid Jinja: {e}. Set CHAT_TEMPLATE to one that is.", param="CHAT_TEMPLATE"
+                f"The chat template is not valid Jinja: {_said(e)}. Set CHAT_TEMPLATE to one that is.",
+                param="CHAT_TEMPLATE",
             ) from e
 
     @functools.cached_property
@@ -67,10 +67,10 @@ class JinjaTemplate:
         try:
             return self._sandbox.write(self._template, given | {"messages": list(messages)})
         except Refused as e:
-            raise RequestError(f"The model's chat template refuses the messages: {e}", param="messages") from e
+            raise RequestError(f"The model's chat template refuses the messages: {_said(e)}", param="messages") from e
         except Exception as e:  # a template can raise anything that Python can
             raise RequestError(
-                f"The model's chat template fails on the messages: {type(e).__name__}: {e}", param="messages"
+                f"The model's chat template fails on the messages: {type(e).__name__}: {_said(e)}", param="messages"
             ) from e
 
 
@@ -143,6 +143,12 @@ def builtin_names() -> tuple[str, ...]:
     names = (ctypes.c_char_p * count)()
     lib.llama_chat_builtin_templates(names, count)
     return tuple(sorted(name.decode() for name in names if name))
+
+
+def _said(error: Exception) -> str:
+    """What an error says, as much of it as a reply and a log line should hold."""
+    said = str(error)
+    return said if len(said) <= _SENTENCE else f"{said[:_SENTENCE]} …"
 
 
 def _plain(content: Any) -> bytes:
