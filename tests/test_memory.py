@@ -238,11 +238,13 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, expected: 
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         until(function, "load mode mapped")
         (fetching,) = children(worker(function))
+        (filled,) = set(open_files(fetching))
         os.kill(fetching, signal.SIGKILL)
         until(function, "died; going on in this one")
         store.gate.set()
         assert function.ask("/chat", SEEDED) == expected
         assert held(worker(function)) == ["wide.gguf"]
+        assert filled not in open_files(worker(function)), "the one that was begun is neither cut nor filled again"
 
 
 @pytest.mark.parametrize("moment", ["fetching", "ready"])
