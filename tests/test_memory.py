@@ -238,7 +238,7 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, expected: 
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         until(function, "load mode mapped")
         (fetching,) = children(worker(function))
-        (filled,) = open_files(fetching)
+        (filled,) = set(open_files(fetching))
         os.kill(fetching, signal.SIGKILL)
         until(function, "died; going on in this one")
         store.gate.set()
