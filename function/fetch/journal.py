@@ -38,11 +38,6 @@ class Journaled(Partial):
             {"uri": info.uri, "version": info.version, "size": info.size, "block": block, "checksum": algorithm.name}
         )
         self._journaled: dict[int, int] = {}
-        try:
-            for own in (path, self._journal_path):
-                os.close(opened(own, os.O_RDWR | os.O_CREAT, READABLE))
-        except OSError as e:
-            raise _trouble(path, info.size or 0, e) from e
         super().__init__(path, info, algorithm, block)
         try:
             self._journal = self._journal_path.open("w+b", buffering=0)
@@ -91,9 +86,13 @@ class Journaled(Partial):
     def trouble(self, error: OSError) -> FunctionError:
         return _trouble(self.path, self.size, error)
 
-    def _remembers(self) -> bool:
+    def _prepare(self) -> None:
+        for own in (self.path, self._journal_path):
+            os.close(opened(own, os.O_RDWR | os.O_CREAT, READABLE))
         self._journaled = self._read_journal()
-        return bool(self._journaled)
+        if not self._journaled:  # another takes its name: who has this one mapped would die of its being cut
+            self.path.unlink()
+            os.close(opened(self.path, os.O_RDWR | os.O_CREAT, READABLE))
 
     def _read_journal(self) -> dict[int, int]:
         """The journal's blocks, if it is of this very object; an unfinished last line counts for nothing."""

@@ -30,9 +30,8 @@ class Partial:
         self._grown = threading.Condition()
         self._writing = threading.Lock()
         try:
-            if path.exists() and not self._remembers():
-                path.unlink()  # another takes its name: who has this one mapped would die of its being cut
-            self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
+            self._prepare()
+            self._file = path.open("r+b", buffering=0)
             self._file.truncate(self.size)
         except OSError as e:
             raise self.trouble(e) from e
@@ -129,6 +128,5 @@ class Partial:
             )
         return CacheUnusable(f"The model cannot be kept in memory ({error.strerror}). Set MODEL_CACHE=directory.")
 
-    def _remembers(self) -> bool:
-        """Whether the file may stay as it is."""
-        return True
+    def _prepare(self) -> None:
+        """See that the file is there, and empty but for what may be worth keeping. May raise OSError."""
