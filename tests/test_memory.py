@@ -1,5 +1,6 @@
 """MODEL_CACHE=memory: what is fetched is nowhere but in memory, once, for as long as it is needed."""
 
+import gc
 import hashlib
 import mmap
 import os
@@ -50,6 +51,7 @@ def held(pid: int | str = "self") -> list[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_open() -> Iterator[None]:
+    gc.collect()  # what tests before these have left in an error's frames
     before = held()
     yield
     assert held() == before
