@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from function.cold_start import ColdStart
 from function.errors import FunctionError, Stopping, Unavailable
+from function.fetch import name_of
 from function.lives import lives
 from function.made import Made, describe
 from function.metrics import Metrics
@@ -157,7 +158,13 @@ class Service:
             return self.settings.model_name
         if self._engine is not None and self._engine.name:
             return self._engine.name
-        return Path(self.settings.model_uri).stem
+        uri = self.settings.model_uri
+        if "://" not in uri:
+            return Path(uri).stem
+        try:  # without the query, a signature perhaps, and what a password with a / in it leaves before the host
+            return Path(name_of(uri).rpartition("@")[2]).stem
+        except ValueError:  # no URI is written like that, and the error for it says so
+            return "model"
 
     @property
     def made(self) -> Made:
