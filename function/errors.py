@@ -34,19 +34,44 @@
 import re
 from typing import Any, ClassVar
 
-# A URI goes on to a space or the quote around it, which JSON escapes. What of it is a password is not always told from
-# what is a path: of a web address all up to its last "@" goes, of others, whose paths may have one, what is no path.
-_REST = r'(?:[^\s"\\]|\\[^\s"])*'
-_WEB_USER = re.compile(rf"(?<=http://){_REST}@|(?<=https://){_REST}@", re.IGNORECASE)
-_USER = re.compile(r"(?<=://)[^/@\s]+@")
-_QUERY = re.compile(rf"(://[^\s\"?#]*[?#]){_REST}")
-_LOOSE_QUERY = re.compile(rf"(?<=\?)(?={_REST}[=&]){_REST}")
+_URI = re.compile(r"([A-Za-z0-9+.-]{1,16}://)((?:\\.|[^\s\"<>\\])*)")  # \" is a quote inside of JSON
+_QUERY = re.compile(r"\?[^\s'\"]*")
+_NAMED = frozenset({"s3://", "gs://", "hf://", "file://"})
+"""Schemes after which nobody has a password, and an @ may stand in a name: ``hf://owner/repository@revision/…``."""
 
 
 def redact(text: str) -> str:
-    """``text`` without what a URI can hold of secrets: the user before its host, its query and what follows a "#"."""
-    text = _USER.sub("…@", _WEB_USER.sub("…@", text))
-    return _LOOSE_QUERY.sub("…", _QUERY.sub(r"\1…", text))
+    """``text`` without what a URI can hold of secrets: the user before its host, its query, a signature perhaps, and
+    its fragment. Where it cannot be told what is which, more is left out than has to be."""
+    return _QUERY.sub(_without_values, _URI.sub(_without_secrets, text))
+
+
+def _without_secrets(found: re.Match[str]) -> str:
+    scheme, whole = found[1], found[2]
+    rest = whole.rstrip(".,:;?!)]}'")
+    address, after = _parted(rest)
+    named = scheme.lower() in _NAMED
+    if "@" in after and not (named and "/" in address):  # of a password with a ? or a # in it, or of a query
+        return f"{scheme}…{whole[len(rest) :]}"
+    if named:
+        bucket, slash, path = address.partition("/")
+        if ":" in bucket or "@" in bucket:
+            shown = f"…@{address.rpartition('@')[2]}" if "@" in address else "…"
+        else:
+            shown = bucket + slash + redact(path)
+    else:
+        shown = f"…@{address.rpartition('@')[2]}" if "@" in address else address
+    return f"{scheme}{shown}{after and after[0] + '…'}{whole[len(rest) :]}"
+
+
+def _parted(rest: str) -> tuple[str, str]:
+    """A URI before its query or fragment, and from there on."""
+    at = min((place for place in (rest.find("?"), rest.find("#")) if place >= 0), default=len(rest))
+    return rest[:at], rest[at:]
+
+
+def _without_values(found: re.Match[str]) -> str:
+    return "?…" if "=" in found[0] or "&" in found[0] else found[0]
 
 
 class FunctionError(Exception):

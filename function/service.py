@@ -171,7 +171,12 @@ class Service:
         if self._engine is not None and self._engine.name:
             return self._engine.name
         uri = self.settings.model_uri
-        return Path(name_of(uri) if "://" in uri else uri).stem
+        if "://" not in uri:
+            return Path(uri).stem
+        try:  # without the query, a signature perhaps, and what a password with a / in it leaves before the host
+            return Path(name_of(uri).rpartition("@")[2]).stem
+        except ValueError:  # no URI is written like that, and the error for it says so
+            return "model"
 
     @property
     def made(self) -> Made:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from function.service import Service
+from function.settings import Settings
 from tests.servers.doors import Function, Stream, serving
 from tests.servers.gated import gated_store
 
@@ -80,6 +82,50 @@ def test_a_signed_uri_is_told_without_its_signature(tmp_path: Path, tiny_model: 
     for text in (log, *told):
         assert TOKEN not in text
         assert KEY not in text
+
+
+def test_a_signed_uri_that_fails_to_load_is_told_without_its_signature(tmp_path: Path) -> None:
+    """The model's name is the file's until a header says another."""
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"no gguf" * 1000)
+    with gated_store(broken) as (uri, gate):
+        gate.set()
+        signed = f"{uri.replace('//', f'//user:{KEY}@')}?sig={TOKEN}&v=1.0#k={TOKEN}"
+        with serving(tmp_path, MODEL_URI=signed, LOG_LEVEL="DEBUG") as function:
+            function.wait("failed")
+            told = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events", "/v1/models")]
+            log = function.log.read_text()
+    assert '"model": "broken"' in told[1]
+    for text in (log, *told):
+        assert TOKEN not in text
+        assert KEY not in text
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("https://host/a/m%201.gguf?sig=s&v=1.0#f", "m 1"),
+        ("https://u:p/w@host/m.gguf", "m"),
+        ("https://u:p/w@host", "host"),
+        ("https://[x/m.gguf", "model"),
+        ("hf://owner/name@main/m.gguf", "m"),
+        ("/models/a?b#c@d.gguf", "a?b#c@d"),
+    ],
+)
+def test_the_name_of_a_model_is_its_files(uri: str, name: str) -> None:
+    assert Service(Settings(model_uri=uri)).name == name
+
+
+@pytest.mark.slow  # the host is asked again until patience ends
+def test_a_password_is_in_no_error_of_a_host_that_is_not_there(tmp_path: Path) -> None:
+    with serving(tmp_path, MODEL_URI=f"http://user:{KEY}@127.0.0.1:9/m.gguf") as function:
+        function.wait("failed")
+        told = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events")]
+        log = function.log.read_text()
+    assert "127.0.0.1:9" in told[0]
+    for text in (log, *told):
+        assert KEY not in text
+        assert "user:" not in text
 
 
 def test_a_prompt_in_a_stream_that_fails_stays_out_of_the_log(tmp_path: Path, slow_model: Path) -> None:

@@ -3,16 +3,18 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import InvalidURL
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from function.errors import FunctionError, ObjectNotFound, SourceError, UnknownScheme
 from function.fetch import fetch, read_text
 from function.settings import Stores
 from function.source import Source, open_source
+from function.source.base import unreachable
 from function.source.split import parts
 from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
@@ -145,3 +147,34 @@ def test_whatever_is_set_as_a_uri_is_a_source_or_a_sentence(text: str, scheme: s
     for uri in parts(scheme + text):
         with contextlib.suppress(FunctionError):
             assert open_source(uri)
+
+
+SECRETS = st.builds(lambda before, after: f"{before}S3CR3T{after}", *[st.text("a0@:%&=+;[]\\é℀ \"'<", max_size=4)] * 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(secret=SECRETS, place=st.sampled_from(["{}:p@HOST/m", "u:{}@HOST/m", "HOST/m?{}", "HOST/m#{}", "HOST:{}/m"]))
+def test_no_error_quotes_what_opens_a_door(secret: str, place: str) -> None:
+    where = place.replace("HOST", "127.0.0.1:9").format(secret)
+    with pytest.raises(SourceError) as caught:
+        open_source(f"http://{where}").describe()
+    if not where.startswith("127.0.0.1:9:"):  # that is a port, which nobody takes for a secret
+        assert "S3CR3T" not in str(caught.value)
+    assert "S3CR3T" not in str(unreachable("s3://bucket/m.gguf", f"http://{where}", InvalidURL(where)))
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/m.gguf", "gs://bucket/m.gguf", "hf://owner/name/m.gguf"])
+@pytest.mark.parametrize("at", ["127.0.0.1:9", "127.0.0.1:port"])
+def test_an_endpoint_is_told_without_its_password(uri: str, at: str, tmp_path: Path) -> None:
+    endpoint = f"http://user:S3CR3T@{at}"
+    stores = Stores(
+        aws_endpoint_url=endpoint,
+        storage_emulator_host=endpoint,
+        hf_endpoint=endpoint,
+        aws_config_file=str(tmp_path / "none"),
+    )
+    with pytest.raises(SourceError) as caught:
+        open_source(uri, stores).describe()
+    assert "S3CR3T" not in str(caught.value)
+    assert "user" not in str(caught.value)
+    assert (at in str(caught.value)) is at.endswith("9")

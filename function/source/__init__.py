@@ -1,8 +1,12 @@
 """A model's URI → its bytes, whichever store keeps them."""
 
+import re
+
 from function.errors import UnknownScheme
 from function.settings import Stores
 from function.source.base import ObjectInfo, Source
+
+_UNWRITTEN = re.compile(r"^[^/]*[\s\"<>][^/]*@|[?#].*[\s\"<>]", re.DOTALL)  # in a user, a query or a fragment
 
 __all__ = ["ObjectInfo", "Source", "open_source"]
 
@@ -13,10 +17,14 @@ def open_source(uri: str, stores: Stores | None = None) -> Source:
     ``stores``: what the environment says of the stores, read from it by default. Raises UnknownScheme, or what else the
     source says of a URI that cannot be.
     """
+    scheme, separator, rest = uri.partition("://")
+    if separator and scheme not in ("file", "gs", "hf", "s3") and _UNWRITTEN.search(rest):
+        # Nothing of it is shown: where a secret would end, nobody can tell.
+        raise UnknownScheme("The URI has a space, a quote, < or > after its ? or # or before its @: percent-encode it.")
     try:
         return _open(uri, stores)
-    except ValueError as e:  # urllib's, about hosts and characters that no URI has
-        raise UnknownScheme(f"{uri}: no URI is written like that ({e}).", uri=uri) from e
+    except ValueError:  # urllib's, about hosts and characters that no URI has; it quotes them, a password perhaps
+        raise UnknownScheme(f"{uri}: no URI is written like that. Check its host and port.", uri=uri) from None
 
 
 def _open(uri: str, stores: Stores | None) -> Source:

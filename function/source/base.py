@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import InvalidURL
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,10 +89,22 @@ def span(info: ObjectInfo, start: int, stop: int) -> dict[str, str]:
     return {"range": f"bytes={start}-{stop - 1}"} if info.ranges else {}
 
 
+def host_of(url: str) -> str:
+    """The host of a URL, and its port where it names one: what an error may say of it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "a host that no URL has"
+    host = f"[{host}]" if ":" in host else host
+    return host if port is None else f"{host}:{port}"
+
+
 def unreachable(uri: str, url: str, error: BaseException) -> SourceError:
     """The error for a connection that could not be made or did not last."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
-    cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    host, cause = host_of(url), type(error).__name__
+    if str(error) and not isinstance(error, InvalidURL):  # which quotes the URL, its query and all
+        cause = f"{cause}: {error}"
     return SourceError(f"{uri}: no connection to {host} ({cause}).", uri=uri, host=host)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urljoin, urlsplit
 
 from function.errors import SourceError
-from function.source.base import ObjectInfo, Source, explain, span, unreachable
+from function.source.base import ObjectInfo, Source, explain, host_of, span, unreachable
 from function.source.wire import Request, WireError, ask, origin
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -18,6 +18,7 @@ class HTTPSource(Source):
     def __init__(self, uri: str, url: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         self.uri = uri
         parts = urlsplit(url or uri)
+        _ = parts.port  # raises ValueError for one that is no number
         self._url = parts._replace(path=quote(parts.path, safe=SAFE), fragment="").geturl()
         self._own = dict(headers or {})
         self._final = self._url
@@ -46,7 +47,7 @@ class HTTPSource(Source):
             raise explain(self.uri, 412, hint="")
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
-        return explain(self.uri, status, hint=f"{urlsplit(self._final).hostname} must let this machine read it.")
+        return explain(self.uri, status, hint=f"{host_of(self._final)} must let this machine read it.")
 
     def renew(self) -> bool:
         """Ask the first host again: where it redirected to may have been good for a while only."""
@@ -73,8 +74,13 @@ class HTTPSource(Source):
             gathered = {**headers, **gathered}
             url = urljoin(url, headers["location"])
             if urlsplit(url).scheme not in ("http", "https") or (self._url.startswith("https") and url[:5] != "https"):
-                raise SourceError(f"{self.uri}: redirected to {url}, which is not followed.", uri=self.uri)
-        error = SourceError(f"{self.uri}: more than {MOST_REDIRECTS} redirects, the last to {url}.", uri=self.uri)
+                raise SourceError(
+                    f"{self.uri}: redirected to {urlsplit(url).scheme}://{host_of(url)}, which is not followed.",
+                    uri=self.uri,
+                )
+        error = SourceError(
+            f"{self.uri}: more than {MOST_REDIRECTS} redirects, the last to {host_of(url)}.", uri=self.uri
+        )
         error.permanent = True
         raise error
 

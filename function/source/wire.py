@@ -53,7 +53,10 @@ class Connection:
         self._aborted = False
         self._sock: socket.socket | None = None
         self._emptied: http.client.HTTPResponse | None = None  # the answer whose buffer holds nothing more
-        self._http, self._proxy = _open(urlsplit(url))
+        try:
+            self._http, self._proxy = _open(urlsplit(url))
+        except ValueError as e:  # about a port that is no number, which the error quotes
+            raise http.client.InvalidURL("no URL is written like that") from e
 
     def send(self, request: Request) -> http.client.HTTPResponse:
         """Send a request, return its answer with the body unread. Raises ``WireError``."""
