@@ -10,26 +10,22 @@ touch of a virtual machine's memory can cost seconds a GB, comes and goes, and w
 """
 
 import argparse
-import contextlib
 import functools
-import http.client
-import json
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fetch import environment
 from bench.reference import llama_server
 from bench.shapes import model
+from bench.start import Run, start
 from function.limits import cpus
 from tests.servers.nginx import nginx
 from tests.servers.process import free_port
@@ -37,16 +33,9 @@ from tools.models import Quant
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-PATIENCE = 300.0
 N_CTX = 2048
 TOUCHED = 13_000_000_000  # bytes written before each start, at most: what is left beside the file in the page cache
 CONNECTIONS, PART = "16", "16"  # of s5cmd; the function begins with as many
-QUESTION = {
-    "messages": [{"role": "user", "content": "Hello! Who are you?"}],
-    "stream": True,
-    "max_tokens": 4,
-    "logit_bias": {},
-}
 SEED = """
 import os, sys
 import boto3
@@ -71,16 +60,6 @@ import uvicorn
 uvicorn.run(Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])]), port=int(sys.argv[3]),
             log_level="error")
 """
-
-
-@dataclass
-class Run:
-    """One start: seconds to the first token, CPU seconds until the process ended, peak bytes, the phases it logged."""
-
-    seconds: float
-    cpu: float
-    peak: int = 0
-    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 Contender = Callable[[], Run]
@@ -121,7 +100,7 @@ def function(place: Place, *, fetched: bool, watch: bool = False, **settings: st
            "N_CTX": str(N_CTX), **settings}  # fmt: skip
     log = place.work / "log"
     command = [str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
-    return start([command], port, env, log, place, watch)
+    return start([command], port, env, log, place.tokens, place.work if watch else None)
 
 
 def llama(place: Place, *, fetched: bool, watch: bool = False) -> Run:
@@ -130,14 +109,14 @@ def llama(place: Place, *, fetched: bool, watch: bool = False) -> Run:
     serve = [str(llama_server()), "-m", str(place.file), "-c", str(N_CTX), "-np", "1", "-t", str(cpus()),
              "--port", str(port)]  # fmt: skip
     stages = [serve] if fetched else [s5cmd_command(place), serve]
-    return start(stages, port, place.env, place.work / "log", place, watch)
+    return start(stages, port, place.env, place.work / "log", place.tokens, place.work if watch else None)
 
 
 def seed(place: Place, *, fetched: bool, watch: bool = False) -> Run:
     """The guide's steps: boto3's download, then the high-level class, then a server."""
     port = free_port()
     command = [sys.executable, "-c", SEED, str(place.file), place.name, str(port)]
-    return start([command], port, place.env, place.work / "log", place, watch)
+    return start([command], port, place.env, place.work / "log", place.tokens, place.work if watch else None)
 
 
 def s5cmd_command(place: Place) -> list[str]:
@@ -155,117 +134,6 @@ def wire(place: Place) -> Run:
     if process.returncode:
         raise RuntimeError("s5cmd failed")
     return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime)
-
-
-def start(stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: Path, place: Place, watch: bool) -> Run:
-    """Run all stages but the last to their ends, then the last until it has streamed its tokens."""
-    began, cpu = time.monotonic(), 0.0
-    with log.open("wb") as out:
-        for number, command in enumerate(stages):
-            process = subprocess.Popen(command, env=dict(env), cwd=ROOT, stdout=out, stderr=out)
-            if number < len(stages) - 1:
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-                if process.returncode:
-                    raise RuntimeError(f"{command[0]} failed: {log.read_text()}")
-                cpu += usage.ru_utime + usage.ru_stime
-        with contextlib.ExitStack() as stack:
-            peak = stack.enter_context(peak_memory(process.pid, place.work)) if watch else [0]
-            try:
-                reply(process, port, place.tokens)
-                seconds = time.monotonic() - began
-            except Exception as e:
-                raise RuntimeError(f"{stages[-1][0]}: {e}\n{log.read_text()[-2000:]}") from e
-            finally:
-                process.send_signal(signal.SIGTERM)
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-    cpu += usage.ru_utime + usage.ru_stime
-    return Run(seconds, cpu, peak[0], phases(log))
-
-
-def reply(process: "subprocess.Popen[bytes]", port: int, tokens: int) -> None:
-    """Ask until so many tokens of a reply have come."""
-    longer = {"max_tokens": tokens, "ignore_eos": True} if tokens > 1 else {}
-    body = json.dumps(QUESTION | longer)
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError("it ended")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        try:
-            with contextlib.closing(connection):
-                connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
-                answer = connection.getresponse()
-                if answer.status == 200 and comes(answer, tokens):
-                    return
-        except (TimeoutError, ConnectionError):
-            pass
-        time.sleep(0.005)
-    raise TimeoutError("no token came")
-
-
-def comes(answer: http.client.HTTPResponse, tokens: int) -> bool:
-    """Read on until the first piece, or the end of a longer reply; random weights may well have nothing to say."""
-    while line := answer.readline():
-        if not line.startswith(b"data: "):
-            continue
-        try:
-            chunk = json.loads(line[6:])
-        except ValueError:
-            return True  # the seed guide streams bare text; [DONE]
-        choices = chunk.get("choices") or [{}]
-        if "error" in chunk:
-            raise RuntimeError(line.decode())
-        if choices[0].get("finish_reason") or (tokens == 1 and choices[0].get("delta", {}).get("content")):
-            return True
-    return False
-
-
-@contextlib.contextmanager
-def peak_memory(pid: int, folder: Path) -> Iterator[list[int]]:
-    """The most bytes that the process, its children and the files under ``folder`` took together; looked at often."""
-    peak, stop = [0], threading.Event()
-
-    def look() -> None:
-        while not stop.wait(0.01):
-            with contextlib.suppress(OSError):
-                peak[0] = max(peak[0], sum(anonymous(each) for each in family(pid)) + stored(folder))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        stop.set()
-        thread.join()
-
-
-def family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in family(int(child)))]
-
-
-def anonymous(pid: int) -> int:
-    """Bytes of memory that are in no file; shared pages are shared out."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss_Anon:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def stored(folder: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
-
-
-def phases(log: Path) -> dict[str, float]:
-    """What the function wrote down of its cold start."""
-    for line in log.read_text(errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            told = json.loads(line)
-            if isinstance(told, dict) and told.get("event") == "ready":
-                return {key: value for key, value in told.items() if isinstance(value, int | float)}
-    return {}
 
 
 def compare(place: Place, contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[Run]]:

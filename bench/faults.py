@@ -12,10 +12,8 @@ import argparse
 import collections
 import contextlib
 import os
-import pickle
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,18 +22,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.record import write
-from function.errors import FunctionError, ModelError
-from function.gguf import parse_header
+from function.errors import FunctionError
 from function.source import open_source
 from function.source.split import parts
+from tests.bent_files import bent, ends_of
 from tests.gguf_files import File
-from tests.gguf_mutations import mutate
 from tests.models import SLOW
 from tests.servers.descendants import alive, descendants
 from tests.servers.doors import Stream, serving
 from tests.servers.gated import gated_store
 from tests.test_crash import CUT, ENDLESS, SEEDED, kill
-from tests.test_raw_http import bent
+from tests.test_raw_http import bent as bent_requests
 from tests.test_stop import STATES, fetching, loading
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -125,7 +122,7 @@ def _requests(folder: Path, model: Path, count: int) -> str:
     (folder / "requests").mkdir()
     with serving(folder / "requests", MODEL_URI=str(model), CLIENT_TIMEOUT="2") as function:
         function.wait("ready")
-        counts = bent(function, count)
+        counts = bent_requests(function, count)
         if counts["5xx"] or "Traceback" in function.log.read_text():
             sys.exit(f"a bent request was an error of the server's: {counts}")
     listed = ", ".join(f"{number} × {name}" for name, number in counts.items())
@@ -133,34 +130,15 @@ def _requests(folder: Path, model: Path, count: int) -> str:
 
 
 def _files(folder: Path, count: int) -> str:
-    healthy = []
-    for name in ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent"):
-        healthy.append(pickle.dumps(File.load(write_model(folder / f"{name}.gguf", SHAPES[name]))))
-    refused, passed = 0, []
-    for seed in range(count):
-        chance = random.Random(seed)
-        raw = mutate(pickle.loads(chance.choice(healthy)), chance)
-        try:
-            parse_header(raw, file_size=len(raw))
-        except ModelError:
-            refused += 1
-            continue
-        passed.append(folder / f"bent-{seed}.gguf")
-        passed[-1].write_bytes(raw)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.llama_loader"],
-        input="\n".join(map(str, passed)),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    ends = collections.Counter(done.stdout.split("\n")[:-1])
+    names = ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent")
+    healthy = [File.load(write_model(folder / f"{name}.gguf", SHAPES[name])) for name in names]
+    passed = bent(healthy, count, folder)
+    ends = collections.Counter(ends_of(passed))
     if any(end.startswith("signal") for end in ends):
         sys.exit(f"a file that passed the gate ended llama.cpp: {ends}")
     return (
-        f"{count} bent model files: {refused} refused with a sentence; of the {len(passed)} that passed, llama.cpp "
-        f"loaded and ran {ends['ok']} and refused {ends['refused']}; none ended the process or ran on."
+        f"{count} bent model files: {count - len(passed)} refused with a sentence; of the {len(passed)} that passed, "
+        f"llama.cpp loaded and ran {ends['ok']} and refused {ends['refused']}; none ended the process or ran on."
     )
 
 

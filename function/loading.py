@@ -11,7 +11,9 @@ from function.limits import memory_limit, on_disk
 from function.room import room
 from function.settings import LoadMode, Settings
 
-REPACK_RATE = 0.7e9  # bytes a second by which a repacked load is later than one beside the fetch (bench/README.md)
+# Bytes a second by which a repacked load is later than a mapped one, as measured when it followed the fetch. Beside it,
+# as it is now, it costs less (bench/README.md).
+REPACK_RATE = 0.7e9
 LEAST_CONTEXT = 256  # tokens: what llama.cpp rounds the context for a chunk up to
 WORTHWHILE = 0.5  # of the file that must be of such weights
 MB = 1e6

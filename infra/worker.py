@@ -26,7 +26,7 @@ class ClientSocket(socket.socket):
     """A client's socket that expects a whole request by ``due`` and its replies to be read.
 
     Receiving raises RequestTooSlow once ``due``, on ``time.monotonic()``'s clock, is over, or nothing came for SILENCE
-    seconds; sending raises BrokenPipeError once less than UNSENT bytes were taken in ``patience`` seconds, of so many.
+    seconds; sending raises BrokenPipeError once nothing, or not UNSENT bytes, were taken in ``patience`` seconds.
     """
 
     def __init__(self, plain: socket.socket, patience: float) -> None:

@@ -3,15 +3,19 @@
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from function.engine.engine import Engine
+from function.engine.engine import Engine, Options
 from function.engine.events import Event, Finished, Job, Text
 from function.engine.standin import StandIn
 from function.fetch import Progress
 from function.gguf import read_header
-from tests.servers.doors import PATIENCE, Function
+from tests.servers.doors import PATIENCE, Function, serving
+
+SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
 
 
 class Drip(Progress):
@@ -52,6 +56,30 @@ def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = No
     return StandIn(path.read_bytes()[: header.data_offset], header.file_size, whole, filling, ends)
 
 
+@contextmanager
+def engines(
+    source: StandIn, path: Path, options: Options, late_options: Options | None = None, job: Job | None = None
+) -> Iterator[tuple[Engine, Engine]]:
+    """One loaded from ``source``, where ``job`` is waited for, and one from the whole file at ``path``."""
+    with ExitStack() as stack:
+        if job is None:
+            early = Engine.load(source, options)
+        else:
+            early = Engine.load(source, options, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
+        stack.callback(early.close)
+        source.close()
+        late = Engine.load(path, late_options or options)
+        stack.callback(late.close)
+        yield early, late
+
+
+def from_a_file(model: Path, folder: Path, **settings: str) -> tuple[int, Any]:
+    """The reply to SEEDED of a server whose model is there from the beginning."""
+    folder.mkdir()
+    with serving(folder, MODEL_URI=str(model), N_CTX="512", **settings) as function:
+        return function.ask("/chat", SEEDED)
+
+
 def numbers(engine: Engine, job: Job) -> tuple[list[Event], Finished]:
     """All that a reply tells but its times: texts with the log probabilities of what was sampled."""
     *events, last = engine.submit(job)
@@ -72,14 +100,20 @@ def children(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
+def worker(function: Function) -> int:
+    """The process under gunicorn's master that serves."""
+    (process,) = children(function.process.pid)
+    return process
+
+
 def filling_is_mapped(function: Function) -> bool:
     """Whether gunicorn's worker has mapped what its child fills: only then are weights read before all are there."""
     try:
-        (worker,) = children(function.process.pid)
-        (fetching,) = children(worker)
+        serving_process = worker(function)
+        (fetching,) = children(serving_process)
         files = list(Path(f"/proc/{fetching}/fd").iterdir())
         model = {file.stat().st_ino for file in files if re.search(r"memfd:|\.part$", str(file.readlink()))}
     except (OSError, ValueError):  # files come and go, and processes
         return False
-    mapped = Path(f"/proc/{worker}/maps").read_text().splitlines()
+    mapped = Path(f"/proc/{serving_process}/maps").read_text().splitlines()
     return any(int(line.split()[4]) in model for line in mapped)

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from function.engine.ahead import Ahead, spare
-from function.engine.engine import Engine, Options
+from function.engine.engine import Options
 from function.engine.events import Job, Sampling
 from function.engine.model import Model
 from function.engine.standin import StandIn, Unlike
 from function.errors import EngineError
 from function.fetch import Progress
 from function.gguf import read_header
-from tests.drip import Drip, children, filling_is_mapped, numbers, standin
+from tests.drip import Drip, children, engines, filling_is_mapped, numbers, standin, worker
 from tests.servers.doors import PATIENCE, Function, serving
 from tests.servers.filling import FillingStore, filling_store
 from tests.test_cold_start import FIRST, WIDE
@@ -69,11 +69,6 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Repli
         return known[model]
 
     return ask
-
-
-def worker(function: Function) -> int:
-    (process,) = children(function.process.pid)
-    return process
 
 
 @contextmanager
@@ -246,13 +241,6 @@ def test_a_prompt_is_answered_where_the_file_is_replaced_after_it_was_read(
         drip.whole()
         return twin
 
-    options = Options(n_ctx=512, ahead=3)
     source = standin(wide, replaced, drip)
-    early = Engine.load(source, options, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
-    source.close()
-    late = Engine.load(twin, options)
-    try:
+    with engines(source, twin, Options(n_ctx=512, ahead=3), job=job) as (early, late):
         assert numbers(early, job)[0] == numbers(late, job)[0]
-    finally:
-        early.close()
-        late.close()

@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ from function.engine.standin import Unlike
 from function.errors import ChecksumMismatch, Stopping
 from function.gguf import read_header
 from function.gguf.memory import REPACKED, copy
-from tests.drip import Drip, children, filling_is_mapped, numbers, standin, until
+from tests.drip import SEEDED, Drip, children, engines, filling_is_mapped, from_a_file, numbers, standin, until, worker
 from tests.servers.doors import PATIENCE, Function, serving
-from tests.servers.filling import filling_store
+from tests.servers.filling import FillingStore, filling_store
 from tools.models import Quant, write_model
 from tools.shapes import SHAPES, Shape
 
@@ -27,7 +28,6 @@ FIRST = 10 << 20
 """Bytes that hold what is read for the header and some of the weights."""
 REPACK = Options(n_ctx=512, repack=True)
 JOB = Job(tuple(range(3, 40)), max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
-SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
 
 
 def is_copied(function: Function) -> None:
@@ -60,14 +60,8 @@ def test_what_is_copied_behind_the_bytes_has_the_same_numbers(shape: Shape, quan
     path = write_model(tmp_path / "model.gguf", shape, quant=quant)
     drip = Drip(path, tmp_path / "part")
     source = standin(path, drip.whole, drip)
-    early = Engine.load(source, REPACK)
-    source.close()
-    late = Engine.load(path, REPACK)
-    try:
+    with engines(source, path, REPACK) as (early, late):
         assert numbers(early, JOB)[0] == numbers(late, JOB)[0]
-    finally:
-        early.close()
-        late.close()
 
 
 def test_it_is_copied_before_the_last_byte(wide: Path, tmp_path: Path) -> None:
@@ -80,13 +74,8 @@ def test_it_is_copied_before_the_last_byte(wide: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_whole_already_is_copied_at_once(wide: Path) -> None:
-    late = Engine.load(wide, REPACK)
-    early = Engine.load(standin(wide, lambda: wide), REPACK)
-    try:
+    with engines(standin(wide, lambda: wide), wide, REPACK) as (early, late):
         assert numbers(early, JOB)[0] == numbers(late, JOB)[0]
-    finally:
-        early.close()
-        late.close()
 
 
 @pytest.mark.parametrize("at", [0, 3_000_000])
@@ -157,13 +146,17 @@ def test_amx_does_not_tell_of_f16(wide: Path, tmp_path: Path) -> None:
     assert not possible(f16, amx=True)
 
 
+def repacked(
+    store: FillingStore, folder: Path, door: str = "gunicorn", **settings: str
+) -> AbstractContextManager[Function]:
+    """A server that copies what the store has."""
+    return serving(folder, door, MODEL_URI=store.url, N_CTX="512", LOAD_MODE="repacked", **settings)
+
+
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
 def test_a_model_is_copied_beside_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
-    (tmp_path / "local").mkdir()
-    settings = {"N_CTX": "512", "LOAD_MODE": "repacked"}
-    with serving(tmp_path / "local", MODEL_URI=str(wide), **settings) as function:
-        expected = function.ask("/chat", SEEDED)
-    with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, **settings) as function:
+    expected = from_a_file(wide, tmp_path / "local", LOAD_MODE="repacked")
+    with filling_store(wide, FIRST) as store, repacked(store, tmp_path, door) as function:
         function.get("/health/live")
         until(function, "load mode repacked")
         assert function.get("/health/ready")[1]["state"] == "fetching"
@@ -175,12 +168,8 @@ def test_a_model_is_copied_beside_its_fetch(door: str, wide: Path, tmp_path: Pat
 def test_an_object_that_is_exchanged_meanwhile_is_copied_anew(
     mode: str, wide: Path, other: Path, tmp_path: Path
 ) -> None:
-    settings = {"N_CTX": "512", "LOAD_MODE": "repacked"}
-    (tmp_path / "local").mkdir()
-    with serving(tmp_path / "local", MODEL_URI=str(other), **settings) as function:
-        expected = function.ask("/chat", SEEDED)
-    settings |= {"MODEL_CACHE": mode}
-    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **settings) as function:
+    expected = from_a_file(other, tmp_path / "local", LOAD_MODE="repacked")
+    with filling_store(wide, FIRST) as store, repacked(store, tmp_path, MODEL_CACHE=mode) as function:
         is_copied(function)
         store.exchange(other)
         assert function.ask("/chat", SEEDED) == expected
@@ -189,25 +178,20 @@ def test_an_object_that_is_exchanged_meanwhile_is_copied_anew(
 
 @pytest.mark.parametrize("mode", ["directory", "memory"])
 def test_a_fetch_that_dies_meanwhile_goes_on(mode: str, wide: Path, tmp_path: Path) -> None:
-    settings = {"N_CTX": "512", "LOAD_MODE": "repacked"}
-    (tmp_path / "local").mkdir()
-    with serving(tmp_path / "local", MODEL_URI=str(wide), **settings) as function:
-        expected = function.ask("/chat", SEEDED)
-    settings |= {"MODEL_CACHE": mode}
-    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **settings) as function:
+    expected = from_a_file(wide, tmp_path / "local", LOAD_MODE="repacked")
+    with filling_store(wide, FIRST) as store, repacked(store, tmp_path, MODEL_CACHE=mode) as function:
         is_copied(function)
-        (worker,) = children(function.process.pid)
-        (fetching,) = children(worker)
+        process = worker(function)
+        (fetching,) = children(process)
         os.kill(fetching, signal.SIGKILL)
         until(function, "died; going on in this one")
         store.gate.set()
         assert function.ask("/chat", SEEDED) == expected
-        assert children(function.process.pid) == [worker]
+        assert children(function.process.pid) == [process]
 
 
 def test_it_stops_when_told_to(wide: Path, tmp_path: Path) -> None:
-    settings = {"N_CTX": "512", "LOAD_MODE": "repacked"}
-    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **settings) as function:
+    with filling_store(wide, FIRST) as store, repacked(store, tmp_path) as function:
         until(function, "load mode repacked")
         function.process.terminate()
         assert function.process.wait(PATIENCE) == 0

@@ -18,7 +18,7 @@ from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.service import Service
 from function.settings import Settings
-from tests.drip import Drip, children, numbers, standin, until
+from tests.drip import SEEDED, Drip, children, engines, from_a_file, numbers, standin, until, worker
 from tests.servers.doors import PATIENCE, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
@@ -28,7 +28,6 @@ WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
 """Several blocks of a fetch, and a context that no machine holds."""
 FIRST = 10 << 20
 """Bytes that hold what is read for the header, and not the last block."""
-SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
 
 
 @pytest.fixture(scope="module")
@@ -107,17 +106,11 @@ def test_a_prompt_read_behind_the_bytes_has_the_same_numbers(
     prompt = tuple((number * 37 + 11) % 1000 for number in range(tokens))
     job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
     source = standin(path, drip.whole, drip)
-    early = Engine.load(source, AHEAD, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
-    source.close()
-    late = Engine.load(path, replace(AHEAD, n_threads=2))
-    try:
+    with engines(source, path, AHEAD, replace(AHEAD, n_threads=2), job) as (early, late):
         first, end = numbers(early, job)
         assert end.usage.cached_tokens == 0
         assert first == numbers(late, job)[0]
         assert first == numbers(early, job)[0], "and again, from what it remembers"
-    finally:
-        early.close()
-        late.close()
 
 
 def test_the_prompt_is_in_before_the_last_byte(wide: Path, tmp_path: Path) -> None:
@@ -152,14 +145,8 @@ def test_what_was_read_of_another_file_is_thrown_away(wide: Path, tmp_path: Path
         return wide  # the same bytes, fetched anew into another file
 
     source = standin(wide, again, drip)
-    early = Engine.load(source, AHEAD, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
-    source.close()
-    late = Engine.load(wide, Options(n_ctx=512))
-    try:
+    with engines(source, wide, AHEAD, Options(n_ctx=512), job) as (early, late):
         assert numbers(early, job)[0] == numbers(late, job)[0]
-    finally:
-        early.close()
-        late.close()
 
 
 def test_another_prompt_than_the_one_expected_is_answered_as_ever(wide: Path, tmp_path: Path) -> None:
@@ -167,21 +154,13 @@ def test_another_prompt_than_the_one_expected_is_answered_as_ever(wide: Path, tm
     sampling = Sampling(seed=7, ignore_eos=True)
     expected, asked = (Job(tuple(range(start, start + 40)), max_tokens=8, sampling=sampling) for start in (3, 300))
     source = standin(wide, drip.whole, drip)
-    early = Engine.load(source, AHEAD, on_set_up=lambda engine: engine.expect(expected), hurry=lambda: True)
-    source.close()
-    late = Engine.load(wide, Options(n_ctx=512))
-    try:
+    with engines(source, wide, AHEAD, Options(n_ctx=512), expected) as (early, late):
         assert numbers(early, asked)[0] == numbers(late, asked)[0]
         assert numbers(early, expected)[0] == numbers(late, expected)[0]
-    finally:
-        early.close()
-        late.close()
 
 
 def test_a_waiting_request_is_checked_and_read_while_the_model_arrives(wide: Path, tmp_path: Path) -> None:
-    (tmp_path / "local").mkdir()
-    with serving(tmp_path / "local", MODEL_URI=str(wide), N_CTX="512") as function:
-        expected = function.ask("/chat", SEEDED)
+    expected = from_a_file(wide, tmp_path / "local")
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
         status, body = function.ask("/chat", {"prompt": "far too long " * 1000})
@@ -197,9 +176,7 @@ def test_a_waiting_request_is_checked_and_read_while_the_model_arrives(wide: Pat
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])
 def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
-    (tmp_path / "local").mkdir()
-    with serving(tmp_path / "local", MODEL_URI=str(wide), N_CTX="512") as function:
-        expected = function.ask("/chat", SEEDED)
+    expected = from_a_file(wide, tmp_path / "local")
     with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, N_CTX="512") as function:
         function.get("/health/live")
         until(function, "load mode mapped")
@@ -214,8 +191,8 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: 
         function.wait("fetching")
         if held_from == FIRST:
             until(function, "load mode mapped")
-        (worker,) = children(function.process.pid)
-        (fetching,) = children(worker)
+        process = worker(function)
+        (fetching,) = children(process)
         os.kill(fetching, signal.SIGKILL)
         until(function, "died; going on in this one")
         store.gate.set()
@@ -225,9 +202,9 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: 
 def test_the_fetching_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
-        (worker,) = children(function.process.pid)
-        (fetching,) = children(worker)
-        os.kill(worker, signal.SIGKILL)
+        process = worker(function)
+        (fetching,) = children(process)
+        os.kill(process, signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
         while Path(f"/proc/{fetching}").exists():
             assert time.monotonic() < deadline

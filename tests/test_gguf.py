@@ -4,8 +4,6 @@ import math
 import pickle
 import random
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,9 @@ from function.errors import ModelError, NotGGUF
 from function.gguf import Header, Incomplete, fit, parse_header, read_header
 from function.gguf.memory import flash_attention, scores
 from function.gguf.reader import Array
+from tests.bent_files import bent, ends_of, passes
 from tests.gguf_files import ARRAY, STRING, File, Key
-from tests.gguf_mutations import TABLE, mutate, rename
+from tests.gguf_mutations import TABLE, rename
 from tools.models import write_model
 from tools.shapes import SHAPES
 from tools.vocabulary import CHATML
@@ -404,35 +403,12 @@ def test_whatever_the_bytes_the_answer_is_a_header_or_a_sentence(pristine: bytes
         assert e.message
 
 
-def loaded(files: list[Path]) -> dict[str, str]:
-    """How loading each file with llama.cpp, in a process of its own, ended; by the file's name."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.llama_loader"],
-        input="\n".join(map(str, files)),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[1],
-    )
-    return dict(zip((path.name for path in files), done.stdout.splitlines(), strict=True))
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> None:
     """Bent files that the gate lets through: llama.cpp may refuse them, but neither dies nor hangs."""
-    healthy = [pickle.dumps(File.load(path)) for path in sorted(folder.iterdir())]
-    passed = []
-    for seed in range(400):
-        chance = random.Random(seed)
-        raw = mutate(pickle.loads(chance.choice(healthy)), chance)
-        try:
-            parse(raw)
-        except ModelError:
-            continue
-        passed.append(tmp_path / f"{seed}.gguf")
-        passed[-1].write_bytes(raw)
-    ends = loaded(passed)
+    passed = bent([File.load(path) for path in sorted(folder.iterdir())], 400, tmp_path)
+    ends = dict(zip((path.name for path in passed), ends_of(passed), strict=True))
     assert len(ends) > 50
     assert "ok" in ends.values()
     assert not {name: end for name, end in ends.items() if end.startswith("signal")}
@@ -469,13 +445,10 @@ def test_no_architecture_that_passes_ends_llama_cpp_for_what_it_lacks(folder: Pa
                     else:
                         file.set(name, ARRAY, value, INT32)
                 raw = file.dump()
-                try:
-                    parse(raw)
-                except ModelError:
-                    continue
-                passed.append(tmp_path / f"{architecture}, {number}, without {lack}")
-                passed[-1].write_bytes(raw)
-    ends = loaded(passed)
+                if passes(raw):
+                    passed.append(tmp_path / f"{architecture}, {number}, without {lack}")
+                    passed[-1].write_bytes(raw)
+    ends = dict(zip((path.name for path in passed), ends_of(passed), strict=True))
     assert "ok" in ends.values()
     assert not {name: end for name, end in ends.items() if end.startswith("signal")}
 

@@ -19,14 +19,14 @@ from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectN
 from function.fetch import Memory, Progress, fetch
 from function.service import Service
 from function.settings import Settings
-from tests.drip import children, until
+from tests.drip import SEEDED, children, until, worker
 from tests.servers.doors import PATIENCE, Function, serving
 from tests.servers.faulty import Fault, FaultyStore
 from tests.servers.filling import filling_store
 from tests.servers.stores import Store
 from tests.split_model import split
 from tests.test_adapter import write_adapter
-from tests.test_cold_start import FIRST, SEEDED, WIDE
+from tests.test_cold_start import FIRST, WIDE
 from tests.test_fetch_faults import DATA, QUICK, SIZE
 from tools.models import write_model
 
@@ -75,11 +75,6 @@ def in_memory(tmp_path: Path, uri: str, **settings: str) -> Iterator[Function]:
     with serving(tmp_path, MODEL_URI=uri, MODEL_CACHE="memory", N_CTX="512", **settings) as function:
         yield function
     assert not (tmp_path / "cache").exists()
-
-
-def worker(function: Function) -> int:
-    (process,) = children(function.process.pid)
-    return process
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "http", "hf"])

@@ -117,31 +117,32 @@ def test_a_connection_is_kept_for_longer_than_a_request_may_take(function: Funct
         assert client.sock is first
 
 
+@contextlib.contextmanager
+def hardly_reading(function: Function, **more: int) -> Iterator[socket.socket]:
+    """A client that asks for a long stream, and has no room to receive it in."""
+    messages = [{"role": "user", "content": "hi"}]
+    data = json.dumps({"messages": messages, "ignore_eos": True, "stream": True, **more}).encode()
+    address = urlsplit(function.url)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        client.connect((address.hostname, address.port))
+        client.sendall(POST.replace(b"/chat", b"/v1/chat/completions").replace(b"100", b"%d" % len(data)) + data)
+        yield client
+
+
 def test_a_client_that_reads_nothing_is_cut_off(tmp_path: Path, slow_model: Path) -> None:
-    asked = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
-    data = json.dumps(asked).encode()
     with serving(tmp_path, MODEL_URI=str(slow_model), N_CTX="8192", CLIENT_TIMEOUT="1") as function:
         function.wait("ready")
-        address = urlsplit(function.url)
-        with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-            client.connect((address.hostname, address.port))
-            client.sendall(POST.replace(b"/chat", b"/v1/chat/completions").replace(b"100", b"%d" % len(data)) + data)
+        with hardly_reading(function):
             assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200, "it waited for its turn"
 
 
 def test_a_client_that_reads_slowly_keeps_nobody_from_the_model_and_loses_nothing(
     tmp_path: Path, tiny_model: Path
 ) -> None:
-    asked = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True, "max_tokens": 1900}
-    data = json.dumps(asked).encode()
     with serving(tmp_path, MODEL_URI=str(tiny_model), N_CTX="2048", CLIENT_TIMEOUT="600") as function:
         function.wait("ready")
-        address = urlsplit(function.url)
-        with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-            client.connect((address.hostname, address.port))
-            client.sendall(POST.replace(b"/chat", b"/v1/chat/completions").replace(b"100", b"%d" % len(data)) + data)
+        with hardly_reading(function, max_tokens=1900) as client:
             function.arrived()
             function.idle()
             assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200

@@ -17,6 +17,7 @@ from pathlib import Path
 from function.engine import library
 from function.engine.levels import BASELINE, Levels
 from function.errors import UnsuitedCPU
+from function.own import OTHERS, replace
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +128,7 @@ def _recall(memory: Path | None, key: str) -> str:
         descriptor = os.open(memory / MEMORY, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor) as file:
             found = os.fstat(descriptor)
-            others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or others:
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
                 return ""
             kept = json.loads(file.read(LONGEST))
         return str(kept["level"]) if kept["key"] == key else ""
@@ -140,14 +140,7 @@ def _remember(memory: Path | None, key: str, name: str) -> None:
     """Keep the choice; where that fails, the next start proves it anew."""
     if memory is None or not memory.is_dir():
         return
-    part = memory / f"{MEMORY}.{os.urandom(6).hex()}"  # a name that nobody else can have put a link under
     try:
-        try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump({"key": key, "level": name}, file)
-            part.replace(memory / MEMORY)
-        finally:
-            part.unlink(missing_ok=True)
+        replace(memory / MEMORY, json.dumps({"key": key, "level": name}))
     except OSError as e:
         log.debug("the CPU level is not remembered: %s", e)

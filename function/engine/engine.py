@@ -2,7 +2,6 @@
 
 import atexit
 import queue
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from function.engine import library
+from function.engine.arrival import arrive
+from function.engine.checks import check
 from function.engine.dialect import Dialect, recognise
 from function.engine.errand import Errand
 from function.engine.events import Job
@@ -21,18 +22,15 @@ from function.engine.loop import Loop
 from function.engine.memory import Memory
 from function.engine.model import Model
 from function.engine.options import Options as Options
-from function.engine.sampler import check
 from function.engine.standin import StandIn
 from function.engine.template import Template, choose
 from function.engine.vocabulary import Vocabulary
-from function.errors import ContextExceeded, EngineError, FunctionError, ModelError, RequestError, Stopping
+from function.errors import EngineError, FunctionError, ModelError, Stopping
 
 if TYPE_CHECKING:
     from function.engine.constraint import Constraint, Constraints
 
 T = TypeVar("T")
-
-LOOK = 0.02  # seconds between two looks at whether a prompt is waited for
 
 
 class Engine:
@@ -170,21 +168,7 @@ class Engine:
         ContextExceeded for a prompt that leaves no room for a reply; tokens outside the vocabulary; sampling
         parameters out of range.
         """
-        prompt = job.prompt
-        if not prompt:
-            raise RequestError("The prompt is empty.", param=job.param)
-        if len(prompt) >= self.n_ctx:
-            raise ContextExceeded(
-                f"The prompt has {len(prompt)} tokens and the context holds {self.n_ctx}, the reply included. "
-                "Shorten the conversation, or raise N_CTX.",
-                param=job.param,
-                tokens=len(prompt),
-                n_ctx=self.n_ctx,
-            )
-        if job.max_tokens is not None and job.max_tokens < (1 if job.echo is None else 0):
-            raise RequestError(f"max_tokens is {job.max_tokens}; it must be at least 1.", param="max_tokens")
-        self._vocabulary.check(prompt, param=job.param)
-        check(job.sampling, self.n_vocab)
+        check(job, self._vocabulary, self.n_ctx)
 
     def submit(self, job: Job) -> Generation:
         """Queue ``job``; jobs are carried out in the order they come. Raises as ``check`` does, and Stopping."""
@@ -263,7 +247,7 @@ class Engine:
             if on_set_up:
                 on_set_up(self)
             if isinstance(source, StandIn):
-                self._arrive(source, model, memory, cancel or threading.Event())
+                arrive(source, model, memory, options.ahead, lambda: self._awaited, cancel or threading.Event())
             if not (len(memory) or (hurry and hurry())):
                 model.warm_up()
             loaded.set_result(None)
@@ -278,25 +262,6 @@ class Engine:
             self._guard.await_empty()
             self._abandon()
             model.free()
-
-    def _arrive(self, source: StandIn, model: Model, memory: Memory, cancel: threading.Event) -> None:
-        """Wait for the model's last byte, and meanwhile read the prompt that is waited for, if one is."""
-        read: Sequence[int] = ()
-        filling = source.filling
-        while self._options.ahead and filling is not None and not (filling.over or cancel.is_set()):
-            if self._awaited is None:
-                filling.await_prefix(sys.maxsize, LOOK)
-                continue
-            from function.engine.ahead import Ahead, spare
-
-            chunk, n_threads = self._awaited[: model.chunk], spare(filling, self._options.ahead, source.size)
-            if n_threads and Ahead(model, source, cancel.is_set).read(chunk, n_threads):
-                read = chunk
-            break
-        if source.complete() and read:
-            memory.adopt(read)
-        elif read:
-            memory.forget()
 
     def _serve(self, loop: Loop, memory: Memory) -> None:
         while (job := self._jobs.get()) is not None:

@@ -1,6 +1,5 @@
 """Jinja for templates that came with a file from somewhere: sandboxed, and bounded in time and memory."""
 
-import ast
 import functools
 import re
 import sys
@@ -20,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from function.engine import filters, methods
+from function.engine.watched import watched
 from function.engine.weight import TooMuch, check_bits, check_count, check_size, length_of, weigh
 
 TIME_LIMIT = 10.0
@@ -182,15 +182,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _compile(self, source: str, filename: str) -> CodeType:
         """Jinja's hook to compile the Python that it made of a template."""
-        tree = ast.fix_missing_locations(_Watched().visit(ast.parse(source, filename)))
-        return compile(tree, filename, "exec")
+        return compile(watched(source, filename), filename, "exec")
 
     def _watched(self, name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
         """A filter that looks at the clock, at what it is given and at what it makes."""
         given = 1 if hasattr(apply, "jinja_pass_arg") else 0  # before it comes Jinja's own
 
         @functools.wraps(apply)
-        def watched(*args: Any, **kwargs: Any) -> Any:
+        def applied(*args: Any, **kwargs: Any) -> Any:
             self.tick()
             filters.check_given(name, args[given:], kwargs)
             result = apply(*args, **kwargs)
@@ -198,7 +197,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 return iter(self.made(list(result)))
             return self.made(result)
 
-        return watched
+        return applied
 
     def _judged(self, name: str, test: Callable[..., Any]) -> Callable[..., Any]:
         """A test that looks at the clock, and at what it is given."""
@@ -224,61 +223,6 @@ class _Spent(threading.local):
     left = 0
 
 
-class _Watched(ast.NodeTransformer):
-    """Sends what a template does on its own, in Python, through the sandbox: each turn of a loop or a macro, ``a ~ b``,
-    parts that are cut out, lists that are written down, and what is written, compared or a key."""
-
-    def visit_For(self, node: ast.For) -> ast.AST:
-        over = node.iter
-        if isinstance(over, ast.Call) and isinstance(over.func, ast.Name) and over.func.id == "LoopContext":
-            over.args[0] = _through("each", over.args[0])
-        else:
-            node.iter = _through("each", over)
-        return self._tick(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._tick(node) if node.name in ("macro", "loop") else self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id in ("str_join", "str"):
-            node.func = _method("join" if node.func.id == "str_join" else "text")
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        self.generic_visit(node)
-        node.left = _weighing(node.left)
-        pairs = zip(node.ops, node.comparators, strict=True)
-        node.comparators = [side if isinstance(op, (ast.In, ast.NotIn)) else _weighing(side) for op, side in pairs]
-        return node
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        node.body = [one if isinstance(one, ast.Assign) else self.visit(one) for one in node.body]  # only Jinja's own
-        return node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        self.generic_visit(node)
-        return _through("made", node) if isinstance(node.slice, ast.Slice) else node
-
-    def visit_Dict(self, node: ast.Dict) -> ast.AST:
-        self.generic_visit(node)
-        node.keys = [key and _weighing(key) for key in node.keys]
-        return _through("made", node)
-
-    def visit_List(self, node: ast.List) -> ast.AST:
-        self.generic_visit(node)
-        return _through("made", node) if isinstance(node.ctx, ast.Load) and node.elts else node
-
-    def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
-        self.generic_visit(node)
-        return _through("made", node) if isinstance(node.ctx, ast.Load) and node.elts else node
-
-    def _tick(self, node: ast.For | ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        node.body[:0] = ast.parse("environment.tick()").body
-        return node
-
-
 class _Generation(Extension):
     """``{% generation %}``, with which training marks replies: its body as it is."""
 
@@ -300,18 +244,6 @@ def _check_numbers(*values: Any) -> None:
     """Raise TooMuch for what is computed with and no number: % makes a text of any width, and − looks into sets."""
     if not all(isinstance(one, (int, float, Undefined)) for one in values):
         raise TooMuch("It computes with what are no numbers.")
-
-
-def _method(name: str) -> ast.expr:
-    return ast.parse(f"environment.{name}", mode="eval").body
-
-
-def _through(name: str, value: ast.expr) -> ast.Call:
-    return ast.Call(_method(name), [value], [])
-
-
-def _weighing(side: ast.expr) -> ast.expr:
-    return side if isinstance(side, ast.Constant) else _through("weigh", side)
 
 
 def _refuse(message: str) -> None:

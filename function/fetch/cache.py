@@ -6,7 +6,7 @@
     <cache>/<key>/.lock             flock: exclusive while fetching, shared while in use
 
 The key is made from URI, version and size, so a changed object is another folder. Whose all of this must be:
-function.fetch.own.
+function.own.
 """
 
 import fcntl
@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 
 from function.errors import CacheUnusable, NoSpace
-from function.fetch.own import OTHERS, opened, trusted
 from function.limits import memory_limit
+from function.own import OTHERS, opened, trusted
 from function.source import ObjectInfo
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from function.checksum import Algorithm
 from function.errors import CacheUnusable
 from function.fetch import cache
 from function.fetch.journal import JOURNAL, PART, Journaled, part_of
-from function.fetch.own import opened
 from function.fetch.place import name_of
 from function.fetch.record import Record
 from function.fetch.verify import digest_of, vouched
+from function.own import opened
 from function.source import ObjectInfo
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from pathlib import Path
 from function.checksum import Algorithm
 from function.errors import CacheUnusable, FunctionError, NoSpace
 from function.fetch import cache
-from function.fetch.own import opened
 from function.fetch.partial import Partial
 from function.fetch.record import Record
 from function.fetch.verify import vouched
+from function.own import opened
 from function.source import ObjectInfo
 
 PART = ".part"
@@ -84,7 +84,26 @@ class Journaled(Partial):
         self._journal.close()
 
     def trouble(self, error: OSError) -> FunctionError:
-        return _trouble(self.path, self.size, error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = 0
+            with suppress(OSError):
+                free = cache.free(self.path.parent)
+            return NoSpace(
+                f"{self.path.parent} ran out of room: the model has {self.size} bytes, {free} are left. "
+                + cache.remedy(self.size),
+                needed=self.size,
+                free=free,
+            )
+        if error.errno == errno.ENOENT:
+            removed = CacheUnusable(
+                f"{self.path} was removed while it was being fetched. Ask again.", path=str(self.path)
+            )
+            removed.permanent = False
+            return removed
+        return CacheUnusable(
+            f"{self.path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
+            path=str(self.path),
+        )
 
     def _prepare(self) -> None:
         for own in (self.path, self._journal_path):
@@ -116,23 +135,3 @@ class Journaled(Partial):
 def part_of(final: Path) -> Path:
     """Where the file ``final`` is while it is unfinished."""
     return final.with_name(final.name + PART)
-
-
-def _trouble(path: Path, size: int, error: OSError) -> FunctionError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = 0
-        with suppress(OSError):
-            free = cache.free(path.parent)
-        return NoSpace(
-            f"{path.parent} ran out of room: the model has {size} bytes, {free} are left. " + cache.remedy(size),
-            needed=size,
-            free=free,
-        )
-    if error.errno == errno.ENOENT:
-        removed = CacheUnusable(f"{path} was removed while it was being fetched. Ask again.", path=str(path))
-        removed.permanent = False
-        return removed
-    return CacheUnusable(
-        f"{path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
-        path=str(path),
-    )

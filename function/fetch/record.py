@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from function.fetch.own import opened
+from function.own import opened, replace
 
 log = logging.getLogger(__name__)
 
@@ -95,16 +95,9 @@ class Record:
                 log.debug("%s is not used: %s", self._path, e)
 
     def _write(self) -> None:
-        """Keep it, whole or not at all: others that use the folder may do the same."""
-        part = self._path.with_name(f"{NAME}.{os.urandom(6).hex()}")
+        """Keep it, if that can be."""
         try:
-            try:
-                descriptor = opened(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-                with os.fdopen(descriptor, "w") as file:
-                    json.dump({"files": self._files, "sha256": self._sha256}, file)
-                part.replace(self._path)
-            finally:
-                part.unlink(missing_ok=True)
+            replace(self._path, json.dumps({"files": self._files, "sha256": self._sha256}))
         except OSError as e:
             log.debug("%s is not kept: %s", self._path, e)
 

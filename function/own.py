@@ -42,6 +42,18 @@ def opened(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
     return descriptor
 
 
+def replace(path: Path, text: str) -> None:
+    """Put ``text`` at ``path``, whole or not at all: others of this user may do the same. Raises OSError."""
+    part = path.with_name(f"{path.name}.{os.urandom(6).hex()}")  # a name that nobody can have put a link under
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def trusted() -> tuple[int, int]:
     """The users whose files are believed: this one, and root, who can do anything as it is."""
     return os.geteuid(), 0

@@ -1,0 +1,148 @@
+"""One start of a program that serves: from exec to a reply, with the CPU and the memory that it took."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 300.0
+QUESTION = {
+    "messages": [{"role": "user", "content": "Hello! Who are you?"}],
+    "stream": True,
+    "max_tokens": 4,
+    "logit_bias": {},
+}
+
+
+@dataclass
+class Run:
+    """One start: seconds to the reply, CPU seconds until the process ended, peak bytes, the phases it logged."""
+
+    seconds: float
+    cpu: float
+    peak: int = 0
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+
+def start(
+    stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: Path, tokens: int, watched: Path | None
+) -> Run:
+    """Run all stages but the last to their ends, then the last until it has streamed ``tokens``.
+
+    ``watched``: the folder whose files count as its memory, where that is looked at.
+    """
+    began, cpu = time.monotonic(), 0.0
+    with log.open("wb") as out:
+        for number, command in enumerate(stages):
+            process = subprocess.Popen(command, env=dict(env), cwd=ROOT, stdout=out, stderr=out)
+            if number < len(stages) - 1:
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                if process.returncode:
+                    raise RuntimeError(f"{command[0]} failed: {log.read_text()}")
+                cpu += usage.ru_utime + usage.ru_stime
+        with contextlib.ExitStack() as stack:
+            peak = stack.enter_context(peak_memory(process.pid, watched)) if watched else [0]
+            try:
+                reply(process, port, tokens)
+                seconds = time.monotonic() - began
+            except Exception as e:
+                raise RuntimeError(f"{stages[-1][0]}: {e}\n{log.read_text()[-2000:]}") from e
+            finally:
+                process.send_signal(signal.SIGTERM)
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+    cpu += usage.ru_utime + usage.ru_stime
+    return Run(seconds, cpu, peak[0], phases(log))
+
+
+def reply(process: "subprocess.Popen[bytes]", port: int, tokens: int) -> None:
+    """Ask until so many tokens of a reply have come."""
+    longer = {"max_tokens": tokens, "ignore_eos": True} if tokens > 1 else {}
+    body = json.dumps(QUESTION | longer)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError("it ended")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            with contextlib.closing(connection):
+                connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                if answer.status == 200 and comes(answer, tokens):
+                    return
+        except (TimeoutError, ConnectionError):
+            pass
+        time.sleep(0.005)
+    raise TimeoutError("no token came")
+
+
+def comes(answer: http.client.HTTPResponse, tokens: int) -> bool:
+    """Read on until the first piece, or the end of a longer reply; random weights may well have nothing to say."""
+    while line := answer.readline():
+        if not line.startswith(b"data: "):
+            continue
+        try:
+            chunk = json.loads(line[6:])
+        except ValueError:
+            return True  # the seed guide streams bare text; [DONE]
+        choices = chunk.get("choices") or [{}]
+        if "error" in chunk:
+            raise RuntimeError(line.decode())
+        if choices[0].get("finish_reason") or (tokens == 1 and choices[0].get("delta", {}).get("content")):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def peak_memory(pid: int, folder: Path) -> Iterator[list[int]]:
+    """The most bytes that the process, its children and the files under ``folder`` took together; looked at often."""
+    peak, stop = [0], threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.01):
+            with contextlib.suppress(OSError):
+                peak[0] = max(peak[0], sum(anonymous(each) for each in family(pid)) + stored(folder))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+
+
+def family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
+def anonymous(pid: int) -> int:
+    """Bytes of memory that are in no file; shared pages are shared out."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss_Anon:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def stored(folder: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def phases(log: Path) -> dict[str, float]:
+    """What the function wrote down of its cold start."""
+    for line in log.read_text(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            told = json.loads(line)
+            if isinstance(told, dict) and told.get("event") == "ready":
+                return {key: value for key, value in told.items() if isinstance(value, int | float)}
+    return {}
