@@ -328,6 +328,65 @@ def test_rope_sections_that_cancel_each_other_out(file: File, architecture: str)
     assert f"{key} is -32" in refused(file.set(key, ARRAY, [16, 16, -32, 0], INT32))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "numbers", "word"),
+    [
+        ("qwen2", {"rope.dimension_count": 16}, "16 are rotated"),
+        ("smollm3", {"rope.dimension_count": 16}, "16 are rotated"),
+        ("llama", {"attention.value_length": 16}, "32 and 16"),
+        ("deepseek2", {"attention.key_length_mla": 32}, "32 are rotated"),
+        ("mistral4", {}, "32 are rotated"),
+        ("glm-dsa", {"attention.indexer.key_length": 16}, "attention.indexer.key_length"),
+        ("jamba", {}, "attention.head_count_kv"),
+        ("granitehybrid", {"attention.head_count_kv": [2, 0], "ssm.inner_size": 64}, "ssm.inner_size"),
+        ("mamba2", {"ssm.inner_size": 128, "ssm.time_step_rank": 3}, "ssm.time_step_rank"),
+        ("mamba2", {"ssm.inner_size": 128, "ssm.group_count": 0}, "ssm.group_count"),
+        ("lfm2", {"attention.head_count_kv": [2, 0], "shortconv.l_cache": 1}, "shortconv.l_cache"),
+        ("rwkv7", {"wkv.head_size": 0}, "wkv.head_size"),
+        ("rwkv7", {"wkv.head_size": 48}, "wkv.head_size"),
+        ("rwkv6", {"token_shift_count": 1}, "token_shift_count"),
+        ("minimax-m3", {"attention.indexer.block_size": 0}, "block_size"),
+        ("nanbeige", {"num_loops": 0}, "num_loops"),
+        ("nanbeige", {"num_loops": 257}, "num_loops"),
+        ("hrm_text", {"hrm.layers_per_stack": 2, "hrm.h_cycles": 1, "hrm.l_cycles": 1}, "2 layers are not"),
+    ],
+)
+def test_numbers_that_llama_cpp_asserts_of_one_architecture(
+    file: File, architecture: str, numbers: dict[str, int | list[int]], word: str
+) -> None:
+    rename(file, architecture)
+    for key, value in numbers.items():
+        name = f"{architecture}.{key}"
+        file.set(name, UINT32, value) if isinstance(value, int) else file.set(name, ARRAY, value, UINT32)
+    assert word in refused(file)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "numbers"),
+    [
+        ("qwen2", {"rope.dimension_count": 32}),
+        ("phi2", {"rope.dimension_count": 16}),
+        ("deepseek2", {"attention.key_length_mla": 48}),
+        ("mamba2", {"ssm.inner_size": 128, "ssm.time_step_rank": 4, "ssm.group_count": 2}),
+        ("rwkv7", {"wkv.head_size": 32}),
+        ("nanbeige", {"num_loops": 2}),
+        ("hrm_text", {"hrm.layers_per_stack": 1, "hrm.h_cycles": 1, "hrm.l_cycles": 1}),
+    ],
+)
+def test_numbers_that_fit_one_architecture(file: File, architecture: str, numbers: dict[str, int]) -> None:
+    rename(file, architecture)
+    for key, value in numbers.items():
+        file.set(f"{architecture}.{key}", UINT32, value)
+    assert parse(file.dump()).architecture == architecture
+
+
+@pytest.mark.parametrize("architecture", ["dflash", "eagle3", "gemma4-assistant"])
+def test_what_only_drafts_for_another_model(file: File, architecture: str) -> None:
+    rename(file, architecture)
+    with pytest.raises(ModelError, match="drafts for another"):
+        parse(file.dump())
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
 def test_fractions_that_are_no_numbers(file: File, value: float) -> None:
     assert "epsilon" in refused(file.set("llama.attention.layer_norm_rms_epsilon", FLOAT32, value))
@@ -414,6 +473,13 @@ def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> Non
     assert not {name: end for name, end in ends.items() if end.startswith("signal")}
 
 
+STATE: dict[str, int | list[int]] = {
+    "ssm.conv_kernel": 4, "ssm.inner_size": 128, "ssm.state_size": 16, "ssm.time_step_rank": 4, "ssm.group_count": 1,
+}  # fmt: skip
+LATENT: dict[str, int | list[int]] = {
+    "attention.q_lora_rank": 32, "attention.kv_lora_rank": 32, "expert_feed_forward_length": 32,
+    "expert_shared_count": 1, "expert_count": 4, "expert_used_count": 2, "expert_gating_func": 1,
+}  # fmt: skip
 LACKS: dict[str, dict[str, int | list[int]]] = {
     "nothing": {},
     "heads": {"attention.head_count": 0, "attention.head_count_kv": 0},
@@ -424,6 +490,10 @@ LACKS: dict[str, dict[str, int | list[int]]] = {
     "sections": {"rope.dimension_sections": [0, 0, 0, 0]},
     "sections that count": {"rope.dimension_sections": [0, 0, 0, 16]},
     "a sum of sections": {"rope.dimension_sections": [8, 8, -16, 0]},
+    "a whole rotation": {"rope.dimension_count": 16},
+    "a state": LATENT | STATE,
+    "a state of its size": LATENT | STATE | {"ssm.inner_size": 64},
+    "loops": {"num_loops": 0, "hrm.layers_per_stack": 1, "hrm.h_cycles": 0, "hrm.l_cycles": 1},
 }
 
 

@@ -113,6 +113,7 @@ def parse_header(data: bytes, *, file_size: int) -> Header:
         raise NotGGUF("The header does not name the model's architecture (general.architecture).")
     if architecture in ENCODERS:
         raise ModelError(f"The model is a {architecture}: it writes no text.", architecture=architecture)
+    architectures.check_role(architecture)
     fields = Fields(metadata, architecture)
     layers = fields.integer("block_count", 1, MAX_LAYERS)
     heads = architectures.heads(fields, layers, MAX_WIDTH)
@@ -183,6 +184,9 @@ def _check_layers(fields: Fields, header: Header) -> None:
         raise NotGGUF(f"{header.architecture}.rope.dimension_count is odd.")
     rotated = fields.integer("rope.dimension_count", 0, MAX_WIDTH, header.key_length)
     architectures.check_sections(fields, min(rotated, header.key_length))
+    architectures.check_rotation(fields, rotated, header.key_length, header.value_length)
+    architectures.check_state(fields, header.embedding_length, header.kv_heads)
+    architectures.check_own(fields, header.block_count)
     fields.integer("nextn_predict_layers", 0, header.block_count - 1, 0)
     scaling = fields.text(f"{header.architecture}.rope.scaling.type")
     if scaling not in (None, *ROPE_SCALINGS):
