@@ -35,9 +35,12 @@ WARM_UP = 600
 GROWTH = 0.02
 CONVERSATIONS, LENGTH = 6, 300
 """More, and of more words, than are kept."""
-MALLOC = "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1"
-"""glibc keeps freed memory for each thread that freed it, more from request to request until all have their share: up
-to 4 % of what the process holds, in which a leak could hide. Without that it holds what is in use."""
+MALLOC = {
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=131072",
+    "PYTHONMALLOC": "malloc",
+}
+"""glibc keeps freed memory for each thread that freed it, and Python by the megabyte: up to 4 % of what the process
+holds, more or less from look to look, in which a leak could hide. Without that it holds what is in use."""
 BURST = 16
 """Connections that stall together at first, so that no later moment needs more threads."""
 
@@ -194,8 +197,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="record the outcome in this page")
     arguments = parser.parse_args()
-    settings = {"CLIENT_TIMEOUT": "2", "GLIBC_TUNABLES": MALLOC}
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), **settings) as function:
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), CLIENT_TIMEOUT="2", **MALLOC) as function:
         function.wait("ready")
         outcome = soak(function, arguments.requests - WARM_UP, warm_up=WARM_UP)
     text = report(outcome)
