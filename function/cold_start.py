@@ -111,9 +111,10 @@ class ColdStart:
             self._snapshot.begin(self._cancel)
             with self._span("engine"):
                 import function.engine.engine  # noqa: F401  while the first bytes are on their way
-                from function.engine.cpu import prepare
+                from function.engine import cpu, gpu
 
-                prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
+                cpu.prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
+                gpu.require(self._settings.n_gpu_layers)
             self.adapter = self._fetch_adapter()
             if not _remote(self._settings.model_uri):
                 self._await_fetch()
@@ -229,8 +230,9 @@ class ColdStart:
             check_adapter(options.lora, header.architecture)
         local = not _remote(self._settings.model_uri)
         loading = choose(header, self._settings, path=path, size=size, local=local, amx=amx())
+        if self.mode != loading.mode:  # decided before the file was there, perhaps, and decided again
+            log.info("load mode %s: %s", loading.mode, loading.reason)
         self.mode = loading.mode
-        log.info("load mode %s: %s", loading.mode, loading.reason)
         return replace(
             options,
             repack=loading.mode == "repacked",

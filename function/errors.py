@@ -22,6 +22,7 @@
     │   │   ├── CacheUnusable     permanent
     │   │   └── ChecksumMismatch  what arrived is not what the store holds
     │   ├── UnsuitedCPU       503 no library for this CPU; permanent
+    │   ├── NoGPU             503 layers are to go to a GPU that is not there; permanent
     │   └── ModelError        503 a file that cannot be served; permanent
     │       ├── NotGGUF           permanent
     │       ├── LoadCrashed       permanent
@@ -245,6 +246,13 @@ class UnsuitedCPU(Unavailable):
     """This machine's CPU cannot run llama.cpp's library, or not the one that was asked for."""
 
     code = "unsuited_cpu"
+    permanent = True
+
+
+class NoGPU(Unavailable):
+    """Layers are to go to a GPU, and llama.cpp sees none."""
+
+    code = "no_gpu"
     permanent = True
 
 

@@ -258,6 +258,12 @@ def library_folder() -> Path | None:
     return Path(name) if name else None
 
 
+def library_path(first: Path) -> str:
+    """LD_LIBRARY_PATH for a program that takes llama.cpp from ``first``, and all else from where this process does:
+    Cloud Run has a GPU's driver there."""
+    return os.pathsep.join(filter(None, (str(first), os.environ.get("LD_LIBRARY_PATH"))))
+
+
 def set_library_folder(folder: Path) -> None:
     """Have the bindings, which must not be imported yet, load the libraries in ``folder``."""
     os.environ[_LIBRARY_FOLDER] = str(folder)

@@ -220,6 +220,22 @@ def test_the_server_loads_the_best_that_decodes_and_says_so(lib: Lib, tmp_path: 
     assert "bad: it died of SIG" in line["message"]
 
 
+def test_what_else_the_libraries_need_is_looked_for_where_it_was(
+    lib: Lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU's driver: Cloud Run puts it into a folder of its own, and that into LD_LIBRARY_PATH."""
+    levels, driver = Levels(lib(good=None)), tmp_path / "libdriver.so"
+    (tmp_path / "driver.c").write_text("int driver(void) { return 0; }")
+    (tmp_path / "needs.c").write_text("int driver(void); int main(void) { return driver(); }")
+    subprocess.run(["cc", "-shared", "-o", driver, tmp_path / "driver.c"], check=True)
+    subprocess.run(
+        ["cc", "-o", levels.lib / "levels" / "proof", tmp_path / "needs.c", driver.name], cwd=tmp_path, check=True
+    )
+    assert "libdriver.so: cannot open" in (levels.problem("good", 5) or "")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    assert levels.problem("good", 5) is None
+
+
 def test_the_server_says_why_a_level_cannot_be_had(lib: Lib, tmp_path: Path) -> None:
     with serving(tmp_path, LLAMA_CPP_LIB_PATH=str(lib(bad=ILLEGAL)), CPU_LEVEL="bad") as function:
         error = function.wait("failed")["error"]

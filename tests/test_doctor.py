@@ -48,6 +48,7 @@ def test_memory_as_the_cache_needs_no_directory(s3: Store) -> None:
     [
         ({"N_THREADS": "1000"}, "threads", "Unset N_THREADS"),
         ({"N_CTX": "many"}, "settings", "Correct the variable"),
+        ({"N_GPU_LAYERS": "-1", "CUDA_VISIBLE_DEVICES": ""}, "GPU", "no_gpu"),
         ({"MODEL_URI": "/nowhere/model.gguf"}, "store", "model_not_found"),
         ({"MODEL_URI": str(Path(__file__))}, "header", "not_gguf"),
         ({"MODEL_URI": "ftp://host/model.gguf"}, "store", "unknown_scheme"),

@@ -10,10 +10,10 @@ from typing import Literal
 
 from function.command.bar import bytes_of
 from function.command.plan import describe
-from function.engine import library
+from function.engine import gpu, library
 from function.engine.cpu import choose
 from function.engine.levels import Levels
-from function.errors import EngineError, FunctionError, UnsuitedCPU
+from function.errors import EngineError, FunctionError, NoGPU, UnsuitedCPU
 from function.fetch import Memory
 from function.gguf import Header, largest_context
 from function.limits import cpus, memory_limit
@@ -41,6 +41,8 @@ def examine(settings: Settings, uri: str) -> Iterator[Finding]:
     """Everything, from the machine to the model; each finding as soon as it is made."""
     yield from engine(settings)
     yield processors(settings)
+    if settings.n_gpu_layers:
+        yield graphics(settings)
     yield memory()
     yield from traces()
     if _kept(uri):
@@ -76,6 +78,15 @@ def engine(settings: Settings) -> Iterator[Finding]:
         yield Finding("CPU", "fair", found, "A build for this machine's CPU (GGML_NATIVE=ON) may read prompts faster.")
     else:
         yield Finding("CPU", "good", f"{cpu_level(info)}, the best this CPU has" if flags else cpu_level(info))
+
+
+def graphics(settings: Settings) -> Finding:
+    """The GPU that layers are to go to."""
+    try:
+        gpu.require(settings.n_gpu_layers)
+    except (NoGPU, EngineError) as e:
+        return Finding("GPU", "bad", str(e), _remedy(e.code))
+    return Finding("GPU", "good", ", ".join(gpu.names()))
 
 
 def processors(settings: Settings) -> Finding:
@@ -178,6 +189,8 @@ def fits(settings: Settings, header: Header, size: int) -> Finding:
     """The memory that the model needs, beside what there is."""
     needs = room(header, settings, size, memory_limit())
     found = f"{bytes_of(needs.total)} with {needs.n_ctx:,} tokens of context"
+    if settings.n_gpu_layers:
+        return Finding("fits", "good", f"{found}, of which what is the GPU's is known once it is loaded")
     if needs.fits:
         return Finding("fits", "good", found)
     smaller = largest_context(header, needs)

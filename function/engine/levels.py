@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from function.settings import DEMO_MODEL
+from function.settings import DEMO_MODEL, library_path
 
 BASELINE = "baseline"
 """The level of the library that was installed, which the others stand beside."""
@@ -28,7 +28,7 @@ class Levels:
 
         It hangs when it takes more than ``patience`` seconds.
         """
-        environment = {"LD_LIBRARY_PATH": str(self.folder(name)), "CUDA_VISIBLE_DEVICES": ""}  # the CPU alone
+        environment = {"LD_LIBRARY_PATH": library_path(self.folder(name)), "CUDA_VISIBLE_DEVICES": ""}  # the CPU alone
         command = [str(self.lib / "levels" / "proof"), str(DEMO_MODEL)]
         try:
             done = subprocess.run(command, env=environment, capture_output=True, timeout=patience, check=False)  # noqa: S603

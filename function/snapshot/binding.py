@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from function.engine import gpu
 from function.gguf import read_header
 from function.settings import Settings
 
@@ -33,6 +34,7 @@ def binding(
         "context": engine.n_ctx,
         "kv_type": settings.kv_type,
         "gpu_layers": settings.n_gpu_layers,
+        "gpus": ", ".join(gpu.names()) if settings.n_gpu_layers else "",
         "chunk": engine.chunk,
         "weights": "repacked" if engine.repacked else "mapped",
         "build": _libraries(),

@@ -1,0 +1,28 @@
+"""Layers that are to go to a GPU, where there is none."""
+
+from pathlib import Path
+
+import pytest
+
+from function.engine import gpu
+from tests.servers.doors import serving
+
+
+def test_none_is_needed_where_no_layers_go_to_one() -> None:
+    gpu.require(0)
+
+
+def test_a_server_without_the_gpu_it_is_to_use_says_so(tmp_path: Path) -> None:
+    """On the CPU it would answer too, ten times slower, for the price of both."""
+    with serving(tmp_path, N_GPU_LAYERS="-1", CUDA_VISIBLE_DEVICES="") as function:
+        error = function.wait("failed")["error"]
+        status, told = function.ask("/chat", {"prompt": "Hello"})
+    assert (error["code"], error["param"]) == ("no_gpu", "N_GPU_LAYERS")
+    assert (status, told["error"]["code"]) == (503, "no_gpu")
+
+
+@pytest.mark.parametrize(
+    ("info", "remedy"), [("CUDA : ARCHS = 890 | CPU : AVX2 = 1 | ", "its driver"), ("CPU : AVX2 = 1 | ", "CUDA=12-6")]
+)
+def test_what_to_do_depends_on_what_llama_cpp_was_built_for(info: str, remedy: str) -> None:
+    assert remedy in str(gpu.refusal(-1, info))
