@@ -21,7 +21,8 @@ from tools.models import write_model
 from tools.shapes import SHAPES
 from tools.vocabulary import CHATML
 
-UINT32, INT32, FLOAT32 = 4, 5, 6
+UINT32, INT32, FLOAT32, BOOL = 4, 5, 6, 7
+Numbers = dict[str, int | list[int]]
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,15 @@ def refused(file: File | bytes) -> str:
         parse(file if isinstance(file, bytes) else file.dump())
     assert caught.value.message.endswith(".")
     return caught.value.message
+
+
+def numbered(file: File, architecture: str, numbers: Numbers) -> File:
+    """``file`` as a model of ``architecture`` with ``numbers``, those of a list by layers."""
+    rename(file, architecture)
+    for key, value in numbers.items():
+        name = f"{architecture}.{key}"
+        file.set(name, UINT32, value) if isinstance(value, int) else file.set(name, ARRAY, value, UINT32)
+    return file
 
 
 def test_a_header_says_what_the_model_is(folder: Path) -> None:
@@ -301,7 +311,7 @@ def test_layers_without_heads_where_llama_cpp_takes_them(file: File, architectur
 
 @pytest.mark.parametrize("architecture", ["bailingmoe2", "glm4moe", "grovemoe", "lfm2moe", "llada-moe", "smallthinker"])
 def test_mixtures_without_experts(file: File, architecture: str) -> None:
-    rename(file, architecture)
+    numbered(file, architecture, {"attention.head_count_kv": [1, 0]} if architecture == "lfm2moe" else {})
     count, used = f"{architecture}.expert_count", f"{architecture}.expert_used_count"
     assert f"lacks {count}" in refused(file)
     assert f"{count} is 0" in refused(file.set(count, UINT32, 0).set(used, UINT32, 0))
@@ -312,7 +322,7 @@ def test_mixtures_without_experts(file: File, architecture: str) -> None:
 
 @pytest.mark.parametrize("architecture", ["paddleocr", "qwen2vl", "qwen3vl", "qwen35"])
 def test_rope_without_sections(file: File, architecture: str) -> None:
-    rename(file, architecture)
+    numbered(file, architecture, {"full_attention_interval": 2} if architecture == "qwen35" else {})
     key = f"{architecture}.rope.dimension_sections"
     assert f"lacks {key}" in refused(file)
     assert key in refused(file.set(key, ARRAY, [0, 0, 0, 16], INT32))
@@ -337,7 +347,13 @@ def test_rope_sections_that_cancel_each_other_out(file: File, architecture: str)
         ("deepseek2", {"attention.key_length_mla": 32}, "32 are rotated"),
         ("mistral4", {}, "32 are rotated"),
         ("glm-dsa", {"attention.indexer.key_length": 16}, "attention.indexer.key_length"),
-        ("jamba", {}, "attention.head_count_kv"),
+        ("jamba", {}, "attention.head_count_kv all of 2"),
+        ("jamba", {"attention.head_count_kv": 0}, "attention.head_count_kv none of 2"),
+        ("kimi-linear", {}, "attention.head_count_kv all of 2"),
+        ("qwen3next", {}, "full_attention_interval none of 2"),
+        ("qwen3next", {"full_attention_interval": 1}, "full_attention_interval all of 2"),
+        ("qwen3next", {"full_attention_interval": 2, "nextn_predict_layers": 1}, "full_attention_interval none of 1"),
+        ("qwen3next", {"attention.recurrent_layers": [1, 1]}, "attention.recurrent_layers none of 2"),
         ("granitehybrid", {"attention.head_count_kv": [2, 0], "ssm.inner_size": 64}, "ssm.inner_size"),
         ("mamba2", {"ssm.inner_size": 128, "ssm.time_step_rank": 3}, "ssm.time_step_rank"),
         ("mamba2", {"ssm.inner_size": 128, "ssm.group_count": 0}, "ssm.group_count"),
@@ -352,13 +368,9 @@ def test_rope_sections_that_cancel_each_other_out(file: File, architecture: str)
     ],
 )
 def test_numbers_that_llama_cpp_asserts_of_one_architecture(
-    file: File, architecture: str, numbers: dict[str, int | list[int]], word: str
+    file: File, architecture: str, numbers: Numbers, word: str
 ) -> None:
-    rename(file, architecture)
-    for key, value in numbers.items():
-        name = f"{architecture}.{key}"
-        file.set(name, UINT32, value) if isinstance(value, int) else file.set(name, ARRAY, value, UINT32)
-    assert word in refused(file)
+    assert word in refused(numbered(file, architecture, numbers))
 
 
 @pytest.mark.parametrize(
@@ -371,13 +383,21 @@ def test_numbers_that_llama_cpp_asserts_of_one_architecture(
         ("rwkv7", {"wkv.head_size": 32}),
         ("nanbeige", {"num_loops": 2}),
         ("hrm_text", {"hrm.layers_per_stack": 1, "hrm.h_cycles": 1, "hrm.l_cycles": 1}),
+        ("kimi-linear", {"attention.head_count_kv": [0, 2]}),
+        ("qwen3next", {"full_attention_interval": 2}),
+        ("qwen3next", {"attention.recurrent_layers": [1, 0]}),
     ],
 )
-def test_numbers_that_fit_one_architecture(file: File, architecture: str, numbers: dict[str, int]) -> None:
-    rename(file, architecture)
-    for key, value in numbers.items():
-        file.set(f"{architecture}.{key}", UINT32, value)
-    assert parse(file.dump()).architecture == architecture
+def test_numbers_that_fit_one_architecture(file: File, architecture: str, numbers: Numbers) -> None:
+    assert parse(numbered(file, architecture, numbers).dump()).architecture == architecture
+
+
+def test_layers_that_keep_a_state_may_be_told_by_truths(file: File) -> None:
+    """As they are written for real models."""
+    rename(file, "qwen3next")
+    key = "qwen3next.attention.recurrent_layers"
+    assert parse(file.set(key, ARRAY, [True, False], BOOL).dump())
+    assert "none of 2" in refused(file.set(key, ARRAY, [True, True], BOOL))
 
 
 @pytest.mark.parametrize("architecture", ["dflash", "eagle3", "gemma4-assistant"])

@@ -20,6 +20,7 @@ MIXTURES = ("bailingmoe2", "glm4moe", "grovemoe", "lfm2moe", "llada-moe", "small
 # rope (ggml_compute_forward_rope_flt) asserts one of the first three sections and divides by the sum of all.
 SECTIONED = ("qwen2vl", "paddleocr", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp", "qwen3tts")
 SECTIONS = "rope.dimension_sections"
+RECURRENT = "attention.recurrent_layers"
 # GGML_ASSERT(n_embd_head == n_rot), of values' heads and keys', in the graphs of models/*.cpp.
 ROTATED_WHOLE = ("apertus", "arcee", "arctic", "baichuan", "chameleon", "codeshell", "cogvlm", "cohere2moe", "dbrx",
                  "deepseek", "dots1", "dream", "ernie4_5", "ernie4_5-moe", "exaone", "exaone-moe", "exaone4", "falcon",
@@ -32,8 +33,12 @@ ROTATED_WHOLE = ("apertus", "arcee", "arctic", "baichuan", "chameleon", "codeshe
 LATENT = ("deepseek2", "mistral4", "hy_v4")  # GGML_ASSERT(n_embd_head_qk_nope >= 1)
 INDEXED = ("deepseek32", "dots3note", "glm-dsa")  # GGML_ASSERT(n_rot <= n_embd_indexer_head)
 DRAFTS = ("dflash", "eagle3", "gemma4-assistant")  # GGML_ASSERT(cparams.ctx_other != nullptr)
-# Layers without heads of keys keep a state. Where all have heads, the state's input gets no buffer, which is asserted.
-TWO_KINDS = ("granitehybrid", "jamba")
+# Models in which some layers attend and some keep a state. The input of a kind that no layer is of gets no buffer,
+# which llm_graph_input_mem_hybrid asserts. In these, layers without heads of keys keep a state:
+BY_HEADS = ("bailingmoe3", "glm5-next", "granitehybrid", "jamba", "kimi-k3", "kimi-linear", "lfm2", "lfm2moe",
+            "nemotron_h", "nemotron_h_moe", "plamo2")  # fmt: skip
+# In these all do but each n-th, unless the header says of each; by the n that llama.cpp takes where there is none.
+BY_INTERVAL = {"minimax-01": 8, "qwen35": 4, "qwen35moe": 4, "qwen3next": 4, "qwen4exp": 4}
 DOUBLED = ("granitehybrid", "jamba")  # GGML_ASSERT(2 * n_embd == d_inner)
 # d_inner % n_head in mamba-base.cpp and plamo2.cpp, d_inner / n_group on loading.
 PARTED = ("falcon-h1", "granitehybrid", "mamba2", "nemotron_h", "nemotron_h_moe", "plamo2")
@@ -116,11 +121,30 @@ def check_rotation(fields: Fields, rotated: int, key: int, value: int) -> None:
         fields.integer("attention.indexer.key_length", rotated, 1 << 20, rotated)
 
 
-def check_state(fields: Fields, embedding: int, kv_heads: tuple[int, ...]) -> None:
-    """Check the layers that keep a state, and how it divides. Raises NotGGUF."""
+def check_kinds(fields: Fields, kv_heads: tuple[int, ...]) -> None:
+    """Check that of a model's layers some attend and some keep a state, where it is to have both. Raises NotGGUF."""
+    name, layers = fields.architecture, len(kv_heads)
+    decoding = layers - fields.integer("nextn_predict_layers", 0, layers - 1, 0)
+    if name in BY_HEADS:
+        key, attends = "attention.head_count_kv", [bool(count) for count in kv_heads]
+    elif name not in BY_INTERVAL:
+        return
+    elif isinstance(states := fields.metadata.get(f"{name}.{RECURRENT}"), tuple):  # of truths or of numbers
+        key, attends = RECURRENT, [not state for state in states[:decoding]]
+    else:
+        key = "full_attention_interval"
+        every = fields.integer(key, 1, 1 << 20, BY_INTERVAL[name])
+        attends = [number % every == 0 for number in range(1, decoding + 1)]
+    if all(attends) or not any(attends):
+        which = "all" if all(attends) else "none"
+        raise NotGGUF(
+            f"By {name}.{key} {which} of {len(attends)} layers attend; of a {name}'s some do, some keep a state."
+        )
+
+
+def check_state(fields: Fields, embedding: int) -> None:
+    """Check how the state that layers keep divides. Raises NotGGUF."""
     name = fields.architecture
-    if name in TWO_KINDS and all(kv_heads):
-        raise NotGGUF(f"Each layer has heads of keys ({name}.attention.head_count_kv); some of a {name}'s have none.")
     inner = fields.integer("ssm.inner_size", 1, 1 << 20, 2 * embedding) if name in (*PARTED, *DOUBLED) else 0
     if name in DOUBLED and inner != 2 * embedding:
         raise NotGGUF(f"{name}.ssm.inner_size is {inner:,}, not twice the {embedding:,} of the embedding.")
