@@ -11,6 +11,7 @@ import pytest
 from function.service import Service
 from function.settings import Settings
 from tests.servers.doors import Function, Stream, serving
+from tests.servers.faulty import FaultyStore
 from tests.servers.gated import gated_store
 
 KEY = "key-5b1f0c"
@@ -142,12 +143,13 @@ def test_a_prompt_in_a_stream_that_fails_stays_out_of_the_log(tmp_path: Path, sl
 
 @pytest.mark.parametrize("query", [f"sig={TOKEN}&v=1.0", TOKEN])
 def test_what_a_uri_holds_of_secrets_is_told_to_nobody_without_a_key(query: str, tmp_path: Path) -> None:
-    uri = f"http://user:{KEY}@127.0.0.1:9/model.gguf?{query}"
-    with serving(tmp_path, MODEL_URI=uri, API_KEY="another") as function:
-        function.wait("failed")
-        told = [json.dumps(function.get(path)) for path in ("/health/ready", "/events", "/v1/models", "/metrics")]
-        told.append(function.log.read_text())
-        assert function.get("/events")[1]["model"] == "model"
+    with FaultyStore(b"") as store:
+        uri = f"{store.uri('http', 'missing.gguf')}?{query}".replace("//", f"//user:{KEY}@", 1)
+        with serving(tmp_path, MODEL_URI=uri, API_KEY="another") as function:
+            assert function.wait("failed")["error"]["code"] == "model_not_found"
+            told = [json.dumps(function.get(path)) for path in ("/health/ready", "/events", "/v1/models", "/metrics")]
+            told.append(function.log.read_text())
+            assert function.get("/events")[1]["model"] == "missing"
     for text in told:
         assert KEY not in text
         assert TOKEN not in text
