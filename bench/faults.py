@@ -3,9 +3,9 @@
     python -m bench.faults [--write docs/reliability.md] [--quick]
 
 Kills the worker at random moments of load and reply; stops it in every state, through both doors, and takes the time
-until nothing is left; sends bent requests, and bends model files and URIs. The command fails when a request is answered
-wrongly or with a 500, when something is left eight seconds after a stop, or when a file that passes the gate ends
-llama.cpp.
+until nothing is left; sends bent requests, bends model files and URIs, and renders hostile chat templates. The command
+fails when a request is answered wrongly or with a 500, when something is left eight seconds after a stop, when a file
+that passes the gate ends llama.cpp, or when a template fills the memory or computes on.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from bench.record import write
 from function.errors import FunctionError
 from function.source import open_source
 from function.source.split import parts
+from tests import template_attacks
 from tests.bent_files import bent, ends_of
 from tests.gguf_files import File
 from tests.models import SLOW
@@ -68,6 +69,7 @@ def _all(folder: Path, tiny: Path, slow: Path, few: int) -> Iterator[str]:
     yield _requests(folder, tiny, 4000 // few)
     yield _uris(20_000 // few)
     yield _files(folder, 400 // few)
+    yield _templates(2000 // few)
 
 
 def _kills(folder: Path, model: Path, times: int) -> str:
@@ -139,6 +141,19 @@ def _files(folder: Path, count: int) -> str:
     return (
         f"{count} bent model files: {count - len(passed)} refused with a sentence; of the {len(passed)} that passed, "
         f"llama.cpp loaded and ran {ends['ok']} and refused {ends['refused']}; none ended the process or ran on."
+    )
+
+
+def _templates(count: int) -> str:
+    sources = template_attacks.attacks(seed=0, count=count)
+    ended, said = template_attacks.ends_of(sources)
+    if len(ended) < count:
+        sys.exit(f"a template computed on ({said}): {sources[len(ended)]}")
+    if "memory" in ended:
+        sys.exit(f"a template filled the memory: {sources[ended.index('memory')]}")
+    ends = collections.Counter(ended)
+    return (
+        f"{count} hostile chat templates: {ends['refused']} refused with a sentence, {ends['ok']} rendered, in bounds."
     )
 
 

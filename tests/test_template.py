@@ -1,14 +1,10 @@
 """Chat templates: rendered as transformers does, refused with their own words, and kept within bounds."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from function.engine.template import BuiltinTemplate, JinjaTemplate
 from function.errors import ModelError, RequestError
-from tests.template_attacks import attacks
+from tests.template_attacks import attacks, ends_of
 
 USER = [{"role": "user", "content": "Hi <b> ñ"}]
 
@@ -131,6 +127,9 @@ def test_a_template_that_fails_or_reaches_out_is_an_error(source: str) -> None:
                 "{{ {}[ns.s] }}",
                 "{{ dict([(ns.s, 1)]) }}",
                 "{{ raise_exception(ns.s) }}",
+                "{{ messages | map(ns.s) | list }}",
+                "{{ messages | select(ns.s) | list }}",
+                "{{ messages | rejectattr('role', ns.s) | list }}",
             )
         ),
         "{{ [1] | batch(10000000000, 'x') | list }}",
@@ -213,11 +212,8 @@ def test_a_hostile_template_is_stopped(source: str) -> None:
 def test_no_template_computes_on_or_fills_the_memory(count: int) -> None:
     """Every filter, test, method and operator, with what is large: in a process that the kernel would end."""
     sources = attacks(seed=count, count=count)
-    limits = "20", str(1 << 30)  # seconds of CPU time for each, bytes
-    command = [sys.executable, "-m", "tests.template_attacks", *limits]
-    result = subprocess.run(command, input=json.dumps(sources), capture_output=True, text=True)
-    ended = result.stdout.split()
-    assert len(ended) == count, (result.returncode, result.stderr[-1000:], sources[len(ended)])
+    ended, said = ends_of(sources)
+    assert len(ended) == count, (said, sources[len(ended)])
     assert [source for source, end in zip(sources, ended, strict=True) if end == "memory"] == []
     assert {"ok", "refused"} == set(ended)
 

@@ -21,7 +21,7 @@ SHALLOW = frozenset(
     {"length", "count", "first", "last", "list", "items", "reverse", "default", "d", "map", "select", "reject", "attr"}
     | {"selectattr", "rejectattr", "random", "batch", "slice"}
 )
-"""Filters that take a value apart but do not look into its parts."""
+"""Filters that take a value apart but do not look into its parts. What else they are given may be a name to look up."""
 ITERATING = frozenset(
     {"list", "map", "select", "reject", "selectattr", "rejectattr", "join", "sort", "unique", "min", "max", "sum"}
     | {"groupby", "batch", "slice"}
@@ -55,9 +55,8 @@ def served(builtin: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[...,
 
 def check_given(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raise TooMuch for a filter that would look into, or go over, what is without an end."""
-    if name not in SHALLOW:
-        for one in (*args, *kwargs.values()):
-            weigh(one)
+    for one in (*args[name in SHALLOW :], *kwargs.values()):
+        weigh(one)
     if name in ITERATING and args:
         check_count(length_of(args[0]))
     at = _ATTRIBUTE_AT.get(name, len(args))
