@@ -220,6 +220,19 @@ def test_the_server_loads_the_best_that_decodes_and_says_so(lib: Lib, tmp_path: 
     assert "bad: it died of SIG" in line["message"]
 
 
+def test_the_proof_is_linked_where_a_gpus_driver_is_not(tmp_path: Path) -> None:
+    """On the machine that builds an image."""
+    lib = tmp_path / "lib"
+    shutil.copytree(INSTALLED, lib)
+    (tmp_path / "driver.c").write_text("int driver(void) { return 0; }")
+    (tmp_path / "user.c").write_text("int driver(void); int llama_backend_init(void) { return driver(); }")
+    subprocess.run(["cc", "-shared", "-o", "libdriver.so", "driver.c"], cwd=tmp_path, check=True)
+    subprocess.run(["cc", "-shared", "-o", lib / "libuser.so", "user.c", "libdriver.so"], cwd=tmp_path, check=True)
+    (lib / "libllama.so").write_text("INPUT(libuser.so libllama.so.0)")
+    compile_proof(lib, (HEADERS,), tmp_path / "proof")
+    assert (tmp_path / "proof").exists()
+
+
 def test_what_else_the_libraries_need_is_looked_for_where_it_was(
     lib: Lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,8 +59,8 @@ def engine(settings: Settings) -> Iterator[Finding]:
         if level is not None:
             library.use(level.folder, level.name)
         info = library.system_info()
-    except UnsuitedCPU as e:
-        yield Finding("CPU", "bad", str(e), _remedy(e.code))
+    except (UnsuitedCPU, NoGPU) as e:
+        yield Finding("CPU" if isinstance(e, UnsuitedCPU) else "GPU", "bad", str(e), _remedy(e.code))
         return
     except EngineError as e:
         yield Finding("llama.cpp", "bad", str(e), "Install it anew: make install.")

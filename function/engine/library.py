@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from function.errors import EngineError
+from function.errors import EngineError, NoGPU
 from function.settings import library_folder, set_library_folder
 
 log = logging.getLogger(__name__)
 
 _PACKAGE = "llama_cpp"
 _ERROR = 4  # of ggml's log levels
+_DRIVER = "libcuda.so"
 
 _lock = threading.Lock()
 _level = ""
@@ -32,12 +33,17 @@ _listeners: list[Callable[[str], None]] = []
 def library() -> Any:
     """The module of ctypes bindings, with llama.cpp's log routed to ``logging`` and its backends initialised.
 
-    Raises EngineError when the shared library cannot be loaded.
+    Raises EngineError when the shared library cannot be loaded, NoGPU when a GPU's driver is what it lacks.
     """
     with _lock:
         try:
             bindings = _bindings()
         except (ImportError, OSError, RuntimeError) as e:
+            if _DRIVER in str(e):
+                raise NoGPU(
+                    f"llama.cpp was built for a GPU, and this machine has no driver for one: there is no {_DRIVER}. "
+                    "Give it a GPU, or use a build for the CPU alone."
+                ) from e
             raise EngineError(f"llama.cpp's library cannot be loaded: {e}") from e
         bindings.llama_log_set(_listener(bindings), None)
         bindings.llama_backend_init()
