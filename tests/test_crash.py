@@ -23,6 +23,7 @@ SEEDED: dict[str, Any] = {"prompt": "hi", "seed": 7, "max_tokens": 12}
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
 CUT = (OSError, http.client.HTTPException)
 ABORTING = ("tests.servers.aborting:app",)
+WEDGING = ("tests.servers.wedging:app",)
 
 
 def worker(function: Function) -> int:
@@ -80,6 +81,16 @@ def test_an_abort_inside_llama_cpp_costs_one_load_from_the_cache(tmp_path: Path,
                 assert function.ask("/chat", SEEDED) == expected
             assert function.get("/health/ready")[0] == 200
         assert "an assertion that fails" in function.log.read_text()
+
+
+def test_a_template_that_does_not_come_back_costs_one_worker(tmp_path: Path, tiny_model: Path) -> None:
+    """It holds the interpreter's lock: no thread of the server's could end it, or say that it lives."""
+    with serving(tmp_path, after=WEDGING, MODEL_URI=str(tiny_model)) as function:
+        expected = function.ask("/chat", SEEDED)
+        with pytest.raises(CUT):
+            function.ask("/wedge", {})
+        assert function.ask("/chat", SEEDED) == expected
+        assert "_endless" in function.log.read_text(), "where it was is told"
 
 
 @contextlib.contextmanager

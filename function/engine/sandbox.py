@@ -66,18 +66,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.tests = {name: self._judged(name, test) for name, test in tests.items()}
         del self.globals["lipsum"]
         self.globals |= {"raise_exception": _refuse, "strftime_now": _now, "namespace": _Namespace}
-        self._time_limit = time_limit
+        self.time_limit = time_limit
         self._spent = _Spent()
 
     def write(self, source: Any, variables: Mapping[str, Any]) -> str:
         """Render a template that this environment compiled. Raises what the template does: TemplateError and others."""
-        self._spent.end, self._spent.left = time.monotonic() + self._time_limit, MEMORY_LIMIT
+        self._spent.end, self._spent.left = time.monotonic() + self.time_limit, MEMORY_LIMIT
         return self.join(source.root_render_func(source.new_context(variables)))
 
     def tick(self) -> None:
         """One turn of a loop or call of a macro."""
         if time.monotonic() > self._spent.end:
-            raise TooMuch(f"It takes longer than {self._time_limit:g} seconds.")
+            raise TooMuch(f"It takes longer than {self.time_limit:g} seconds.")
         self._take(_ENTRY)
 
     def made(self, value: Any) -> Any:

@@ -9,12 +9,14 @@ from typing import Any, Protocol
 from function.engine.formats import template_for
 from function.engine.library import library
 from function.engine.model import Model
+from function.engine.watchdog import watchdog
 from function.errors import ModelError, RequestError
 
 log = logging.getLogger(__name__)
 
 Messages = Sequence[Mapping[str, Any]]
 _SENTENCE = 1000  # characters of a template's own words in an error
+_WEDGED = 3  # times its limit, which it looks at at each step, is a step that does not end
 
 
 class Template(Protocol):
@@ -65,7 +67,8 @@ class JinjaTemplate:
 
         given = {"tools": None, "documents": None, "add_generation_prompt": True} | self._special | variables
         try:
-            return self._sandbox.write(self._template, given | {"messages": list(messages)})
+            with watchdog(_WEDGED * self._sandbox.time_limit):
+                return self._sandbox.write(self._template, given | {"messages": list(messages)})
         except Refused as e:
             raise RequestError(f"The model's chat template refuses the messages: {_said(e)}", param="messages") from e
         except Exception as e:  # a template can raise anything that Python can
