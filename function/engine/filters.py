@@ -55,7 +55,8 @@ def served(builtin: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[...,
 
 def check_given(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raise TooMuch for a filter that would look into, or go over, what is without an end."""
-    for one in (*args[name in SHALLOW :], *kwargs.values()):
+    looked_into = args[1:] if name in SHALLOW else args
+    for one in (*looked_into, *kwargs.values()):
         weigh(one)
     if name in ITERATING and args:
         check_count(length_of(args[0]))

@@ -9,7 +9,7 @@ _KINDS = (1, 2)  # of ggml's devices: with a memory of its own, and with the hos
 
 
 def names() -> list[str]:
-    """What they call themselves, in llama.cpp's order. Raises EngineError when its library cannot be loaded."""
+    """What they call themselves, in llama.cpp's order. Raises as ``library()``."""
     kind = function("ggml_backend_dev_type", ctypes.c_int)
     name = function("ggml_backend_dev_description", ctypes.c_char_p)
     return [name(device).decode(errors="replace") for device in _devices() if kind(device) in _KINDS]
@@ -18,7 +18,7 @@ def names() -> list[str]:
 def require(layers: int) -> None:
     """Raises NoGPU where ``layers`` are to go to a GPU and there is none; llama.cpp would take the CPU, and not say so.
 
-    Raises EngineError when llama.cpp's library cannot be loaded.
+    Raises as ``library()`` besides.
     """
     if layers and not names():
         raise refusal(layers, system_info())
