@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from function.command.examination import Finding, fits
+from function.command.doctor_checks import Finding, fits
 from function.gguf import read_header
 from function.settings import DEMO_MODEL, Settings
 from tests.command_line import function

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from function.command.bar import bytes_of
+from function.command.progress_bar import bytes_of
 from function.engine.engine import Engine
 from function.engine.events import Finished, Job, Sampling
 from function.limits import cpus, memory_used

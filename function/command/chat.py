@@ -67,7 +67,7 @@ def _function(where: str | None, settings: Settings) -> Iterator[str]:
     if where and where.startswith(("http://", "https://")) and not where.partition("?")[0].endswith(".gguf"):
         yield where
         return
-    from function.local import serving
+    from function.command.local_server import serving
     from function.service import Service
 
     with serving(Service(replace(settings, model_uri=where) if where else settings)) as url:

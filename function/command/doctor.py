@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from function.command.examination import Finding, examine
+from function.command.doctor_checks import Finding, examine
 from function.errors import SettingsError
 from function.settings import Settings
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from function.command.bar import Bar, bytes_of
+from function.command.progress_bar import Bar, bytes_of
 from function.errors import CacheUnusable
 from function.fetch import Fetched, Progress, fetch, name_of
 from function.settings import Settings

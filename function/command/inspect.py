@@ -6,9 +6,9 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 
-from function.command.bar import bytes_of
 from function.command.plan import as_json as plan_as_json
 from function.command.plan import describe
+from function.command.progress_bar import bytes_of
 from function.gguf import Header
 from function.gguf.reader import Array, Value
 from function.plan import plan

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from function.command.bar import bytes_of
+from function.command.progress_bar import bytes_of
 from function.errors import SourceError
 from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from function.command.bar import Bar, bytes_of
+from function.command.progress_bar import Bar, bytes_of
 from function.fetch import Progress
 from function.source.upload import upload
 

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import replace
 
-from function.command.bar import bytes_of
+from function.command.progress_bar import bytes_of
 from function.engine.events import Finished, Job, Sampling
 from function.errors import EngineError, ModelError, SettingsError
 from function.service import Service

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from function.command.bar import bytes_of
 from function.command.plan import describe
+from function.command.progress_bar import bytes_of
 from function.engine import gpu, library
 from function.engine.cpu import choose
 from function.engine.levels import Levels
