@@ -15,7 +15,7 @@ from typing import Literal
 from bench.shapes import model, prompt_text
 from function.engine.engine import Engine, Options
 from function.engine.events import Finished, Job, Prefill, Sampling, Text
-from function.limits import cpus
+from function.system.limits import cpus
 
 Phase = Literal["prefill", "decode"]
 MODELS: tuple[tuple[str, Literal["Q8_0", "Q4_0"]], ...] = (("135M", "Q8_0"), ("0.5B", "Q4_0"))

@@ -26,7 +26,7 @@ from bench.fetch import environment
 from bench.reference import llama_server
 from bench.shapes import model
 from bench.start import Run, start
-from function.limits import cpus
+from function.system.limits import cpus
 from tests.servers.nginx import nginx
 from tests.servers.process import free_port
 from tools.models import Quant

@@ -23,7 +23,7 @@ from bench.shapes import model
 from function.engine import library
 from function.engine.cpu import choose
 from function.engine.levels import Levels
-from function.limits import cpus
+from function.system.limits import cpus
 from tools.models import Quant
 
 MODELS: list[tuple[str, Quant, bool]] = [("135M", "Q8_0", False), ("0.5B", "Q4_0", False), ("0.5B", "Q4_0", True)]

@@ -26,7 +26,7 @@ from bench.shapes import model
 from function.engine.engine import Engine, Options
 from function.engine.events import Finished, Job, Sampling
 from function.engine.library import library
-from function.limits import cpus
+from function.system.limits import cpus
 
 ROOT = Path(__file__).parent.parent
 N_CTX = 4096

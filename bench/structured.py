@@ -16,7 +16,7 @@ from bench.shapes import model
 from function.engine.engine import Engine, Options
 from function.engine.events import Finished, Job, Sampling
 from function.engine.grammar import Grammar, json_schema
-from function.limits import cpus
+from function.system.limits import cpus
 
 REST = 1.0
 RECORD: dict[str, Any] = {

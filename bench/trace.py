@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.shapes import model
-from function.limits import cpus
+from function.system.limits import cpus
 from tests.servers.collector import collecting
 from tests.servers.doors import Stream, serving
 from tests.servers.nginx import nginx

@@ -17,7 +17,7 @@ from bench.bare import Bare, Way, load
 from bench.shapes import model
 from function.gguf import KVType, fit, read_header
 from function.gguf.memory import KV_BITS
-from function.limits import cpus
+from function.system.limits import cpus
 from tools.models import Quant
 
 QUANTS: Mapping[str, Quant] = {"135M": "Q8_0", "0.5B": "Q4_0"}

@@ -12,8 +12,8 @@ import struct
 from typing import get_args
 
 from function.errors import LoadCrashed
-from function.limits import memory_limit
 from function.status import State
+from function.system.limits import memory_limit
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from function.errors import DoesNotFit
 from function.gguf import Fit, Header, KVType, fit, largest_context, prefix_cache
 from function.gguf.memory import CHUNK, REPACKED, REPACKED_FOR_AMX, copy
-from function.limits import memory_limit, on_disk
 from function.room import room
 from function.settings import LoadMode, Settings
+from function.system.limits import memory_limit, on_disk
 
 # Bytes a second by which a repacked load is later than a mapped one, on a wire that leaves no CPU idle; where one does,
 # or the model is small, it costs less (bench/README.md).

@@ -8,10 +8,10 @@ from werkzeug import Response
 
 from function.app import create_app
 from function.errors import SettingsError
-from function.lifeline import Lifeline
 from function.lives import lives
 from function.service import get_service
 from function.settings import Telemetry
+from function.system.parent_watch import Lifeline
 from function.telemetry import configure_logging
 
 try:

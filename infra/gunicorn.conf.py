@@ -6,9 +6,9 @@ from types import FrameType
 from typing import Any
 
 from function.errors import SettingsError
-from function.lifeline import Lifeline
 from function.lives import lives
 from function.settings import Settings, Telemetry
+from function.system.parent_watch import Lifeline
 from function.telemetry import configure_logging
 
 try:

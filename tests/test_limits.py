@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from function.limits import cpus, memory_limit
+from function.system.limits import cpus, memory_limit
 
 GIB = 1 << 30
 

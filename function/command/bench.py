@@ -15,9 +15,9 @@ from typing import Any
 from function.command.progress_bar import bytes_of
 from function.engine.engine import Engine
 from function.engine.events import Finished, Job, Sampling
-from function.limits import cpus, memory_used
 from function.service import Service
 from function.settings import Settings
+from function.system.limits import cpus, memory_used
 
 PATIENCE = 3600.0
 PAGE = 400  # words: about 500 tokens

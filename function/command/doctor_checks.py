@@ -16,12 +16,12 @@ from function.engine.levels import Levels
 from function.errors import EngineError, FunctionError, NoGPU, UnsuitedCPU
 from function.fetch import Memory
 from function.gguf import Header, largest_context
-from function.limits import cpus, memory_limit
 from function.made import build, cpu_level
 from function.room import room
 from function.settings import Settings, Stores, Telemetry
 from function.source import open_source
 from function.source.split import parts
+from function.system.limits import cpus, memory_limit
 
 CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI"}
 """What Linux calls instructions, and what llama.cpp does. Not AMX, which a build for the machine at hand leaves out."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from function.engine import library
 from function.engine.levels import BASELINE, Levels
 from function.errors import UnsuitedCPU
-from function.own import OTHERS, replace
+from function.system.trusted_files import OTHERS, replace
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 
 from function.errors import CacheUnusable, NoSpace
-from function.limits import memory_limit
-from function.own import OTHERS, opened, trusted
 from function.source import ObjectInfo
+from function.system.limits import memory_limit
+from function.system.trusted_files import OTHERS, opened, trusted
 
 log = logging.getLogger(__name__)
 

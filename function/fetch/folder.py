@@ -14,8 +14,8 @@ from function.fetch.journal import JOURNAL, PART, Journaled, part_of
 from function.fetch.place import name_of
 from function.fetch.record import Record
 from function.fetch.verify import digest_of, vouched
-from function.own import opened
 from function.source import ObjectInfo
+from function.system.trusted_files import opened
 
 log = logging.getLogger(__name__)
 

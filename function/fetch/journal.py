@@ -18,8 +18,8 @@ from function.fetch import cache
 from function.fetch.partial import Partial
 from function.fetch.record import Record
 from function.fetch.verify import vouched
-from function.own import opened
 from function.source import ObjectInfo
+from function.system.trusted_files import opened
 
 PART = ".part"
 JOURNAL = ".journal"

@@ -18,9 +18,9 @@ from function.checksum import Algorithm
 from function.errors import CacheUnusable, DoesNotFit
 from function.fetch.partial import Partial
 from function.fetch.place import name_of
-from function.limits import memory_limit
 from function.source import ObjectInfo
 from function.source.split import parts
+from function.system.limits import memory_limit
 
 FILES = Path("/proc/self/fd")
 """This process's open files by their numbers."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from function.own import opened, replace
+from function.system.trusted_files import opened, replace
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from function.errors import AccessDenied, FunctionError, ObjectNotFound, SourceError
-from function.limits import memory_limit
 from function.settings import Settings
 from function.snapshot.file import Unfit, read, write
 from function.snapshot.store import place, put
+from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from function.errors import Unavailable
-from function.limits import memory_limit, memory_used
 from function.metrics import KINDS
 from function.service import Service
+from function.system.limits import memory_limit, memory_used
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
