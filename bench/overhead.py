@@ -22,11 +22,11 @@ from pathlib import Path
 from bench.decode import MESSAGES, N_CTX, PATIENCE, REST, _running
 from bench.shapes import model
 from function.engine.events import Finished, Timings, Usage
+from function.observability.log_format import JsonLines
+from function.observability.tracing import Exporter
 from function.service import Service
 from function.settings import Settings
 from function.system.limits import cpus
-from function.telemetry import JsonLines
-from function.tracing import Exporter
 from function.web.exchange import Exchange
 from function.web.record import Recorder
 from tests.servers.collector import collecting

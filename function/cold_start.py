@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from function.errors import Stopping
 from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
 from function.lives import lives
-from function.phases import Phases
+from function.observability.timings import Phases
 from function.settings import Settings
 from function.snapshot.instance import Snapshot
 from function.status import State

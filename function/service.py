@@ -17,8 +17,8 @@ from function.errors import FunctionError, Stopping, Unavailable
 from function.fetch import name_of
 from function.lives import lives
 from function.made import Made, describe
-from function.metrics import Metrics
-from function.phases import Phases
+from function.observability.metrics import Metrics
+from function.observability.timings import Phases
 from function.queue import Queue
 from function.settings import Settings
 from function.snapshot.instance import Snapshot

@@ -7,9 +7,9 @@ from typing import Any
 
 from function.errors import SettingsError
 from function.lives import lives
+from function.observability.log_format import configure_logging
 from function.settings import Settings, Telemetry
 from function.system.parent_watch import Lifeline
-from function.telemetry import configure_logging
 
 try:
     _settings = Settings.from_env()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from function import errors
 from function.errors import FunctionError, redact
-from function.telemetry import JsonLines, PlainLines
+from function.observability.log_format import JsonLines, PlainLines
 
 MARK = "S3CR3T"
 TEXTS = st.text(st.sampled_from("aZ09@:/?#%&=+,;.!*'()[]{}|\\^`~-_$é℀中"), max_size=6)

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from function.metrics import KINDS, Metrics
+from function.observability.metrics import KINDS, Metrics
 
 DOCS = (Path(__file__).parent.parent / "docs" / "observability.md").read_text()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from function.telemetry import configure_logging
+from function.observability.log_format import configure_logging
 
 
 class Terminal(io.StringIO):

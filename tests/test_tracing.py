@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from function import tracing
+from function.observability import tracing
+from function.observability.tracing import Exporter, Span, exporter
 from function.settings import Telemetry
-from function.tracing import Exporter, Span, exporter
 from tests.servers.collector import attributes, collecting
 from tests.servers.doors import serving
 from tests.servers.gated import gated_store

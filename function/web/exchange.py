@@ -15,10 +15,10 @@ from werkzeug.datastructures import Headers
 
 from function.engine.events import Finished, Timings
 from function.errors import FunctionError
+from function.observability.log_format import request_fields
+from function.observability.tracing import exporter
 from function.service import Service
 from function.settings import Telemetry
-from function.telemetry import request_fields
-from function.tracing import exporter
 from function.web.receipt import Phases, Receipt, server_timing
 from function.web.record import Recorder
 from function.web.spans import Timeline

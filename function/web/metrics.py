@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from function.errors import Unavailable
-from function.metrics import KINDS
+from function.observability.metrics import KINDS
 from function.service import Service
 from function.system.limits import memory_limit, memory_used
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from function.tracing import Attribute, Span
+from function.observability.tracing import Attribute, Span
 from function.web.receipt import Receipt
 
 
