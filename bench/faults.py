@@ -24,7 +24,7 @@ from pathlib import Path
 from bench.record import write
 from function.errors import FunctionError
 from function.source import open_source
-from function.source.split import parts
+from function.source.split_model import parts
 from tests import template_attacks
 from tests.bent_files import bent, ends_of
 from tests.gguf_files import File

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.checksum import ALGORITHMS
+from function.source.checksum import ALGORITHMS
 
 
 @pytest.mark.parametrize(("name", "check"), [("crc32", 0xCBF43926), ("crc32c", 0xE3069283)])

@@ -15,7 +15,7 @@ from function.fetch import fetch, read_text
 from function.settings import Stores
 from function.source import Source, open_source
 from function.source.base import unreachable
-from function.source.split import parts
+from function.source.split_model import parts
 from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
 

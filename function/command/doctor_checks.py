@@ -20,7 +20,7 @@ from function.made import build, cpu_level
 from function.room import room
 from function.settings import Settings, Stores, Telemetry
 from function.source import open_source
-from function.source.split import parts
+from function.source.split_model import parts
 from function.system.limits import cpus, memory_limit
 
 CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI"}

@@ -12,7 +12,7 @@ from function.command.progress_bar import Bar, bytes_of
 from function.errors import CacheUnusable
 from function.fetch import Fetched, Progress, fetch, name_of
 from function.settings import Settings
-from function.source.split import parts
+from function.source.split_model import parts
 
 EXAMPLES = """\
 examples:

@@ -16,7 +16,7 @@ from function.plan import LAMBDA_DISK, MIB, Plan, plan
 from function.prices import Cost, Prices, cost, read
 from function.prices import as_json as cost_as_json
 from function.source import open_source
-from function.source.split import parts
+from function.source.split_model import parts
 
 HERE = Path("-")
 

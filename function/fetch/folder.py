@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from function.checksum import Algorithm
 from function.errors import CacheUnusable
 from function.fetch import cache
 from function.fetch.journal import JOURNAL, PART, Journaled, part_of
@@ -15,6 +14,7 @@ from function.fetch.place import name_of
 from function.fetch.record import Record
 from function.fetch.verify import digest_of, vouched
 from function.source import ObjectInfo
+from function.source.checksum import Algorithm
 from function.system.trusted_files import opened
 
 log = logging.getLogger(__name__)

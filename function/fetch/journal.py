@@ -12,13 +12,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from function.checksum import Algorithm
 from function.errors import CacheUnusable, FunctionError, NoSpace
 from function.fetch import cache
 from function.fetch.partial import Partial
 from function.fetch.record import Record
 from function.fetch.verify import vouched
 from function.source import ObjectInfo
+from function.source.checksum import Algorithm
 from function.system.trusted_files import opened
 
 PART = ".part"

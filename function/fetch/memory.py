@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from function.checksum import Algorithm
 from function.errors import CacheUnusable, DoesNotFit
 from function.fetch.partial import Partial
 from function.fetch.place import name_of
 from function.source import ObjectInfo
-from function.source.split import parts
+from function.source.checksum import Algorithm
+from function.source.split_model import parts
 from function.system.limits import memory_limit
 
 FILES = Path("/proc/self/fd")

@@ -19,7 +19,7 @@ from function.fetch.transfer import Transfer
 from function.fetch.verify import Follower, algorithm_of, compare, sha256_of
 from function.settings import Stores
 from function.source import ObjectInfo, Source, open_source
-from function.source.split import parts
+from function.source.split_model import parts
 
 
 @dataclass(slots=True)

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from function.checksum import Algorithm
 from function.errors import CacheUnusable, DoesNotFit, FunctionError
 from function.source import ObjectInfo
+from function.source.checksum import Algorithm
 
 MB = 10**6
 

@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from function.checksum import Algorithm
 from function.fetch.partial import Partial
 from function.source import ObjectInfo
+from function.source.checksum import Algorithm
 
 
 class Hold(Protocol):

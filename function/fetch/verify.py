@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from function.checksum import ALGORITHMS, Algorithm
 from function.errors import ChecksumMismatch
 from function.fetch.partial import Partial
 from function.source import ObjectInfo
+from function.source.checksum import ALGORITHMS, Algorithm
 
 BUFFER = 1 << 20  # bytes read and hashed at a time
 LOOK = 0.1  # seconds between looks at whether to stop

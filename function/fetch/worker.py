@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from function.errors import FunctionError, SourceError
 from function.fetch.answer import Refused, check_length, check_range, retry_after
 from function.source.base import unreachable
-from function.source.wire import Connection, Request, WireError, headers_of, origin
+from function.source.http_client import Connection, Request, WireError, headers_of, origin
 
 if TYPE_CHECKING:
     from function.fetch.transfer import Transfer

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from function.errors import AccessDenied, ObjectChanged, ObjectNotFound, SourceError
-from function.source.wire import Request, WireError, ask
+from function.source.http_client import Request, WireError, ask
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that say nothing about the object: the same question may be answered a moment later."""

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from function.errors import AccessDenied, ObjectNotFound, SourceError
 from function.source.base import ObjectInfo, Source
-from function.source.wire import Request
+from function.source.http_client import Request
 
 
 class FileSource(Source):

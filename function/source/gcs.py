@@ -14,7 +14,7 @@ from urllib.parse import quote
 from function.errors import AccessDenied, SourceError, UnknownScheme
 from function.settings import Stores
 from function.source.base import ObjectInfo, Source, explain, span, unreachable
-from function.source.wire import Request, WireError, ask
+from function.source.http_client import Request, WireError, ask
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

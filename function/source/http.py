@@ -5,7 +5,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from function.errors import SourceError
 from function.source.base import ObjectInfo, Source, explain, host_of, span, unreachable
-from function.source.wire import Request, WireError, ask, origin
+from function.source.http_client import Request, WireError, ask, origin
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 10  # what browsers allow at most is 20; a model host needs two

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 from function.errors import AccessDenied, SourceError, UnknownScheme
 from function.settings import Stores
 from function.source.base import ObjectInfo, Source, explain, span, unreachable
+from function.source.http_client import Request, WireError, ask
 from function.source.sigv4 import Credentials, sign
-from function.source.wire import Request, WireError, ask
 
 DEFAULT_REGION = "us-east-1"  # where a bucket of another region answers with that region's name
 CHECKSUMS = {"sha256": 32, "crc64nvme": 8, "crc32c": 4, "crc32": 4}  # name → bytes

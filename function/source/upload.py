@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from function.checksum import ALGORITHMS
 from function.errors import AccessDenied, ChecksumMismatch, ObjectNotFound, SourceError, UnknownScheme
 from function.settings import Stores
 from function.source import ObjectInfo, open_source
 from function.source.base import explain
+from function.source.checksum import ALGORITHMS
 
 BUFFER = 1 << 20  # bytes read at a time to checksum the file
 GCS_CHUNK = 32 << 20  # bytes of a resumable upload's request: what is sent again after a broken connection

@@ -19,8 +19,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from function.checksum import ALGORITHMS
 from function.settings import Stores
+from function.source.checksum import ALGORITHMS
 
 SLOW_PIECES = 8  # pieces a throttled body is sent in
 SLOW_PAUSE = 0.01  # seconds between them
