@@ -30,8 +30,8 @@ from function.system.limits import cpus
 if TYPE_CHECKING:
     from function.engine.engine import Engine, Options
     from function.engine.standin import StandIn
-    from function.fetch.apart import Apart
-    from function.fetch.beside import Beside
+    from function.fetch.process import Apart
+    from function.fetch.thread import Beside
     from function.gguf import Header
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class ColdStart:
 
         Raises LoadCrashed when processes before this one died of it.
         """
-        from function.fetch.apart import Apart
-        from function.fetch.beside import Beside
+        from function.fetch.process import Apart
+        from function.fetch.thread import Beside
 
         settings = self._settings
         lives().begin(settings.model_uri)

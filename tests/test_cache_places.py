@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from function.errors import CacheUnusable
-from function.fetch.cache import hold
+from function.fetch.destination.cache_dir import hold
 from tests.servers.doors import serving
 from tests.servers.gated import gated_store
 

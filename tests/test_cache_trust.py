@@ -12,8 +12,8 @@ import pytest
 
 from function.errors import CacheUnusable, NoSpace
 from function.fetch import Fetched, fetch
-from function.fetch.cache import EVICTED, KEY_LENGTH, make_room
-from function.fetch.record import NAME, Record
+from function.fetch.destination.cache_dir import EVICTED, KEY_LENGTH, make_room
+from function.fetch.destination.verification_record import NAME, Record
 from tests.servers.doors import serving
 from tests.servers.faulty import FaultyStore
 from tests.servers.gated import gated_store

@@ -16,7 +16,7 @@ import pytest
 
 from function.errors import CacheUnusable, ChecksumMismatch, NoSpace, Stopping
 from function.fetch import Fetched, Progress, fetch
-from function.fetch.cache import make_room
+from function.fetch.destination.cache_dir import make_room
 from function.source.checksum import ALGORITHMS
 from tests.servers.faulty import Fault, FaultyStore
 from tests.test_fetch_faults import DATA, QUICK, SIZE

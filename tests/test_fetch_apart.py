@@ -12,8 +12,8 @@ import pytest
 
 from function import errors
 from function.errors import FunctionError, SourceError, Unavailable
-from function.fetch.answer import Refused
-from function.fetch.apart import _Reporter, packed, unpacked
+from function.fetch.process import _Reporter, packed, unpacked
+from function.fetch.transfer.response import Refused
 from tests.servers.doors import PATIENCE
 from tests.servers.filling import filling_store
 

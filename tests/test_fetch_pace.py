@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.fetch import Policy
-from function.fetch.pace import Climb, laggards
-from function.fetch.plan import Plan, Run, block_size
+from function.fetch.transfer.blocks import Plan, Run, block_size
+from function.fetch.transfer.concurrency import Climb, laggards
 
 POLICY = Policy()
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from function.errors import SourceError
-from function.fetch.memory import Memory
-from function.fetch.place import Hold, name_of
+from function.fetch.destination.base import Hold, name_of
+from function.fetch.destination.memory import Memory
 from function.fetch.policy import Policy
 from function.fetch.progress import Progress
 from function.settings import Settings, Stores
@@ -69,7 +69,7 @@ def fetch(
     A URI that ends in ``-00001-of-0000N.gguf`` stands for all N files. ``sha256`` is what the bytes must hash to, of a
     split model those of its files one after the other. Raises SourceError, FetchError; Stopping once ``cancel`` is set.
     """
-    from function.fetch.model import Job
+    from function.fetch.job import Job
 
     fetched = None
     try:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from function.errors import ChecksumMismatch, ObjectChanged, ObjectNotFound, SourceError, Stopping
-from function.fetch import Fetched, Memory, cache
-from function.fetch.answer import Refused
-from function.fetch.folder import Folder
-from function.fetch.place import Hold, Place
-from function.fetch.plan import block_size
+from function.fetch import Fetched, Memory
+from function.fetch.destination import cache_dir
+from function.fetch.destination.base import Hold, Place
+from function.fetch.destination.disk import Folder
+from function.fetch.destination.verify import Follower, algorithm_of, compare, sha256_of
 from function.fetch.policy import Policy
 from function.fetch.progress import Progress
 from function.fetch.retry import answers
-from function.fetch.transfer import Transfer
-from function.fetch.verify import Follower, algorithm_of, compare, sha256_of
+from function.fetch.transfer.blocks import block_size
+from function.fetch.transfer.response import Refused
+from function.fetch.transfer.transfer import Transfer
 from function.settings import Stores
 from function.source import ObjectInfo, Source, open_source
 from function.source.split_model import parts
@@ -27,7 +28,7 @@ class Job:
     """See ``function.fetch.fetch``."""
 
     uri: str
-    cache: Path | Memory
+    cache_dir: Path | Memory
     sha256: str | None
     progress: Progress
     cancel: threading.Event | None
@@ -138,7 +139,7 @@ class Job:
         self, files: Sequence[Path], infos: Sequence[ObjectInfo], total: int, *, cached: bool, lease: Hold | None
     ) -> Fetched:
         digest = f"sha256:{self.sha256}" if self.sha256 else _digest(infos)
-        version = infos[0].version if len(infos) == 1 else cache.key(tuple(infos))
+        version = infos[0].version if len(infos) == 1 else cache_dir.key(tuple(infos))
         verified = digest is not None or lease is None
         return Fetched(files[0], self.uri, version, total, digest, verified, cached, 0.0, tuple(files), lease)
 

@@ -6,12 +6,12 @@ from http.client import HTTPResponse
 from typing import TYPE_CHECKING
 
 from function.errors import FunctionError, SourceError
-from function.fetch.answer import Refused, check_length, check_range, retry_after
+from function.fetch.transfer.response import Refused, check_length, check_range, retry_after
 from function.source.base import unreachable
 from function.source.http_client import Connection, Request, WireError, headers_of, origin
 
 if TYPE_CHECKING:
-    from function.fetch.transfer import Transfer
+    from function.fetch.transfer.transfer import Transfer
 
 ERROR_BODY = 16 << 10  # bytes of a refusal that are read for its reason
 SLICE = 64 << 10  # bytes that count as a sign of life: a connection that brings less in the stall time is given up

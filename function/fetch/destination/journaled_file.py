@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from function.errors import CacheUnusable, FunctionError, NoSpace
-from function.fetch import cache
-from function.fetch.partial import Partial
-from function.fetch.record import Record
-from function.fetch.verify import vouched
+from function.fetch.destination import cache_dir
+from function.fetch.destination.partial_file import Partial
+from function.fetch.destination.verification_record import Record
+from function.fetch.destination.verify import vouched
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
 from function.system.trusted_files import opened
@@ -87,10 +87,10 @@ class Journaled(Partial):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = 0
             with suppress(OSError):
-                free = cache.free(self.path.parent)
+                free = cache_dir.free(self.path.parent)
             return NoSpace(
                 f"{self.path.parent} ran out of room: the model has {self.size} bytes, {free} are left. "
-                + cache.remedy(self.size),
+                + cache_dir.remedy(self.size),
                 needed=self.size,
                 free=free,
             )

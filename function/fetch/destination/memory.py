@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from function.errors import CacheUnusable, DoesNotFit
-from function.fetch.partial import Partial
-from function.fetch.place import name_of
+from function.fetch.destination.base import name_of
+from function.fetch.destination.partial_file import Partial
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
 from function.source.split_model import parts

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from function.fetch.partial import Partial
+from function.fetch.destination.partial_file import Partial
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
 

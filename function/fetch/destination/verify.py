@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from function.errors import ChecksumMismatch
-from function.fetch.partial import Partial
+from function.fetch.destination.partial_file import Partial
 from function.source import ObjectInfo
 from function.source.checksum import ALGORITHMS, Algorithm
 

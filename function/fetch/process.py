@@ -23,10 +23,10 @@ from typing import Any, BinaryIO
 from function import errors
 from function.errors import FetchError, FunctionError, Stopping
 from function.fetch import Fetched, Memory, Progress, fetch
-from function.fetch.beside import LOOK, Beside
-from function.fetch.cache import LOCK, Lease
-from function.fetch.memory import Unshared
-from function.fetch.place import Hold
+from function.fetch.destination.base import Hold
+from function.fetch.destination.cache_dir import LOCK, Lease
+from function.fetch.destination.memory import Unshared
+from function.fetch.thread import LOOK, Beside
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from function.errors import CacheUnusable
-from function.fetch import cache
-from function.fetch.journal import JOURNAL, PART, Journaled, part_of
-from function.fetch.place import name_of
-from function.fetch.record import Record
-from function.fetch.verify import digest_of, vouched
+from function.fetch.destination import cache_dir
+from function.fetch.destination.base import name_of
+from function.fetch.destination.journaled_file import JOURNAL, PART, Journaled, part_of
+from function.fetch.destination.verification_record import Record
+from function.fetch.destination.verify import digest_of, vouched
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
 from function.system.trusted_files import opened
@@ -39,7 +39,7 @@ class Folder:
         def ready(folder: Path) -> bool:
             return all(_long(folder / name) == info.size for name, info in zip(names, infos, strict=True))
 
-        self.lease = cache.hold(directory, cache.key(tuple(infos)), ready=ready, pause=pause)
+        self.lease = cache_dir.hold(directory, cache_dir.key(tuple(infos)), ready=ready, pause=pause)
         self.files = [self.lease.folder / name for name in names]
         try:
             self._record = Record(self.lease.folder)
@@ -67,7 +67,7 @@ class Folder:
             self._record.forget(file)
             return False
         except OSError as e:
-            raise cache.unusable(self._directory, f"{file}: {e.strerror}") from e
+            raise cache_dir.unusable(self._directory, f"{file}: {e.strerror}") from e
         if right:
             self._record.confirm(file, found)
         else:
@@ -77,9 +77,9 @@ class Folder:
     def make_room(self, missing: int) -> None:
         try:
             written = sum(_written(part_of(file)) for file in self.files)
-            cache.make_room(self._directory, max(0, missing - written), self.lease.folder)
+            cache_dir.make_room(self._directory, max(0, missing - written), self.lease.folder)
         except OSError as e:
-            raise cache.unusable(self._directory, e.strerror or str(e)) from e
+            raise cache_dir.unusable(self._directory, e.strerror or str(e)) from e
 
     def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> Journaled:
         return Journaled(self.files[number], info, algorithm, block, self._record)
@@ -118,7 +118,7 @@ def kept_as(name: str) -> str:
     data = name.encode(errors="surrogateescape")
     if len(data) <= LONGEST and not name.startswith("."):
         return name
-    digest = hashlib.sha256(data).hexdigest()[: cache.KEY_LENGTH]
+    digest = hashlib.sha256(data).hexdigest()[: cache_dir.KEY_LENGTH]
     return f"{data[:KEPT].decode(errors='ignore').lstrip('.')}-{digest}"
 
 

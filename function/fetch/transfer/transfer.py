@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 
 from function.errors import AccessDenied, FunctionError, SourceError
-from function.fetch.answer import Refused
-from function.fetch.pace import Climb, laggards
-from function.fetch.partial import Partial
-from function.fetch.plan import Plan, Run
+from function.fetch.destination.partial_file import Partial
 from function.fetch.policy import Policy
 from function.fetch.progress import Progress
 from function.fetch.retry import delay, passing
-from function.fetch.worker import Worker
+from function.fetch.transfer.blocks import Plan, Run
+from function.fetch.transfer.concurrency import Climb, laggards
+from function.fetch.transfer.response import Refused
+from function.fetch.transfer.worker import Worker
 from function.source import ObjectInfo, Source
 
 BUSY = frozenset({429, 503})  # statuses by which a store asks for fewer requests
