@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from function.engine.library import library
-from function.engine.threadpool import ThreadPool
+from function.engine.llama.library import library
+from function.engine.llama.threadpool import ThreadPool
 
 SPARE = 512  # tokens of context beyond the depth
 PATIENCE = 2.0  # seconds after which a measurement is cut short: more threads than CPUs wait for each other for ever

@@ -14,7 +14,7 @@ from typing import Literal
 
 from bench.shapes import model, prompt_text
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Prefill, Sampling, Text
+from function.engine.types import Finished, Job, Prefill, Sampling, Text
 from function.system.limits import cpus
 
 Phase = Literal["prefill", "decode"]

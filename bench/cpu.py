@@ -20,9 +20,9 @@ from pathlib import Path
 from bench.bare import Bare, Way, load
 from bench.levels import INSTALLED, portable
 from bench.shapes import model
-from function.engine import library
-from function.engine.cpu import choose
-from function.engine.levels import Levels
+from function.engine.llama import library
+from function.engine.llama.cpu import choose
+from function.engine.llama.cpu_variants import Levels
 from function.system.limits import cpus
 from tools.models import Quant
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from bench.reference import llama_bench, llama_server
 from bench.shapes import model
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Sampling
-from function.engine.library import library
+from function.engine.llama.library import library
+from function.engine.types import Finished, Job, Sampling
 from function.system.limits import cpus
 
 ROOT = Path(__file__).parent.parent

@@ -2,7 +2,7 @@
 
 import logging
 
-from function.engine.events import Finished
+from function.engine.types import Finished
 from function.errors import FunctionError
 from function.web import exchange
 

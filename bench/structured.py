@@ -14,8 +14,8 @@ from typing import Any
 
 from bench.shapes import model
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Sampling
-from function.engine.grammar import Grammar, json_schema
+from function.engine.grammar.grammar import Grammar, json_schema
+from function.engine.types import Finished, Job, Sampling
 from function.system.limits import cpus
 
 REST = 1.0

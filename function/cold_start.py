@@ -29,7 +29,7 @@ from function.system.limits import cpus
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine, Options
-    from function.engine.standin import StandIn
+    from function.engine.llama.placeholder_file import StandIn
     from function.fetch.process import Apart
     from function.fetch.thread import Beside
     from function.gguf import Header
@@ -111,7 +111,7 @@ class ColdStart:
             self._snapshot.begin(self._cancel)
             with self._span("engine"):
                 import function.engine.engine  # noqa: F401  while the first bytes are on their way
-                from function.engine import cpu, gpu
+                from function.engine.llama import cpu, gpu
 
                 cpu.prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
                 gpu.require(self._settings.n_gpu_layers)
@@ -147,9 +147,9 @@ class ColdStart:
 
     def _load_beside(self, options: "Options") -> "Engine | None":
         """Load what is still being fetched; None if that is over, or the file must be whole first."""
-        from function.engine import behind
-        from function.engine.library import amx
-        from function.engine.standin import StandIn, Unlike
+        from function.engine.llama import streamed_repack
+        from function.engine.llama.library import amx
+        from function.engine.llama.placeholder_file import StandIn, Unlike
 
         early = self._early_header()
         part = self.progress.part
@@ -159,7 +159,7 @@ class ColdStart:
         options = self._checked(header, part, header.file_size, options)
         if options.n_gpu_layers or not StandIn.possible():
             return None
-        if options.repack and not behind.possible(header, amx=amx()):
+        if options.repack and not streamed_repack.possible(header, amx=amx()):
             return None
         try:
             standin = StandIn(
@@ -222,7 +222,7 @@ class ColdStart:
 
     def _checked(self, header: "Header", path: Path, size: int, options: "Options") -> "Options":
         """The options with what depends on the model. Raises DoesNotFit, and what is wrong with the adapter."""
-        from function.engine.library import amx
+        from function.engine.llama.library import amx
         from function.gguf import check_adapter
         from function.loading import choose
 

@@ -26,8 +26,8 @@ from function.status import State, Status
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
-    from function.engine.events import Job
     from function.engine.generation import Generation
+    from function.engine.types import Job
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)

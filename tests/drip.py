@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from function.engine.engine import Engine, Options
-from function.engine.events import Event, Finished, Job, Text
-from function.engine.standin import StandIn
+from function.engine.llama.placeholder_file import StandIn
+from function.engine.types import Event, Finished, Job, Text
 from function.fetch import Progress
 from function.gguf import read_header
 from tests.servers.doors import PATIENCE, Function, serving

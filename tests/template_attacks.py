@@ -42,7 +42,7 @@ _LOOKED = ["{{ VALUE }}", "{{ VALUE | string | length }}", "{{ VALUE | list | le
 
 def attack(chance: random.Random) -> str:
     """One template."""
-    from function.engine.sandbox import Sandbox
+    from function.engine.template.sandbox import Sandbox
 
     sandbox = Sandbox()
     value = f"({chance.choice(_LARGE)})"
@@ -83,7 +83,7 @@ def ends_of(sources: Sequence[str]) -> tuple[list[str], str]:
 
 def main(cpu_seconds: int, memory: int) -> None:
     """``memory``: bytes beside what the program has already."""
-    from function.engine.template import JinjaTemplate
+    from function.engine.template.template import JinjaTemplate
     from function.errors import FunctionError
 
     JinjaTemplate("{{ 1 }}").render([])

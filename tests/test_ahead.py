@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from function.engine.ahead import Ahead, spare
+from function.engine.early_prefill import Ahead, spare
 from function.engine.engine import Options
-from function.engine.events import Job, Sampling
-from function.engine.model import Model
-from function.engine.standin import StandIn, Unlike
+from function.engine.llama.model import Model
+from function.engine.llama.placeholder_file import StandIn, Unlike
+from function.engine.types import Job, Sampling
 from function.errors import EngineError
 from function.fetch import Progress
 from function.gguf import read_header

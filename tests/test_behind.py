@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.behind import Behind, possible
 from function.engine.engine import Engine, Options
-from function.engine.events import Job, Sampling
-from function.engine.standin import Unlike
+from function.engine.llama.placeholder_file import Unlike
+from function.engine.llama.streamed_repack import Behind, possible
+from function.engine.types import Job, Sampling
 from function.errors import ChecksumMismatch, Stopping
 from function.gguf import read_header
 from function.gguf.memory import REPACKED, copy

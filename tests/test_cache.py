@@ -1,6 +1,6 @@
 """Cache: how much of a prompt need not be computed again, and when that is bit for bit the same."""
 
-from function.engine.cache import Cache
+from function.engine.kv.cached_tokens import Cache
 
 CHUNK = 4
 

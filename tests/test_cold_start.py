@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.ahead import Ahead
+from function.engine.early_prefill import Ahead
 from function.engine.engine import Engine, Options
-from function.engine.events import Job, Sampling, Text
-from function.engine.model import Model
-from function.engine.standin import Unlike
+from function.engine.llama.model import Model
+from function.engine.llama.placeholder_file import Unlike
+from function.engine.types import Job, Sampling, Text
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.service import Service

@@ -13,8 +13,8 @@ from function.engine.calling import Tool, calling
 from function.engine.constraint import Constraint
 from function.engine.dialect import Dialect
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Sampling, Text
-from function.engine.grammar import after_thought, json_schema
+from function.engine.grammar.grammar import after_thought, json_schema
+from function.engine.types import Finished, Job, Sampling, Text
 from function.errors import RequestError
 from tests.schemas import SCHEMAS, Schema
 from tools.models import write_model

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.levels import portable
-from function.engine.cpu import CPUINFO, MEMORY, choose
-from function.engine.levels import Levels
+from function.engine.llama.cpu import CPUINFO, MEMORY, choose
+from function.engine.llama.cpu_variants import Levels
 from function.errors import UnsuitedCPU
 from tests.servers.doors import serving
 from tools.cpu_levels import CPU_LIBRARY, arrange, compile_proof, describe

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Sampling, Text
+from function.engine.types import Finished, Job, Sampling, Text
 from function.settings import DEMO_MODEL
 from tests.servers.doors import Function, Stream, serving
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Prefill, Sampling, Text
 from function.engine.generation import Generation
-from function.engine.text import TextStream
+from function.engine.text_stream import TextStream
+from function.engine.types import Finished, Job, Prefill, Sampling, Text
 from function.errors import ContextExceeded, RequestError, Stopping
 from tools.models import write_model
 from tools.shapes import SHAPES

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Sampling
+from function.engine.types import Finished, Job, Sampling
 from function.errors import ChecksumMismatch, EngineError, ModelError, Stopping
 from function.gguf import KVType, fit, read_header
 from function.gguf.memory import KV_BITS

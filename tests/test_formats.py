@@ -2,8 +2,8 @@
 
 import pytest
 
-from function.engine.formats import template_for
-from function.engine.template import builtin_names
+from function.engine.template.builtin import template_for
+from function.engine.template.template import builtin_names
 
 
 def chosen(*tokens: str, architecture: str = "llama", name: str | None = None, n_vocab: int = 50_000) -> str | None:
@@ -40,7 +40,7 @@ def test_what_nothing_speaks_for_gets_nothing() -> None:
 
 
 def test_llama_cpp_knows_every_name() -> None:
-    from function.engine import formats
+    from function.engine.template import builtin
 
-    names = {name for name, _ in formats._BY_TOKENS} | {name for _, name in formats._BY_NAME} | {"llama2-sys-bos"}
+    names = {name for name, _ in builtin._BY_TOKENS} | {name for _, name in builtin._BY_NAME} | {"llama2-sys-bos"}
     assert names <= set(builtin_names())

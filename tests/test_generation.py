@@ -2,8 +2,8 @@
 
 import threading
 
-from function.engine.events import Finished, Job, Prefill, Text, Timings, Usage
 from function.engine.generation import Generation
+from function.engine.types import Finished, Job, Prefill, Text, Timings, Usage
 from function.errors import EngineError
 
 DONE = Finished("stop", Usage(1, 1, 0), Timings(0.0, None, 0.0))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from function.engine import gpu
+from function.engine.llama import gpu
 from tests.servers.doors import serving
 
 

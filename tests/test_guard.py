@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from function.engine.guard import Guard
+from function.engine.drain_gate import Guard
 
 
 def test_it_waits_for_everybody_who_is_inside_and_lets_nobody_in() -> None:

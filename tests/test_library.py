@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from function.engine.library import library, openmp, system_info
+from function.engine.llama.library import library, openmp, system_info
 
 
 def test_our_build_has_no_openmp() -> None:

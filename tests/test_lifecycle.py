@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from function.engine.events import Finished, Job, Text
+from function.engine.types import Finished, Job, Text
 from function.service import Service
 from function.settings import Settings
 from tests.servers.doors import PATIENCE, Stream, serving

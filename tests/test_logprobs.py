@@ -9,7 +9,7 @@ import pytest
 from llama_cpp import Llama
 
 from function.engine.engine import Engine, Options
-from function.engine.events import Choice, Finished, Job, Logprob, Sampling, Text
+from function.engine.types import Choice, Finished, Job, Logprob, Sampling, Text
 from function.web.logprobs import chat_logprobs
 
 STORY = [{"role": "user", "content": " ".join(f"word{i * i % 97} and" for i in range(20))}]

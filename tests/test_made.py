@@ -1,6 +1,6 @@
 import pytest
 
-from function.engine import library
+from function.engine.llama import library
 from function.made import build, cpu_level, describe
 
 

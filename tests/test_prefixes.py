@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.cache import Cache
 from function.engine.engine import Engine, Options
-from function.engine.events import Finished, Job, Sampling, Text
-from function.engine.prefixes import Prefix, Prefixes
+from function.engine.kv.cached_tokens import Cache
+from function.engine.kv.prefix_cache import Prefix, Prefixes
+from function.engine.types import Finished, Job, Sampling, Text
 from tools.models import write_model
 from tools.shapes import SHAPES
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from function.engine.events import Sampling
+from function.engine.types import Sampling
 from function.errors import RequestError
 from function.web.schema import Chat, ChatCompletion, parse
 

@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from function.engine.segments import LIMIT, segments
+from function.engine.llama.text_chunks import LIMIT, segments
 
 # The same examples each time, and no clock: machines are busy.
 patient = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.library import library
-from function.engine.memory import Memory
-from function.engine.model import Model
-from function.engine.state import Layout
+from function.engine.kv.context import Memory
+from function.engine.llama.library import library
+from function.engine.llama.model import Model
+from function.engine.llama.state_layout import Layout
 from function.errors import SourceError
 from function.settings import Settings
 from function.snapshot import file

@@ -2,7 +2,7 @@
 
 import pytest
 
-from function.engine.template import BuiltinTemplate, JinjaTemplate
+from function.engine.template.template import BuiltinTemplate, JinjaTemplate
 from function.errors import ModelError, RequestError
 from tests.template_attacks import attacks, ends_of
 

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from function.engine.text import TextStream
+from function.engine.text_stream import TextStream
 
 # The same examples each time, and no clock: machines are busy.
 patient = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

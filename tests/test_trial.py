@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from function.engine.grammar import json_schema
-from function.engine.trial import attempt
+from function.engine.grammar.grammar import json_schema
+from function.engine.grammar.probe import attempt
 from function.errors import RequestError
 from tests.schemas import Schema
 

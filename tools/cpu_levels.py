@@ -5,7 +5,7 @@
 Of llama.cpp's libraries only the smallest, libggml-cpu.so, depends on what the CPU can do. For each level the folder
 ``lib/levels/NAME`` gets one of its own and links to the others: a folder that LLAMA_CPP_LIB_PATH can point to. What a
 level needs is written to ``lib/levels/levels.json``; by that and by ``lib/levels/proof`` (proof.c) one is chosen
-at start: function/engine/cpu.py. The library in ``lib`` itself, built with GGML_NATIVE=OFF, is the level below them.
+at start: function/engine/llama/cpu.py. The library in ``lib`` itself, built with GGML_NATIVE=OFF, is the level below them.
 
 Standard library only; needs cmake, a C++ compiler and, without ``--source``, pip. A minute or two for each level.
 """

@@ -10,9 +10,9 @@ from typing import Literal
 
 from function.command.plan import describe
 from function.command.progress_bar import bytes_of
-from function.engine import gpu, library
-from function.engine.cpu import choose
-from function.engine.levels import Levels
+from function.engine.llama import gpu, library
+from function.engine.llama.cpu import choose
+from function.engine.llama.cpu_variants import Levels
 from function.errors import EngineError, FunctionError, NoGPU, UnsuitedCPU
 from function.fetch import Memory
 from function.gguf import Header, largest_context

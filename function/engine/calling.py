@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from function.engine.dialect import Dialect
-from function.engine.grammar import Grammar, embedded
+from function.engine.grammar.grammar import Grammar, embedded
 
 
 @dataclass(frozen=True, slots=True)

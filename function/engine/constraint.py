@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from function.engine import trial
-from function.engine.grammar import Grammar
-from function.engine.vocabulary import Vocabulary
+from function.engine.grammar import probe
+from function.engine.grammar.grammar import Grammar
+from function.engine.llama.vocabulary import Vocabulary
 from function.errors import EngineError, RequestError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Constraints:
 
         self._vocabulary = vocabulary
         self._size = vocabulary.size
-        self._limits = llguidance.LLParserLimits(**trial.LIMITS)
+        self._limits = llguidance.LLParserLimits(**probe.LIMITS)
         words = _Words(vocabulary)
         self._tokenizer = llguidance.LLTokenizer(words, eos_token=words.ends)  # type: ignore[arg-type]  # by its shape
 
@@ -75,7 +75,7 @@ class Constraints:
         """Raises RequestError, with the place, for a grammar that cannot be used."""
         import llguidance
 
-        trial.attempt(grammar)
+        probe.attempt(grammar)
         lark = grammar.lark(self._vocabulary.marks(grammar.marks))
         matcher = llguidance.LLMatcher(self._tokenizer, lark, log_level=0, limits=self._limits)
         if matcher.is_error():

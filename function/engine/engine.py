@@ -9,22 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from function.engine import library
-from function.engine.arrival import arrive
-from function.engine.checks import check
 from function.engine.dialect import Dialect, recognise
-from function.engine.errand import Errand
-from function.engine.events import Job
+from function.engine.drain_gate import Guard
+from function.engine.finish_loading import arrive
 from function.engine.generation import Generation
-from function.engine.grammar import Grammar
-from function.engine.guard import Guard
+from function.engine.grammar.grammar import Grammar
+from function.engine.job_validation import check
+from function.engine.kv.context import Memory
+from function.engine.llama import library
+from function.engine.llama.model import Model
+from function.engine.llama.placeholder_file import StandIn
+from function.engine.llama.vocabulary import Vocabulary
+from function.engine.load_options import Options as Options
 from function.engine.loop import Loop
-from function.engine.memory import Memory
-from function.engine.model import Model
-from function.engine.options import Options as Options
-from function.engine.standin import StandIn
-from function.engine.template import Template, choose
-from function.engine.vocabulary import Vocabulary
+from function.engine.task import Errand
+from function.engine.template.template import Template, choose
+from function.engine.types import Job
 from function.errors import EngineError, FunctionError, ModelError, Stopping
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Engine:
             daemon=True,
         )
         engine._thread.start()
-        import function.engine.sandbox  # noqa: F401  imported while the engine's thread is in C
+        import function.engine.template.sandbox  # noqa: F401  imported while the engine's thread is in C
 
         try:
             loaded.result()

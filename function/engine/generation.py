@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from function.engine.events import Event, Finished, FinishReason, Job, Prefill, Text, Timings, Usage
+from function.engine.types import Event, Finished, FinishReason, Job, Prefill, Text, Timings, Usage
 from function.errors import FunctionError
 
 _ROOM = 64

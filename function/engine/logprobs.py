@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from function.engine.events import Choice, Logprob
-from function.engine.library import library
-from function.engine.model import Model
-from function.engine.record import NoRecord
-from function.engine.text import TextStream
-from function.engine.vocabulary import Vocabulary
+from function.engine.llama.library import library
+from function.engine.llama.model import Model
+from function.engine.llama.vocabulary import Vocabulary
+from function.engine.text_stream import TextStream
+from function.engine.token_observer import NoRecord
+from function.engine.types import Choice, Logprob
 
 LEAST = -9999.0
 """What stands for the logarithm of zero, which JSON cannot spell, as in OpenAI's API."""

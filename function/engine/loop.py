@@ -4,14 +4,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from function.engine.events import Finished, FinishReason, Job, Prefill, Text, Timings, Usage
 from function.engine.generation import Generation
-from function.engine.memory import Memory
-from function.engine.model import Model
-from function.engine.record import NoRecord
-from function.engine.sampler import Sampler
-from function.engine.text import TextStream
-from function.engine.tokens import Free, Guided
+from function.engine.kv.context import Memory
+from function.engine.llama.model import Model
+from function.engine.llama.sampler import Sampler
+from function.engine.text_stream import TextStream
+from function.engine.token_observer import NoRecord
+from function.engine.token_source import Free, Guided
+from function.engine.types import Finished, FinishReason, Job, Prefill, Text, Timings, Usage
 from function.errors import EngineError, FunctionError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from function.engine import gpu
+from function.engine.llama import gpu
 from function.gguf import read_header
 from function.settings import Settings
 

@@ -21,7 +21,7 @@ from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
-    from function.engine.memory import Memory
+    from function.engine.kv.context import Memory
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)

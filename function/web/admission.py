@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from flask import request
 
 from function.engine.engine import Engine
-from function.engine.events import Job
-from function.engine.grammar import Grammar
+from function.engine.grammar.grammar import Grammar
+from function.engine.types import Job
 from function.service import Service
 from function.status import ENDS
 from function.web.connection import Connection
@@ -41,7 +41,7 @@ def admit(service: Service, asked: Generation, prompt: Callable[[Engine], Prompt
     """
     grammar = asked.grammar()
     if grammar is not None:
-        from function.engine.trial import attempt  # brings what others need not wait for
+        from function.engine.grammar.probe import attempt  # brings what others need not wait for
 
         attempt(grammar)
     until = deadline(request.headers.get(LAMBDA_CONTEXT), service.settings.request_timeout)

@@ -7,7 +7,7 @@ from typing import Any
 from function.engine.calling import calling
 from function.engine.dialect import Dialect
 from function.engine.engine import Engine
-from function.engine.grammar import Grammar, after_thought
+from function.engine.grammar.grammar import Grammar, after_thought
 from function.errors import RequestError
 from function.service import Service
 from function.web.admission import Prompt

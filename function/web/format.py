@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from function.engine import grammar
-from function.engine.grammar import Grammar
+from function.engine.grammar import grammar
+from function.engine.grammar.grammar import Grammar
 from function.errors import RequestError
 from function.web.strict import Strict, Unicode
 

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from function.engine.events import Choice, Logprob
+from function.engine.types import Choice, Logprob
 
 Object = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from flask import Response
 
-from function.engine.events import Finished, Prefill, Text
+from function.engine.types import Finished, Prefill, Text
 from function.errors import FunctionError
 from function.service import Service
 from function.web import sse

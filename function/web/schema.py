@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from function.engine.events import Sampling
-from function.engine.grammar import Grammar
+from function.engine.grammar.grammar import Grammar
+from function.engine.types import Sampling
 from function.errors import RequestError
 from function.web.format import ResponseFormat
 from function.web.messages import Message

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from function.engine.engine import Engine
-from function.engine.events import Event, Finished, Job, Text
 from function.engine.generation import Generation
+from function.engine.types import Event, Finished, Job, Text
 from function.errors import FunctionError, Stopping, Unavailable
 from function.service import Service
 from function.web import exchange

@@ -6,7 +6,7 @@ Served as ``tests.servers.aborting:app`` instead of ``function.main:app``.
 import ctypes
 from pathlib import Path
 
-from function.engine.library import library
+from function.engine.llama.library import library
 from function.main import app
 
 __all__ = ["app"]

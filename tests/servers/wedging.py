@@ -5,7 +5,7 @@ Served as ``tests.servers.wedging:app`` instead of ``function.main:app``.
 
 from typing import Any
 
-from function.engine.template import JinjaTemplate
+from function.engine.template.template import JinjaTemplate
 from function.main import app
 
 __all__ = ["app"]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from function.engine.behind import Behind
-from function.engine.library import heard_by, library, recent_errors
-from function.engine.standin import StandIn
+from function.engine.llama.library import heard_by, library, recent_errors
+from function.engine.llama.placeholder_file import StandIn
+from function.engine.llama.streamed_repack import Behind
 from function.errors import ModelError, Stopping
 
 

@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from function.engine import library
-from function.engine.levels import BASELINE, Levels
+from function.engine.llama import library
+from function.engine.llama.cpu_variants import BASELINE, Levels
 from function.errors import UnsuitedCPU
 from function.system.trusted_files import OTHERS, replace
 

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Sequence
 
-from function.engine.cache import Cache
-from function.engine.model import ABORTED, Model
-from function.engine.prefixes import Prefix, Prefixes
-from function.engine.state import Layout
-from function.engine.states import State
+from function.engine.kv.cached_tokens import Cache
+from function.engine.kv.prefix_cache import Prefix, Prefixes
+from function.engine.llama.model import ABORTED, Model
+from function.engine.llama.state_io import State
+from function.engine.llama.state_layout import Layout
 
 WORTHWHILE = 16
 """Tokens: what is displaced and fewer is as soon read again. A reply that comes back loses one or two at its end."""

@@ -1,7 +1,7 @@
 """What the loop tells of each token while it generates, for those who want to know more than the text."""
 
-from function.engine.events import Logprob
-from function.engine.text import TextStream
+from function.engine.text_stream import TextStream
+from function.engine.types import Logprob
 
 
 class NoRecord:

@@ -2,7 +2,7 @@
 
 import ctypes
 
-from function.engine.library import function, library, system_info
+from function.engine.llama.library import function, library, system_info
 from function.errors import NoGPU
 
 _KINDS = (1, 2)  # of ggml's devices: with a memory of its own, and with the host's

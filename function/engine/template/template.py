@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from function.engine.formats import template_for
-from function.engine.library import library
-from function.engine.model import Model
-from function.engine.watchdog import watchdog
+from function.engine.llama.library import library
+from function.engine.llama.model import Model
+from function.engine.template.builtin import template_for
+from function.engine.template.watchdog import watchdog
 from function.errors import ModelError, RequestError
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class JinjaTemplate:
     """
 
     def __init__(self, source: str, *, bos: str = "", eos: str = "", time_limit: float | None = None) -> None:
-        from function.engine.sandbox import TIME_LIMIT, Sandbox
+        from function.engine.template.sandbox import TIME_LIMIT, Sandbox
 
         self.source: str | None = source
         self._sandbox = Sandbox(TIME_LIMIT if time_limit is None else time_limit)
@@ -63,7 +63,7 @@ class JinjaTemplate:
 
     def render(self, messages: Messages, **variables: Any) -> str:
         """``variables`` reach the template beside ``messages``; absent tools and documents are none, as elsewhere."""
-        from function.engine.sandbox import Refused
+        from function.engine.template.sandbox import Refused
 
         given = {"tools": None, "documents": None, "add_generation_prompt": True} | self._special | variables
         try:

@@ -1,8 +1,8 @@
 """Whether a job can be carried out: asked before anybody waits for it."""
 
-from function.engine.events import Job
-from function.engine.sampler import check as check_sampling
-from function.engine.vocabulary import Vocabulary
+from function.engine.llama.sampler import check as check_sampling
+from function.engine.llama.vocabulary import Vocabulary
+from function.engine.types import Job
 from function.errors import ContextExceeded, RequestError
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from function.engine.cache import Cache
-from function.engine.state import Layout
-from function.engine.states import State
+from function.engine.kv.cached_tokens import Cache
+from function.engine.llama.state_io import State
+from function.engine.llama.state_layout import Layout
 
 MOST = 32
 """Conversations kept at most: looking through them must stay cheap beside a prefill."""

@@ -4,8 +4,8 @@ import ctypes
 import struct
 from typing import Any
 
-from function.engine.library import library
-from function.engine.state import Layout
+from function.engine.llama.library import library
+from function.engine.llama.state_layout import Layout
 
 HEAD = struct.pack("<Ii", 0xAF143CD8, 0)
 """What a sequence's state begins with: llama.cpp's magic number and the sequence."""

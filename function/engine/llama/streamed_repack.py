@@ -7,7 +7,7 @@ reads without saying so would be read too early, so whatever is not known to be 
 import re
 from collections.abc import Callable
 
-from function.engine.standin import StandIn, Unlike
+from function.engine.llama.placeholder_file import StandIn, Unlike
 from function.gguf import Header
 
 _TENSOR = re.compile(r"repack tensor (\S+) (?:with|of type) ")

@@ -4,8 +4,8 @@ import ctypes
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from function.engine.library import library
-from function.engine.segments import segments
+from function.engine.llama.library import library
+from function.engine.llama.text_chunks import segments
 from function.errors import EngineError, ModelError, RequestError
 
 

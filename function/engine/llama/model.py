@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from function.engine.library import library, recent_errors
-from function.engine.load import first, load
-from function.engine.standin import StandIn
-from function.engine.states import States
-from function.engine.threadpool import ThreadPool
-from function.engine.vocabulary import Vocabulary
+from function.engine.llama.library import library, recent_errors
+from function.engine.llama.load import first, load
+from function.engine.llama.placeholder_file import StandIn
+from function.engine.llama.state_io import States
+from function.engine.llama.threadpool import ThreadPool
+from function.engine.llama.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError
 from function.gguf.memory import KVType, flash_attention
 from function.gguf.types import TENSOR_TYPES

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from function.engine.events import Sampling
-from function.engine.library import library
+from function.engine.llama.library import library
+from function.engine.types import Sampling
 from function.errors import EngineError, RequestError
 
 if TYPE_CHECKING:

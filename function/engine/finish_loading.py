@@ -4,9 +4,9 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from function.engine.memory import Memory
-from function.engine.model import Model
-from function.engine.standin import StandIn
+from function.engine.kv.context import Memory
+from function.engine.llama.model import Model
+from function.engine.llama.placeholder_file import StandIn
 
 LOOK = 0.02  # seconds between two looks at whether a prompt is waited for
 
@@ -29,7 +29,7 @@ def arrive(
         if (prompt := awaited()) is None:
             filling.await_prefix(sys.maxsize, LOOK)
             continue
-        from function.engine.ahead import Ahead, spare
+        from function.engine.early_prefill import Ahead, spare
 
         chunk, spared = prompt[: model.chunk], spare(filling, n_threads, source.size)
         if spared and Ahead(model, source, cancel.is_set).read(chunk, spared):

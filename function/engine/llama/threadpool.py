@@ -7,7 +7,7 @@ beside busy neighbours, on a machine with 2 CPUs. The Python bindings leave thes
 import ctypes
 from typing import Any
 
-from function.engine.library import function
+from function.engine.llama.library import function
 
 _PARAMS_ROOM = 4096
 """Bytes for ggml_threadpool_params, of which a mask of 512 CPUs is most."""

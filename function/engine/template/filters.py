@@ -9,8 +9,8 @@ from jinja2.filters import do_float, do_indent, do_int, do_join, do_round, do_ti
 from jinja2.utils import pass_environment, pass_eval_context
 from markupsafe import Markup, escape, soft_str
 
-from function.engine.methods import check_join, check_replace, check_strip, growth, line_breaks
-from function.engine.weight import TooMuch, check_count, check_size, length_of, measure, weigh
+from function.engine.template.attributes import check_join, check_replace, check_strip, growth, line_breaks
+from function.engine.template.limits import TooMuch, check_count, check_size, length_of, measure, weigh
 
 _WIDTH_LIMIT = 1000
 _PRECISION_LIMIT = 100  # digits: a double has 17

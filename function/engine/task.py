@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from function.engine.memory import Memory
+from function.engine.kv.context import Memory
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from function.engine.library import function, library
-from function.engine.model import Model
-from function.engine.standin import Filling, StandIn
+from function.engine.llama.library import function, library
+from function.engine.llama.model import Model
+from function.engine.llama.placeholder_file import Filling, StandIn
 from function.errors import EngineError
 
 log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 from collections import deque
 from typing import TYPE_CHECKING
 
-from function.engine.model import Model
-from function.engine.sampler import Sampler
+from function.engine.llama.model import Model
+from function.engine.llama.sampler import Sampler
 
 if TYPE_CHECKING:
     from function.engine.constraint import Constraint

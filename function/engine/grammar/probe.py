@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ != "__main__":
-    from function.engine.grammar import Grammar
+    from function.engine.grammar.grammar import Grammar
     from function.errors import EngineError, RequestError
 
 CPU_TIME = 0.7

@@ -18,9 +18,9 @@ from jinja2.runtime import BlockReference, LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from function.engine import filters, methods
-from function.engine.watched import watched
-from function.engine.weight import TooMuch, check_bits, check_count, check_size, length_of, weigh
+from function.engine.template import attributes, filters
+from function.engine.template.instrument import watched
+from function.engine.template.limits import TooMuch, check_bits, check_count, check_size, length_of, weigh
 
 TIME_LIMIT = 10.0
 """Seconds of one rendering."""
@@ -123,7 +123,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             _check_numbers(left, right)
         else:
             many = [one for one in (left, right) if isinstance(one, int)]
-            size = length_of(left) * methods.growth(right) + length_of(right) * methods.growth(left)
+            size = length_of(left) * attributes.growth(right) + length_of(right) * attributes.growth(left)
             size *= many[0] if many and operator == "*" else 1
             (check_size if isinstance(left, str) or isinstance(right, str) else check_count)(size)
         return self.made(super().call_binop(context, operator, left, right))
@@ -136,7 +136,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             weigh(kwargs)
         if not isinstance(__obj, (BuiltinMethodType, MethodType)):
             return __self.made(super().call(__context, __obj, *args, **kwargs))
-        methods.check_method(__obj, args, kwargs)
+        attributes.check_method(__obj, args, kwargs)
         result = __self.made(super().call(__context, __obj, *args, **kwargs))
         if isinstance(__obj.__self__, str) and isinstance(result, (list, tuple)):
             __self._take(sum(map(sys.getsizeof, result)))  # it was taken apart, and each part is new
@@ -155,7 +155,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may use it."""
-        return methods.has(obj, attr) and super().is_safe_attribute(obj, attr, value)
+        return attributes.has(obj, attr) and super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         """``str.format``, which Jinja's sandbox replaces before it asks whether it is safe."""
@@ -163,7 +163,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return None
         text = value.__self__
         if value.__name__ == "format":
-            return lambda *args, **kwargs: methods.Formatter(self).vformat(text, args, kwargs)
+            return lambda *args, **kwargs: attributes.Formatter(self).vformat(text, args, kwargs)
         return None
 
     def _take(self, size: int) -> None:

@@ -13,7 +13,16 @@ from jinja2.sandbox import SandboxedFormatter
 from jinja2.utils import Cycler, Joiner, Namespace
 from markupsafe import Markup
 
-from function.engine.weight import VALUES, TooMuch, check_count, check_size, check_work, length_of, measure, weigh
+from function.engine.template.limits import (
+    VALUES,
+    TooMuch,
+    check_count,
+    check_size,
+    check_work,
+    length_of,
+    measure,
+    weigh,
+)
 
 _TEXT = frozenset(
     {"capitalize", "casefold", "count", "endswith", "find", "index", "join", "lower", "lstrip", "partition", "replace"}
