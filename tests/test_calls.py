@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from function.engine.dialect import Dialect
-from function.web.calls import CallReader
-from function.web.parts import Arguments, Call, Content, Part, PlainReader, Reader, Thought, ThoughtReader
+from function.dialect.base import Dialect
+from function.dialect.reply_parts import Arguments, Call, Content, Part, PlainReader, Reader, Thought, ThoughtReader
+from function.dialect.tool_call_parser import CallReader
 
 NAMES = {"get_weather", "add"}
 HERMES = Dialect("hermes", native=True)

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from function.engine.calling import Tool, calling
+from function.dialect.base import Dialect
+from function.dialect.tool_grammar import Tool, calling
 from function.engine.constraint import Constraint
-from function.engine.dialect import Dialect
 from function.engine.engine import Engine, Options
 from function.engine.grammar.grammar import after_thought, json_schema
 from function.engine.types import Finished, Job, Sampling, Text

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from function.engine.dialect import Dialect, recognise
+from function.dialect.base import Dialect, recognise
 from function.engine.drain_gate import Guard
 from function.engine.finish_loading import arrive
 from function.engine.generation import Generation

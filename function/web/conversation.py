@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from function.engine.dialect import Dialect
+from function.dialect.base import Dialect
 from function.errors import RequestError
 from function.web.messages import Message, ToolCall
 from function.web.tools import Tool

@@ -4,17 +4,17 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from function.engine.calling import calling
-from function.engine.dialect import Dialect
+from function.dialect.base import Dialect
+from function.dialect.reply_parts import PlainReader, Reader, ThoughtReader
+from function.dialect.tool_call_parser import CallReader
+from function.dialect.tool_grammar import calling
 from function.engine.engine import Engine
 from function.engine.grammar.grammar import Grammar, after_thought
 from function.errors import RequestError
 from function.service import Service
 from function.web.admission import Prompt
-from function.web.calls import CallReader
 from function.web.conversation import conversation, folded
 from function.web.messages import Message
-from function.web.parts import PlainReader, Reader, ThoughtReader
 from function.web.schema import ChatCompletion
 from function.web.tools import Tool, callables
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from function.dialect.reply_parts import Call, Part, PlainReader, Reader
 from function.engine.types import Finished, FinishReason, Logprob, Text, Usage
 from function.web.logprobs import Object, Offsets, chat_logprobs, text_logprobs
-from function.web.parts import Call, Part, PlainReader, Reader
 from function.web.speech import delta, message
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from function.web.parts import Arguments, Call, Content, Part, Thought
+from function.dialect.reply_parts import Arguments, Call, Content, Part, Thought
 
 Object = dict[str, Any]
 

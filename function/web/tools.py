@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from function.engine.calling import Tool as Callable
+from function.dialect.tool_grammar import Tool as Callable
 from function.errors import RequestError
 from function.web.format import Name
 from function.web.strict import Strict, Unicode

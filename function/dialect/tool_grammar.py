@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from function.engine.dialect import Dialect
+from function.dialect.base import Dialect
 from function.engine.grammar.grammar import Grammar, embedded
 
 

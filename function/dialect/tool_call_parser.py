@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from function.engine.dialect import Dialect
-from function.web.parts import Arguments, Call, Content, Part, overlap
+from function.dialect.base import Dialect
+from function.dialect.reply_parts import Arguments, Call, Content, Part, overlap
 
 _KEYS = frozenset(("name", "arguments", "parameters", "type", "id", "function"))
 _FIRST_KEY = re.compile(r'\{\s*"([^"\\]*)"')
