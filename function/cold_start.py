@@ -224,7 +224,7 @@ class ColdStart:
         """The options with what depends on the model. Raises DoesNotFit, and what is wrong with the adapter."""
         from function.engine.llama.library import amx
         from function.gguf import check_adapter
-        from function.loading import choose
+        from function.sizing.load_plan import choose
 
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)

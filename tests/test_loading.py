@@ -6,8 +6,8 @@ import pytest
 
 from function.errors import DoesNotFit
 from function.gguf import Header, read_header
-from function.loading import Loading, choose
 from function.settings import Settings
+from function.sizing.load_plan import Loading, choose
 from tools.models import write_model
 from tools.shapes import SHAPES
 

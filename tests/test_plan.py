@@ -12,7 +12,7 @@ import pytest
 from function.gguf import Header, fit, largest_context, read_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import REPACKED
-from function.plan import CLOUD_RUN, plan
+from function.sizing.deployment import CLOUD_RUN, plan
 from tests.gguf_files import STRING, File
 from tools.models import write_model
 from tools.shapes import SHAPES

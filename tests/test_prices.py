@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from function.errors import SettingsError
-from function.plan import Size
-from function.prices import MONTH, cost, read
+from function.sizing.deployment import Size
+from function.sizing.prices import MONTH, cost, read
 
 DOCS = (Path(__file__).parent.parent / "docs" / "deploy.md").read_text()
 RUN, LAMBDA = Size("Cloud Run", 4, 8192, None), Size("Lambda", 4.6, 8192, None)

@@ -11,7 +11,7 @@ from function.command.plan import describe
 from function.command.progress_bar import bytes_of
 from function.gguf import Header
 from function.gguf.reader import Array, Value
-from function.plan import plan
+from function.sizing.deployment import plan
 
 WIDTH = 96  # characters of a value that are shown
 

@@ -12,9 +12,9 @@ from function.errors import SourceError
 from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import KV_BITS
-from function.plan import LAMBDA_DISK, MIB, Plan, plan
-from function.prices import Cost, Prices, cost, read
-from function.prices import as_json as cost_as_json
+from function.sizing.deployment import LAMBDA_DISK, MIB, Plan, plan
+from function.sizing.prices import Cost, Prices, cost, read
+from function.sizing.prices import as_json as cost_as_json
 from function.source import open_source
 from function.source.split_model import parts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from function.errors import SettingsError
-from function.plan import MIB, Size
+from function.sizing.deployment import MIB, Size
 
 TABLE = Path(__file__).parent / "prices.toml"
 HOUR = 3600
