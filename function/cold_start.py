@@ -23,7 +23,7 @@ from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
 from function.lives import lives
 from function.observability.timings import Phases
 from function.settings import Settings
-from function.snapshot.instance import Snapshot
+from function.snapshot.manager import Snapshot
 from function.status import State
 from function.system.limits import cpus
 

@@ -21,7 +21,7 @@ from function.observability.metrics import Metrics
 from function.observability.timings import Phases
 from function.queue import Queue
 from function.settings import Settings
-from function.snapshot.instance import Snapshot
+from function.snapshot.manager import Snapshot
 from function.status import State, Status
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from function.engine.llama.model import Model
 from function.engine.llama.state_layout import Layout
 from function.errors import SourceError
 from function.settings import Settings
-from function.snapshot import file
-from function.snapshot.file import Unfit
+from function.snapshot import format
+from function.snapshot.format import Unfit
 from function.snapshot.prefix import prefix
 from function.snapshot.store import place, put
 from tests.servers.doors import Function, serving
@@ -142,27 +142,27 @@ def test_a_recurrent_model_declines(tmp_path: Path) -> None:
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    file.write(path, {"a": 1, "b": "x"}, b"state" * 100)
-    assert bytes(file.read(path, {"b": "x", "a": 1})) == b"state" * 100
+    format.write(path, {"a": 1, "b": "x"}, b"state" * 100)
+    assert bytes(format.read(path, {"b": "x", "a": 1})) == b"state" * 100
     with pytest.raises(Unfit, match=r"another b$"):
-        file.read(path, {"a": 1, "b": "y"})
+        format.read(path, {"a": 1, "b": "y"})
     assert [item.name for item in tmp_path.iterdir()] == ["s"]
 
 
 def test_every_byte_counts(tmp_path: Path) -> None:
     path, binding = tmp_path / "s", {"a": 1}
-    file.write(path, binding, b"state")
+    format.write(path, binding, b"state")
     data = path.read_bytes()
     for length in range(len(data)):
         path.write_bytes(data[:length])
         with pytest.raises(Unfit):
-            file.read(path, binding)
+            format.read(path, binding)
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(Unfit):
-            file.read(path, binding)
+            format.read(path, binding)
     with pytest.raises(Unfit, match="cannot be read"):
-        file.read(tmp_path / "none", binding)
+        format.read(tmp_path / "none", binding)
 
 
 def test_its_place_is_beside_the_model_or_where_it_is_put() -> None:
@@ -344,14 +344,14 @@ def test_without_permission_to_write_it_says_so_once_and_goes_on(
 def test_two_that_store_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
     target, places = tmp_path / "s", []
     for number in range(2):
-        file.write(tmp_path / f"made{number}", {"a": 1}, bytes([number]) * 1_000_000)
+        format.write(tmp_path / f"made{number}", {"a": 1}, bytes([number]) * 1_000_000)
         places.append(tmp_path / f"made{number}")
     threads = [threading.Thread(target=put, args=(made, f"file://{target}")) for made in places * 5]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         if target.exists():
-            assert len(set(bytes(file.read(target, {"a": 1})))) == 1
+            assert len(set(bytes(format.read(target, {"a": 1})))) == 1
     for thread in threads:
         thread.join()
     assert sorted(item.name for item in tmp_path.iterdir()) == ["made0", "made1", "s"]
@@ -375,6 +375,6 @@ def test_two_that_store_into_a_bucket_at_once_leave_one_that_is_whole(
 
 
 def test_a_place_that_cannot_be_written_is_an_error_of_the_store(tmp_path: Path) -> None:
-    file.write(tmp_path / "s", {"a": 1}, b"x")
+    format.write(tmp_path / "s", {"a": 1}, b"x")
     with pytest.raises(SourceError, match="none"):
         put(tmp_path / "s", str(tmp_path / "none" / "s"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from function.errors import AccessDenied, FunctionError, ObjectNotFound, SourceError
 from function.settings import Settings
-from function.snapshot.file import Unfit, read, write
+from function.snapshot.format import Unfit, read, write
 from function.snapshot.store import place, put
 from function.system.limits import memory_limit
 
