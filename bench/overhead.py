@@ -22,9 +22,9 @@ from pathlib import Path
 from bench.decode import MESSAGES, N_CTX, PATIENCE, REST, _running
 from bench.shapes import model
 from function.engine.types import Finished, Timings, Usage
+from function.lifecycle.service import Service
 from function.observability.log_format import JsonLines
 from function.observability.tracing import Exporter
-from function.service import Service
 from function.settings import Settings
 from function.system.limits import cpus
 from function.web.exchange import Exchange

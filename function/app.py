@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web import access, chat, completions, docs, exchange, front, headers, health, metrics, sse, tokens
 from function.web.turn import ClientGone
 

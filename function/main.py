@@ -8,9 +8,9 @@ from werkzeug import Response
 
 from function.app import create_app
 from function.errors import SettingsError
-from function.lives import lives
+from function.lifecycle.crash_loop import lives
+from function.lifecycle.service import get_service
 from function.observability.log_format import configure_logging
-from function.service import get_service
 from function.settings import Telemetry
 from function.system.parent_watch import Lifeline
 

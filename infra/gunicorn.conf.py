@@ -6,7 +6,7 @@ from types import FrameType
 from typing import Any
 
 from function.errors import SettingsError
-from function.lives import lives
+from function.lifecycle.crash_loop import lives
 from function.observability.log_format import configure_logging
 from function.settings import Settings, Telemetry
 from function.system.parent_watch import Lifeline
@@ -41,7 +41,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """Leave the line in the master's hand; then bring the model up, before what the server imports."""
-    from function.service import get_service
+    from function.lifecycle.service import get_service
 
     _lifeline.take()
     configure_logging(_settings.log_level, project=Telemetry.from_env().google_cloud_project)
@@ -50,7 +50,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Tell the streams before gunicorn stops the worker."""
-    from function.service import get_service
+    from function.lifecycle.service import get_service
 
     service = get_service()
     _lifeline.watch(service.stop)

@@ -16,7 +16,7 @@ from function.engine.llama.placeholder_file import Unlike
 from function.engine.types import Job, Sampling, Text
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
-from function.service import Service
+from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.drip import SEEDED, Drip, children, engines, from_a_file, numbers, standin, until, worker
 from tests.servers.doors import PATIENCE, serving

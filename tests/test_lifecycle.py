@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from function.engine.types import Finished, Job, Text
-from function.service import Service
+from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.servers.doors import PATIENCE, Stream, serving
 from tests.servers.filling import filling_store

@@ -1,7 +1,7 @@
 import pytest
 
 from function.engine.llama import library
-from function.made import build, cpu_level, describe
+from function.lifecycle.provenance import build, cpu_level, describe
 
 
 @pytest.mark.parametrize(

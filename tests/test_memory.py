@@ -17,7 +17,7 @@ import pytest
 
 from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectNotFound
 from function.fetch import Memory, Progress, fetch
-from function.service import Service
+from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.drip import SEEDED, children, until, worker
 from tests.servers.doors import PATIENCE, Function, serving

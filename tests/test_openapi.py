@@ -13,7 +13,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from function.app import create_app
-from function.service import Service
+from function.lifecycle.service import Service
 from function.settings import Settings
 from function.web.docs.openapi import document
 from tests.servers.doors import Function, serving

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from function.errors import Busy
-from function.queue import Queue
+from function.lifecycle.queue import Queue
 
 
 def test_the_first_is_served_and_size_may_wait() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from function.service import Service
+from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.servers.doors import Function, Stream, serving
 from tests.servers.faulty import FaultyStore

@@ -15,7 +15,7 @@ from typing import Any
 from function.command.progress_bar import bytes_of
 from function.engine.engine import Engine
 from function.engine.types import Finished, Job, Sampling
-from function.service import Service
+from function.lifecycle.service import Service
 from function.settings import Settings
 from function.system.limits import cpus, memory_used
 

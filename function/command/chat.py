@@ -68,7 +68,7 @@ def _function(where: str | None, settings: Settings) -> Iterator[str]:
         yield where
         return
     from function.command.local_server import serving
-    from function.service import Service
+    from function.lifecycle.service import Service
 
     with serving(Service(replace(settings, model_uri=where) if where else settings)) as url:
         yield url

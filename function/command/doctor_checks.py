@@ -16,7 +16,7 @@ from function.engine.llama.cpu_variants import Levels
 from function.errors import EngineError, FunctionError, NoGPU, UnsuitedCPU
 from function.fetch import Memory
 from function.gguf import Header, largest_context
-from function.made import build, cpu_level
+from function.lifecycle.provenance import build, cpu_level
 from function.room import room
 from function.settings import Settings, Stores, Telemetry
 from function.source import open_source

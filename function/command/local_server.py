@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from function.app import create_app
-from function.service import Service
+from function.lifecycle.service import Service
 
 
 class _Quiet(WSGIRequestHandler):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from function.command.progress_bar import bytes_of
 from function.engine.types import Finished, Job, Sampling
 from function.errors import EngineError, ModelError, SettingsError
-from function.service import Service
+from function.lifecycle.service import Service
 from function.settings import Settings
 
 EXAMPLES = """\

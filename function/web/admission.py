@@ -9,8 +9,8 @@ from flask import request
 from function.engine.engine import Engine
 from function.engine.grammar.grammar import Grammar
 from function.engine.types import Job
-from function.service import Service
-from function.status import ENDS
+from function.lifecycle.service import Service
+from function.lifecycle.status import ENDS
 from function.web.connection import Connection
 from function.web.deadline import LAMBDA_CONTEXT, deadline
 from function.web.schema import Generation

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, request
 
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web import reply
 from function.web.admission import admit
 from function.web.body import any_fields, json_fields

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request
 
 from function.engine.engine import Engine
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web import reply
 from function.web.admission import Prompt, admit
 from function.web.body import json_fields

@@ -11,7 +11,7 @@ from function.dialect.tool_grammar import calling
 from function.engine.engine import Engine
 from function.engine.grammar.grammar import Grammar, after_thought
 from function.errors import RequestError
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web.admission import Prompt
 from function.web.conversation import conversation, folded
 from function.web.messages import Message

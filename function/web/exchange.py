@@ -15,9 +15,9 @@ from werkzeug.datastructures import Headers
 
 from function.engine.types import Finished, Timings
 from function.errors import FunctionError
+from function.lifecycle.service import Service
 from function.observability.log_format import request_fields
 from function.observability.tracing import exporter
-from function.service import Service
 from function.settings import Telemetry
 from function.web.receipt import Phases, Receipt, server_timing
 from function.web.record import Recorder

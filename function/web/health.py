@@ -6,8 +6,8 @@ import time
 from flask import Blueprint, Response, request
 
 from function.errors import FunctionError
-from function.service import Service
-from function.status import ENDS, Status
+from function.lifecycle.service import Service
+from function.lifecycle.status import ENDS, Status
 from function.web import sse
 from function.web.connection import Connection
 from function.web.turn import ClientGone

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from function.errors import Unavailable
+from function.lifecycle.service import Service
 from function.observability.metrics import KINDS
-from function.service import Service
 from function.system.limits import memory_limit, memory_used
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from function.made import Made
+from function.lifecycle.provenance import Made
 
 Phases = Mapping[str, float]
 """Seconds by phase, to the millisecond. ``fetch``, ``load`` and what else the instance's cold start consisted of, and

@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING
 
 from function.errors import FunctionError, MethodNotAllowed, NotFound
+from function.lifecycle.service import Service
 from function.observability.tracing import Exporter, Parent
-from function.service import Service
 from function.web.receipt import Receipt, timed
 from function.web.spans import spans
 

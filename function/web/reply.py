@@ -7,7 +7,7 @@ from flask import Response
 
 from function.engine.types import Finished, Prefill, Text
 from function.errors import FunctionError
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web import sse
 from function.web.openai import Frame
 from function.web.turn import ClientGone, Turn

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web.admission import loaded
 from function.web.body import json_fields
 from function.web.dialogue import Dialogue

@@ -9,7 +9,7 @@ from function.engine.engine import Engine
 from function.engine.generation import Generation
 from function.engine.types import Event, Finished, Job, Text
 from function.errors import FunctionError, Stopping, Unavailable
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web import exchange
 from function.web.connection import Connection
 

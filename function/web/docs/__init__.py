@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response
 
-from function.service import Service
+from function.lifecycle.service import Service
 from function.web.single import send
 
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 from function.errors import Stopping
 from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
-from function.lives import lives
+from function.lifecycle.crash_loop import lives
+from function.lifecycle.status import State
 from function.observability.timings import Phases
 from function.settings import Settings
 from function.snapshot.manager import Snapshot
-from function.status import State
 from function.system.limits import cpus
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import struct
 from typing import get_args
 
 from function.errors import LoadCrashed
-from function.status import State
+from function.lifecycle.status import State
 from function.system.limits import memory_limit
 
 log = logging.getLogger(__name__)

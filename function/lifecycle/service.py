@@ -12,17 +12,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from function.cold_start import ColdStart
 from function.errors import FunctionError, Stopping, Unavailable
 from function.fetch import name_of
-from function.lives import lives
-from function.made import Made, describe
+from function.lifecycle.cold_start import ColdStart
+from function.lifecycle.crash_loop import lives
+from function.lifecycle.provenance import Made, describe
+from function.lifecycle.queue import Queue
+from function.lifecycle.status import State, Status
 from function.observability.metrics import Metrics
 from function.observability.timings import Phases
-from function.queue import Queue
 from function.settings import Settings
 from function.snapshot.manager import Snapshot
-from function.status import State, Status
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
