@@ -27,8 +27,8 @@ from function.observability.log_format import JsonLines
 from function.observability.tracing import Exporter
 from function.settings import Settings
 from function.system.limits import cpus
-from function.web.exchange import Exchange
-from function.web.record import Recorder
+from function.web.exchange.exchange import Exchange
+from function.web.exchange.report import Recorder
 from tests.servers.collector import collecting
 
 REPEAT = 2000

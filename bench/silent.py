@@ -4,7 +4,7 @@ import logging
 
 from function.engine.types import Finished
 from function.errors import FunctionError
-from function.web import exchange
+from function.web.exchange import exchange
 
 
 class Silent(exchange.Exchange):

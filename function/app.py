@@ -7,8 +7,11 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.lifecycle.service import Service
-from function.web import access, chat, completions, docs, exchange, front, headers, health, metrics, sse, tokens
-from function.web.turn import ClientGone
+from function.web import auth, docs, security_headers
+from function.web.exchange import exchange
+from function.web.generation_stream import ClientGone
+from function.web.reply import sse
+from function.web.routes import chat, completions, health, metrics, page, tokenize
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +29,15 @@ def create_app(service: Service) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider has it, its base does not
     exchange.watch(app, service)
-    headers.harden(app)
-    access.guard(app, service.settings)
+    security_headers.harden(app)
+    auth.guard(app, service.settings)
     app.register_blueprint(chat.blueprint(service))
     app.register_blueprint(completions.blueprint(service))
-    app.register_blueprint(tokens.blueprint(service))
+    app.register_blueprint(tokenize.blueprint(service))
     app.register_blueprint(health.blueprint(service))
     app.register_blueprint(metrics.blueprint(service))
     app.register_blueprint(docs.blueprint(service))
-    app.register_blueprint(front.blueprint(service))
+    app.register_blueprint(page.blueprint(service))
     app.register_error_handler(FunctionError, _error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(ClientGone, _client_gone)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from function.web.connection import Connection
+from function.web.request.client_connection import Connection
 
 Pair = tuple[socket.socket, socket.socket]
 

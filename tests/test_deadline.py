@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from function.web.deadline import deadline
+from function.web.request.deadline import deadline
 from tests.servers.doors import Stream, serving
 from tests.servers.gated import gated_store
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from function.web.headers import HEADERS
+from function.web.security_headers import HEADERS
 from tests.servers.doors import Function, serving
 
 

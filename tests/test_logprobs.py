@@ -10,7 +10,7 @@ from llama_cpp import Llama
 
 from function.engine.engine import Engine, Options
 from function.engine.types import Choice, Finished, Job, Logprob, Sampling, Text
-from function.web.logprobs import chat_logprobs
+from function.web.reply.openai_logprobs import chat_logprobs
 
 STORY = [{"role": "user", "content": " ".join(f"word{i * i % 97} and" for i in range(20))}]
 SEEDED = Sampling(seed=11, temperature=1.5, top_k=0, top_p=1.0, min_p=0.0)

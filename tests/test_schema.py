@@ -5,7 +5,7 @@ import pytest
 
 from function.engine.types import Sampling
 from function.errors import RequestError
-from function.web.schema import Chat, ChatCompletion, parse
+from function.web.request.schema import Chat, ChatCompletion, parse
 
 USER = {"role": "user", "content": "hi"}
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from function.errors import Unavailable
-from function.secret import api_key
 from function.settings import Settings
+from function.web.api_key import api_key
 from tests.servers.stores import s3_store
 
 

@@ -1,4 +1,4 @@
-from function.web import sse
+from function.web.reply import sse
 
 
 def test_an_event_is_one_line_of_json_in_utf_8() -> None:

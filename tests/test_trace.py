@@ -1,7 +1,7 @@
 import pytest
 from werkzeug.datastructures import Headers
 
-from function.web.trace import Trace, trace_of
+from function.web.exchange.trace_context import Trace, trace_of
 
 ID, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -11,10 +11,10 @@ from function.engine.grammar.grammar import Grammar
 from function.engine.types import Job
 from function.lifecycle.service import Service
 from function.lifecycle.status import ENDS
-from function.web.connection import Connection
-from function.web.deadline import LAMBDA_CONTEXT, deadline
-from function.web.schema import Generation
-from function.web.turn import ClientGone, Turn
+from function.web.generation_stream import ClientGone, Turn
+from function.web.request.client_connection import Connection
+from function.web.request.deadline import LAMBDA_CONTEXT, deadline
+from function.web.request.schema import Generation
 
 LOOK = 0.1
 """Seconds between two looks at whether a client that waits for the model is still there."""

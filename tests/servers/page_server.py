@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from function.web import sse
 from function.web.page import render
+from function.web.reply import sse
 
 MODEL = "paper-boat-1b"
 PATIENCE = 60.0

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 
 from function.lifecycle.service import Service
-from function.web.single import send
+from function.web.inline_page import send
 
 
 def blueprint(service: Service) -> Blueprint:

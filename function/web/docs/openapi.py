@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from function.web import sse
 from function.web.docs import answers
 from function.web.docs.operations import EVENTS, FORM, JSON, OPERATIONS, Operation
-from function.web.schema import IGNORED, NEUTRAL, Chat, Generation
+from function.web.reply import sse
+from function.web.request.schema import IGNORED, NEUTRAL, Chat, Generation
 
 Object = dict[str, Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from function.web import schema
 from function.web.docs import answers
+from function.web.request import schema
 
 JSON, TEXT, EVENTS, HTML, FORM = (
     "application/json",

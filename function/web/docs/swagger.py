@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from function.web.docs.openapi import document_json
-from function.web.single import Page, page, source
+from function.web.inline_page import Page, page, source
 
 _PACKAGE = "flask_swagger_ui"
 _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-from function.web.single import Page, page, source
+from function.web.inline_page import Page, page, source
 
 ROOT = Path(__file__).parent
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from flask import Blueprint, Response, request
 
 from function.lifecycle.service import Service
-from function.web import reply
 from function.web.admission import admit
-from function.web.body import any_fields, json_fields
-from function.web.dialogue import Dialogue
-from function.web.openai import ChatReply, model_card
-from function.web.schema import Chat, ChatCompletion, Generation, parse
+from function.web.reply import respond
+from function.web.reply.openai import ChatReply, model_card
+from function.web.request.body import any_fields, json_fields
+from function.web.request.chat_prompt import Dialogue
+from function.web.request.schema import Chat, ChatCompletion, Generation, parse
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -36,8 +36,8 @@ def blueprint(service: Service) -> Blueprint:
         dialogue = Dialogue(service, asked.conversation())
         turn = admit(service, asked, dialogue.prompt)
         if request.accept_mimetypes.best_match(["text/plain", "text/event-stream"]) == "text/event-stream":
-            return reply.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
-        return reply.text(service, turn)
+            return respond.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
+        return respond.text(service, turn)
 
     @routes.post("/v1/chat/completions")
     def chat_completions() -> Response:
@@ -45,8 +45,8 @@ def blueprint(service: Service) -> Blueprint:
         dialogue = Dialogue(service, asked.messages, asked)
         turn = admit(service, asked, dialogue.prompt)
         if asked.stream:
-            return reply.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
-        return reply.whole(service, turn, frame(asked, dialogue))
+            return respond.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
+        return respond.whole(service, turn, frame(asked, dialogue))
 
     @routes.get("/v1/models")
     def models() -> dict[str, object]:

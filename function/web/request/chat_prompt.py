@@ -13,10 +13,10 @@ from function.engine.grammar.grammar import Grammar, after_thought
 from function.errors import RequestError
 from function.lifecycle.service import Service
 from function.web.admission import Prompt
-from function.web.conversation import conversation, folded
-from function.web.messages import Message
-from function.web.schema import ChatCompletion
-from function.web.tools import Tool, callables
+from function.web.request.messages import Message
+from function.web.request.schema import ChatCompletion
+from function.web.request.template_messages import conversation, folded
+from function.web.request.tools import Tool, callables
 
 _OWN = frozenset(("messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"))
 """Variables of a template that are not the caller's to set."""

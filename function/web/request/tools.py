@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, Field
 
 from function.dialect.tool_grammar import Tool as Callable
 from function.errors import RequestError
-from function.web.format import Name
-from function.web.strict import Strict, Unicode
+from function.web.request.base_model import Strict, Unicode
+from function.web.request.response_format import Name
 
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 """The parameters of a function that has none."""

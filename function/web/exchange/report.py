@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from function.errors import FunctionError, MethodNotAllowed, NotFound
 from function.lifecycle.service import Service
 from function.observability.tracing import Exporter, Parent
-from function.web.receipt import Receipt, timed
-from function.web.spans import spans
+from function.web.exchange.receipt import Receipt, timed
+from function.web.exchange.spans import spans
 
 if TYPE_CHECKING:
-    from function.web.exchange import Exchange
+    from function.web.exchange.exchange import Exchange
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from function.dialect.base import Dialect
 from function.errors import RequestError
-from function.web.messages import Message, ToolCall
-from function.web.tools import Tool
+from function.web.request.messages import Message, ToolCall
+from function.web.request.tools import Tool
 
 Plain = dict[str, Any]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from function.web.strict import Unicode
+from function.web.request.base_model import Unicode
 
 Token = Annotated[int, Field(ge=0, lt=2**31)]
 

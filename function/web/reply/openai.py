@@ -8,8 +8,8 @@ from typing import Protocol
 
 from function.dialect.reply_parts import Call, Part, PlainReader, Reader
 from function.engine.types import Finished, FinishReason, Logprob, Text, Usage
-from function.web.logprobs import Object, Offsets, chat_logprobs, text_logprobs
-from function.web.speech import delta, message
+from function.web.reply.openai_logprobs import Object, Offsets, chat_logprobs, text_logprobs
+from function.web.reply.openai_parts import delta, message
 
 
 def finish_reason(reason: FinishReason, *, called: bool = False) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from function.observability.tracing import Attribute, Span
-from function.web.receipt import Receipt
+from function.web.exchange.receipt import Receipt
 
 
 @dataclass(slots=True)

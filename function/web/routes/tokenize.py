@@ -6,9 +6,9 @@ from flask import Blueprint, request
 
 from function.lifecycle.service import Service
 from function.web.admission import loaded
-from function.web.body import json_fields
-from function.web.dialogue import Dialogue
-from function.web.schema import ChatCompletion, Detokenize, Tokenize, parse
+from function.web.request.body import json_fields
+from function.web.request.chat_prompt import Dialogue
+from function.web.request.schema import ChatCompletion, Detokenize, Tokenize, parse
 
 
 def blueprint(service: Service) -> Blueprint:

@@ -4,11 +4,11 @@ from flask import Blueprint, Response, request
 
 from function.engine.engine import Engine
 from function.lifecycle.service import Service
-from function.web import reply
 from function.web.admission import Prompt, admit
-from function.web.body import json_fields
-from function.web.openai import TextReply
-from function.web.schema import Completion, parse
+from function.web.reply import respond
+from function.web.reply.openai import TextReply
+from function.web.request.body import json_fields
+from function.web.request.schema import Completion, parse
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -25,8 +25,8 @@ def blueprint(service: Service) -> Blueprint:
             return TextReply(model=service.name, fingerprint=service.made.fingerprint, logprobs=logprobs)
 
         if asked.stream:
-            return reply.events(service, turn, frame, include_usage=asked.include_usage())
-        return reply.whole(service, turn, frame)
+            return respond.events(service, turn, frame, include_usage=asked.include_usage())
+        return respond.whole(service, turn, frame)
 
     return routes
 

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, request
 from function.errors import FunctionError
 from function.lifecycle.service import Service
 from function.lifecycle.status import ENDS, Status
-from function.web import sse
-from function.web.connection import Connection
-from function.web.turn import ClientGone
+from function.web.generation_stream import ClientGone
+from function.web.reply import sse
+from function.web.request.client_connection import Connection
 
 LOOK = 1.0
 """Seconds between two looks at whether who pings is still there: a ping that gave up must not hold a thread."""

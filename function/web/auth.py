@@ -5,8 +5,8 @@ import hmac
 from flask import Flask, Response, request
 
 from function.errors import Unauthorized
-from function.secret import api_key
 from function.settings import Settings
+from function.web.api_key import api_key
 
 OPEN = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi.json"))
 """Paths that platforms, schedulers and browsers ask without a key; none of them reaches the model."""

@@ -10,8 +10,8 @@ from function.engine.generation import Generation
 from function.engine.types import Event, Finished, Job, Text
 from function.errors import FunctionError, Stopping, Unavailable
 from function.lifecycle.service import Service
-from function.web import exchange
-from function.web.connection import Connection
+from function.web.exchange import exchange
+from function.web.request.client_connection import Connection
 
 PATIENCE = 0.02
 """Seconds between two looks at whether the client is still there: a fifth of what freeing the model may take."""

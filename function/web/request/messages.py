@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from function.web.strict import Strict, Unicode
+from function.web.request.base_model import Strict, Unicode
 
 
 class TextPart(Strict):

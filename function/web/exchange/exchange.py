@@ -19,10 +19,10 @@ from function.lifecycle.service import Service
 from function.observability.log_format import request_fields
 from function.observability.tracing import exporter
 from function.settings import Telemetry
-from function.web.receipt import Phases, Receipt, server_timing
-from function.web.record import Recorder
-from function.web.spans import Timeline
-from function.web.trace import Trace, trace_of
+from function.web.exchange.receipt import Phases, Receipt, server_timing
+from function.web.exchange.report import Recorder
+from function.web.exchange.spans import Timeline
+from function.web.exchange.trace_context import Trace, trace_of
 
 REQUEST_ID = "X-Request-Id"
 RECEIPT = "X-Receipt"

@@ -9,11 +9,11 @@ from pydantic import Field, ValidationError, model_validator
 from function.engine.grammar.grammar import Grammar
 from function.engine.types import Sampling
 from function.errors import RequestError
-from function.web.format import ResponseFormat
-from function.web.messages import Message
-from function.web.prompt import OnePrompt, Token
-from function.web.strict import Strict, Unicode
-from function.web.tools import Tool, ToolChoice
+from function.web.request.base_model import Strict, Unicode
+from function.web.request.completion_prompt import OnePrompt, Token
+from function.web.request.messages import Message
+from function.web.request.response_format import ResponseFormat
+from function.web.request.tools import Tool, ToolChoice
 
 DEFAULT = Sampling()
 MAX_STOPS = 16

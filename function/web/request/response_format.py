@@ -7,7 +7,7 @@ from pydantic import Field
 from function.engine.grammar import grammar
 from function.engine.grammar.grammar import Grammar
 from function.errors import RequestError
-from function.web.strict import Strict, Unicode
+from function.web.request.base_model import Strict, Unicode
 
 Name = Annotated[str, Field(pattern="^[a-zA-Z0-9_-]{1,64}$")]
 

@@ -8,9 +8,9 @@ from flask import Response
 from function.engine.types import Finished, Prefill, Text
 from function.errors import FunctionError
 from function.lifecycle.service import Service
-from function.web import sse
-from function.web.openai import Frame
-from function.web.turn import ClientGone, Turn
+from function.web.generation_stream import ClientGone, Turn
+from function.web.reply import sse
+from function.web.reply.openai import Frame
 
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
