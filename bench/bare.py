@@ -34,7 +34,7 @@ def load(path: Path, *, repack: bool = False) -> Any:
     return loaded
 
 
-class Bare:
+class BareServer:
     """A context, filled to its depth; each measurement goes back there."""
 
     def __init__(self, model: Any, way: Way) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from bench.shapes import model, prompt_text
 from function.engine.engine import Engine, Options
-from function.engine.types import Finished, Job, Prefill, Sampling, Text
+from function.engine.types import Finished, Job, PrefillProgress, Sampling, TextPiece
 from function.system.limits import cpus
 
 Phase = Literal["prefill", "decode"]
@@ -68,8 +68,8 @@ def _cancelled(engine: Engine, phase: Phase, number: int, chance: random.Random)
     job = Job(prompt=prompt, sampling=Sampling(ignore_eos=True))
     generation = engine.submit(job)
     while not (
-        isinstance(event := generation.next_event(PATIENCE), Text)
-        or (phase == "prefill" and isinstance(event, Prefill) and event.done)
+        isinstance(event := generation.next_event(PATIENCE), TextPiece)
+        or (phase == "prefill" and isinstance(event, PrefillProgress) and event.done)
     ):
         pass
     time.sleep(chance.uniform(0.0, 0.3))
@@ -86,7 +86,7 @@ def _cancelled(engine: Engine, phase: Phase, number: int, chance: random.Random)
 def _answer(engine: Engine) -> str:
     prompt = engine.chat_tokens([{"role": "user", "content": prompt_text(50)}])
     events = engine.submit(Job(prompt=prompt, max_tokens=16, sampling=Sampling(seed=1)))
-    return "".join(event.text for event in events if isinstance(event, Text))
+    return "".join(event.text for event in events if isinstance(event, TextPiece))
 
 
 if __name__ == "__main__":

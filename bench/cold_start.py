@@ -25,7 +25,7 @@ from pathlib import Path
 from bench.fetch import environment
 from bench.reference import llama_server
 from bench.shapes import model
-from bench.start import Run, start
+from bench.start import StartRun, start
 from function.system.limits import cpus
 from tests.servers.nginx import nginx
 from tests.servers.process import free_port
@@ -62,11 +62,11 @@ uvicorn.run(Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST
 """
 
 
-Contender = Callable[[], Run]
+Contender = Callable[[], StartRun]
 
 
 @dataclass(frozen=True)
-class Place:
+class CacheSite:
     """Where one model is to be had, and to be put."""
 
     name: str
@@ -92,7 +92,7 @@ class Place:
         touched.unlink()
 
 
-def function(place: Place, *, fetched: bool, watch: bool = False, **settings: str) -> Run:
+def function(place: CacheSite, *, fetched: bool, watch: bool = False, **settings: str) -> StartRun:
     """This program under gunicorn, as the container runs it."""
     port = free_port()
     uri = str(place.file) if fetched else f"s3://bucket/{place.name}"
@@ -103,7 +103,7 @@ def function(place: Place, *, fetched: bool, watch: bool = False, **settings: st
     return start([command], port, env, log, place.tokens, place.work if watch else None)
 
 
-def llama(place: Place, *, fetched: bool, watch: bool = False) -> Run:
+def llama(place: CacheSite, *, fetched: bool, watch: bool = False) -> StartRun:
     """s5cmd to its end, then llama-server on the file."""
     port = free_port()
     serve = [str(llama_server()), "-m", str(place.file), "-c", str(N_CTX), "-np", "1", "-t", str(cpus()),
@@ -112,20 +112,20 @@ def llama(place: Place, *, fetched: bool, watch: bool = False) -> Run:
     return start(stages, port, place.env, place.work / "log", place.tokens, place.work if watch else None)
 
 
-def seed(place: Place, *, fetched: bool, watch: bool = False) -> Run:
+def seed(place: CacheSite, *, fetched: bool, watch: bool = False) -> StartRun:
     """The guide's steps: boto3's download, then the high-level class, then a server."""
     port = free_port()
     command = [sys.executable, "-c", SEED, str(place.file), place.name, str(port)]
     return start([command], port, place.env, place.work / "log", place.tokens, place.work if watch else None)
 
 
-def s5cmd_command(place: Place) -> list[str]:
+def s5cmd_command(place: CacheSite) -> list[str]:
     program = shutil.which("s5cmd") or str(BIN / "s5cmd")
     return [program, "--endpoint-url", place.url, "cp", "--concurrency", CONNECTIONS, "--part-size", PART,
             f"s3://bucket/{place.name}", str(place.file)]  # fmt: skip
 
 
-def wire(place: Place) -> Run:
+def wire(place: CacheSite) -> StartRun:
     """s5cmd alone: how long the bytes take with nothing to do for them."""
     began = time.monotonic()
     process = subprocess.Popen(s5cmd_command(place), env=dict(place.env), stdout=subprocess.DEVNULL)
@@ -133,12 +133,12 @@ def wire(place: Place) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError("s5cmd failed")
-    return Run(time.monotonic() - began, usage.ru_utime + usage.ru_stime)
+    return StartRun(time.monotonic() - began, usage.ru_utime + usage.ru_stime)
 
 
-def compare(place: Place, contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[Run]]:
+def compare(place: CacheSite, contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[StartRun]]:
     """All runs; each begins with an empty directory."""
-    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    runs: dict[str, list[StartRun]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, contender in contenders.items():
             if "cached" not in name:
@@ -154,7 +154,7 @@ def compare(place: Place, contenders: Mapping[str, Contender], rounds: int) -> d
     return runs
 
 
-def table(runs: Mapping[str, list[Run]], peaks: Mapping[str, int], beside: str) -> str:
+def table(runs: Mapping[str, list[StartRun]], peaks: Mapping[str, int], beside: str) -> str:
     lines = [
         f"| | s | × {beside} | lowest … highest | CPU s | peak MB |",
         "|---|---:|---:|---:|---:|---:|",
@@ -170,15 +170,15 @@ def table(runs: Mapping[str, list[Run]], peaks: Mapping[str, int], beside: str) 
     return "\n".join(lines)
 
 
-def measure(source: Path, args: argparse.Namespace) -> dict[str, list[Run]]:
+def measure(source: Path, args: argparse.Namespace) -> dict[str, list[StartRun]]:
     home = Path(tempfile.mkdtemp(prefix="nginx-"))
     work = Path(tempfile.mkdtemp(prefix="bench-cold-", dir=args.dir))
     try:
         with nginx(source, home, limit=args.limit) as server:
             url = server.urls[False, True]
             env = {**environment(server, url), "HOME": os.environ["HOME"]}
-            place = Place(source.name, url, work, env, source.stat().st_size, args.tokens)
-            contenders: dict[str, Callable[..., Run]] = {
+            place = CacheSite(source.name, url, work, env, source.stat().st_size, args.tokens)
+            contenders: dict[str, Callable[..., StartRun]] = {
                 "function": functools.partial(function, place, fetched=False),
                 "function, mapped": functools.partial(function, place, fetched=False, LOAD_MODE="mapped"),
                 "function, repacked": functools.partial(function, place, fetched=False, LOAD_MODE="repacked"),
@@ -186,7 +186,7 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[Run]]:
                 "the seed guide's steps": functools.partial(seed, place, fetched=False),
                 "s5cmd alone": functools.partial(wire, place),
             }
-            cached: dict[str, Callable[..., Run]] = {
+            cached: dict[str, Callable[..., StartRun]] = {
                 "function, cached": functools.partial(function, place, fetched=True),
                 "function, mapped, cached": functools.partial(function, place, fetched=True, LOAD_MODE="mapped"),
                 "function, repacked, cached": functools.partial(function, place, fetched=True, LOAD_MODE="repacked"),
@@ -194,7 +194,7 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[Run]]:
             }
             wanted = [part for part in args.only.split(",") if part]
 
-            def chosen(all_of: dict[str, Callable[..., Run]]) -> dict[str, Callable[..., Run]]:
+            def chosen(all_of: dict[str, Callable[..., StartRun]]) -> dict[str, Callable[..., StartRun]]:
                 return {name: run for name, run in all_of.items() if not wanted or any(w in name for w in wanted)}
 
             runs = compare(place, chosen(contenders), args.rounds)

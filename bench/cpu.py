@@ -17,12 +17,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.bare import Bare, Way, load
+from bench.bare import BareServer, Way, load
 from bench.levels import INSTALLED, portable
 from bench.shapes import model
 from function.engine.llama import library
 from function.engine.llama.cpu import choose
-from function.engine.llama.cpu_variants import Levels
+from function.engine.llama.cpu_variants import CPUVariants
 from function.system.limits import cpus
 from tools.models import Quant
 
@@ -42,7 +42,7 @@ def main() -> None:
     if arguments.worker:
         work(arguments.worker)
         return
-    levels = Levels(portable())
+    levels = CPUVariants(portable())
     chosen = choose(levels)
     assert chosen is not None
     builds = {"installed": INSTALLED} | {name: levels.folder(name) for name in levels.needs if _runs(levels, name)}
@@ -68,7 +68,9 @@ def work(folder: Path) -> None:
     library.use(folder, "")
     print(json.dumps(library.system_info()), flush=True)
     contexts = {
-        f"{shape} {quant}{' repacked' if repack else ''}": Bare(load(model(shape, quant), repack=repack), Way(cpus()))
+        f"{shape} {quant}{' repacked' if repack else ''}": BareServer(
+            load(model(shape, quant), repack=repack), Way(cpus())
+        )
         for shape, quant, repack in MODELS
     }
     for _ in sys.stdin:
@@ -79,7 +81,7 @@ def work(folder: Path) -> None:
         print(json.dumps(speeds), flush=True)
 
 
-def _runs(levels: Levels, name: str) -> bool:
+def _runs(levels: CPUVariants, name: str) -> bool:
     return levels.problem(name, 60) is None
 
 

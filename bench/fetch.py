@@ -46,7 +46,7 @@ KINDS = {"plain": (False, False), "tls": (True, False), "plain-limited": (False,
 
 
 @dataclass(frozen=True)
-class Run:
+class FetchRun:
     """One download: bytes per second, CPU seconds per GB, peak memory in MB."""
 
     rate: float
@@ -72,7 +72,7 @@ def commands(name: str, url: str, target: Path, python: str = sys.executable) ->
     }  # fmt: skip
 
 
-def measure(command: list[str], env: Mapping[str, str], size: int) -> Run:
+def measure(command: list[str], env: Mapping[str, str], size: int) -> FetchRun:
     """Run a tool to its end."""
     began = time.monotonic()
     process = subprocess.Popen(command, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -84,7 +84,7 @@ def measure(command: list[str], env: Mapping[str, str], size: int) -> Run:
     seconds = time.monotonic() - began
     if process.returncode:
         raise RuntimeError(f"{command[:4]} failed:\n{output.decode(errors='replace')[-2000:]}")
-    return Run(size / seconds, (usage.ru_utime + usage.ru_stime) / (size / 1e9), usage.ru_maxrss * 1024 / 1e6)
+    return FetchRun(size / seconds, (usage.ru_utime + usage.ru_stime) / (size / 1e9), usage.ru_maxrss * 1024 / 1e6)
 
 
 def environment(server: Nginx, url: str) -> dict[str, str]:
@@ -104,9 +104,9 @@ def environment(server: Nginx, url: str) -> dict[str, str]:
 
 def compare(
     source: Path, work: Path, kinds: list[str], tools: list[str], rounds: int
-) -> dict[str, dict[str, list[Run]]]:
+) -> dict[str, dict[str, list[FetchRun]]]:
     """All runs, by kind and tool."""
-    runs: dict[str, dict[str, list[Run]]] = {kind: {tool: [] for tool in tools} for kind in kinds}
+    runs: dict[str, dict[str, list[FetchRun]]] = {kind: {tool: [] for tool in tools} for kind in kinds}
     home = Path(tempfile.mkdtemp(prefix="nginx-"))
     size = source.stat().st_size
     with nginx(source, home) as server:

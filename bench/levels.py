@@ -12,11 +12,11 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from tools.cpu_levels import BASELINE, CPU_LIBRARY, LEVELS, Level, build, compile_level, download, unpacked
+from tools.cpu_levels import BASELINE, CPU_LIBRARY, LEVELS, CPULevel, build, compile_level, download, unpacked
 
 INSTALLED = Path(sysconfig.get_path("platlib")) / "llama_cpp" / "lib"
 _OLD = dict.fromkeys(("GGML_AVX", "GGML_AVX2", "GGML_FMA", "GGML_F16C", "GGML_BMI2"), "OFF")
-BELOW = {"x86_64": (Level("sse42", ("sse4_2",), _OLD),)}
+BELOW = {"x86_64": (CPULevel("sse42", ("sse4_2",), _OLD),)}
 """What no image has: a level that is worse than the baseline, to see a difference where nothing better runs."""
 
 
@@ -37,7 +37,7 @@ def portable() -> Path:
     return lib
 
 
-def _build(work: Path, release: str, levels: tuple[Level, ...]) -> None:
+def _build(work: Path, release: str, levels: tuple[CPULevel, ...]) -> None:
     lib = work / "lib"
     shutil.copytree(INSTALLED, lib)
     sources = unpacked(download(release, work), work)

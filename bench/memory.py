@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.shapes import model, prompt_text
 from function.gguf import fit, read_header
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 from tools.models import Quant
 
 CASES: list[tuple[str, Quant, tuple[int, int]]] = [
@@ -54,7 +54,7 @@ def used(path: Path, n_ctx: int) -> int:
             return _memory(worker, "Rss") + own
 
 
-def _answer(function: Function) -> None:
+def _answer(function: ServedFunction) -> None:
     prompt = prompt_text(PROMPT)[:400]
     status, told = function.ask("/chat", {"prompt": prompt, "max_tokens": 8})
     assert status == 200, told

@@ -28,7 +28,7 @@ from function.observability.tracing import Exporter
 from function.settings import Settings
 from function.system.limits import cpus
 from function.web.exchange.exchange import Exchange
-from function.web.exchange.report import Recorder
+from function.web.exchange.report import ExchangeReporter
 from tests.servers.collector import collecting
 
 REPEAT = 2000
@@ -95,7 +95,7 @@ def _timed() -> tuple[float, float]:
         handler.setFormatter(JsonLines())
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
-        recorder = Recorder(Service(Settings()), _Deaf())
+        recorder = ExchangeReporter(Service(Settings()), _Deaf())
         end = Finished("stop", Usage(30, 100, 0), Timings(0.1, 0.1, 1.2))
         began = time.perf_counter()
         for _ in range(REPEAT):

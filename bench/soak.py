@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from bench.mixture import BUSY, KINDS, Mixture, Wrong
 from bench.record import write
 from tests.servers.descendants import descendants
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 
 CLIENTS = 6
 TRIES = 50  # of a request that is told to come back; it does so sooner than it should
@@ -82,7 +82,7 @@ class Outcome:
         return found
 
 
-def soak(function: Function, requests: int, *, warm_up: int, seed: int = 1, looks: int = 8) -> Outcome:
+def soak(function: ServedFunction, requests: int, *, warm_up: int, seed: int = 1, looks: int = 8) -> Outcome:
     """Make ``requests`` requests after ``warm_up`` others; those are held to the same rules, but not the memory."""
     mixture = Mixture(urlsplit(function.url).port or 0)
     outcome, began = Outcome(), time.monotonic()
@@ -99,7 +99,7 @@ def soak(function: Function, requests: int, *, warm_up: int, seed: int = 1, look
     return outcome
 
 
-def _burst(function: Function) -> None:
+def _burst(function: ServedFunction) -> None:
     address = urlsplit(function.url)
     with contextlib.ExitStack() as stack:
         for _ in range(BURST):
@@ -137,7 +137,7 @@ def _round(mixture: Mixture, outcome: Outcome, requests: int, seed: int) -> None
         list(pool.map(make, range(requests)))
 
 
-def _quiet(function: Function) -> Sizes:
+def _quiet(function: ServedFunction) -> Sizes:
     """Wait until nobody is served; what the process holds then.
 
     What it keeps of earlier conversations is the same at each look: the last that were had are always these. Otherwise
@@ -156,7 +156,7 @@ def _quiet(function: Function) -> Sizes:
     return Sizes(int(status["VmRSS"].split()[0]) * 1024, fewest, int(status["Threads"]))
 
 
-def _speed(function: Function) -> float:
+def _speed(function: ServedFunction) -> float:
     """Tokens/s of a reply that nobody disturbs, the best of five: other programs only ever slow it down."""
     speeds = []
     for _ in range(5):

@@ -23,7 +23,7 @@ QUESTION = {
 
 
 @dataclass
-class Run:
+class StartRun:
     """One start: seconds to the reply, CPU seconds until the process ended, peak bytes, the phases it logged."""
 
     seconds: float
@@ -34,7 +34,7 @@ class Run:
 
 def start(
     stages: Sequence[list[str]], port: int, env: Mapping[str, str], log: Path, tokens: int, watched: Path | None
-) -> Run:
+) -> StartRun:
     """Run all stages but the last to their ends, then the last until it has streamed ``tokens``.
 
     ``watched``: the folder whose files count as its memory, where that is looked at.
@@ -61,7 +61,7 @@ def start(
                 _, status, usage = os.wait4(process.pid, 0)
                 process.returncode = os.waitstatus_to_exitcode(status)
     cpu += usage.ru_utime + usage.ru_stime
-    return Run(seconds, cpu, peak[0], phases(log))
+    return StartRun(seconds, cpu, peak[0], phases(log))
 
 
 def reply(process: "subprocess.Popen[bytes]", port: int, tokens: int) -> None:

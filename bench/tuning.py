@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bench.bare import Bare, Way, load
+from bench.bare import BareServer, Way, load
 from bench.shapes import model
 from function.gguf import KVType, fit, read_header
 from function.gguf.memory import KV_BITS
@@ -85,7 +85,7 @@ def main() -> None:
 
 def measure(loaded: Any, ways: Ways, rounds: int) -> dict[str, tuple[list[float], list[float]]]:
     """Tokens per second of prefill and decode in each way, one figure a round."""
-    contexts = {title: Bare(loaded, way) for title, way in ways.items()}
+    contexts = {title: BareServer(loaded, way) for title, way in ways.items()}
     speeds: dict[str, tuple[list[float], list[float]]] = {title: ([], []) for title in ways}
     for number in range(rounds + 1):
         for title, context in contexts.items():

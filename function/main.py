@@ -12,7 +12,7 @@ from function.lifecycle.crash_loop import lives
 from function.lifecycle.service import get_service
 from function.observability.log_format import configure_logging
 from function.settings import Telemetry
-from function.system.parent_watch import Lifeline
+from function.system.parent_watch import ParentWatch
 
 try:
     service = get_service()
@@ -24,7 +24,7 @@ app = create_app(service)
 # functions-framework imports this in gunicorn's master and serves from a forked worker: the worker starts the load,
 # the master never does. Without a fork (--debug, flask) the first request starts it.
 lives()  # shared from here on
-lifeline = Lifeline()
+lifeline = ParentWatch()
 
 
 def _before_fork() -> None:

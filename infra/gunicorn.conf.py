@@ -9,7 +9,7 @@ from function.errors import SettingsError
 from function.lifecycle.crash_loop import lives
 from function.observability.log_format import configure_logging
 from function.settings import Settings, Telemetry
-from function.system.parent_watch import Lifeline
+from function.system.parent_watch import ParentWatch
 
 try:
     _settings = Settings.from_env()
@@ -17,12 +17,12 @@ except SettingsError as e:
     sys.exit(f"error: {e}")
 
 lives()  # shared by the workers from here on
-_lifeline = Lifeline()
+_lifeline = ParentWatch()
 
 wsgi_app = "function.main:app"
 bind = f"0.0.0.0:{_settings.port}"
 workers = 1
-worker_class = "infra.worker.Worker"
+worker_class = "infra.worker.ReportingWorker"
 # The one served, those in the queue, and others: probes, 429s, the page, and clients that send or read slowly, each of
 # whom holds one until its time is over. Threads that nobody needs are not made.
 threads = 1 + _settings.queue_size + 128

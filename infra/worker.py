@@ -90,7 +90,7 @@ class ClientSocket(socket.socket):
         )
 
 
-class Worker(ThreadWorker):
+class ReportingWorker(ThreadWorker):
     """Reads each request within CLIENT_TIMEOUT and sends each reply to those who read it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

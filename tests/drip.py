@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from function.engine.engine import Engine, Options
-from function.engine.llama.placeholder_file import StandIn
-from function.engine.types import Event, Finished, Job, Text
+from function.engine.llama.placeholder_file import PlaceholderFile
+from function.engine.types import Event, Finished, Job, TextPiece
 from function.fetch import Progress
 from function.gguf import read_header
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import PATIENCE, ServedFunction, serving
 
 SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
 
@@ -42,23 +42,23 @@ class Drip(Progress):
         return super().await_prefix(wanted, timeout)
 
     def whole(self) -> Path:
-        """What a StandIn waits for."""
+        """What a PlaceholderFile waits for."""
         assert self.part is not None
         self.await_prefix(len(self._data), 0)
         self.end()
         return self.part
 
 
-def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = None) -> StandIn:
+def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = None) -> PlaceholderFile:
     """What stands in for the model at ``path``."""
     header = read_header(path)
     ends = {tensor.name: tensor.offset + tensor.size for tensor in header.tensors}
-    return StandIn(path.read_bytes()[: header.data_offset], header.file_size, whole, filling, ends)
+    return PlaceholderFile(path.read_bytes()[: header.data_offset], header.file_size, whole, filling, ends)
 
 
 @contextmanager
 def engines(
-    source: StandIn, path: Path, options: Options, late_options: Options | None = None, job: Job | None = None
+    source: PlaceholderFile, path: Path, options: Options, late_options: Options | None = None, job: Job | None = None
 ) -> Iterator[tuple[Engine, Engine]]:
     """One loaded from ``source``, where ``job`` is waited for, and one from the whole file at ``path``."""
     with ExitStack() as stack:
@@ -84,10 +84,10 @@ def numbers(engine: Engine, job: Job) -> tuple[list[Event], Finished]:
     """All that a reply tells but its times: texts with the log probabilities of what was sampled."""
     *events, last = engine.submit(job)
     assert isinstance(last, Finished)
-    return [event for event in events if isinstance(event, Text)], last
+    return [event for event in events if isinstance(event, TextPiece)], last
 
 
-def until(function: Function, line: str) -> None:
+def until(function: ServedFunction, line: str) -> None:
     """Wait for a line of the function's log."""
     deadline = time.monotonic() + PATIENCE
     while line not in function.log.read_text():
@@ -100,13 +100,13 @@ def children(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
-def worker(function: Function) -> int:
+def worker(function: ServedFunction) -> int:
     """The process under gunicorn's master that serves."""
     (process,) = children(function.process.pid)
     return process
 
 
-def filling_is_mapped(function: Function) -> bool:
+def filling_is_mapped(function: ServedFunction) -> bool:
     """Whether gunicorn's worker has mapped what its child fills: only then are weights read before all are there."""
     try:
         serving_process = worker(function)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 
 PROMPT = {"prompt": "hi", "max_tokens": 4, "seed": 1}
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
     with serving(
         tmp_path_factory.mktemp("guarded"), API_KEY="Ünlocked-42", CORS_ORIGINS="https://a.example", MAX_TOKENS="6"
     ) as function:
@@ -23,7 +23,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer no"}, {"x-api-key": ""}, {"Authorization": "Basic x"}]
 )
-def test_what_reaches_the_model_needs_the_key(guarded: Function, path: str, headers: dict[str, str]) -> None:
+def test_what_reaches_the_model_needs_the_key(guarded: ServedFunction, path: str, headers: dict[str, str]) -> None:
     body = PROMPT if path in ("/", "/chat", "/v1/chat/completions") else None
     status, told = guarded.ask(path, body, headers)
     assert (status, told["error"]["code"]) == (401, "invalid_api_key")
@@ -38,17 +38,17 @@ def test_what_reaches_the_model_needs_the_key(guarded: Function, path: str, head
         {"Authorization": "Bearer the-platforms-own-token", "x-api-key": "Ünlocked-42"},
     ],
 )
-def test_the_key_opens_in_either_header(guarded: Function, headers: dict[str, str]) -> None:
+def test_the_key_opens_in_either_header(guarded: ServedFunction, headers: dict[str, str]) -> None:
     sent = {key: value.encode().decode("latin-1") for key, value in headers.items()}
     assert guarded.ask("/chat", PROMPT, sent)[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/events"])
-def test_platforms_come_without_a_key(guarded: Function, path: str) -> None:
+def test_platforms_come_without_a_key(guarded: ServedFunction, path: str) -> None:
     assert guarded.get(path)[0] == 200
 
 
-def test_an_allowed_origin_is_answered_and_another_is_not(guarded: Function) -> None:
+def test_an_allowed_origin_is_answered_and_another_is_not(guarded: ServedFunction) -> None:
     ask = {"Access-Control-Request-Method": "POST"}
     status, headers, _ = guarded.exchange("/chat", None, ask | {"Origin": "https://a.example"}, method="OPTIONS")
     assert status == 200
@@ -61,7 +61,7 @@ def test_an_allowed_origin_is_answered_and_another_is_not(guarded: Function) -> 
     assert "access-control-allow-origin" not in headers
 
 
-def test_a_request_for_more_than_max_tokens_ends_with_length(guarded: Function) -> None:
+def test_a_request_for_more_than_max_tokens_ends_with_length(guarded: ServedFunction) -> None:
     body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100, "ignore_eos": True}
     key = {"x-api-key": "Ünlocked-42".encode().decode("latin-1")}
     told = guarded.ask("/v1/chat/completions", body, key)[1]
@@ -79,7 +79,7 @@ def test_the_system_prompt_begins_what_brings_none(tmp_path: Path, tiny_model: P
     user = {"role": "user", "content": "hi"}
     own = {"role": "system", "content": "be brief"}
 
-    def tokens(function: Function, *messages: dict[str, str]) -> int:
+    def tokens(function: ServedFunction, *messages: dict[str, str]) -> int:
         told = function.ask("/v1/chat/completions", {"messages": messages, "max_tokens": 1})[1]
         return int(told["usage"]["prompt_tokens"])
 

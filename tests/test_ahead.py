@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from function.engine.early_prefill import Ahead, spare
+from function.engine.early_prefill import EarlyPrefill, spare
 from function.engine.engine import Options
 from function.engine.llama.model import Model
-from function.engine.llama.placeholder_file import StandIn, Unlike
+from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
 from function.engine.types import Job, Sampling
 from function.errors import EngineError
 from function.fetch import Progress
 from function.gguf import read_header
 from tests.drip import Drip, children, engines, filling_is_mapped, numbers, standin, worker
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import PATIENCE, ServedFunction, serving
 from tests.servers.filling import FillingStore, filling_store
 from tests.test_cold_start import FIRST, WIDE
 from tools.models import write_model
@@ -72,7 +72,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Repli
 
 
 @contextmanager
-def reading(store: FillingStore, tmp_path: Path, **settings: str) -> Iterator[tuple[Function, "Future[Any]"]]:
+def reading(store: FillingStore, tmp_path: Path, **settings: str) -> Iterator[tuple[ServedFunction, "Future[Any]"]]:
     """A server that reads a prompt as far as the model is there, and the reply to come."""
     settings = SERVER | {"MODEL_URI": store.url} | settings
     with serving(tmp_path, **settings) as function, ThreadPoolExecutor() as pool:
@@ -152,8 +152,8 @@ def test_a_name_that_no_stand_in_can_have_is_served_all_the_same(
 
 @pytest.mark.filterwarnings("error")
 def test_a_stand_in_that_cannot_be_made_leaves_nothing() -> None:
-    with pytest.raises(Unlike):
-        StandIn(b"", 1, Path, name="n" * 300)
+    with pytest.raises(HeaderMismatch):
+        PlaceholderFile(b"", 1, Path, name="n" * 300)
 
 
 def test_the_model_is_served_where_nothing_can_be_read_ahead(wide: Path, tmp_path: Path) -> None:
@@ -163,14 +163,14 @@ def test_the_model_is_served_where_nothing_can_be_read_ahead(wide: Path, tmp_pat
 
     drip = Drip(wide, tmp_path / "part")
     model = Cramped(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    assert not Ahead(model, source, lambda: False).read(range(20), 1)
+    assert not EarlyPrefill(model, source, lambda: False).read(range(20), 1)
     assert source.complete()
     model.free()
     source.close()
 
 
 def test_a_stop_is_heard_where_no_byte_is_missing(wide: Path, tmp_path: Path) -> None:
-    class There(StandIn):
+    class There(PlaceholderFile):
         def await_bytes(self, count: int, stop: Callable[[], bool]) -> bool:
             return super().await_bytes(count, lambda: False)
 
@@ -179,7 +179,7 @@ def test_a_stop_is_heard_where_no_byte_is_missing(wide: Path, tmp_path: Path) ->
     length = read_header(wide).data_offset
     source = There(wide.read_bytes()[:length], wide.stat().st_size, lambda: whole, drip)
     model = Model(source, n_ctx=512, n_threads=1, n_gpu_layers=0)
-    assert not Ahead(model, source, lambda: True).read(range(20), 1)
+    assert not EarlyPrefill(model, source, lambda: True).read(range(20), 1)
     model.free()
     source.close()
 
@@ -211,7 +211,7 @@ def test_the_same_file_with_another_header_is_another(cut: bool, wide: Path, tmp
 
     model = Model(source := standin(wide, whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
     assert source.begin()
-    with pytest.raises(Unlike, match="replaced"):
+    with pytest.raises(HeaderMismatch, match="replaced"):
         source.complete()
     model.free()
     source.close()

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.llama.placeholder_file import Unlike
-from function.engine.llama.streamed_repack import Behind, possible
+from function.engine.llama.placeholder_file import HeaderMismatch
+from function.engine.llama.streamed_repack import StreamedRepack, possible
 from function.engine.types import Job, Sampling
 from function.errors import ChecksumMismatch, Stopping
 from function.gguf import read_header
 from function.gguf.memory import REPACKED, copy
 from tests.drip import SEEDED, Drip, children, engines, filling_is_mapped, from_a_file, numbers, standin, until, worker
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import PATIENCE, ServedFunction, serving
 from tests.servers.filling import FillingStore, filling_store
 from tools.models import Quant, write_model
 from tools.shapes import SHAPES, Shape
@@ -30,7 +30,7 @@ REPACK = Options(n_ctx=512, repack=True)
 JOB = Job(tuple(range(3, 40)), max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
 
 
-def is_copied(function: Function) -> None:
+def is_copied(function: ServedFunction) -> None:
     """Wait until what has arrived of the model is being copied."""
     deadline = time.monotonic() + PATIENCE
     while not filling_is_mapped(function):
@@ -108,7 +108,7 @@ def test_what_was_copied_of_another_file_is_thrown_away(wide: Path, tmp_path: Pa
         drip.whole()
         return tmp_path / "again"
 
-    with pytest.raises(Unlike, match="replaced"):
+    with pytest.raises(HeaderMismatch, match="replaced"):
         Engine.load(standin(wide, again, drip), REPACK)
 
 
@@ -130,11 +130,11 @@ def test_what_is_not_told_is_not_trusted(wide: Path) -> None:
         ("load_tensors:  CPU_REPACK model buffer size =   1.00 MiB", "which weights"),
         ("load_tensors:         AMX model buffer size =   1.00 MiB", "which weights"),
     ):
-        behind = Behind(standin(wide, lambda: wide), lambda: False)
+        behind = StreamedRepack(standin(wide, lambda: wide), lambda: False)
         behind.hear(line)
-        with pytest.raises(Unlike, match=said):
+        with pytest.raises(HeaderMismatch, match=said):
             behind.check()
-    behind = Behind(standin(wide, lambda: wide), lambda: False)
+    behind = StreamedRepack(standin(wide, lambda: wide), lambda: False)
     behind.hear("load_tensors:  CPU_Mapped model buffer size =   1.00 MiB")
     behind.check()
 
@@ -148,7 +148,7 @@ def test_amx_does_not_tell_of_f16(wide: Path, tmp_path: Path) -> None:
 
 def repacked(
     store: FillingStore, folder: Path, door: str = "gunicorn", **settings: str
-) -> AbstractContextManager[Function]:
+) -> AbstractContextManager[ServedFunction]:
     """A server that copies what the store has."""
     return serving(folder, door, MODEL_URI=store.url, N_CTX="512", LOAD_MODE="repacked", **settings)
 

@@ -1,20 +1,20 @@
 """Cache: how much of a prompt need not be computed again, and when that is bit for bit the same."""
 
-from function.engine.kv.cached_tokens import Cache
+from function.engine.kv.cached_tokens import CachedTokens
 
 CHUNK = 4
 
 
-def filled(prompt: list[int], *singles: int) -> Cache:
+def filled(prompt: list[int], *singles: int) -> CachedTokens:
     """A cache after a prefill of ``prompt`` from nothing and a decode of ``singles``."""
-    cache = Cache(CHUNK)
+    cache = CachedTokens(CHUNK)
     prefill(cache, prompt)
     for token in singles:
         cache.add((token,))
     return cache
 
 
-def prefill(cache: Cache, prompt: list[int]) -> list[int]:
+def prefill(cache: CachedTokens, prompt: list[int]) -> list[int]:
     """Compute what is missing; returns the sizes of the steps."""
     sizes = []
     while len(cache) < len(prompt):
@@ -25,7 +25,7 @@ def prefill(cache: Cache, prompt: list[int]) -> list[int]:
 
 
 def test_prefill_runs_in_chunks_that_begin_at_multiples() -> None:
-    assert prefill(Cache(CHUNK), list(range(10))) == [4, 4, 2]
+    assert prefill(CachedTokens(CHUNK), list(range(10))) == [4, 4, 2]
     cache = filled([1, 2, 3])
     assert prefill(cache, [1, 2, 3, 4, 5, 6, 7, 8, 9]) == [1, 4, 1]
 

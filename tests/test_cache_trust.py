@@ -13,7 +13,7 @@ import pytest
 from function.errors import CacheUnusable, NoSpace
 from function.fetch import Fetched, fetch
 from function.fetch.destination.cache_dir import EVICTED, KEY_LENGTH, make_room
-from function.fetch.destination.verification_record import NAME, Record
+from function.fetch.destination.verification_record import NAME, VerificationRecord
 from tests.servers.doors import serving
 from tests.servers.faulty import FaultyStore
 from tests.servers.gated import gated_store
@@ -250,9 +250,9 @@ def test_what_a_power_cut_may_have_zeroed_is_read_back_once(tmp_path: Path) -> N
 def test_where_no_boot_is_told_the_bytes_are_forced_to_disk_instead(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(DATA)
-    record = Record(tmp_path, boot=tmp_path / "nonexistent")
+    record = VerificationRecord(tmp_path, boot=tmp_path / "nonexistent")
     record.add(file, check=None)
-    assert Record(tmp_path).knows(file, file.stat())
+    assert VerificationRecord(tmp_path).knows(file, file.stat())
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"files": 1, "sha256": null}', '{"files": {"model.gguf": {}}}'])

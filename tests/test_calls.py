@@ -6,8 +6,17 @@ from collections.abc import Iterable
 import pytest
 
 from function.dialect.base import Dialect
-from function.dialect.reply_parts import Arguments, Call, Content, Part, PlainReader, Reader, Thought, ThoughtReader
-from function.dialect.tool_call_parser import CallReader
+from function.dialect.reply_parts import (
+    ArgumentsPiece,
+    CallStart,
+    ContentPiece,
+    Part,
+    PlainReader,
+    ReplyReader,
+    ThoughtPiece,
+    ThoughtReader,
+)
+from function.dialect.tool_call_parser import ToolCallReader
 
 NAMES = {"get_weather", "add"}
 HERMES = Dialect("hermes", native=True)
@@ -27,39 +36,45 @@ def joined(parts: Iterable[Part]) -> list[Part]:
     whole: list[Part] = []
     for part in parts:
         last = whole[-1] if whole else None
-        if isinstance(part, Content) and isinstance(last, Content):
-            whole[-1] = Content(last.text + part.text)
-        elif isinstance(part, Arguments) and isinstance(last, Arguments):
-            whole[-1] = Arguments(last.text + part.text)
-        elif isinstance(part, Thought) and isinstance(last, Thought):
-            whole[-1] = Thought(last.text + part.text)
+        if isinstance(part, ContentPiece) and isinstance(last, ContentPiece):
+            whole[-1] = ContentPiece(last.text + part.text)
+        elif isinstance(part, ArgumentsPiece) and isinstance(last, ArgumentsPiece):
+            whole[-1] = ArgumentsPiece(last.text + part.text)
+        elif isinstance(part, ThoughtPiece) and isinstance(last, ThoughtPiece):
+            whole[-1] = ThoughtPiece(last.text + part.text)
         else:
             whole.append(part)
     return whole
 
 
-def read(reader: Reader, *texts: str) -> list[Part]:
+def read(reader: ReplyReader, *texts: str) -> list[Part]:
     parts = [part for text in texts for part in reader.feed(text)]
     return joined([*parts, *reader.finish()])
 
 
 CALLS: list[tuple[str, Dialect, str, list[Part]]] = [
-    ("text", HERMES, "Just text.\n", [Content("Just text.\n")]),
+    ("text", HERMES, "Just text.\n", [ContentPiece("Just text.\n")]),
     ("nothing", HERMES, "", []),
-    ("one call", HERMES, f"<tool_call>\n{WEATHER}\n</tool_call>", [Call("get_weather"), Arguments(CITY)]),
+    ("one call", HERMES, f"<tool_call>\n{WEATHER}\n</tool_call>", [CallStart("get_weather"), ArgumentsPiece(CITY)]),
     (
         "text and two calls",
         HERMES,
         f"Let me see.\n<tool_call>\n{WEATHER}\n</tool_call>\n<tool_call>{ADD}</tool_call>\n",
-        [Content("Let me see."), Call("get_weather"), Arguments(CITY), Call("add"), Arguments(ADDED)],
+        [
+            ContentPiece("Let me see."),
+            CallStart("get_weather"),
+            ArgumentsPiece(CITY),
+            CallStart("add"),
+            ArgumentsPiece(ADDED),
+        ],
     ),
     (
         "text after a call",
         HERMES,
         f"<tool_call>{ADD}</tool_call> Done.",
-        [Call("add"), Arguments(ADDED), Content(" Done.")],
+        [CallStart("add"), ArgumentsPiece(ADDED), ContentPiece(" Done.")],
     ),
-    ("no end", HERMES, f"<tool_call>{ADD}", [Call("add"), Arguments(ADDED)]),
+    ("no end", HERMES, f"<tool_call>{ADD}", [CallStart("add"), ArgumentsPiece(ADDED)]),
     ("an unknown tool", HERMES, '<tool_call>{"name": "rm", "arguments": {}}</tool_call>', []),
     ("prose about the tag", HERMES, "Write <tool_call> and then JSON.", []),
     ("half a tag", HERMES, "a <tool_ca", []),
@@ -70,59 +85,64 @@ CALLS: list[tuple[str, Dialect, str, list[Part]]] = [
         "cut in the arguments",
         HERMES,
         '<tool_call>{"name": "add", "arguments": {"a": 1',
-        [Call("add"), Arguments('{"a": 1')],
+        [CallStart("add"), ArgumentsPiece('{"a": 1')],
     ),
     (
         "a tag in a string",
         HERMES,
         '<tool_call>{"name": "add", "arguments": {"a": "</tool_call>"}}</tool_call>',
-        [Call("add"), Arguments('{"a": "</tool_call>"}')],
+        [CallStart("add"), ArgumentsPiece('{"a": "</tool_call>"}')],
     ),
     (
         "arguments first",
         HERMES,
         '<tool_call>{"arguments": {"a": 1}, "name": "add"}</tool_call>',
-        [Call("add"), Arguments('{"a": 1}')],
+        [CallStart("add"), ArgumentsPiece('{"a": 1}')],
     ),
     (
         "arguments as text",
         HERMES,
         '<tool_call>{"name": "add", "arguments": "{\\"a\\": 1}"}</tool_call>',
-        [Call("add"), Arguments('{"a": 1}')],
+        [CallStart("add"), ArgumentsPiece('{"a": 1}')],
     ),
-    ("no arguments", HERMES, '<tool_call>{"name": "add"}</tool_call>', [Call("add"), Arguments("{}")]),
+    ("no arguments", HERMES, '<tool_call>{"name": "add"}</tool_call>', [CallStart("add"), ArgumentsPiece("{}")]),
     ("a list as arguments", HERMES, '<tool_call>{"name": "add", "arguments": [1]}</tool_call>', []),
     (
         "an object like OpenAI's",
         HERMES,
         f'<tool_call>{{"type": "function", "function": {ADD}}}</tool_call>',
-        [Call("add"), Arguments(ADDED)],
+        [CallStart("add"), ArgumentsPiece(ADDED)],
     ),
     (
         "a false one before a true one",
         HERMES,
         f"<tool_call><tool_call>{ADD}</tool_call>",
-        [Content("<tool_call>"), Call("add"), Arguments(ADDED)],
+        [ContentPiece("<tool_call>"), CallStart("add"), ArgumentsPiece(ADDED)],
     ),
-    ("llama", LLAMA, '{"name": "add", "parameters": {"a": 1}}', [Call("add"), Arguments('{"a": 1}')]),
-    ("llama with space", LLAMA, ' \n{"name": "add", "parameters": {"a": 1}}\n', [Call("add"), Arguments('{"a": 1}')]),
+    ("llama", LLAMA, '{"name": "add", "parameters": {"a": 1}}', [CallStart("add"), ArgumentsPiece('{"a": 1}')]),
+    (
+        "llama with space",
+        LLAMA,
+        ' \n{"name": "add", "parameters": {"a": 1}}\n',
+        [CallStart("add"), ArgumentsPiece('{"a": 1}')],
+    ),
     (
         "llama with a type",
         LLAMA,
         '{"type": "function", "name": "add", "parameters": {"a": 1}}',
-        [Call("add"), Arguments('{"a": 1}')],
+        [CallStart("add"), ArgumentsPiece('{"a": 1}')],
     ),
     (
         "llama with a tag",
         LLAMA,
         'I see. <|python_tag|>{"name": "add", "parameters": {}}',
-        [Content("I see."), Call("add"), Arguments("{}")],
+        [ContentPiece("I see."), CallStart("add"), ArgumentsPiece("{}")],
     ),
     (
         "llama twice",
         LLAMA,
         '{"name": "add", "parameters": {}}; {"name": "add", "parameters": {"b": 2}}',
-        [Call("add"), Arguments("{}"), Call("add"), Arguments('{"b": 2}')],
+        [CallStart("add"), ArgumentsPiece("{}"), CallStart("add"), ArgumentsPiece('{"b": 2}')],
     ),
     ("llama's code", LLAMA, "<|python_tag|>print(1)", []),
     ("an answer in JSON", LLAMA, '{"answer": 42}', []),
@@ -133,22 +153,22 @@ CALLS: list[tuple[str, Dialect, str, list[Part]]] = [
         "mistral",
         MISTRAL,
         f"[TOOL_CALLS][{WEATHER}, {ADD}]",
-        [Call("get_weather"), Arguments(CITY), Call("add"), Arguments(ADDED)],
+        [CallStart("get_weather"), ArgumentsPiece(CITY), CallStart("add"), ArgumentsPiece(ADDED)],
     ),
     (
         "mistral with an id",
         MISTRAL,
         '[TOOL_CALLS] [{"name": "add", "arguments": {"a": 1}, "id": "abc}def12"}]',
-        [Call("add"), Arguments('{"a": 1}')],
+        [CallStart("add"), ArgumentsPiece('{"a": 1}')],
     ),
-    ("mistral without a list", MISTRAL, f"[TOOL_CALLS]{ADD}", [Call("add"), Arguments(ADDED)]),
+    ("mistral without a list", MISTRAL, f"[TOOL_CALLS]{ADD}", [CallStart("add"), ArgumentsPiece(ADDED)]),
     ("mistral's prose", MISTRAL, "[TOOL_CALLS] is a token.", []),
     ("a list", MISTRAL, "[1, 2]", []),
     (
         "mistral's newer style",
         MISTRAL_ARGS,
         f"Hm.[TOOL_CALLS]add[ARGS]{ADDED}[TOOL_CALLS]add[CALL_ID]a1b2c3d4e[ARGS]{{}}",
-        [Content("Hm."), Call("add"), Arguments(ADDED), Call("add"), Arguments("{}")],
+        [ContentPiece("Hm."), CallStart("add"), ArgumentsPiece(ADDED), CallStart("add"), ArgumentsPiece("{}")],
     ),
     ("an unknown tool in the newer style", MISTRAL_ARGS, "[TOOL_CALLS]rm[ARGS]{}", []),
     ("prose in the newer style", MISTRAL_ARGS, "[TOOL_CALLS] is a token.", []),
@@ -157,38 +177,38 @@ CALLS: list[tuple[str, Dialect, str, list[Part]]] = [
 
 @pytest.mark.parametrize(("dialect", "text", "parts"), [case[1:] for case in CALLS], ids=[case[0] for case in CALLS])
 def test_calls_are_found_however_the_text_is_split(dialect: Dialect, text: str, parts: list[Part]) -> None:
-    parts = parts or ([Content(text)] if text else [])
-    assert read(CallReader(dialect, NAMES), text) == parts
-    assert read(CallReader(dialect, NAMES), *text) == parts
+    parts = parts or ([ContentPiece(text)] if text else [])
+    assert read(ToolCallReader(dialect, NAMES), text) == parts
+    assert read(ToolCallReader(dialect, NAMES), *text) == parts
     for at in range(len(text)):
-        assert read(CallReader(dialect, NAMES), text[:at], text[at:]) == parts, (text[:at], text[at:])
+        assert read(ToolCallReader(dialect, NAMES), text[:at], text[at:]) == parts, (text[:at], text[at:])
     for width in (2, 3, 5, 7):
-        assert read(CallReader(dialect, NAMES), *(text[i : i + width] for i in range(0, len(text), width))) == parts
+        assert read(ToolCallReader(dialect, NAMES), *(text[i : i + width] for i in range(0, len(text), width))) == parts
 
 
 def test_arguments_are_told_as_they_come() -> None:
-    reader = CallReader(HERMES, NAMES)
+    reader = ToolCallReader(HERMES, NAMES)
     assert list(reader.feed('<tool_call>\n{"name": "add", "arguments": ')) == []
-    assert list(reader.feed('{"a"')) == [Call("add"), Arguments('{"a"')]
-    assert list(reader.feed(": 1")) == [Arguments(": 1")]
-    assert list(reader.feed("}}\n</tool_call>")) == [Arguments("}")]
+    assert list(reader.feed('{"a"')) == [CallStart("add"), ArgumentsPiece('{"a"')]
+    assert list(reader.feed(": 1")) == [ArgumentsPiece(": 1")]
+    assert list(reader.feed("}}\n</tool_call>")) == [ArgumentsPiece("}")]
 
 
 def test_text_is_not_held_back_longer_than_it_may_begin_a_call() -> None:
-    reader = CallReader(HERMES, NAMES)
-    assert list(reader.feed("Hello")) == [Content("Hello")]
+    reader = ToolCallReader(HERMES, NAMES)
+    assert list(reader.feed("Hello")) == [ContentPiece("Hello")]
     assert list(reader.feed(" <tool")) == []
-    assert list(reader.feed("s> x")) == [Content(" <tools> x")]
+    assert list(reader.feed("s> x")) == [ContentPiece(" <tools> x")]
 
 
 THOUGHTS: list[tuple[str, bool, str, list[Part]]] = [
     ("none", False, "Hi <think>not</think>", []),
-    ("one", False, "<think>\nHm.\n\nSo.\n</think>\n\nHi", [Thought("Hm.\n\nSo."), Content("Hi")]),
-    ("with space before", False, "\n<think>Hm.</think>Hi", [Thought("Hm."), Content("Hi")]),
-    ("opened", True, "Hm.\n</think>\n\nHi </think>", [Thought("Hm."), Content("Hi </think>")]),
-    ("opened and never closed", True, "Hm. </thin", [Thought("Hm. </thin")]),
-    ("empty", False, "<think>\n\n</think>\n\nHi", [Content("Hi")]),
-    ("nothing after it", False, "<think>Hm.</think>\n", [Thought("Hm.")]),
+    ("one", False, "<think>\nHm.\n\nSo.\n</think>\n\nHi", [ThoughtPiece("Hm.\n\nSo."), ContentPiece("Hi")]),
+    ("with space before", False, "\n<think>Hm.</think>Hi", [ThoughtPiece("Hm."), ContentPiece("Hi")]),
+    ("opened", True, "Hm.\n</think>\n\nHi </think>", [ThoughtPiece("Hm."), ContentPiece("Hi </think>")]),
+    ("opened and never closed", True, "Hm. </thin", [ThoughtPiece("Hm. </thin")]),
+    ("empty", False, "<think>\n\n</think>\n\nHi", [ContentPiece("Hi")]),
+    ("nothing after it", False, "<think>Hm.</think>\n", [ThoughtPiece("Hm.")]),
     ("half a tag", False, "<thin", []),
     ("only space", False, " \n", []),
 ]
@@ -198,7 +218,7 @@ THOUGHTS: list[tuple[str, bool, str, list[Part]]] = [
     ("opened", "text", "parts"), [case[1:] for case in THOUGHTS], ids=[case[0] for case in THOUGHTS]
 )
 def test_thoughts_are_told_from_content(opened: bool, text: str, parts: list[Part]) -> None:
-    parts = parts or ([Content(text)] if text else [])
+    parts = parts or ([ContentPiece(text)] if text else [])
 
     def reader() -> ThoughtReader:
         return ThoughtReader(THINK, opened=opened, content=PlainReader())
@@ -212,8 +232,8 @@ def test_thoughts_are_told_from_content(opened: bool, text: str, parts: list[Par
 def test_a_call_inside_a_thought_is_a_thought() -> None:
     call = f"<tool_call>{ADD}</tool_call>"
     text = f"<think>maybe {call}</think>\n{call}"
-    expected = [Thought(f"maybe {call}"), Call("add"), Arguments(ADDED)]
+    expected = [ThoughtPiece(f"maybe {call}"), CallStart("add"), ArgumentsPiece(ADDED)]
     for texts in ((text,), tuple(text)):
-        reader = ThoughtReader(THINK, opened=False, content=CallReader(HERMES, NAMES))
+        reader = ThoughtReader(THINK, opened=False, content=ToolCallReader(HERMES, NAMES))
         assert read(reader, *texts) == expected
     assert json.loads(ADDED)

@@ -8,11 +8,11 @@ import pytest
 
 from function.command.chat import _printable, line
 from tests.command_line import function
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("chat"), API_KEY="k") as served:
         yield served
 
@@ -29,13 +29,13 @@ def test_a_model_is_talked_to_over_several_turns_and_its_cold_start_told() -> No
     assert "from the cache" in warm
 
 
-def test_a_new_conversation_forgets(running: Function) -> None:
+def test_a_new_conversation_forgets(running: ServedFunction) -> None:
     typed = "My name is Ann.\n/new\nWhat is my name?\n"
     outcome = function("chat", running.url, typed=typed, env={"API_KEY": "k"})
     assert "Ann" not in outcome.stdout.splitlines()[1]
 
 
-def test_one_question_as_json(running: Function) -> None:
+def test_one_question_as_json(running: ServedFunction) -> None:
     outcome = function("chat", running.url, "--prompt", "Hello!", "--max-tokens", "3", "--json", "-H", "x-api-key: k")
     told = json.loads(outcome.stdout)
     assert told["reply"]
@@ -46,7 +46,7 @@ def test_one_question_as_json(running: Function) -> None:
     ("where", "said"),
     [("{url}", "answered 401: Send the key"), ("http://127.0.0.1:1", "Is the function running there?")],
 )
-def test_what_goes_wrong_is_a_sentence(running: Function, where: str, said: str) -> None:
+def test_what_goes_wrong_is_a_sentence(running: ServedFunction, where: str, said: str) -> None:
     outcome = function("chat", where.format(url=running.url), "--prompt", "hi")
     assert outcome.returncode == 1
     assert said in outcome.stderr

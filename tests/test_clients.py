@@ -8,7 +8,7 @@ import openai
 import pytest
 from huggingface_hub import ChatCompletionInputStreamOptions, InferenceClient
 
-from tests.servers.doors import DOORS, Function, serving
+from tests.servers.doors import DOORS, ServedFunction, serving
 
 KEY = "open sesame"
 MESSAGES: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello!"}]
@@ -18,14 +18,14 @@ TEXT: dict[str, Any] = {"prompt": "One two three", "model": "any", "seed": 7, "m
 
 
 @pytest.fixture(scope="module", params=DOORS)
-def function(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+def function(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("clients"), request.param, API_KEY=KEY) as running:
         running.wait("ready")
         yield running
 
 
 @pytest.fixture(scope="module")
-def client(function: Function) -> Iterator[openai.OpenAI]:
+def client(function: ServedFunction) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{function.url}/v1", api_key=KEY, max_retries=0) as made:
         yield made
 
@@ -65,7 +65,7 @@ def test_openais_client_lists_models(client: openai.OpenAI) -> None:
     assert client.models.retrieve("anything").id == model.id
 
 
-def test_openais_client_raises_what_is_told(client: openai.OpenAI, function: Function) -> None:
+def test_openais_client_raises_what_is_told(client: openai.OpenAI, function: ServedFunction) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(**CHAT, n=2)
     assert refused.value.param == "n"
@@ -73,7 +73,7 @@ def test_openais_client_raises_what_is_told(client: openai.OpenAI, function: Fun
         client.with_options(api_key="wrong").models.list()
 
 
-def test_another_family_chats(function: Function) -> None:
+def test_another_family_chats(function: ServedFunction) -> None:
     client = InferenceClient(base_url=f"{function.url}/v1", api_key=KEY)
     asked = {key: value for key, value in CHAT.items() if key != "model"}
     whole = client.chat_completion(**asked, **ALTERNATIVES)

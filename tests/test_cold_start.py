@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.early_prefill import Ahead
+from function.engine.early_prefill import EarlyPrefill
 from function.engine.engine import Engine, Options
 from function.engine.llama.model import Model
-from function.engine.llama.placeholder_file import Unlike
-from function.engine.types import Job, Sampling, Text
+from function.engine.llama.placeholder_file import HeaderMismatch
+from function.engine.types import Job, Sampling, TextPiece
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.lifecycle.service import Service
@@ -45,7 +45,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reply(engine: Engine) -> str:
     prompt = engine.chat_tokens([{"role": "user", "content": "Tell me more"}])
     generation = engine.submit(Job(prompt, max_tokens=12, sampling=Sampling(seed=7)))
-    return "".join(event.text for event in generation if isinstance(event, Text))
+    return "".join(event.text for event in generation if isinstance(event, TextPiece))
 
 
 def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
 
 
 def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Path) -> None:
-    with pytest.raises(Unlike, match="replaced"):
+    with pytest.raises(HeaderMismatch, match="replaced"):
         Engine.load(standin(wide, lambda: other), Options(n_ctx=512))
 
 
@@ -117,7 +117,7 @@ def test_the_prompt_is_in_before_the_last_byte(wide: Path, tmp_path: Path) -> No
     drip = Drip(wide, tmp_path / "part")
     model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
     try:
-        assert Ahead(model, source, lambda: False).read(range(20), 1)
+        assert EarlyPrefill(model, source, lambda: False).read(range(20), 1)
         assert not drip.over
         assert model.settle() == 20
     finally:
@@ -129,7 +129,7 @@ def test_the_prompt_is_in_before_the_last_byte(wide: Path, tmp_path: Path) -> No
 def test_a_prompt_whose_model_does_not_come_is_given_up(at: int, wide: Path, tmp_path: Path) -> None:
     drip = Drip(wide, tmp_path / "part", fails_at=at)
     model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    assert not Ahead(model, source, lambda: False).read(range(20), 1)
+    assert not EarlyPrefill(model, source, lambda: False).read(range(20), 1)
     assert model.settle() == 0, "nothing of it is kept"
     model.free()
     source.close()

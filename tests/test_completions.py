@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.servers.doors import Function, Stream, serving
+from tests.servers.doors import ServedFunction, Stream, serving
 
 PATH = "/v1/completions"
 PROMPT = "One two three, 日本 and so on: "
@@ -17,31 +17,31 @@ SEEDED: dict[str, Any] = {"prompt": PROMPT, "seed": 7, "max_tokens": 24, "temper
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("completions"), MODEL_URI=str(tiny_model)) as running:
         running.wait("ready")
         yield running
 
 
-def ask(function: Function, **fields: Any) -> Any:
+def ask(function: ServedFunction, **fields: Any) -> Any:
     status, told = function.ask(PATH, SEEDED | fields)
     assert status == 200, told
     return told
 
 
-def choice(function: Function, **fields: Any) -> Any:
+def choice(function: ServedFunction, **fields: Any) -> Any:
     (only,) = ask(function, **fields)["choices"]
     return only
 
 
-def streamed(function: Function, **fields: Any) -> list[Any]:
+def streamed(function: ServedFunction, **fields: Any) -> list[Any]:
     with Stream(function, SEEDED | fields | {"stream": True}, PATH) as stream:
         lines = [line[6:] for line in stream.rest() if line.startswith("data: ")]
     assert lines[-1] == "[DONE]"
     return [json.loads(line) for line in lines[:-1]]
 
 
-def test_the_openai_client_completes(function: Function) -> None:
+def test_the_openai_client_completes(function: ServedFunction) -> None:
     with openai.OpenAI(base_url=f"{function.url}/v1", api_key="none", max_retries=0) as client:
         asked: dict[str, Any] = {"model": "any", "prompt": PROMPT, "seed": 7, "max_tokens": 12, "logprobs": 2}
         whole = client.completions.create(**asked)
@@ -64,26 +64,26 @@ def test_the_openai_client_completes(function: Function) -> None:
         assert list(itertools.chain.from_iterable(tokens)) == got.logprobs.tokens
 
 
-def test_a_text_its_tokens_and_a_list_of_one_of_them_are_the_same_prompt(function: Function) -> None:
+def test_a_text_its_tokens_and_a_list_of_one_of_them_are_the_same_prompt(function: ServedFunction) -> None:
     tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
     expected = choice(function)
     for prompt in ([PROMPT], tokens, [tokens]):
         assert choice(function, prompt=prompt) == expected
 
 
-def test_no_template_is_laid_around_the_prompt(function: Function) -> None:
+def test_no_template_is_laid_around_the_prompt(function: ServedFunction) -> None:
     tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
     assert ask(function)["usage"]["prompt_tokens"] == len(tokens)
 
 
-def test_sixteen_tokens_are_the_default(function: Function) -> None:
+def test_sixteen_tokens_are_the_default(function: ServedFunction) -> None:
     fields = {key: value for key, value in SEEDED.items() if key != "max_tokens"}
     told = function.ask(PATH, fields)[1]
     assert told["usage"]["completion_tokens"] == 16
     assert told["choices"][0]["finish_reason"] == "length"
 
 
-def test_echo_puts_the_prompt_before_the_completion(function: Function) -> None:
+def test_echo_puts_the_prompt_before_the_completion(function: ServedFunction) -> None:
     text = choice(function)["text"]
     assert choice(function, echo=True)["text"] == PROMPT + text
     assert choice(function, echo=True, max_tokens=0) == {
@@ -97,7 +97,7 @@ def test_echo_puts_the_prompt_before_the_completion(function: Function) -> None:
     assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == PROMPT + text
 
 
-def test_stop_strings_do_not_look_at_the_echo(function: Function) -> None:
+def test_stop_strings_do_not_look_at_the_echo(function: ServedFunction) -> None:
     text = choice(function)["text"]
     stop = text[8:12]
     got = choice(function, echo=True, stop=["One", stop])
@@ -105,7 +105,7 @@ def test_stop_strings_do_not_look_at_the_echo(function: Function) -> None:
     assert got["finish_reason"] == "stop"
 
 
-def test_logprobs_name_the_token_its_place_and_what_else_was_likely(function: Function) -> None:
+def test_logprobs_name_the_token_its_place_and_what_else_was_likely(function: ServedFunction) -> None:
     got = choice(function, logprobs=3)
     told = got["logprobs"]
     assert {len(column) for column in told.values()} == {24}
@@ -122,7 +122,7 @@ def test_logprobs_name_the_token_its_place_and_what_else_was_likely(function: Fu
     ]
 
 
-def test_echo_with_logprobs_tells_those_of_the_prompt_too(function: Function) -> None:
+def test_echo_with_logprobs_tells_those_of_the_prompt_too(function: ServedFunction) -> None:
     text = choice(function, logprobs=2)
     tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
     both = choice(function, logprobs=2, echo=True)
@@ -162,6 +162,8 @@ def test_echo_with_logprobs_tells_those_of_the_prompt_too(function: Function) ->
         ({"messages": []}, "messages"),
     ],
 )
-def test_what_cannot_be_honoured_is_a_400_that_names_it(function: Function, fields: dict[str, Any], param: str) -> None:
+def test_what_cannot_be_honoured_is_a_400_that_names_it(
+    function: ServedFunction, fields: dict[str, Any], param: str
+) -> None:
     status, told = function.ask(PATH, SEEDED | fields)
     assert (status, told["error"]["param"]) == (400, param), told

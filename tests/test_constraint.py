@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from function.dialect.base import Dialect
-from function.dialect.tool_grammar import Tool, calling
+from function.dialect.tool_grammar import ToolSignature, tool_call_grammar
 from function.engine.constraint import Constraint
 from function.engine.engine import Engine, Options
 from function.engine.grammar.grammar import after_thought, json_schema
-from function.engine.types import Finished, Job, Sampling, Text
+from function.engine.types import Finished, Job, Sampling, TextPiece
 from function.errors import RequestError
 from tests.schemas import SCHEMAS, Schema
 from tools.models import write_model
@@ -39,14 +39,14 @@ def engine(tiny_model: Path) -> Iterator[Engine]:
     loaded.close()
 
 
-def reply(engine: Engine, schema: Schema, seed: int = 1, **job: Any) -> tuple[str, Finished, list[Text]]:
+def reply(engine: Engine, schema: Schema, seed: int = 1, **job: Any) -> tuple[str, Finished, list[TextPiece]]:
     """The text of a reply that ``schema`` holds for, how it ended, and its pieces."""
     constraint = engine.constrain(json_schema(schema, "schema"))
     asked: dict[str, Any] = {"max_tokens": 200, "sampling": Sampling(seed=seed, temperature=1.0)} | job
     prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
     *before, last = engine.submit(Job(prompt=prompt, constraint=constraint, **asked))
     assert isinstance(last, Finished)
-    pieces = [event for event in before if isinstance(event, Text)]
+    pieces = [event for event in before if isinstance(event, TextPiece)]
     return "".join(piece.text for piece in pieces), last, pieces
 
 
@@ -123,7 +123,7 @@ def test_a_cancelled_reply_leaves_the_cache_in_order(engine: Engine) -> None:
     constraint = engine.constrain(json_schema({"type": "array", "items": {"type": "string"}}, "schema"))
     generation = engine.submit(Job(prompt=prompt, constraint=constraint))
     for event in generation:
-        if isinstance(event, Text):
+        if isinstance(event, TextPiece):
             generation.cancel()
     assert reply(engine, PERSON, 8)[0] == expected
 
@@ -139,7 +139,7 @@ def test_a_reply_that_outgrows_the_limits_is_an_error_and_the_engine_goes_on(eng
     holds(reply(engine, PERSON)[0], PERSON)
 
 
-CALL = Tool("add", {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "tools.0")
+CALL = ToolSignature("add", {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "tools.0")
 MARKS = ("<tool_call>", "</tool_call>", "<think>", "</think>")
 
 
@@ -162,7 +162,7 @@ def follow(engine: Engine, constraint: Constraint, text: str) -> str:
 
 def test_a_call_that_begins_in_free_text_must_be_one(marked: Engine) -> None:
     dialect = Dialect("hermes", native=True)
-    grammar = calling(dialect, [CALL], required=False, parallel=False)
+    grammar = tool_call_grammar(dialect, [CALL], required=False, parallel=False)
     forced = follow(marked, marked.constrain(grammar), "Let me see. <tool_call>")
     assert forced.startswith('\n{"name": "add", "arguments": {"a": ')
     forced = follow(marked, marked.constrain(grammar), 'Hm.<tool_call>\n{"name": "add", "arguments": {"a": 1}')

@@ -12,7 +12,7 @@ import pytest
 
 from bench.levels import portable
 from function.engine.llama.cpu import CPUINFO, MEMORY, choose
-from function.engine.llama.cpu_variants import Levels
+from function.engine.llama.cpu_variants import CPUVariants
 from function.errors import UnsuitedCPU
 from tests.servers.doors import serving
 from tools.cpu_levels import CPU_LIBRARY, arrange, compile_proof, describe
@@ -73,7 +73,7 @@ def lib(tmp_path: Path, proof: Path) -> Lib:
     ],
 )
 def test_a_library_that_does_not_decode_is_refused_and_told(lib: Lib, content: str | bytes, why: str) -> None:
-    level = choose(Levels(lib(good=None, bad=content)), patience=5)
+    level = choose(CPUVariants(lib(good=None, bad=content)), patience=5)
     assert level is not None
     assert level.name == "good"
     assert why in level.reason
@@ -82,7 +82,7 @@ def test_a_library_that_does_not_decode_is_refused_and_told(lib: Lib, content: s
 
 def test_where_nothing_better_decodes_it_is_the_baseline(lib: Lib) -> None:
     folder = lib(bad=ILLEGAL, worse=DAMAGED)
-    level = choose(Levels(folder))
+    level = choose(CPUVariants(folder))
     assert level is not None
     assert (level.name, level.folder) == ("baseline", folder)
     assert "bad: it died" in level.reason
@@ -91,7 +91,7 @@ def test_where_nothing_better_decodes_it_is_the_baseline(lib: Lib) -> None:
 def test_a_level_whose_instructions_the_cpu_lacks_is_not_even_tried(lib: Lib, tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("model name\t: Old\nflags\t\t: fpu avx2\n\nmodel name\t: Old\nflags\t\t: fpu avx2 avx512f\n\n")
-    level = choose(Levels(lib(["avx512f"], better=None)), cpuinfo=cpuinfo)
+    level = choose(CPUVariants(lib(["avx512f"], better=None)), cpuinfo=cpuinfo)
     assert level is not None
     assert (level.name, level.reason) == ("baseline", "better: the CPU has no avx512f")
 
@@ -99,7 +99,7 @@ def test_a_level_whose_instructions_the_cpu_lacks_is_not_even_tried(lib: Lib, tm
 def test_arm_names_its_flags_otherwise(lib: Lib, tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\nCPU part\t: 0xd40\n\n")
-    level = choose(Levels(lib(["asimddp", "i8mm"], better=None)), cpuinfo=cpuinfo)
+    level = choose(CPUVariants(lib(["asimddp", "i8mm"], better=None)), cpuinfo=cpuinfo)
     assert level is not None
     assert level.name == "better"
 
@@ -110,18 +110,18 @@ def test_a_cpu_below_the_baseline_is_an_error_and_no_crash(lib: Lib, tmp_path: P
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags : sse2\n")
     with pytest.raises(UnsuitedCPU, match="baseline: the CPU has no avx2"):
-        choose(Levels(folder), cpuinfo=cpuinfo)
+        choose(CPUVariants(folder), cpuinfo=cpuinfo)
 
 
 def test_a_single_library_leaves_nothing_to_choose(tmp_path: Path) -> None:
-    single = Levels(shutil.copytree(INSTALLED, tmp_path / "lib", ignore=shutil.ignore_patterns("levels")))
+    single = CPUVariants(shutil.copytree(INSTALLED, tmp_path / "lib", ignore=shutil.ignore_patterns("levels")))
     assert choose(single) is None
     with pytest.raises(UnsuitedCPU, match="CPU_LEVEL=avx512"):
         choose(single, "avx512")
 
 
 def test_a_level_can_be_asked_for_and_must_decode_too(lib: Lib) -> None:
-    levels = Levels(lib(first=None, second=None, bad=ILLEGAL))
+    levels = CPUVariants(lib(first=None, second=None, bad=ILLEGAL))
     level = choose(levels, "first")
     assert level is not None
     assert level.name == "first"
@@ -134,18 +134,18 @@ def test_a_level_can_be_asked_for_and_must_decode_too(lib: Lib) -> None:
 def test_the_choice_is_remembered_until_cpu_or_libraries_change(lib: Lib, tmp_path: Path) -> None:
     folder = lib(good=None)
     memory = tmp_path / "memory"
-    choose(Levels(folder), memory=memory)
+    choose(CPUVariants(folder), memory=memory)
     assert not memory.exists(), "the cache's folder is made by who checks it"
     memory.mkdir()
-    choose(Levels(folder), memory=memory)
+    choose(CPUVariants(folder), memory=memory)
     assert json.loads((memory / MEMORY).read_text())["level"] == "good"
 
     (folder / "levels" / "proof").unlink()  # nothing can be proved any more
-    level = choose(Levels(folder), memory=memory)
+    level = choose(CPUVariants(folder), memory=memory)
     assert level is not None
     assert (level.name, level.reason) == ("good", "it was proved before")
     (folder / "levels" / "good" / CPU_LIBRARY).touch()
-    level = choose(Levels(folder), memory=memory)
+    level = choose(CPUVariants(folder), memory=memory)
     assert level is not None
     assert level.name == "baseline"
 
@@ -153,7 +153,7 @@ def test_the_choice_is_remembered_until_cpu_or_libraries_change(lib: Lib, tmp_pa
 @pytest.mark.parametrize("kept", ["", "{}", "[]", '{"key": 1, "level": 2}'])
 def test_a_damaged_memory_is_no_memory(lib: Lib, tmp_path: Path, kept: str) -> None:
     (tmp_path / MEMORY).write_text(kept)
-    level = choose(Levels(lib(good=None)), memory=tmp_path)
+    level = choose(CPUVariants(lib(good=None)), memory=tmp_path)
     assert level is not None
     assert level.reason == "it decodes"
 
@@ -183,12 +183,12 @@ def _pipe(path: Path) -> None:
 def test_what_others_may_have_written_is_no_memory(lib: Lib, tmp_path: Path, plant: Callable[[Path], None]) -> None:
     folder, memory = lib(good=None), tmp_path / "memory"
     memory.mkdir()
-    choose(Levels(folder), memory=memory)
+    choose(CPUVariants(folder), memory=memory)
     plant(memory / MEMORY)
-    level = choose(Levels(folder), memory=memory)
+    level = choose(CPUVariants(folder), memory=memory)
     assert level is not None
     assert level.reason == "it decodes"
-    level = choose(Levels(folder), memory=memory)
+    level = choose(CPUVariants(folder), memory=memory)
     assert level is not None
     assert level.reason == "it was proved before"
 
@@ -199,7 +199,7 @@ def test_nothing_is_written_through_a_link_of_others(lib: Lib, tmp_path: Path) -
     memory.mkdir()
     for name in (MEMORY, f"{MEMORY}.part"):
         (memory / name).symlink_to(victim)
-    choose(Levels(lib(good=None)), memory=memory)
+    choose(CPUVariants(lib(good=None)), memory=memory)
     assert victim.read_text() == "precious"
     assert (memory / MEMORY).is_file()
 
@@ -234,7 +234,7 @@ def test_what_else_the_libraries_need_is_looked_for_where_it_was(
     lib: Lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A GPU's driver: Cloud Run puts it into a folder of its own, and that into LD_LIBRARY_PATH."""
-    levels, driver = Levels(lib(good=None)), tmp_path / "libdriver.so"
+    levels, driver = CPUVariants(lib(good=None)), tmp_path / "libdriver.so"
     (tmp_path / "driver.c").write_text("int driver(void) { return 0; }")
     (tmp_path / "needs.c").write_text("int driver(void); int main(void) { return driver(); }")
     subprocess.run(["cc", "-shared", "-o", driver, tmp_path / "driver.c"], check=True)
@@ -256,7 +256,7 @@ def test_the_server_says_why_a_level_cannot_be_had(lib: Lib, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_really_compiled_levels_run_or_are_refused_whatever_the_cpu_claims(tmp_path: Path) -> None:
     """Compiles them all where that was not done before: minutes."""
-    levels = Levels(portable())
+    levels = CPUVariants(portable())
     has = set(CPUINFO.read_text().split("\n\n")[0].split())
     runs = [name for name, needs in levels.needs.items() if set(needs) <= has]
     assert runs, "not even a plain CPU"
@@ -276,7 +276,7 @@ def test_really_compiled_levels_run_or_are_refused_whatever_the_cpu_claims(tmp_p
 @pytest.mark.slow
 def test_really_compiled_levels_serve(tmp_path: Path) -> None:
     lib = portable()
-    for name in ("baseline", next(iter(Levels(lib).needs))):
+    for name in ("baseline", next(iter(CPUVariants(lib).needs))):
         folder = tmp_path / name
         folder.mkdir()
         with serving(folder, LLAMA_CPP_LIB_PATH=str(lib), CPU_LEVEL=name) as function:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.servers.descendants import descendants
-from tests.servers.doors import PATIENCE, Function, Stream, serving
+from tests.servers.doors import PATIENCE, ServedFunction, Stream, serving
 from tests.servers.gated import gated_store
 from tools.models import write_model
 from tools.shapes import Shape
@@ -26,7 +26,7 @@ ABORTING = ("tests.servers.aborting:app",)
 WEDGING = ("tests.servers.wedging:app",)
 
 
-def worker(function: Function) -> int:
+def worker(function: ServedFunction) -> int:
     """The process that serves."""
     until = time.monotonic() + PATIENCE
     while not (children := descendants(function.process.pid)):
@@ -35,7 +35,7 @@ def worker(function: Function) -> int:
     return children[0]
 
 
-def kill(function: Function, number: signal.Signals = signal.SIGKILL) -> None:
+def kill(function: ServedFunction, number: signal.Signals = signal.SIGKILL) -> None:
     """Kill the worker, and wait until it is gone."""
     process = worker(function)
     os.kill(process, number)
@@ -94,7 +94,7 @@ def test_a_template_that_does_not_come_back_costs_one_worker(tmp_path: Path, tin
 
 
 @contextlib.contextmanager
-def held_while_loading(tmp_path: Path, model: Path, door: str) -> Iterator[Function]:
+def held_while_loading(tmp_path: Path, model: Path, door: str) -> Iterator[ServedFunction]:
     """A function that does not get beyond ``loading``: its chat template does not arrive."""
     template = tmp_path / "template.jinja"
     template.write_text("{{ messages[0].content }}" + " " * 5000)

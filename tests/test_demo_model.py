@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.types import Finished, Job, Sampling, Text
+from function.engine.types import Finished, Job, Sampling, TextPiece
 from function.settings import DEMO_MODEL
-from tests.servers.doors import Function, Stream, serving
+from tests.servers.doors import ServedFunction, Stream, serving
 
 ANSWERS = json.loads((DEMO_MODEL.parent / "answers.json").read_text(encoding="utf-8"))
 
@@ -26,7 +26,7 @@ def reply(engine: Engine, *messages: dict[str, str]) -> str:
     generation = engine.submit(Job(engine.chat_tokens(messages), max_tokens=120, sampling=Sampling(temperature=0)))
     text = ""
     for event in generation:
-        if isinstance(event, Text):
+        if isinstance(event, TextPiece):
             text += event.text
         if isinstance(event, Finished):
             assert event.reason == "stop"
@@ -46,13 +46,13 @@ def system(text: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
     """The server as it starts without any setting: MODEL_URI is not set."""
     with serving(tmp_path_factory.mktemp("demo")) as function:
         yield function
 
 
-def streamed(function: Function, *messages: dict[str, str]) -> str:
+def streamed(function: ServedFunction, *messages: dict[str, str]) -> str:
     """The server's greedy reply to ``messages``, put together from the pieces it streams."""
     with Stream(function, {"messages": messages, "temperature": 0, "stream": True}) as stream:
         events = [line.removeprefix("data: ") for line in stream.rest() if line.startswith("data: ")]
@@ -63,7 +63,7 @@ def streamed(function: Function, *messages: dict[str, str]) -> str:
     return "".join(pieces)
 
 
-def test_the_server_answers_with_it_by_default(function: Function) -> None:
+def test_the_server_answers_with_it_by_default(function: ServedFunction) -> None:
     assert "Paris" in streamed(function, user("What is the capital of France?"))
     assert streamed(function, user("What is 12 + 35?")).endswith("= 47")
     assert "too small to know" in streamed(function, user("Who won the chess match yesterday?"))
@@ -71,7 +71,7 @@ def test_the_server_answers_with_it_by_default(function: Function) -> None:
 
 
 @pytest.mark.parametrize("name", ["Ada", "Maya", "Oliver", "Zorblax"])
-def test_the_server_remembers_a_name(function: Function, name: str) -> None:
+def test_the_server_remembers_a_name(function: ServedFunction, name: str) -> None:
     told = [user(f"My name is {name}.")]
     told.append(assistant(streamed(function, *told)))
     assert name in told[-1]["content"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from function.settings import DEMO_MODEL
-from tests.servers.doors import DOORS, Function, serving
+from tests.servers.doors import DOORS, ServedFunction, serving
 from tests.servers.stores import Store
 from tests.test_documentation import DOCUMENTS, ROOT
 
@@ -86,7 +86,7 @@ OTHERS = [command for command in documented() if not is_here(command)]
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
     """The function as ``make run`` starts it."""
     with serving(tmp_path_factory.mktemp("documented")) as function:
         function.wait("ready")
@@ -94,7 +94,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
 
 
 @pytest.mark.parametrize("command", HERE, ids=str)
-def test_it_runs(command: Command, demo: Function, s3: Store, gcs: Store, tmp_path: Path) -> None:
+def test_it_runs(command: Command, demo: ServedFunction, s3: Store, gcs: Store, tmp_path: Path) -> None:
     if command.text.startswith("curl") and not shutil.which("curl"):
         pytest.skip("there is no curl here")
     text = PYTHON.sub(f"{sys.executable} -m function", command.text).replace(BROWSER, demo.url)

@@ -12,7 +12,7 @@ import pytest
 from function.engine.engine import Engine, Options
 from function.engine.generation import Generation
 from function.engine.text_stream import TextStream
-from function.engine.types import Finished, Job, Prefill, Sampling, Text
+from function.engine.types import Finished, Job, PrefillProgress, Sampling, TextPiece
 from function.errors import ContextExceeded, RequestError, Stopping
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -52,7 +52,7 @@ def read(generation: Generation) -> tuple[str, Finished]:
     *before, last = generation
     assert isinstance(last, Finished)
     assert last.error is None, last.error
-    return "".join(event.text for event in before if isinstance(event, Text)), last
+    return "".join(event.text for event in before if isinstance(event, TextPiece)), last
 
 
 def test_a_model_tells_what_it_is(engine: Engine) -> None:
@@ -94,8 +94,8 @@ def test_progress_is_told_and_ends_complete(engine: Engine) -> None:
     prompt = engine.chat_tokens(STORY)
     other = tuple(reversed(prompt))
     events = list(engine.submit(Job(prompt=other, max_tokens=1, sampling=SEEDED)))
-    told = [event for event in events if isinstance(event, Prefill)]
-    assert told[-1] == Prefill(len(other), len(other))
+    told = [event for event in events if isinstance(event, PrefillProgress)]
+    assert told[-1] == PrefillProgress(len(other), len(other))
     assert [event.done for event in told] == sorted(event.done for event in told)
 
 
@@ -136,7 +136,7 @@ def test_a_seed_gives_the_same_tokens_after_any_history(engine: Engine) -> None:
 
     def interrupted() -> None:
         generation = engine.submit(Job(prompt=prompt[:130] + prompt, sampling=unseeded))
-        while not isinstance(generation.next_event(60), Text):
+        while not isinstance(generation.next_event(60), TextPiece):
             pass
         generation.cancel()
         list(generation)
@@ -160,7 +160,7 @@ def test_the_next_turn_reuses_what_was_read(engine: Engine) -> None:
 def test_text_comes_token_by_token_and_whole(engine: Engine) -> None:
     prompt = engine.chat_tokens(STORY)
     generation = engine.submit(Job(prompt=prompt, max_tokens=200, sampling=SEEDED))
-    texts = [event for event in generation if isinstance(event, Text)]
+    texts = [event for event in generation if isinstance(event, TextPiece)]
     assert max(event.tokens for event in texts) == 200
     for event in texts:
         event.text.encode()  # whole characters: a half would be a lone surrogate or U+FFFD
@@ -335,7 +335,7 @@ def test_cancel_in_a_decode_frees_the_engine_and_the_next_answer_is_right(slow_e
     prompt = slow_engine.chat_tokens(STORY)
     expected = answer(slow_engine, prompt)[0]
     generation = slow_engine.submit(Job(prompt=prompt, sampling=Sampling(ignore_eos=True)))
-    while not isinstance(generation.next_event(60), Text):
+    while not isinstance(generation.next_event(60), TextPiece):
         pass
     generation.cancel()
     generation.cancel()
@@ -403,7 +403,7 @@ def test_a_recurrent_model_starts_over_and_answers_the_same(tmp_path: Path) -> N
         first, end = answer(engine, prompt)
         assert answer(engine, prompt)[0] == first
         generation = engine.submit(Job(prompt=prompt, sampling=Sampling(ignore_eos=True)))
-        while not isinstance(generation.next_event(60), Text):
+        while not isinstance(generation.next_event(60), TextPiece):
             pass
         generation.cancel()
         read(generation)

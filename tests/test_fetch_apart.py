@@ -13,7 +13,7 @@ import pytest
 from function import errors
 from function.errors import FunctionError, SourceError, Unavailable
 from function.fetch.process import _Reporter, packed, unpacked
-from function.fetch.transfer.response import Refused
+from function.fetch.transfer.response import RangeRejected
 from tests.servers.doors import PATIENCE
 from tests.servers.filling import filling_store
 
@@ -167,5 +167,5 @@ def test_an_error_is_the_same_in_the_parent(kind: type[FunctionError]) -> None:
 
 
 def test_an_error_of_one_s_own_is_its_nearest_public_kind() -> None:
-    again = unpacked(packed(Refused("The whole object.")))
-    assert (type(again), again.code) == (SourceError, Refused.code)
+    again = unpacked(packed(RangeRejected("The whole object.")))
+    assert (type(again), again.code) == (SourceError, RangeRejected.code)

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.fetch import Policy
-from function.fetch.transfer.blocks import Plan, Run, block_size
-from function.fetch.transfer.concurrency import Climb, laggards
+from function.fetch.transfer.blocks import BlockPlan, BlockRange, block_size
+from function.fetch.transfer.concurrency import ConcurrencyProbe, laggards
 
 POLICY = Policy()
 
 
 def settle(*, each: float, most: float) -> int:
-    climb = Climb(POLICY)
+    climb = ConcurrencyProbe(POLICY)
     for _ in range(20):
         climb.review(min(climb.connections * each, most))
     return climb.connections
@@ -26,7 +26,7 @@ def test_connections_settle_when_the_wire_is_full() -> None:
 
 
 def test_a_busy_store_gets_fewer_and_no_new_trial() -> None:
-    climb = Climb(POLICY)
+    climb = ConcurrencyProbe(POLICY)
     assert climb.back_off() == 12
     assert climb.review(1e12) == 12
     for _ in range(50):
@@ -45,7 +45,7 @@ def test_a_connection_far_below_the_others_is_a_laggard() -> None:
 def test_every_missing_block_is_taken_once_whatever_comes_back(
     missing: set[int], connections: int, most: int, data: st.DataObject
 ) -> None:
-    plan, taken = Plan(missing), list[int]()
+    plan, taken = BlockPlan(missing), list[int]()
     returns = 0
     while (run := plan.take(connections, most)) is not None:
         assert run.last - run.first <= most
@@ -53,7 +53,7 @@ def test_every_missing_block_is_taken_once_whatever_comes_back(
         if returns < 20 and data.draw(st.booleans()):
             returns += 1
             keep = data.draw(st.integers(run.first, run.last))
-            plan.give_back(Run(keep, run.last))
+            plan.give_back(BlockRange(keep, run.last))
         taken.extend(range(run.first, keep))
     assert sorted(taken) == sorted(missing)
     assert plan.left == 0

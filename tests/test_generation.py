@@ -3,7 +3,7 @@
 import threading
 
 from function.engine.generation import Generation
-from function.engine.types import Finished, Job, Prefill, Text, Timings, Usage
+from function.engine.types import Finished, Job, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import EngineError
 
 DONE = Finished("stop", Usage(1, 1, 0), Timings(0.0, None, 0.0))
@@ -15,11 +15,11 @@ def generation(reader_timeout: float | None = None) -> Generation:
 
 def test_events_come_in_order_and_finished_stays() -> None:
     made = generation()
-    made.put(Prefill(0, 1))
-    made.put(Text("a", 1))
-    made.put(Text("b", 2))
+    made.put(PrefillProgress(0, 1))
+    made.put(TextPiece("a", 1))
+    made.put(TextPiece("b", 2))
     made.finish(DONE)
-    assert list(made) == [Prefill(0, 1), Text("a", 1), Text("b", 2), DONE]
+    assert list(made) == [PrefillProgress(0, 1), TextPiece("a", 1), TextPiece("b", 2), DONE]
     assert made.next_event() == DONE
     assert list(made) == [DONE]
 
@@ -33,34 +33,34 @@ def test_a_waiting_reader_is_woken() -> None:
     seen: list[object] = []
     reader = threading.Thread(target=lambda: seen.extend(made))
     reader.start()
-    made.put(Text("a", 1))
+    made.put(TextPiece("a", 1))
     made.finish(DONE)
     reader.join(60)
-    assert seen == [Text("a", 1), DONE]
+    assert seen == [TextPiece("a", 1), DONE]
 
 
 def test_a_slow_reader_loses_nothing_and_holds_little() -> None:
     made = generation()
     for done in range(1000):
-        made.put(Prefill(done, 1000))
+        made.put(PrefillProgress(done, 1000))
     for number in range(1000):
-        made.put(Text(f"{number} ", number + 1))
+        made.put(TextPiece(f"{number} ", number + 1))
     made.finish(DONE)
     events = list(made)
     assert len(events) < 100
-    assert events[0] == Prefill(999, 1000)
-    texts = [event for event in events if isinstance(event, Text)]
+    assert events[0] == PrefillProgress(999, 1000)
+    texts = [event for event in events if isinstance(event, TextPiece)]
     assert "".join(event.text for event in texts) == "".join(f"{number} " for number in range(1000))
     assert texts[-1].tokens == 1000
 
 
 def test_a_reader_that_stopped_reading_ends_the_job() -> None:
     made = generation(reader_timeout=0.0)
-    made.put(Text("a", 1))
-    assert made.next_event() == Text("a", 1)
-    made.put(Text("b", 2))
+    made.put(TextPiece("a", 1))
+    assert made.next_event() == TextPiece("a", 1)
+    made.put(TextPiece("b", 2))
     while made.ended is None:
-        made.put(Text("c", 3))
+        made.put(TextPiece("c", 3))
     assert made.ended == "cancelled"
     assert made.flag.value
 
@@ -82,7 +82,7 @@ def test_cancelling_what_is_over_changes_nothing() -> None:
 def test_who_reads_slowly_does_not_hide_that_the_engine_is_done() -> None:
     made, done = generation(), threading.Event()
     made.when_finished(done.set)
-    made.put(Text("a", 1))
+    made.put(TextPiece("a", 1))
     assert not done.is_set()
     made.finish(DONE)
     assert done.is_set()

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from function.engine.drain_gate import Guard
+from function.engine.drain_gate import DrainGate
 
 
 def test_it_waits_for_everybody_who_is_inside_and_lets_nobody_in() -> None:
-    guard, freed = Guard(lambda: LookupError("gone")), threading.Event()
+    guard, freed = DrainGate(lambda: LookupError("gone")), threading.Event()
 
     def free() -> None:
         guard.close()
@@ -30,13 +30,13 @@ def test_it_waits_for_everybody_who_is_inside_and_lets_nobody_in() -> None:
 
 
 def test_it_is_closed_once() -> None:
-    guard = Guard(RuntimeError)
+    guard = DrainGate(RuntimeError)
     assert guard.close()
     assert not guard.close()
 
 
 def test_an_error_inside_lets_it_out() -> None:
-    guard = Guard(RuntimeError)
+    guard = DrainGate(RuntimeError)
     with pytest.raises(KeyError), guard.inside():
         raise KeyError
     guard.close()

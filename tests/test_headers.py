@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from function.web.security_headers import HEADERS
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("headers"), MODEL_URI=str(tiny_model)) as running:
         running.wait("ready")
         yield running
@@ -32,7 +32,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
         ("/chat", b"{"),
     ],
 )
-def test_every_response_is_for_what_it_says(function: Function, path: str, body: object) -> None:
+def test_every_response_is_for_what_it_says(function: ServedFunction, path: str, body: object) -> None:
     _, headers, _ = function.exchange(path, body)
     assert {name.lower() for name in HEADERS} <= set(headers), headers
     assert headers["x-content-type-options"] == "nosniff"
@@ -41,7 +41,7 @@ def test_every_response_is_for_what_it_says(function: Function, path: str, body:
     assert "gunicorn/" not in headers.get("server", "")
 
 
-def test_no_request_names_anything_that_would_be_opened(function: Function) -> None:
+def test_no_request_names_anything_that_would_be_opened(function: ServedFunction) -> None:
     """No endpoint takes a URL or a path: whoever asks cannot make the function read another place."""
     document = function.get("/openapi.json")[1]
     asked = json.dumps([operation for path in document["paths"].values() for operation in path.values()])

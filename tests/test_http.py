@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 
-from tests.servers.doors import Function, Stream, serving
+from tests.servers.doors import ServedFunction, Stream, serving
 
 USER = {"role": "user", "content": "hi"}
 SEEDED: dict[str, Any] = {"messages": [USER], "seed": 7, "max_tokens": 24}
@@ -21,14 +21,14 @@ LONG_PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": "word " 
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("http"), MODEL_URI=str(slow_model), QUEUE_SIZE="1", N_CTX="8192") as running:
         running.wait("ready")
         yield running
 
 
 @pytest.fixture
-def client(function: Function) -> Iterator[openai.OpenAI]:
+def client(function: ServedFunction) -> Iterator[openai.OpenAI]:
     function.idle()
     with openai.OpenAI(base_url=f"{function.url}/v1", api_key="none", max_retries=0) as made:
         yield made
@@ -105,7 +105,7 @@ def test_a_seed_repeats_and_no_seed_varies(client: openai.OpenAI) -> None:
     assert len({text(1), text(2), text(None), text(None)}) == 4
 
 
-def test_the_same_seed_gives_the_same_reply_after_any_history(function: Function) -> None:
+def test_the_same_seed_gives_the_same_reply_after_any_history(function: ServedFunction) -> None:
     asked = {**SEEDED, "messages": [{"role": "user", "content": "one two three " * 20}]}
     path = "/v1/chat/completions"
     first = function.ask(path, asked)[1]["choices"]
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_reply_after_any_history(function: Function
     assert function.ask(path, asked)[1]["choices"] == first
 
 
-def test_the_next_turn_reuses_the_conversation(function: Function) -> None:
+def test_the_next_turn_reuses_the_conversation(function: ServedFunction) -> None:
     history: list[dict[str, str]] = [{"role": "user", "content": "a long beginning " * 20}]
     first = function.ask("/v1/chat/completions", {"messages": history, "max_tokens": 8, "seed": 3})[1]
     answer = {"role": "assistant", "content": first["choices"][0]["message"]["content"]}
@@ -129,7 +129,7 @@ def test_the_next_turn_reuses_the_conversation(function: Function) -> None:
 # How a prompt may be sent.
 
 
-def test_a_prompt_may_be_json_a_form_or_the_query(function: Function) -> None:
+def test_a_prompt_may_be_json_a_form_or_the_query(function: ServedFunction) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     fields = {"prompt": "hi", "seed": 7, "max_tokens": 24}
     expected = function.ask("/chat", fields)
@@ -141,7 +141,7 @@ def test_a_prompt_may_be_json_a_form_or_the_query(function: Function) -> None:
     assert function.ask("/chat?prompt=hi&seed=7&max_tokens=24", b"") == expected
 
 
-def test_plain_text_is_utf_8_and_not_cached(function: Function) -> None:
+def test_plain_text_is_utf_8_and_not_cached(function: ServedFunction) -> None:
     status, headers, _ = function.exchange("/chat", SEEDED)
     assert status == 200
     assert headers["content-type"] == "text/plain; charset=utf-8"
@@ -171,14 +171,14 @@ def test_plain_text_is_utf_8_and_not_cached(function: Function) -> None:
         ),
     ],
 )
-def test_a_wrong_field_is_a_400_that_names_it(function: Function, path: str, body: object, param: str) -> None:
+def test_a_wrong_field_is_a_400_that_names_it(function: ServedFunction, path: str, body: object, param: str) -> None:
     status, told = function.ask(path, body)
     assert status == 400, told
     assert told["error"]["type"] == "invalid_request_error"
     assert told["error"]["param"] == param
 
 
-def test_a_prompt_longer_than_the_context_is_told_both_numbers(function: Function) -> None:
+def test_a_prompt_longer_than_the_context_is_told_both_numbers(function: ServedFunction) -> None:
     _, told = function.ask("/chat", {"prompt": "word " * 9000})
     assert told["error"]["code"] == "context_length_exceeded"
     assert "8192" in told["error"]["message"]
@@ -186,31 +186,31 @@ def test_a_prompt_longer_than_the_context_is_told_both_numbers(function: Functio
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"nonsense", b'{"prompt": NaN}', b"\xff\xfe", b"[" * 100_000, b""])
-def test_what_is_not_a_json_object_is_a_400(function: Function, body: bytes) -> None:
+def test_what_is_not_a_json_object_is_a_400(function: ServedFunction, body: bytes) -> None:
     status, told = function.ask("/v1/chat/completions", body)
     assert status == 400, told
     assert told["error"]["message"]
 
 
-def test_a_huge_body_is_a_413(function: Function) -> None:
+def test_a_huge_body_is_a_413(function: ServedFunction) -> None:
     status, told = function.ask("/v1/chat/completions", b'{"prompt": "' + b"x" * (5 << 20) + b'"}')
     assert (status, told["error"]["code"]) == (413, "body_too_large")
 
 
-def test_a_huge_body_of_unknown_length_is_a_413(function: Function) -> None:
+def test_a_huge_body_of_unknown_length_is_a_413(function: ServedFunction) -> None:
     with socket.create_connection((urlsplit(function.url).hostname, urlsplit(function.url).port)) as client:
         client.sendall(b"POST /chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         client.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (5 << 20, b"x" * (5 << 20)))
         assert b" 413 " in client.recv(100)
 
 
-def test_a_form_may_be_as_long_as_any_body(function: Function) -> None:
+def test_a_form_may_be_as_long_as_any_body(function: ServedFunction) -> None:
     form = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n%b\r\n--b--\r\n' % (b"word " * (1 << 18))
     _, _, text = function.exchange("/chat", form, {"Content-Type": "multipart/form-data; boundary=b"})
     assert json.loads(text)["error"]["code"] == "context_length_exceeded"
 
 
-def test_an_unsupported_method_is_a_405_and_an_unknown_path_a_404(function: Function) -> None:
+def test_an_unsupported_method_is_a_405_and_an_unknown_path_a_404(function: ServedFunction) -> None:
     status, headers, text = function.exchange("/chat", None, method="DELETE")
     assert (status, json.loads(text)["error"]["code"]) == (405, "method_not_allowed")
     assert "POST" in headers["allow"]
@@ -220,7 +220,7 @@ def test_an_unsupported_method_is_a_405_and_an_unknown_path_a_404(function: Func
 # One at a time.
 
 
-def test_the_second_waits_the_third_is_told_when_to_come_back(function: Function) -> None:
+def test_the_second_waits_the_third_is_told_when_to_come_back(function: ServedFunction) -> None:
     function.idle()
     with Stream(function, ENDLESS) as first:
         first.until("data: ")
@@ -245,14 +245,14 @@ def test_the_second_waits_the_third_is_told_when_to_come_back(function: Function
     assert text == function.ask("/chat", SEEDED)[1]
 
 
-def test_neither_of_two_at_once_disturbs_the_other(function: Function) -> None:
+def test_neither_of_two_at_once_disturbs_the_other(function: ServedFunction) -> None:
     function.idle()
     expected = function.ask("/chat", SEEDED)
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda _: function.ask("/chat", SEEDED), range(2))) == [expected, expected]
 
 
-def test_a_queued_client_that_leaves_gives_up_its_place(function: Function) -> None:
+def test_a_queued_client_that_leaves_gives_up_its_place(function: ServedFunction) -> None:
     function.idle()
     with Stream(function, ENDLESS) as first:
         first.until("data: ")
@@ -271,7 +271,9 @@ def test_a_queued_client_that_leaves_gives_up_its_place(function: Function) -> N
 
 @pytest.mark.parametrize("how", ["close", "half-close"])
 @pytest.mark.parametrize(("body", "moment"), [(LONG_PROMPT, ": prefill"), (ENDLESS, "data: {")])
-def test_a_client_that_leaves_frees_the_model(function: Function, body: dict[str, Any], moment: str, how: str) -> None:
+def test_a_client_that_leaves_frees_the_model(
+    function: ServedFunction, body: dict[str, Any], moment: str, how: str
+) -> None:
     function.idle()
     expected = function.ask("/chat", SEEDED)
     stream = Stream(function, body)
@@ -286,7 +288,7 @@ def test_a_client_that_leaves_frees_the_model(function: Function, body: dict[str
     function.idle()
 
 
-def test_a_plain_client_that_leaves_during_prefill_frees_the_model(function: Function) -> None:
+def test_a_plain_client_that_leaves_during_prefill_frees_the_model(function: ServedFunction) -> None:
     function.idle()
     expected = function.ask("/chat", SEEDED)
     address = urlsplit(function.url)
@@ -299,7 +301,7 @@ def test_a_plain_client_that_leaves_during_prefill_frees_the_model(function: Fun
     assert function.ask("/chat", SEEDED) == expected
 
 
-def test_a_head_request_holds_nothing(function: Function) -> None:
+def test_a_head_request_holds_nothing(function: ServedFunction) -> None:
     for path in ("/v1/models", "/health/live"):
         assert function.exchange(path, None, method="HEAD")[0] == 200
     function.idle()
@@ -308,7 +310,7 @@ def test_a_head_request_holds_nothing(function: Function) -> None:
 # Health and warmth.
 
 
-def test_a_warmup_event_proves_warmth_and_is_no_traffic(function: Function) -> None:
+def test_a_warmup_event_proves_warmth_and_is_no_traffic(function: ServedFunction) -> None:
     function.idle()
     with Stream(function, ENDLESS) as stream:
         stream.until("data: ")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import PATIENCE, Function
+from tests.servers.doors import PATIENCE, ServedFunction
 from tests.servers.lambdas import INVOKE, SCHEDULED, adapted, emulated
 
 LONG = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[ServedFunction]:
     """One instance, frozen between requests, with a model whose replies outlast its deadline of 10 s."""
     tmp = tmp_path_factory.mktemp("lambda")
     options = ("--timeout", "10", "--freeze", "--sandboxes", "1")
@@ -27,7 +27,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iter
         yield function
 
 
-def test_a_scheduled_event_is_told_how_warm_the_instance_is(function: Function) -> None:
+def test_a_scheduled_event_is_told_how_warm_the_instance_is(function: ServedFunction) -> None:
     status, headers, text = function.exchange(INVOKE, SCHEDULED)
     assert (status, headers.get("x-amz-function-error")) == (200, None)
     told = json.loads(text)
@@ -36,7 +36,7 @@ def test_a_scheduled_event_is_told_how_warm_the_instance_is(function: Function) 
     assert told["first_token"] is True
 
 
-def test_chunks_arrive_one_by_one(function: Function) -> None:
+def test_chunks_arrive_one_by_one(function: ServedFunction) -> None:
     request = urllib.request.Request(
         function.url + "/v1/chat/completions",
         json.dumps(LONG | {"max_tokens": 24}).encode(),
@@ -48,7 +48,7 @@ def test_chunks_arrive_one_by_one(function: Function) -> None:
     assert b"".join(chunks).endswith(b"data: [DONE]\n\n")
 
 
-def test_the_deadline_ends_a_reply_cleanly(function: Function) -> None:
+def test_the_deadline_ends_a_reply_cleanly(function: ServedFunction) -> None:
     body = LONG | {"stream_options": {"include_usage": True}}
     status, _, text = function.exchange("/v1/chat/completions", body)
     assert status == 200
@@ -60,7 +60,7 @@ def test_the_deadline_ends_a_reply_cleanly(function: Function) -> None:
 
 
 @pytest.mark.slow
-def test_a_plain_reply_is_whole_at_its_deadline_too(function: Function) -> None:
+def test_a_plain_reply_is_whole_at_its_deadline_too(function: ServedFunction) -> None:
     status, reply = function.ask("/v1/chat/completions", LONG | {"stream": False})
     assert status == 200
     assert reply["choices"][0]["finish_reason"] == "length"

@@ -7,7 +7,7 @@ import pytest
 from function.errors import DoesNotFit
 from function.gguf import Header, read_header
 from function.settings import Settings
-from function.sizing.load_plan import Loading, choose
+from function.sizing.load_plan import LoadPlan, choose
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -26,7 +26,7 @@ def chosen(header: Header, limit: int, *, amx: bool = False, **settings: object)
     return loading.mode, loading.reason
 
 
-def loaded(header: Header, limit: int, *, amx: bool = False, **settings: object) -> Loading:
+def loaded(header: Header, limit: int, *, amx: bool = False, **settings: object) -> LoadPlan:
     made = Settings(**settings)  # type: ignore[arg-type]  # any of the settings
     return choose(header, made, path=Path("/proc"), size=header.file_size, local=False, amx=amx, limit=limit)
 

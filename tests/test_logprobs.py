@@ -9,7 +9,7 @@ import pytest
 from llama_cpp import Llama
 
 from function.engine.engine import Engine, Options
-from function.engine.types import Choice, Finished, Job, Logprob, Sampling, Text
+from function.engine.types import Finished, Job, Logprob, Sampling, TextPiece, TokenChoice
 from function.web.reply.openai_logprobs import chat_logprobs
 
 STORY = [{"role": "user", "content": " ".join(f"word{i * i % 97} and" for i in range(20))}]
@@ -26,14 +26,14 @@ def engine(tiny_model: Path) -> Iterator[Engine]:
     loaded.close()
 
 
-def read(engine: Engine, job: Job) -> tuple[list[Text], Finished]:
+def read(engine: Engine, job: Job) -> tuple[list[TextPiece], Finished]:
     *before, last = engine.submit(job)
     assert isinstance(last, Finished)
     assert last.error is None, last.error
-    return [event for event in before if isinstance(event, Text)], last
+    return [event for event in before if isinstance(event, TextPiece)], last
 
 
-def entries(texts: list[Text]) -> list[Logprob]:
+def entries(texts: list[TextPiece]) -> list[Logprob]:
     return [entry for text in texts for entry in text.logprobs]
 
 
@@ -80,7 +80,7 @@ def test_those_of_a_prompt_are_too(engine: Engine, tiny_model: Path) -> None:
     (text,), end = read(engine, job)
     assert (text.text, text.tokens, end.reason, end.usage.completion_tokens) == ("the prompt", 0, "length", 0)
     first, *told = text.logprobs
-    assert first == Logprob(Choice(prompt[0], b"<|im_start|>", None, control=True))
+    assert first == Logprob(TokenChoice(prompt[0], b"<|im_start|>", None, control=True))
     assert [entry.chosen.token for entry in told] == list(prompt[1:])
     check(told, log_softmax(tiny_model, 16, prompt)[:-1], 5)
 
@@ -173,7 +173,7 @@ def test_a_control_token_that_ends_nothing_has_a_name_and_no_bytes(engine: Engin
 
 
 def test_openais_shape_spells_broken_bytes() -> None:
-    told = chat_logprobs([Logprob(Choice(1, b"\xf0\x9f", -1.5), (Choice(2, "ä".encode(), -0.5),))])
+    told = chat_logprobs([Logprob(TokenChoice(1, b"\xf0\x9f", -1.5), (TokenChoice(2, "ä".encode(), -0.5),))])
     assert told == {
         "content": [
             {

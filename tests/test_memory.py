@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectNotFound
-from function.fetch import Memory, Progress, fetch
+from function.fetch import MemoryDestination, Progress, fetch
 from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.drip import SEEDED, children, until, worker
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import PATIENCE, ServedFunction, serving
 from tests.servers.faulty import Fault, FaultyStore
 from tests.servers.filling import filling_store
 from tests.servers.stores import Store
@@ -70,7 +70,7 @@ def expected(wide: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int,
 
 
 @contextmanager
-def in_memory(tmp_path: Path, uri: str, **settings: str) -> Iterator[Function]:
+def in_memory(tmp_path: Path, uri: str, **settings: str) -> Iterator[ServedFunction]:
     """Serve with MODEL_CACHE=memory, which leaves the cache's directory alone."""
     with serving(tmp_path, MODEL_URI=uri, MODEL_CACHE="memory", N_CTX="512", **settings) as function:
         yield function
@@ -82,7 +82,7 @@ def test_it_is_fetched_and_verified_as_into_a_directory(scheme: str, tmp_path: P
     with FaultyStore(DATA) as store:
         uri = store.uri(scheme)
         kept = fetch(uri, cache=tmp_path, policy=QUICK, stores=store.stores)
-        got = fetch(uri, cache=Memory(uri), policy=QUICK, stores=store.stores)
+        got = fetch(uri, cache=MemoryDestination(uri), policy=QUICK, stores=store.stores)
     assert got.path.read_bytes() == DATA
     assert (got.digest, got.verified, got.version, got.size) == (kept.digest, kept.verified, kept.version, SIZE)
     assert held() == ["model.gguf"]
@@ -91,7 +91,7 @@ def test_it_is_fetched_and_verified_as_into_a_directory(scheme: str, tmp_path: P
 
 def test_it_goes_with_its_last_holder() -> None:
     with FaultyStore(DATA) as store:
-        got = fetch(store.uri("s3"), cache=Memory(store.uri("s3")), policy=QUICK, stores=store.stores)
+        got = fetch(store.uri("s3"), cache=MemoryDestination(store.uri("s3")), policy=QUICK, stores=store.stores)
     assert len(held()) == 1
     del got
     assert not held()
@@ -100,7 +100,7 @@ def test_it_goes_with_its_last_holder() -> None:
 def test_files_of_the_user_s_own_are_used_in_place(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(DATA)
     uri = str(tmp_path / "model.gguf")
-    fetched = fetch(uri, cache=Memory(uri))
+    fetched = fetch(uri, cache=MemoryDestination(uri))
     assert (fetched.path, fetched.lease) == (tmp_path / "model.gguf", None)
     assert not held()
 
@@ -108,7 +108,7 @@ def test_files_of_the_user_s_own_are_used_in_place(tmp_path: Path) -> None:
 def test_a_split_model_is_several_files() -> None:
     with FaultyStore(DATA) as store:
         uri = store.uri("gs", "m-00001-of-00003.gguf")
-        got = fetch(uri, cache=Memory(uri), policy=QUICK, stores=store.stores)
+        got = fetch(uri, cache=MemoryDestination(uri), policy=QUICK, stores=store.stores)
     assert [path.read_bytes() == DATA for path in got.parts] == [True] * 3
     assert held() == [f"m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
     got.close()
@@ -118,7 +118,7 @@ def test_a_split_model_is_several_files() -> None:
 def test_faults_on_the_way_change_nothing(kind: str) -> None:
     with FaultyStore(DATA) as store:
         store.faults.extend([None, Fault(kind), Fault(kind)])
-        got = fetch(store.uri("s3"), cache=Memory(store.uri("s3")), policy=QUICK, stores=store.stores)
+        got = fetch(store.uri("s3"), cache=MemoryDestination(store.uri("s3")), policy=QUICK, stores=store.stores)
     assert got.path.read_bytes() == DATA
     got.close()
 
@@ -126,7 +126,7 @@ def test_faults_on_the_way_change_nothing(kind: str) -> None:
 def test_an_object_that_changes_midway_is_fetched_anew() -> None:
     with FaultyStore(DATA) as store:
         store.faults.extend([None, None, Fault("change")])
-        got = fetch(store.uri("gs"), cache=Memory(store.uri("gs")), policy=QUICK, stores=store.stores)
+        got = fetch(store.uri("gs"), cache=MemoryDestination(store.uri("gs")), policy=QUICK, stores=store.stores)
         assert got.path.read_bytes() == store.data != DATA
     got.close()
 
@@ -152,7 +152,7 @@ def test_each_attempt_has_a_file_of_its_own(kind: str) -> None:
     progress = Mapping()
     with FaultyStore(DATA, faults=deque([None, None, Fault(kind)]), replacement=DATA[: SIZE // 2]) as store:
         uri = store.uri("gs")
-        got = fetch(uri, cache=Memory(uri), progress=progress, policy=QUICK, stores=store.stores)
+        got = fetch(uri, cache=MemoryDestination(uri), progress=progress, policy=QUICK, stores=store.stores)
         assert got.path.read_bytes() == store.data
     assert len(progress.inodes) == 2
     assert got.path.stat().st_ino in progress.inodes
@@ -167,11 +167,11 @@ def test_a_sha256_is_held_against_it(scheme: str) -> None:
     sha256 = hashlib.sha256(DATA).hexdigest()
     with FaultyStore(DATA) as store:
         uri = store.uri(scheme)
-        got = fetch(uri, cache=Memory(uri), sha256=sha256, policy=QUICK, stores=store.stores)
+        got = fetch(uri, cache=MemoryDestination(uri), sha256=sha256, policy=QUICK, stores=store.stores)
         assert (got.digest, got.verified) == (f"sha256:{sha256}", True)
         got.close()
         with pytest.raises(ChecksumMismatch, match="MODEL_SHA256") as caught:
-            fetch(uri, cache=Memory(uri), sha256="0" * 64, policy=QUICK, stores=store.stores)
+            fetch(uri, cache=MemoryDestination(uri), sha256="0" * 64, policy=QUICK, stores=store.stores)
         assert caught.value.permanent
 
 
@@ -179,23 +179,23 @@ def test_a_split_model_s_sha256_is_that_of_its_parts_in_a_row() -> None:
     sha256 = hashlib.sha256(DATA * 2).hexdigest()
     with FaultyStore(DATA) as store:
         uri = store.uri("hf", "m-00001-of-00002.gguf")
-        fetch(uri, cache=Memory(uri), sha256=sha256, policy=QUICK, stores=store.stores).close()
+        fetch(uri, cache=MemoryDestination(uri), sha256=sha256, policy=QUICK, stores=store.stores).close()
         with pytest.raises(ChecksumMismatch):
             wrong = hashlib.sha256(DATA).hexdigest()
-            fetch(uri, cache=Memory(uri), sha256=wrong, policy=QUICK, stores=store.stores)
+            fetch(uri, cache=MemoryDestination(uri), sha256=wrong, policy=QUICK, stores=store.stores)
 
 
 def test_what_fails_leaves_nothing_open() -> None:
     with FaultyStore(DATA, always=Fault("corrupt")) as store:
         with pytest.raises(FunctionError):
-            fetch(store.uri("s3"), cache=Memory(store.uri("s3")), policy=QUICK, stores=store.stores)
+            fetch(store.uri("s3"), cache=MemoryDestination(store.uri("s3")), policy=QUICK, stores=store.stores)
         missing = store.uri("s3", "missing.gguf")
         with pytest.raises(ObjectNotFound):
-            fetch(missing, cache=Memory(missing), policy=QUICK, stores=store.stores)
+            fetch(missing, cache=MemoryDestination(missing), policy=QUICK, stores=store.stores)
 
 
 def test_what_is_larger_than_the_memory_is_refused_before_a_byte() -> None:
-    memory = Memory("s3://bucket/model.gguf")
+    memory = MemoryDestination("s3://bucket/model.gguf")
     with pytest.raises(DoesNotFit, match=r"has 1125899907 MB.*the container has \d+ MB"):
         memory.make_room(1 << 50)
     memory.close()

@@ -16,11 +16,11 @@ from function.app import create_app
 from function.lifecycle.service import Service
 from function.settings import Settings
 from function.web.docs.openapi import document
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("openapi"), MODEL_URI=str(tiny_model), API_KEY="k") as running:
         yield running
 
@@ -64,7 +64,7 @@ def test_a_key_is_asked_for_where_there_is_one() -> None:
     assert security(True, "/", "get") is None
 
 
-def test_both_come_without_a_key(function: Function) -> None:
+def test_both_come_without_a_key(function: ServedFunction) -> None:
     status, told = function.get("/openapi.json")
     assert (status, told) == (200, json.loads(json.dumps(document(True))))
     status, headers, text = function.exchange("/docs", None)
@@ -75,7 +75,7 @@ def test_both_come_without_a_key(function: Function) -> None:
     assert function.exchange("/docs", None, {"If-None-Match": headers["etag"]})[0] == 304
 
 
-def test_docs_come_packed(function: Function) -> None:
+def test_docs_come_packed(function: ServedFunction) -> None:
     with urlopen(Request(f"{function.url}/docs", headers={"Accept-Encoding": "gzip"})) as response:
         data = response.read()
     assert response.headers["Content-Encoding"] == "gzip"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.kv.cached_tokens import Cache
-from function.engine.kv.prefix_cache import Prefix, Prefixes
-from function.engine.types import Finished, Job, Sampling, Text
+from function.engine.kv.cached_tokens import CachedTokens
+from function.engine.kv.prefix_cache import CachedPrefix, PrefixCache
+from function.engine.types import Finished, Job, Sampling, TextPiece
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -45,7 +45,7 @@ def answer(
     *before, last = engine.submit(Job(prompt=prompt, max_tokens=max_tokens, sampling=sampling))
     assert isinstance(last, Finished)
     assert last.error is None, last.error
-    return "".join(event.text for event in before if isinstance(event, Text)), last.usage.cached_tokens
+    return "".join(event.text for event in before if isinstance(event, TextPiece)), last.usage.cached_tokens
 
 
 def test_two_conversations_in_turn_read_only_what_is_new(model: Path) -> None:
@@ -109,31 +109,31 @@ def test_the_least_recently_used_goes_first(tiny_model: Path) -> None:
         assert answer(engine, BOB, UNSEEDED, 1)[1] == 0
 
 
-def cache(*tokens: int) -> Cache:
+def cache(*tokens: int) -> CachedTokens:
     """One that computed four tokens at once, then the others."""
-    made = Cache(4)
+    made = CachedTokens(4)
     made.add(tokens[:4])
     made.add(tokens[4:])
     return made
 
 
-def spared(prefixes: Prefixes, *prompt: int) -> int:
+def spared(prefixes: PrefixCache, *prompt: int) -> int:
     return prefixes.best(prompt, exact=False)[1]
 
 
 def test_a_longer_conversation_takes_the_place_of_its_beginning() -> None:
-    prefixes = Prefixes(budget=100)
-    prefixes.add(Prefix(cache(1, 2, 3, 4), bytearray(40)))
-    prefixes.add(Prefix(cache(9, 9, 9, 9), bytearray(50)))
-    prefixes.add(Prefix(cache(1, 2, 3, 4, 5), bytearray(50)))
+    prefixes = PrefixCache(budget=100)
+    prefixes.add(CachedPrefix(cache(1, 2, 3, 4), bytearray(40)))
+    prefixes.add(CachedPrefix(cache(9, 9, 9, 9), bytearray(50)))
+    prefixes.add(CachedPrefix(cache(1, 2, 3, 4, 5), bytearray(50)))
     assert spared(prefixes, 1, 2, 3, 4, 5, 6) == 5
     assert spared(prefixes, 9, 9, 9, 9, 9) == 4
-    prefixes.add(Prefix(cache(8, 8, 8, 8), bytearray(60)))
+    prefixes.add(CachedPrefix(cache(8, 8, 8, 8), bytearray(60)))
     assert spared(prefixes, 9, 9, 9, 9, 9) == spared(prefixes, 1, 2, 3) == 0
 
 
 def test_what_is_pinned_stays() -> None:
-    prefixes = Prefixes(budget=0)
-    prefixes.pinned = Prefix(cache(1, 2, 3, 4), bytearray(40))
-    prefixes.add(Prefix(cache(9, 9, 9, 9), bytearray(50)))
+    prefixes = PrefixCache(budget=0)
+    prefixes.pinned = CachedPrefix(cache(1, 2, 3, 4), bytearray(40))
+    prefixes.add(CachedPrefix(cache(9, 9, 9, 9), bytearray(50)))
     assert (spared(prefixes, 1, 2, 3, 4, 5), spared(prefixes, 9, 9, 9)) == (4, 0)

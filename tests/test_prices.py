@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from function.errors import SettingsError
-from function.sizing.deployment import Size
+from function.sizing.deployment import InstanceSize
 from function.sizing.prices import MONTH, cost, read
 
 DOCS = (Path(__file__).parent.parent / "docs" / "deploy.md").read_text()
-RUN, LAMBDA = Size("Cloud Run", 4, 8192, None), Size("Lambda", 4.6, 8192, None)
+RUN, LAMBDA = InstanceSize("Cloud Run", 4, 8192, None), InstanceSize("Lambda", 4.6, 8192, None)
 
 
 def told(row: str) -> list[float]:

@@ -3,11 +3,11 @@ import threading
 import pytest
 
 from function.errors import Busy
-from function.lifecycle.queue import Queue
+from function.lifecycle.queue import RequestQueue
 
 
 def test_the_first_is_served_and_size_may_wait() -> None:
-    queue = Queue(2, lambda: 7)
+    queue = RequestQueue(2, lambda: 7)
     places = [queue.enter() for _ in range(3)]
     assert [place.ahead for place in places] == [0, 1, 2]
     with pytest.raises(Busy) as raised:
@@ -17,7 +17,7 @@ def test_the_first_is_served_and_size_may_wait() -> None:
 
 
 def test_nobody_waits_with_size_zero() -> None:
-    queue = Queue(0, lambda: 1)
+    queue = RequestQueue(0, lambda: 1)
     place = queue.enter()
     with pytest.raises(Busy):
         queue.enter()
@@ -26,7 +26,7 @@ def test_nobody_waits_with_size_zero() -> None:
 
 
 def test_leaving_moves_the_others_up_in_order() -> None:
-    queue = Queue(5, lambda: 1)
+    queue = RequestQueue(5, lambda: 1)
     first, second, third = (queue.enter() for _ in range(3))
     second.leave()
     second.leave()
@@ -37,7 +37,7 @@ def test_leaving_moves_the_others_up_in_order() -> None:
 
 
 def test_waiting_ends_when_the_line_moves() -> None:
-    queue = Queue(1, lambda: 1)
+    queue = RequestQueue(1, lambda: 1)
     first, second = queue.enter(), queue.enter()
     seen: list[int] = []
     waiter = threading.Thread(target=lambda: seen.append(second.wait(1, 60)))
@@ -48,6 +48,6 @@ def test_waiting_ends_when_the_line_moves() -> None:
 
 
 def test_waiting_ends_with_its_timeout() -> None:
-    queue = Queue(1, lambda: 1)
+    queue = RequestQueue(1, lambda: 1)
     queue.enter()
     assert queue.enter().wait(1, 0.01) == 1

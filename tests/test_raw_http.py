@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import PATIENCE, ServedFunction, serving
 
 MARKER = "smuggled-7f3a"
 HIDDEN = f"GET /v1/models/{MARKER} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -20,13 +20,13 @@ SEEDED = {"prompt": "hi", "seed": 3, "max_tokens": 8}
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("raw"), MODEL_URI=str(tiny_model), CLIENT_TIMEOUT="2") as running:
         running.wait("ready")
         yield running
 
 
-def exchange(function: Function, data: bytes) -> bytes:
+def exchange(function: ServedFunction, data: bytes) -> bytes:
     """All that comes back for ``data``, after which the client says no more."""
     address = urlsplit(function.url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE) as client:
@@ -69,7 +69,7 @@ def chunked(*chunks: bytes) -> bytes:
         b"X: a\nTransfer-Encoding: chunked\r\n",
     ],
 )
-def test_what_two_servers_could_read_differently_is_refused(function: Function, head: bytes) -> None:
+def test_what_two_servers_could_read_differently_is_refused(function: ServedFunction, head: bytes) -> None:
     answer = exchange(function, POST + head + b"\r\n" + chunked(BODY) + HIDDEN)
     assert statuses(answer), "it is told"
     assert all(400 <= status < 600 and status != 500 for status in statuses(answer)), answer[:300]
@@ -97,14 +97,14 @@ def test_what_two_servers_could_read_differently_is_refused(function: Function, 
         (POST + b"Content-Length: 100\r\n\r\n{", 400),
     ],
 )
-def test_what_is_not_http_is_refused_with_a_status(function: Function, data: bytes, status: int | None) -> None:
+def test_what_is_not_http_is_refused_with_a_status(function: ServedFunction, data: bytes, status: int | None) -> None:
     told = statuses(exchange(function, data))
     assert len(told) == 1
     assert told[0] == status if status else 400 <= told[0] < 500
     assert function.get("/health/ready")[0] == 200
 
 
-def test_pipelined_requests_are_answered_in_order(function: Function) -> None:
+def test_pipelined_requests_are_answered_in_order(function: ServedFunction) -> None:
     first = POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
     answer = exchange(function, first + HIDDEN + first.replace(b"/chat", b"/nowhere"))
     assert statuses(answer)[0] == 200
@@ -112,14 +112,14 @@ def test_pipelined_requests_are_answered_in_order(function: Function) -> None:
 
 
 @pytest.mark.parametrize("rounds", [150, pytest.param(3000, marks=pytest.mark.slow)])
-def test_bent_requests_never_take_it_down(function: Function, rounds: int) -> None:
+def test_bent_requests_never_take_it_down(function: ServedFunction, rounds: int) -> None:
     """Bytes of healthy requests flipped, dropped, doubled and cut: a status, or a hang-up, and never a 500."""
     assert bent(function, rounds)["5xx"] == 0
     assert function.ask("/chat", SEEDED) == function.ask("/chat", SEEDED)
     assert "Traceback" not in function.log.read_text()
 
 
-def bent(function: Function, rounds: int) -> dict[str, int]:
+def bent(function: ServedFunction, rounds: int) -> dict[str, int]:
     """How ``rounds`` bent requests were answered."""
     healthy = [
         POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,

@@ -11,14 +11,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from function.web.exchange.receipt import server_timing
-from tests.servers.doors import Function, Stream, serving
+from tests.servers.doors import ServedFunction, Stream, serving
 from tests.servers.gated import gated_store
 
 PROMPT = {"prompt": "hello there", "max_tokens": 6, "ignore_eos": True, "seed": 1}
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-def lines(function: Function, event: str) -> list[dict[str, Any]]:
+def lines(function: ServedFunction, event: str) -> list[dict[str, Any]]:
     """The log lines of one kind of event."""
     told = [json.loads(line) for line in function.log.read_text().splitlines() if line.startswith("{")]
     return [line for line in told if line.get("event") == event]
@@ -30,7 +30,7 @@ def timings(header: str) -> dict[str, float]:
     return {name: float(value or 0) / 1000 for name, _, value in entries}
 
 
-def scraped(function: Function) -> dict[str, float]:
+def scraped(function: ServedFunction) -> dict[str, float]:
     """The samples of /metrics by name and labels."""
     _, _, text = function.exchange("/metrics", None)
     return {
@@ -52,7 +52,7 @@ class Told:
 class Ran:
     """A function that has answered one cold and one warm request; its metrics at that moment."""
 
-    function: Function
+    function: ServedFunction
     cold: Told
     warm: Told
     metrics: dict[str, float]

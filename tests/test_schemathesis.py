@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from function.web.docs.openapi import document
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import PATIENCE, ServedFunction, serving
 
 CHECKS = [
     not_a_server_error,
@@ -37,7 +37,7 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(
         tmp_path_factory.mktemp("schemathesis"), MODEL_URI=str(tiny_model), MAX_TOKENS="4", API_KEY=KEY
     ) as running:
@@ -45,7 +45,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
         yield running
 
 
-def ask(function: Function, operation: str, mode: GenerationMode, examples: int) -> None:
+def ask(function: ServedFunction, operation: str, mode: GenerationMode, examples: int) -> None:
     """The same examples each time, and no clock: machines are busy."""
 
     @settings(
@@ -67,17 +67,17 @@ def ask(function: Function, operation: str, mode: GenerationMode, examples: int)
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if found.body])
-def test_a_body_is_answered_as_it_says(function: Function, operation: str, mode: GenerationMode) -> None:
+def test_a_body_is_answered_as_it_says(function: ServedFunction, operation: str, mode: GenerationMode) -> None:
     ask(function, operation, mode, 12)
 
 
 @pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if not found.body])
-def test_what_has_no_body_is_answered_as_it_says(function: Function, operation: str) -> None:
+def test_what_has_no_body_is_answered_as_it_says(function: ServedFunction, operation: str) -> None:
     ask(function, operation, GenerationMode.POSITIVE, 3)
 
 
 @pytest.mark.parametrize("operation", ["POST /v1/chat/completions", "POST /v1/completions", "POST /chat"])
-def test_every_event_of_a_stream_is_as_it_says(function: Function, operation: str) -> None:
+def test_every_event_of_a_stream_is_as_it_says(function: ServedFunction, operation: str) -> None:
     asked: dict[str, Any] = {"prompt": "hi"}
     if "/chat/" in operation:
         asked = {"messages": [{"role": "user", "content": "hi"}]}
@@ -90,5 +90,5 @@ def test_every_event_of_a_stream_is_as_it_says(function: Function, operation: st
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if found.body])
-def test_for_long(function: Function, operation: str, mode: GenerationMode) -> None:
+def test_for_long(function: ServedFunction, operation: str, mode: GenerationMode) -> None:
     ask(function, operation, mode, 500)

@@ -10,7 +10,7 @@ import pytest
 
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.servers.doors import Function, Stream, serving
+from tests.servers.doors import ServedFunction, Stream, serving
 from tests.servers.faulty import FaultyStore
 from tests.servers.gated import gated_store
 
@@ -20,7 +20,7 @@ TOKEN = "sig-1c44de"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
-def ask_everything(function: Function) -> list[str]:
+def ask_everything(function: ServedFunction) -> list[str]:
     """Requests that work and that fail in each way; what came back of those that failed."""
     messages = [{"role": "user", "content": PROMPT}]
     good = {"messages": messages, "max_tokens": 8, "seed": 1}

@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 
 from function.engine.engine import Engine, Options
-from function.engine.kv.context import Memory
+from function.engine.kv.context import KVContext
 from function.engine.llama.library import library
 from function.engine.llama.model import Model
-from function.engine.llama.state_layout import Layout
+from function.engine.llama.state_layout import StateLayout
 from function.errors import SourceError
 from function.settings import Settings
-from function.snapshot import format
-from function.snapshot.format import Unfit
+from function.snapshot import file_format
+from function.snapshot.file_format import SnapshotMismatch
 from function.snapshot.prefix import prefix
 from function.snapshot.store import place, put
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 from tests.servers.stores import Store
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -48,7 +48,7 @@ class Bare:
 
     def __init__(self, path: Path, kv_type: str = "f16") -> None:
         self.model = Model(path, n_ctx=1024, n_threads=1, n_gpu_layers=0, kv_type=kv_type)  # type: ignore[arg-type]
-        self.memory = Memory(self.model)
+        self.memory = KVContext(self.model)
         self._flag = ctypes.create_string_buffer(2)
         self.model.watch(self._flag)
 
@@ -65,7 +65,7 @@ class Bare:
         assert state is not None
         return state
 
-    def layout(self) -> Layout:
+    def layout(self) -> StateLayout:
         assert self.memory.layout is not None
         return self.memory.layout
 
@@ -142,27 +142,27 @@ def test_a_recurrent_model_declines(tmp_path: Path) -> None:
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    format.write(path, {"a": 1, "b": "x"}, b"state" * 100)
-    assert bytes(format.read(path, {"b": "x", "a": 1})) == b"state" * 100
-    with pytest.raises(Unfit, match=r"another b$"):
-        format.read(path, {"a": 1, "b": "y"})
+    file_format.write(path, {"a": 1, "b": "x"}, b"state" * 100)
+    assert bytes(file_format.read(path, {"b": "x", "a": 1})) == b"state" * 100
+    with pytest.raises(SnapshotMismatch, match=r"another b$"):
+        file_format.read(path, {"a": 1, "b": "y"})
     assert [item.name for item in tmp_path.iterdir()] == ["s"]
 
 
 def test_every_byte_counts(tmp_path: Path) -> None:
     path, binding = tmp_path / "s", {"a": 1}
-    format.write(path, binding, b"state")
+    file_format.write(path, binding, b"state")
     data = path.read_bytes()
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        with pytest.raises(Unfit):
-            format.read(path, binding)
+        with pytest.raises(SnapshotMismatch):
+            file_format.read(path, binding)
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        with pytest.raises(Unfit):
-            format.read(path, binding)
-    with pytest.raises(Unfit, match="cannot be read"):
-        format.read(tmp_path / "none", binding)
+        with pytest.raises(SnapshotMismatch):
+            file_format.read(path, binding)
+    with pytest.raises(SnapshotMismatch, match="cannot be read"):
+        file_format.read(tmp_path / "none", binding)
 
 
 def test_its_place_is_beside_the_model_or_where_it_is_put() -> None:
@@ -197,7 +197,7 @@ def environment(model: str, **more: str) -> dict[str, str]:
     return {"MODEL_URI": model, "SYSTEM_PROMPT": PROMPT, "N_CTX": "1024", "N_THREADS": "1", **more}
 
 
-def told(function: Function) -> tuple[str, int]:
+def told(function: ServedFunction) -> tuple[str, int]:
     """The reply, and how many of its prompt's tokens had been read before."""
     status, body = function.ask("/v1/chat/completions", SEEDED)
     assert status == 200, body
@@ -344,14 +344,14 @@ def test_without_permission_to_write_it_says_so_once_and_goes_on(
 def test_two_that_store_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
     target, places = tmp_path / "s", []
     for number in range(2):
-        format.write(tmp_path / f"made{number}", {"a": 1}, bytes([number]) * 1_000_000)
+        file_format.write(tmp_path / f"made{number}", {"a": 1}, bytes([number]) * 1_000_000)
         places.append(tmp_path / f"made{number}")
     threads = [threading.Thread(target=put, args=(made, f"file://{target}")) for made in places * 5]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         if target.exists():
-            assert len(set(bytes(format.read(target, {"a": 1})))) == 1
+            assert len(set(bytes(file_format.read(target, {"a": 1})))) == 1
     for thread in threads:
         thread.join()
     assert sorted(item.name for item in tmp_path.iterdir()) == ["made0", "made1", "s"]
@@ -375,6 +375,6 @@ def test_two_that_store_into_a_bucket_at_once_leave_one_that_is_whole(
 
 
 def test_a_place_that_cannot_be_written_is_an_error_of_the_store(tmp_path: Path) -> None:
-    format.write(tmp_path / "s", {"a": 1}, b"x")
+    file_format.write(tmp_path / "s", {"a": 1}, b"x")
     with pytest.raises(SourceError, match="none"):
         put(tmp_path / "s", str(tmp_path / "none" / "s"))

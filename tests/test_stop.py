@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.servers.descendants import alive, descendants
-from tests.servers.doors import PATIENCE, Function, Stream, serving
+from tests.servers.doors import PATIENCE, ServedFunction, Stream, serving
 from tests.servers.gated import gated_store
 
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
@@ -25,21 +25,21 @@ Held = contextlib.AbstractContextManager[list[Stream]]
 
 
 @contextlib.contextmanager
-def fetching(function: Function) -> Iterator[list[Stream]]:
+def fetching(function: ServedFunction) -> Iterator[list[Stream]]:
     with Stream(function, ENDLESS) as stream:
         stream.until(": fetching")
         yield [stream]
 
 
 @contextlib.contextmanager
-def loading(function: Function) -> Iterator[list[Stream]]:
+def loading(function: ServedFunction) -> Iterator[list[Stream]]:
     with Stream(function, ENDLESS) as stream:
         stream.until(": loading")
         yield [stream]
 
 
 @contextlib.contextmanager
-def prefill(function: Function) -> Iterator[list[Stream]]:
+def prefill(function: ServedFunction) -> Iterator[list[Stream]]:
     function.wait("ready")
     with Stream(function, LONG_PROMPT) as stream:
         stream.until(": prefill")
@@ -47,7 +47,7 @@ def prefill(function: Function) -> Iterator[list[Stream]]:
 
 
 @contextlib.contextmanager
-def streaming(function: Function) -> Iterator[list[Stream]]:
+def streaming(function: ServedFunction) -> Iterator[list[Stream]]:
     function.wait("ready")
     with Stream(function, ENDLESS) as stream:
         stream.until("data: {")
@@ -55,14 +55,14 @@ def streaming(function: Function) -> Iterator[list[Stream]]:
 
 
 @contextlib.contextmanager
-def queued(function: Function) -> Iterator[list[Stream]]:
+def queued(function: ServedFunction) -> Iterator[list[Stream]]:
     with streaming(function) as first, Stream(function, ENDLESS) as second:
         second.until(": queued")
         yield [*first, second]
 
 
 @contextlib.contextmanager
-def stalled(function: Function) -> Iterator[list[Stream]]:
+def stalled(function: ServedFunction) -> Iterator[list[Stream]]:
     """Nobody to tell: clients that never finish what they say."""
     function.wait("ready")
     address = urlsplit(function.url)
@@ -71,13 +71,13 @@ def stalled(function: Function) -> Iterator[list[Stream]]:
         yield []
 
 
-STATES: list[Callable[[Function], Held]] = [fetching, loading, queued, prefill, streaming, stalled]
+STATES: list[Callable[[ServedFunction], Held]] = [fetching, loading, queued, prefill, streaming, stalled]
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_a_stop_is_told_and_leaves_nothing(
-    door: str, state: Callable[[Function], Held], tmp_path: Path, tiny_model: Path, slow_model: Path
+    door: str, state: Callable[[ServedFunction], Held], tmp_path: Path, tiny_model: Path, slow_model: Path
 ) -> None:
     template = tmp_path / "template.jinja"
     template.write_text("{{ messages[0].content }}" + " " * 5000)

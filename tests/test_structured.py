@@ -9,7 +9,7 @@ import openai
 import pydantic
 import pytest
 
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 from tests.test_trial import EXPLOSIVE
 
 PATH = "/v1/chat/completions"
@@ -32,14 +32,14 @@ class Picture(pydantic.BaseModel):
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("structured"), MODEL_URI=str(tiny_model), N_CTX="1024") as running:
         running.wait("ready")
         yield running
 
 
 @pytest.fixture
-def client(function: Function) -> Iterator[openai.OpenAI]:
+def client(function: ServedFunction) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{function.url}/v1", api_key="none", max_retries=0) as made:
         yield made
 
@@ -65,7 +65,7 @@ def test_the_openai_client_streams_what_it_asked_for(client: openai.OpenAI) -> N
     assert whole.choices[0].message.content == final.content
 
 
-def test_a_json_object_is_one(function: Function) -> None:
+def test_a_json_object_is_one(function: ServedFunction) -> None:
     for seed in range(5):
         asked = {**ASK, "response_format": {"type": "json_object"}, "seed": seed, "max_tokens": 400}
         choice = function.ask(PATH, asked)[1]["choices"][0]
@@ -74,7 +74,7 @@ def test_a_json_object_is_one(function: Function) -> None:
             assert isinstance(json.loads(choice["message"]["content"]), dict)
 
 
-def test_a_schema_left_out_is_any_object_and_strict_may_be_anything(function: Function) -> None:
+def test_a_schema_left_out_is_any_object_and_strict_may_be_anything(function: ServedFunction) -> None:
     for format_ in (
         {"type": "json_schema", "json_schema": {"name": "x"}},
         format_of({"type": "object"}, strict=False, description="A thing"),
@@ -85,7 +85,7 @@ def test_a_schema_left_out_is_any_object_and_strict_may_be_anything(function: Fu
         assert told["choices"][0]["message"]["content"].startswith("{")
 
 
-def test_a_schema_that_cannot_be_followed_is_refused_where_it_is_wrong(function: Function) -> None:
+def test_a_schema_that_cannot_be_followed_is_refused_where_it_is_wrong(function: ServedFunction) -> None:
     wrong = {"type": "object", "properties": {"a": {"type": "string", "if": {}}}}
     for stream in (False, True):
         status, told = function.ask(PATH, {**ASK, "response_format": format_of(wrong), "stream": stream})
@@ -93,7 +93,7 @@ def test_a_schema_that_cannot_be_followed_is_refused_where_it_is_wrong(function:
         assert "if" in told["error"]["message"]
 
 
-def test_schemas_made_to_explode_are_refused_and_the_process_lives(function: Function) -> None:
+def test_schemas_made_to_explode_are_refused_and_the_process_lives(function: ServedFunction) -> None:
     before = function.get("/health/ready")[1]
     for name, schema in EXPLOSIVE.items():
         status, told = function.ask(PATH, {**ASK, "response_format": format_of(schema)})

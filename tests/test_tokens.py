@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.doors import Function, Stream, serving
+from tests.servers.doors import ServedFunction, Stream, serving
 from tests.servers.gated import gated_store
 
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
@@ -15,31 +15,31 @@ TEXT = "Hello ñ 日本 🎉 <|im_end|> \n  x"
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("tokens"), MODEL_URI=str(slow_model), QUEUE_SIZE="0") as running:
         running.wait("ready")
         yield running
 
 
-def tokens(function: Function, content: str, **fields: Any) -> Any:
+def tokens(function: ServedFunction, content: str, **fields: Any) -> Any:
     status, told = function.ask("/tokenize", {"content": content, **fields})
     assert status == 200, told
     return told["tokens"]
 
 
-def test_a_text_becomes_tokens_and_is_itself_again(function: Function) -> None:
+def test_a_text_becomes_tokens_and_is_itself_again(function: ServedFunction) -> None:
     for fields in ({}, {"parse_special": False}, {"add_special": False}):
         assert function.ask("/detokenize", {"tokens": tokens(function, TEXT, **fields)}) == (200, {"content": TEXT})
     assert tokens(function, "") == []
     assert function.ask("/detokenize", {"tokens": []}) == (200, {"content": ""})
 
 
-def test_special_tokens_are_parsed_unless_they_are_to_be_text(function: Function) -> None:
+def test_special_tokens_are_parsed_unless_they_are_to_be_text(function: ServedFunction) -> None:
     assert len(tokens(function, "<|im_end|>")) == 1
     assert len(tokens(function, "<|im_end|>", parse_special=False)) > 1
 
 
-def test_pieces_are_texts_or_bytes(function: Function) -> None:
+def test_pieces_are_texts_or_bytes(function: ServedFunction) -> None:
     told = tokens(function, TEXT, with_pieces=True)
     assert [entry["id"] for entry in told] == tokens(function, TEXT)
     assert any(isinstance(entry["piece"], list) for entry in told)
@@ -47,7 +47,7 @@ def test_pieces_are_texts_or_bytes(function: Function) -> None:
     assert data.decode() == TEXT
 
 
-def test_a_template_is_applied_as_a_chat_would(function: Function) -> None:
+def test_a_template_is_applied_as_a_chat_would(function: ServedFunction) -> None:
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}]
     status, told = function.ask("/apply-template", {"messages": messages})
     assert (status, told["prompt"]) == (
@@ -58,7 +58,7 @@ def test_a_template_is_applied_as_a_chat_would(function: Function) -> None:
     assert usage["prompt_tokens"] == len(tokens(function, told["prompt"]))
 
 
-def test_they_do_not_wait_for_the_model_to_be_free(function: Function) -> None:
+def test_they_do_not_wait_for_the_model_to_be_free(function: ServedFunction) -> None:
     with Stream(function, ENDLESS) as busy:
         busy.until("data: ")
         assert function.ask("/chat", {"prompt": "hi"})[0] == 429
@@ -83,12 +83,12 @@ def test_they_do_not_wait_for_the_model_to_be_free(function: Function) -> None:
         ("/apply-template", {"prompt": "x"}, "messages"),
     ],
 )
-def test_a_wrong_field_is_a_400_that_names_it(function: Function, path: str, body: object, param: str) -> None:
+def test_a_wrong_field_is_a_400_that_names_it(function: ServedFunction, path: str, body: object, param: str) -> None:
     status, told = function.ask(path, body)
     assert (status, told["error"]["param"]) == (400, param), told
 
 
-def test_long_texts_are_tokenized_and_longer_ones_refused(function: Function) -> None:
+def test_long_texts_are_tokenized_and_longer_ones_refused(function: ServedFunction) -> None:
     assert len(tokens(function, "ab" * 100_000)) > 0
     assert function.ask("/tokenize", {"content": "x" * (5 << 20)})[0] == 413
 

@@ -10,7 +10,7 @@ import openai
 import pydantic
 import pytest
 
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -56,7 +56,7 @@ REQUIRED: dict[str, Any] = {**ASK, "tool_choice": "required", "parallel_tool_cal
 
 
 @contextlib.contextmanager
-def served(tmp: Path, template: str | None, *controls: str) -> Iterator[Function]:
+def served(tmp: Path, template: str | None, *controls: str) -> Iterator[ServedFunction]:
     """A model of random weights, with ``controls`` among its control tokens, that talks in a dialect."""
     model = write_model(tmp / "model.gguf", SHAPES["tiny"], chat_template=template, controls=controls)
     with serving(tmp, MODEL_URI=str(model), N_CTX="2048") as function:
@@ -65,25 +65,25 @@ def served(tmp: Path, template: str | None, *controls: str) -> Iterator[Function
 
 
 @pytest.fixture(scope="module")
-def hermes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+def hermes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
     with served(tmp_path_factory.mktemp("hermes"), HERMES) as function:
         yield function
 
 
 @pytest.fixture
-def client(hermes: Function) -> Iterator[openai.OpenAI]:
+def client(hermes: ServedFunction) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{hermes.url}/v1", api_key="none", max_retries=0) as made:
         yield made
 
 
-def answer(function: Function, **asked: Any) -> dict[str, Any]:
+def answer(function: ServedFunction, **asked: Any) -> dict[str, Any]:
     status, told = function.ask(PATH, asked)
     assert status == 200, told
     choice: dict[str, Any] = told["choices"][0]
     return choice
 
 
-def refusal(function: Function, **asked: Any) -> str:
+def refusal(function: ServedFunction, **asked: Any) -> str:
     """The field that a 400 names."""
     status, told = function.ask(PATH, asked)
     assert status == 400, told
@@ -104,7 +104,7 @@ def is_right(call: dict[str, Any]) -> None:
         assert 0 <= arguments["a"] <= 99
 
 
-def test_a_required_call_is_one_of_the_tools_with_its_arguments(hermes: Function) -> None:
+def test_a_required_call_is_one_of_the_tools_with_its_arguments(hermes: ServedFunction) -> None:
     names = set()
     for seed in range(8):
         choice = answer(hermes, **{**REQUIRED, "seed": seed})
@@ -116,7 +116,7 @@ def test_a_required_call_is_one_of_the_tools_with_its_arguments(hermes: Function
     assert names == {"get_weather", "add"}
 
 
-def test_calls_may_be_several(hermes: Function) -> None:
+def test_calls_may_be_several(hermes: ServedFunction) -> None:
     choice = answer(hermes, **{**REQUIRED, "parallel_tool_calls": True, "max_tokens": 400})
     calls = choice["message"]["tool_calls"]
     assert len(calls) > 1
@@ -125,7 +125,7 @@ def test_calls_may_be_several(hermes: Function) -> None:
         is_right(call)
 
 
-def test_a_named_tool_is_called(hermes: Function) -> None:
+def test_a_named_tool_is_called(hermes: ServedFunction) -> None:
     for name in ("add", "get_weather"):
         for choice in (
             {"type": "function", "function": {"name": name}},
@@ -136,14 +136,14 @@ def test_a_named_tool_is_called(hermes: Function) -> None:
             assert call["function"]["name"] == name
 
 
-def test_without_a_choice_noise_calls_nothing(hermes: Function) -> None:
+def test_without_a_choice_noise_calls_nothing(hermes: ServedFunction) -> None:
     for choice in ("none", "auto"):
         message = answer(hermes, **{**ASK, "tool_choice": choice, "seed": 1, "max_tokens": 20})["message"]
         assert message["content"]
         assert "tool_calls" not in message
 
 
-def test_tools_are_in_the_prompt_unless_none_may_be_called(hermes: Function) -> None:
+def test_tools_are_in_the_prompt_unless_none_may_be_called(hermes: ServedFunction) -> None:
     prompt = hermes.ask("/apply-template", ASK)[1]["prompt"]
     assert '"name": "get_weather"' in prompt
     assert "get_weather" not in hermes.ask("/apply-template", {**ASK, "tool_choice": "none"})[1]["prompt"]
@@ -187,7 +187,7 @@ def test_the_openai_client_parses_the_arguments(client: openai.OpenAI) -> None:
     assert events[0].parsed_arguments == parsed
 
 
-def test_a_call_and_its_result_are_sent_back(client: openai.OpenAI, hermes: Function) -> None:
+def test_a_call_and_its_result_are_sent_back(client: openai.OpenAI, hermes: ServedFunction) -> None:
     reply = client.chat.completions.create(model="any", **REQUIRED).choices[0].message
     assert reply.tool_calls
     result: Any = {"role": "tool", "tool_call_id": reply.tool_calls[0].id, "content": "It rains."}
@@ -201,7 +201,7 @@ def test_a_call_and_its_result_are_sent_back(client: openai.OpenAI, hermes: Func
     assert "<tool_response>It rains.</tool_response>" in prompt
 
 
-def test_strict_tools_and_a_format_hold_where_nothing_must_be_called(hermes: Function) -> None:
+def test_strict_tools_and_a_format_hold_where_nothing_must_be_called(hermes: ServedFunction) -> None:
     strict = [{**TOOLS[0], "function": {**TOOLS[0]["function"], "strict": True}}]
     assert answer(hermes, **{**ASK, "tools": strict, "max_tokens": 8})["message"]["content"]
     format_ = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": {"x": 1}}}}
@@ -217,7 +217,7 @@ def test_strict_tools_and_a_format_hold_where_nothing_must_be_called(hermes: Fun
     assert seen == {"call", "content"}
 
 
-def test_a_call_that_is_cut_ends_with_length(hermes: Function) -> None:
+def test_a_call_that_is_cut_ends_with_length(hermes: ServedFunction) -> None:
     told = hermes.ask(PATH, REQUIRED)[1]
     whole = told["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
     cut = answer(hermes, **{**REQUIRED, "max_tokens": told["usage"]["completion_tokens"] - 20})
@@ -226,7 +226,7 @@ def test_a_call_that_is_cut_ends_with_length(hermes: Function) -> None:
     assert whole.startswith(call["function"]["arguments"])
 
 
-def test_what_contradicts_itself_is_refused(hermes: Function) -> None:
+def test_what_contradicts_itself_is_refused(hermes: ServedFunction) -> None:
     named = {"type": "function", "function": {"name": "fly"}}
     assert refusal(hermes, messages=[USER], tool_choice="required") == "tool_choice"
     assert refusal(hermes, **{**ASK, "tool_choice": named}) == "tool_choice"
@@ -241,7 +241,7 @@ def test_what_contradicts_itself_is_refused(hermes: Function) -> None:
     assert refusal(hermes, messages=[USER, lost]) == "messages.1.tool_call_id"
 
 
-def test_template_variables_reach_the_template(hermes: Function) -> None:
+def test_template_variables_reach_the_template(hermes: ServedFunction) -> None:
     for value, end in ((True, "<think>\n"), (False, "<think>\n\n</think>\n\n")):
         asked = {"messages": [USER], "chat_template_kwargs": {"enable_thinking": value}}
         assert hermes.ask("/apply-template", asked)[1]["prompt"].endswith(end)
@@ -252,7 +252,7 @@ def test_template_variables_reach_the_template(hermes: Function) -> None:
     assert refusal(hermes, messages=[USER], reasoning_effort="high") == "reasoning_effort"
 
 
-def test_thoughts_are_told_apart(hermes: Function, client: openai.OpenAI) -> None:
+def test_thoughts_are_told_apart(hermes: ServedFunction, client: openai.OpenAI) -> None:
     asked: dict[str, Any] = {"messages": [USER], "max_tokens": 12, "seed": 3}
     thinking = {"chat_template_kwargs": {"enable_thinking": True}}
     message = answer(hermes, **asked, **thinking)["message"]

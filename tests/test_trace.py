@@ -1,7 +1,7 @@
 import pytest
 from werkzeug.datastructures import Headers
 
-from function.web.exchange.trace_context import Trace, trace_of
+from function.web.exchange.trace_context import TraceContext, trace_of
 
 ID, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -9,20 +9,20 @@ ID, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ({"traceparent": f"00-{ID}-{SPAN}-01"}, Trace(ID, SPAN, True)),
-        ({"traceparent": f"00-{ID}-{SPAN}-00"}, Trace(ID, SPAN, False)),
-        ({"traceparent": f"01-{ID}-{SPAN}-01-of-a-later-version"}, Trace(ID, SPAN, True)),
+        ({"traceparent": f"00-{ID}-{SPAN}-01"}, TraceContext(ID, SPAN, True)),
+        ({"traceparent": f"00-{ID}-{SPAN}-00"}, TraceContext(ID, SPAN, False)),
+        ({"traceparent": f"01-{ID}-{SPAN}-01-of-a-later-version"}, TraceContext(ID, SPAN, True)),
         ({"traceparent": f"00-{'0' * 32}-{SPAN}-01"}, None),
         ({"traceparent": f"00-{ID}-{'0' * 16}-01"}, None),
         ({"traceparent": "nonsense\x00"}, None),
-        ({"X-Cloud-Trace-Context": f"{ID.upper()}/255;o=1"}, Trace(ID, "00000000000000ff", True)),
-        ({"X-Cloud-Trace-Context": f"{ID}/255"}, Trace(ID, "00000000000000ff", False)),
-        ({"X-Cloud-Trace-Context": ID}, Trace(ID, None, False)),
-        ({"X-Cloud-Trace-Context": f"{ID}/{1 << 64}"}, Trace(ID, None, False)),
+        ({"X-Cloud-Trace-Context": f"{ID.upper()}/255;o=1"}, TraceContext(ID, "00000000000000ff", True)),
+        ({"X-Cloud-Trace-Context": f"{ID}/255"}, TraceContext(ID, "00000000000000ff", False)),
+        ({"X-Cloud-Trace-Context": ID}, TraceContext(ID, None, False)),
+        ({"X-Cloud-Trace-Context": f"{ID}/{1 << 64}"}, TraceContext(ID, None, False)),
         ({"X-Cloud-Trace-Context": f"{'0' * 32}/1"}, None),
-        ({"traceparent": f"00-{ID}-{SPAN}-01", "X-Cloud-Trace-Context": f"{'a' * 32}/1"}, Trace(ID, SPAN, True)),
+        ({"traceparent": f"00-{ID}-{SPAN}-01", "X-Cloud-Trace-Context": f"{'a' * 32}/1"}, TraceContext(ID, SPAN, True)),
         ({}, None),
     ],
 )
-def test_the_trace_is_the_headers(headers: dict[str, str], expected: Trace | None) -> None:
+def test_the_trace_is_the_headers(headers: dict[str, str], expected: TraceContext | None) -> None:
     assert trace_of(Headers(headers)) == expected

@@ -13,20 +13,20 @@ from urllib.parse import urlsplit
 import pytest
 
 from infra.worker import ClientSocket
-from tests.servers.doors import PATIENCE, Function, serving
+from tests.servers.doors import PATIENCE, ServedFunction, serving
 
 POST = b"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 MANY = 50
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("worker"), MODEL_URI=str(tiny_model), CLIENT_TIMEOUT="2") as running:
         running.wait("ready")
         yield running
 
 
-def connect(function: Function) -> socket.socket:
+def connect(function: ServedFunction) -> socket.socket:
     address = urlsplit(function.url)
     return socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE)
 
@@ -37,7 +37,7 @@ def read(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("sent", [b"GET /health/live HT", POST + b'{"prom'], ids=["header", "body"])
-def test_many_stalled_clients_keep_nobody_from_an_answer(function: Function, sent: bytes) -> None:
+def test_many_stalled_clients_keep_nobody_from_an_answer(function: ServedFunction, sent: bytes) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(function)) for _ in range(MANY)]
         for client in clients:
@@ -48,7 +48,7 @@ def test_many_stalled_clients_keep_nobody_from_an_answer(function: Function, sen
             assert b" 408 " in read(client)
 
 
-def test_a_stalled_body_is_told_why(function: Function) -> None:
+def test_a_stalled_body_is_told_why(function: ServedFunction) -> None:
     with connect(function) as client:
         client.sendall(POST + b"{")
         head, _, body = read(client).partition(b"\r\n\r\n")
@@ -65,7 +65,7 @@ def test_a_stalled_body_is_told_why(function: Function) -> None:
     ],
     ids=["header", "body", "chunk"],
 )
-def test_a_byte_now_and_then_is_not_enough(function: Function, start: bytes) -> None:
+def test_a_byte_now_and_then_is_not_enough(function: ServedFunction, start: bytes) -> None:
     stop = threading.Event()
     with connect(function) as client:
         client.sendall(start)
@@ -84,7 +84,7 @@ def test_a_byte_now_and_then_is_not_enough(function: Function, start: bytes) -> 
             sender.join()
 
 
-def test_clients_that_never_hang_up_keep_nobody_waiting(function: Function) -> None:
+def test_clients_that_never_hang_up_keep_nobody_waiting(function: ServedFunction) -> None:
     """gunicorn's own worker waits two seconds for each of them, in the one thread that accepts."""
     with contextlib.ExitStack() as stack:
         for _ in range(100):
@@ -93,7 +93,7 @@ def test_clients_that_never_hang_up_keep_nobody_waiting(function: Function) -> N
         assert function.get("/health/live")[0] == 200
 
 
-def test_a_client_that_takes_its_time_within_the_limit_is_served(function: Function) -> None:
+def test_a_client_that_takes_its_time_within_the_limit_is_served(function: ServedFunction) -> None:
     body = json.dumps({"prompt": "hi", "max_tokens": 2}).encode()
     request = POST.replace(b"100", b"%d" % len(body)) + body
     waited = threading.Event()
@@ -104,7 +104,7 @@ def test_a_client_that_takes_its_time_within_the_limit_is_served(function: Funct
         assert client.recv(12) == b"HTTP/1.1 200"
 
 
-def test_a_connection_is_kept_for_longer_than_a_request_may_take(function: Function) -> None:
+def test_a_connection_is_kept_for_longer_than_a_request_may_take(function: ServedFunction) -> None:
     waited = threading.Event()
     address = urlsplit(function.url)
     with contextlib.closing(http.client.HTTPConnection(address.netloc, timeout=PATIENCE)) as client:
@@ -118,7 +118,7 @@ def test_a_connection_is_kept_for_longer_than_a_request_may_take(function: Funct
 
 
 @contextlib.contextmanager
-def hardly_reading(function: Function, **more: int) -> Iterator[socket.socket]:
+def hardly_reading(function: ServedFunction, **more: int) -> Iterator[socket.socket]:
     """A client that asks for a long stream, and has no room to receive it in."""
     messages = [{"role": "user", "content": "hi"}]
     data = json.dumps({"messages": messages, "ignore_eos": True, "stream": True, **more}).encode()

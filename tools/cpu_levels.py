@@ -4,8 +4,9 @@
 
 Of llama.cpp's libraries only the smallest, libggml-cpu.so, depends on what the CPU can do. For each level the folder
 ``lib/levels/NAME`` gets one of its own and links to the others: a folder that LLAMA_CPP_LIB_PATH can point to. What a
-level needs is written to ``lib/levels/levels.json``; by that and by ``lib/levels/proof`` (proof.c) one is chosen
-at start: function/engine/llama/cpu.py. The library in ``lib`` itself, built with GGML_NATIVE=OFF, is the level below them.
+level needs is written to ``lib/levels/levels.json``; with it and ``lib/levels/proof`` (proof.c) one is chosen
+by function/engine/llama/cpu.py at start. The library in ``lib`` itself, built with GGML_NATIVE=OFF, is the level below
+them.
 
 Standard library only; needs cmake, a C++ compiler and, without ``--source``, pip. A minute or two for each level.
 """
@@ -45,7 +46,7 @@ OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class CPULevel:
     """A set of instructions: as /proc/cpuinfo names them, and the options of ggml's CMake that use them."""
 
     name: str
@@ -65,22 +66,24 @@ _ARM = "GGML_CPU_ARM_ARCH"
 
 LEVELS = {
     "x86_64": (
-        Level(BASELINE, _AVX2, {}),
-        Level("avx512", _AVX512, _ON_AVX512),  # Skylake
-        Level("avx512_vnni", _VNNI, _ON_VNNI),  # Cascade Lake, Ice Lake
-        Level("avx512_bf16", _BF16, _ON_BF16),  # Zen 4
-        Level("amx", (*_BF16, "amx_tile", "amx_int8"), {**_ON_BF16, "GGML_AMX_TILE": "ON", "GGML_AMX_INT8": "ON"}),
+        CPULevel(BASELINE, _AVX2, {}),
+        CPULevel("avx512", _AVX512, _ON_AVX512),  # Skylake
+        CPULevel("avx512_vnni", _VNNI, _ON_VNNI),  # Cascade Lake, Ice Lake
+        CPULevel("avx512_bf16", _BF16, _ON_BF16),  # Zen 4
+        CPULevel("amx", (*_BF16, "amx_tile", "amx_int8"), {**_ON_BF16, "GGML_AMX_TILE": "ON", "GGML_AMX_INT8": "ON"}),
     ),
     "aarch64": (
-        Level(BASELINE, _DOTPROD, {_ARM: "armv8.2-a+dotprod+fp16"}),  # Graviton2
-        Level("i8mm", (*_DOTPROD, "i8mm"), {_ARM: "armv8.2-a+dotprod+fp16+i8mm"}),
-        Level("sve", (*_DOTPROD, "i8mm", "sve"), {_ARM: "armv8.2-a+dotprod+fp16+i8mm+sve"}),  # Graviton3 and 4, Axion
+        CPULevel(BASELINE, _DOTPROD, {_ARM: "armv8.2-a+dotprod+fp16"}),  # Graviton2
+        CPULevel("i8mm", (*_DOTPROD, "i8mm"), {_ARM: "armv8.2-a+dotprod+fp16+i8mm"}),
+        CPULevel(
+            "sve", (*_DOTPROD, "i8mm", "sve"), {_ARM: "armv8.2-a+dotprod+fp16+i8mm+sve"}
+        ),  # Graviton3 and 4, Axion
     ),
 }
 """By machine, from the least to the best."""
 
 
-def build(lib: Path, levels: Sequence[Level], llama_cpp: Path, work: Path) -> None:
+def build(lib: Path, levels: Sequence[CPULevel], llama_cpp: Path, work: Path) -> None:
     """Add ``levels`` to ``lib``, which is itself the one named ``baseline``; compile ``llama_cpp`` in ``work``.
 
     What does not depend on the level is compiled once: one build folder is configured for one after the other.
@@ -95,7 +98,7 @@ def build(lib: Path, levels: Sequence[Level], llama_cpp: Path, work: Path) -> No
     describe(lib, {level.name: level.flags for level in levels})
 
 
-def compile_level(level: Level, llama_cpp: Path, work: Path) -> Path:
+def compile_level(level: CPULevel, llama_cpp: Path, work: Path) -> Path:
     """The level's library, in ``work``."""
     options = OPTIONS | {"CMAKE_CXX_FLAGS": f"-include {TILE_CONFIG}"} | dict(level.options)
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import gguf
 import numpy as np
 
-from tools.shapes import CONV, SHAPES, STATE, Shape, Tensor, tensors
+from tools.shapes import CONV, SHAPES, STATE, Shape, ShapeTensor, tensors
 from tools.vocabulary import CHATML, bpe, spm
 
 Quant = Literal["Q8_0", "Q4_0", "F16", "F32"]
@@ -115,16 +115,16 @@ def _vocabulary(
         writer.add_chat_template(chat_template)
 
 
-def _kind(tensor: Tensor, quant: Quant) -> str:
+def _kind(tensor: ShapeTensor, quant: Quant) -> str:
     return quant if tensor.role == "matrix" and tensor.dims[0] % 32 == 0 else "F32"
 
 
-def _size(tensor: Tensor, kind: str) -> int:
+def _size(tensor: ShapeTensor, kind: str) -> int:
     count = math.prod(tensor.dims)
     return count // 32 * BLOCKS[kind][0] if kind in BLOCKS else count * (2 if kind == "F16" else 4)
 
 
-def _weights(tensor: Tensor, kind: str, seed: int) -> Iterator[np.ndarray[Any, Any]]:
+def _weights(tensor: ShapeTensor, kind: str, seed: int) -> Iterator[np.ndarray[Any, Any]]:
     """The tensor's bytes, piece by piece, from a generator of its own."""
     generator = np.random.SFC64([seed, zlib.crc32(tensor.name.encode())])
     count = math.prod(tensor.dims)

@@ -36,7 +36,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class ShapeTensor:
     """``dims`` run from the innermost, as in GGUF. Only a ``matrix`` is quantised."""
 
     name: str
@@ -47,50 +47,50 @@ class Tensor:
 STATE, CONV = 16, 4  # mamba: state size and convolution width
 
 
-def tensors(shape: Shape) -> Iterator[Tensor]:
+def tensors(shape: Shape) -> Iterator[ShapeTensor]:
     """All tensors that llama.cpp asks for, in file order."""
     n = shape.n_embd
-    yield Tensor("token_embd.weight", (n, shape.n_vocab))
+    yield ShapeTensor("token_embd.weight", (n, shape.n_vocab))
     for layer in range(shape.n_layer):
         block = _mamba(shape) if shape.architecture == "mamba" else _attention(shape)
         for tensor in block:
-            yield Tensor(f"blk.{layer}.{tensor.name}", tensor.dims, tensor.role)
-    yield Tensor("output_norm.weight", (n,), "ones")
+            yield ShapeTensor(f"blk.{layer}.{tensor.name}", tensor.dims, tensor.role)
+    yield ShapeTensor("output_norm.weight", (n,), "ones")
     if not shape.tied:
-        yield Tensor("output.weight", (n, shape.n_vocab))
+        yield ShapeTensor("output.weight", (n, shape.n_vocab))
 
 
-def _attention(shape: Shape) -> Iterator[Tensor]:
+def _attention(shape: Shape) -> Iterator[ShapeTensor]:
     n, q, kv, ff = shape.n_embd, shape.head * shape.n_head, shape.head * shape.n_kv, shape.n_ff
-    yield Tensor("attn_norm.weight", (n,), "ones")
+    yield ShapeTensor("attn_norm.weight", (n,), "ones")
     for part, width in (("q", q), ("k", kv), ("v", kv)):
-        yield Tensor(f"attn_{part}.weight", (n, width))
+        yield ShapeTensor(f"attn_{part}.weight", (n, width))
         if shape.architecture == "qwen2":
-            yield Tensor(f"attn_{part}.bias", (width,), "small")
-    yield Tensor("attn_output.weight", (q, n))
+            yield ShapeTensor(f"attn_{part}.bias", (width,), "small")
+    yield ShapeTensor("attn_output.weight", (q, n))
     if shape.architecture == "gemma3":
-        yield Tensor("attn_q_norm.weight", (shape.head,), "ones")
-        yield Tensor("attn_k_norm.weight", (shape.head,), "ones")
-        yield Tensor("post_attention_norm.weight", (n,), "ones")
-        yield Tensor("post_ffw_norm.weight", (n,), "ones")
-    yield Tensor("ffn_norm.weight", (n,), "ones")
-    yield Tensor("ffn_gate.weight", (n, ff))
-    yield Tensor("ffn_up.weight", (n, ff))
-    yield Tensor("ffn_down.weight", (ff, n))
+        yield ShapeTensor("attn_q_norm.weight", (shape.head,), "ones")
+        yield ShapeTensor("attn_k_norm.weight", (shape.head,), "ones")
+        yield ShapeTensor("post_attention_norm.weight", (n,), "ones")
+        yield ShapeTensor("post_ffw_norm.weight", (n,), "ones")
+    yield ShapeTensor("ffn_norm.weight", (n,), "ones")
+    yield ShapeTensor("ffn_gate.weight", (n, ff))
+    yield ShapeTensor("ffn_up.weight", (n, ff))
+    yield ShapeTensor("ffn_down.weight", (ff, n))
 
 
-def _mamba(shape: Shape) -> Iterator[Tensor]:
+def _mamba(shape: Shape) -> Iterator[ShapeTensor]:
     n, inner, rank = shape.n_embd, 2 * shape.n_embd, max(1, shape.n_embd // 16)
-    yield Tensor("attn_norm.weight", (n,), "ones")
-    yield Tensor("ssm_in.weight", (n, 2 * inner))
-    yield Tensor("ssm_conv1d.weight", (CONV, inner), "small")
-    yield Tensor("ssm_conv1d.bias", (inner,), "small")
-    yield Tensor("ssm_x.weight", (inner, rank + 2 * STATE))
-    yield Tensor("ssm_dt.weight", (rank, inner), "small")
-    yield Tensor("ssm_dt.bias", (inner,), "small")
-    yield Tensor("ssm_a", (STATE, inner), "decay")
-    yield Tensor("ssm_d", (inner,), "ones")
-    yield Tensor("ssm_out.weight", (inner, n))
+    yield ShapeTensor("attn_norm.weight", (n,), "ones")
+    yield ShapeTensor("ssm_in.weight", (n, 2 * inner))
+    yield ShapeTensor("ssm_conv1d.weight", (CONV, inner), "small")
+    yield ShapeTensor("ssm_conv1d.bias", (inner,), "small")
+    yield ShapeTensor("ssm_x.weight", (inner, rank + 2 * STATE))
+    yield ShapeTensor("ssm_dt.weight", (rank, inner), "small")
+    yield ShapeTensor("ssm_dt.bias", (inner,), "small")
+    yield ShapeTensor("ssm_a", (STATE, inner), "decay")
+    yield ShapeTensor("ssm_d", (inner,), "ones")
+    yield ShapeTensor("ssm_out.weight", (inner, n))
 
 
 SHAPES = {

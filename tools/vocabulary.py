@@ -20,7 +20,7 @@ CHATML = (
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class VocabularyFile:
     """``types`` and ``scores`` run parallel to ``tokens``; byte-level BPE has ``merges``, the other kind scores."""
 
     tokens: list[str]
@@ -38,7 +38,7 @@ def byte_letters() -> list[str]:
     return [chr(byte) if byte in shown else chr(next(hidden)) for byte in range(256)]
 
 
-def bpe(size: int, seed: int = 0, controls: Sequence[str] = ()) -> Vocabulary:
+def bpe(size: int, seed: int = 0, controls: Sequence[str] = ()) -> VocabularyFile:
     """256 bytes, merges as far as ``size`` reaches, ChatML's special tokens, and ``controls`` of one's own."""
     letters = byte_letters()
     known = dict.fromkeys(letters)
@@ -52,10 +52,10 @@ def bpe(size: int, seed: int = 0, controls: Sequence[str] = ()) -> Vocabulary:
             merges.append(f"{left} {right}")
     tokens = [*known, *SPECIALS, *controls]
     types = [NORMAL] * room + [CONTROL] * (len(tokens) - room)
-    return Vocabulary(tokens, types, [], merges, bos=room, eos=room + 2)
+    return VocabularyFile(tokens, types, [], merges, bos=room, eos=room + 2)
 
 
-def spm(size: int, seed: int = 0) -> Vocabulary:
+def spm(size: int, seed: int = 0) -> VocabularyFile:
     """Llama-2's layout: ``<unk> <s> </s>``, 256 byte tokens, then pieces by falling score."""
     known = dict.fromkeys(["▁", *LETTERS, *LETTERS.upper(), *"0123456789.,;:!?'\"-()\n", *WIDE])
     room = size - 3 - 256
@@ -67,7 +67,7 @@ def spm(size: int, seed: int = 0) -> Vocabulary:
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
     types = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[NORMAL] * len(pieces)]
     scores = [0.0] * 259 + [-float(i) for i in range(len(pieces))]
-    return Vocabulary(tokens, types, scores, [], bos=1, eos=2)
+    return VocabularyFile(tokens, types, scores, [], bos=1, eos=2)
 
 
 def _merges(letters: list[str], chance: random.Random) -> Iterator[tuple[str, str]]:

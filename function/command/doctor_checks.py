@@ -12,13 +12,13 @@ from function.command.plan import describe
 from function.command.progress_bar import bytes_of
 from function.engine.llama import gpu, library
 from function.engine.llama.cpu import choose
-from function.engine.llama.cpu_variants import Levels
+from function.engine.llama.cpu_variants import CPUVariants
 from function.errors import EngineError, FunctionError, NoGPU, UnsuitedCPU
-from function.fetch import Memory
+from function.fetch import MemoryDestination
 from function.gguf import Header, largest_context
 from function.lifecycle.provenance import build, cpu_level
-from function.room import room
 from function.settings import Settings, Stores, Telemetry
+from function.sizing.load_plan import memory_needed
 from function.source import open_source
 from function.source.split_model import parts
 from function.system.limits import cpus, memory_limit
@@ -55,7 +55,7 @@ def engine(settings: Settings) -> Iterator[Finding]:
     """llama.cpp: whether it loads, how it was built, which instructions it uses."""
     rebuild = "CMAKE_ARGS=-DGGML_OPENMP=OFF pip install --force-reinstall --no-binary :all: llama-cpp-python"
     try:
-        level = choose(Levels(library.folder()), settings.cpu_level, memory=settings.model_cache_dir)
+        level = choose(CPUVariants(library.folder()), settings.cpu_level, memory=settings.model_cache_dir)
         if level is not None:
             library.use(level.folder, level.name)
         info = library.system_info()
@@ -122,7 +122,7 @@ def cache(settings: Settings) -> Finding:
     """The place a fetched model is kept in."""
     if settings.model_cache == "memory":
         try:
-            Memory("").close()
+            MemoryDestination("").close()
         except FunctionError as e:
             return Finding("cache", "bad", str(e), _remedy(e.code))
         return Finding("cache", "good", "memory, which the file takes once; each new process fetches it again")
@@ -187,7 +187,7 @@ def model(settings: Settings, uri: str) -> Iterator[Finding]:
 
 def fits(settings: Settings, header: Header, size: int) -> Finding:
     """The memory that the model needs, beside what there is."""
-    needs = room(header, settings, size, memory_limit())
+    needs = memory_needed(header, settings, size, memory_limit())
     found = f"{bytes_of(needs.total)} with {needs.n_ctx:,} tokens of context"
     if settings.n_gpu_layers:
         return Finding("fits", "good", f"{found}, of which what is the GPU's is known once it is loaded")

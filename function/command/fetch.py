@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from function.command.progress_bar import Bar, bytes_of
+from function.command.progress_bar import ProgressBar, bytes_of
 from function.errors import CacheUnusable
 from function.fetch import Fetched, Progress, fetch, name_of
 from function.settings import Settings
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress()
     work = _beside(args.to) if args.to else args.cache_dir or Settings.from_env().model_cache_dir
     sha256 = args.sha256.lower() if args.sha256 else None
-    with Bar(args.uri.rpartition("/")[2], progress):
+    with ProgressBar(args.uri.rpartition("/")[2], progress):
         fetched = fetch(args.uri, cache=work, sha256=sha256, progress=progress)
     paths = _place(fetched, args.to, work) if args.to else fetched.parts
     if args.json:

@@ -12,7 +12,7 @@ from function.errors import SourceError
 from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import KV_BITS
-from function.sizing.deployment import LAMBDA_DISK, MIB, Plan, plan
+from function.sizing.deployment import LAMBDA_DISK, MIB, DeploymentPlan, plan
 from function.sizing.prices import Cost, Prices, cost, read
 from function.sizing.prices import as_json as cost_as_json
 from function.source import open_source
@@ -89,7 +89,7 @@ def describe(uri: str) -> tuple[Header, int]:
     return header, size
 
 
-def as_json(made: Plan) -> dict[str, object]:
+def as_json(made: DeploymentPlan) -> dict[str, object]:
     """The plan as plain values; every number of bytes in bytes."""
     header = made.header
     names = ("architecture", "name", "quantisation", "parameters", "context_length", "block_count", "vocabulary_size")
@@ -104,7 +104,7 @@ def as_json(made: Plan) -> dict[str, object]:
     }
 
 
-def as_text(made: Plan) -> str:
+def as_text(made: DeploymentPlan) -> str:
     """The plan for people."""
     header, chosen = made.header, made.chosen
     template = "has a chat template" if header.chat_template else "has no chat template"

@@ -11,7 +11,7 @@ ON_TERMINAL = 0.1  # seconds between redraws
 ELSEWHERE = 5.0  # seconds between lines in a log
 
 
-class Bar:
+class ProgressBar:
     """Shows a Progress while the ``with`` block runs."""
 
     def __init__(self, name: str, progress: Progress) -> None:

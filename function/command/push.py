@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from function.command.progress_bar import Bar, bytes_of
+from function.command.progress_bar import ProgressBar, bytes_of
 from function.fetch import Progress
 from function.source.upload import upload
 
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     uri = args.uri + args.file.name if args.uri.endswith("/") else args.uri
     progress, began = Progress(), time.monotonic()
-    with Bar(args.file.name, progress):
+    with ProgressBar(args.file.name, progress):
         stored = upload(args.file, uri, start=progress.start, add=progress.add)
     seconds = time.monotonic() - began
     if args.json:

@@ -1,1 +1,1 @@
-"""."""
+"""How a model writes thoughts and tool calls. Pure: text in, parts out."""

@@ -6,37 +6,37 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class ThoughtPiece:
     """A piece of what the model thinks before it answers."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ContentPiece:
     """A piece of the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallStart:
     """A call of a tool begins; its arguments follow."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Arguments:
+class ArgumentsPiece:
     """A piece of the arguments, as JSON, of the call that began last."""
 
     text: str
 
 
-Part = Thought | Content | Call | Arguments
+Part = ThoughtPiece | ContentPiece | CallStart | ArgumentsPiece
 
 
-class Reader(Protocol):
+class ReplyReader(Protocol):
     """Takes text as it comes. What it gives, joined, does not depend on how the text was split."""
 
     def feed(self, text: str) -> Iterable[Part]:
@@ -52,7 +52,7 @@ class PlainReader:
     def feed(self, text: str) -> Iterator[Part]:
         """See Reader."""
         if text:
-            yield Content(text)
+            yield ContentPiece(text)
 
     def finish(self) -> Iterator[Part]:
         """See Reader."""
@@ -66,7 +66,7 @@ class ThoughtReader:
     neither.
     """
 
-    def __init__(self, tags: tuple[str, str], *, opened: bool, content: Reader) -> None:
+    def __init__(self, tags: tuple[str, str], *, opened: bool, content: ReplyReader) -> None:
         self._begin, self._end = tags
         self._content = content
         self._state = "thought" if opened else "start"
@@ -89,7 +89,7 @@ class ThoughtReader:
     def finish(self) -> Iterator[Part]:
         """See Reader."""
         if self._state == "thought" and self._held:
-            yield Thought(self._held)
+            yield ThoughtPiece(self._held)
         elif self._state == "start":
             yield from self._content.feed(self._held)
         yield from self._content.finish()
@@ -109,7 +109,7 @@ class ThoughtReader:
         sure = sure.rstrip()
         if sure:
             self._begun = True
-            yield Thought(sure)
+            yield ThoughtPiece(sure)
         if at >= 0:
             self._state, self._held = "gap", self._held[at + len(self._end) :]
         else:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from function.dialect.base import Dialect
-from function.dialect.reply_parts import Arguments, Call, Content, Part, overlap
+from function.dialect.reply_parts import ArgumentsPiece, CallStart, ContentPiece, Part, overlap
 
 _KEYS = frozenset(("name", "arguments", "parameters", "type", "id", "function"))
 _FIRST_KEY = re.compile(r'\{\s*"([^"\\]*)"')
@@ -16,7 +16,7 @@ _ARGS = re.compile(r"\s*([\w.-]+)(?:\[CALL_ID\]\w+)?\[ARGS\]\s*(?=\{)")
 _ARGS_BEGUN = re.compile(r"\s*[\w.-]*(?:\[[A-Z_]*\]?\w*)?(?:\[[A-Z]*\]?)?\s*")
 
 
-class CallReader:
+class ToolCallReader:
     """Finds calls of the tools called ``names``, as ``dialect`` writes them.
 
     What begins like a call is held back until it is known whether it is one, that is until its arguments begin; then
@@ -49,7 +49,7 @@ class CallReader:
         """See Reader."""
         rest = self._raw + self._held
         if self._step in (self._text, self._perhaps) and rest and not (self._calls and rest.isspace()):
-            yield Content(rest)
+            yield ContentPiece(rest)
         self._raw = self._held = ""
 
     def _text(self) -> Iterator[Part]:
@@ -67,7 +67,7 @@ class CallReader:
         sure = self._held[:at] if found else self._held[: len(self._held) - self._overlap()]
         sure = sure.rstrip()
         if sure:
-            yield Content(sure)
+            yield ContentPiece(sure)
         if found:
             self._raw, self._held = self._held[len(sure) : at + len(mark)], self._held[at + len(mark) :]
             self._become(self._perhaps)
@@ -108,7 +108,7 @@ class CallReader:
             yield from self._is_none()
             return
         yield self._begin(call[0])
-        yield Arguments(call[1])
+        yield ArgumentsPiece(call[1])
         self._held = text[end:]
         self._become(self._after)
 
@@ -120,17 +120,17 @@ class CallReader:
         elif head or not _ARGS_BEGUN.fullmatch(text):
             yield from self._is_none()
 
-    def _begin(self, name: str) -> Call:
+    def _begin(self, name: str) -> CallStart:
         self._raw = ""
         self._calls += 1
-        return Call(name)
+        return CallStart(name)
 
     def _is_none(self) -> Iterator[Part]:
         """It only looked like a call."""
         text, self._raw = self._raw, ""
         if not text:  # a bare brace
             text, self._held = self._held[:1], self._held[1:]
-        yield Content(text)
+        yield ContentPiece(text)
         self._become(self._text)
 
     def _arguments(self) -> Iterator[Part]:
@@ -139,7 +139,7 @@ class CallReader:
         end = self._scan.find_end(self._held, depth=inside, anew=True)
         text = self._held if end is None else self._held[:end]
         if text:
-            yield Arguments(text)
+            yield ArgumentsPiece(text)
         self._held = self._held[len(text) :]
         if end is not None:
             self._become(self._rest if inside else self._after)

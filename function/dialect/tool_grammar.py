@@ -10,7 +10,7 @@ from function.engine.grammar.grammar import Grammar, embedded
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class ToolSignature:
     """A function that may be called. ``param``: the request's field that holds the schema of its parameters."""
 
     name: str
@@ -18,8 +18,8 @@ class Tool:
     param: str
 
 
-def calling(
-    dialect: Dialect, tools: Sequence[Tool], *, required: bool, parallel: bool, instead: Grammar | None = None
+def tool_call_grammar(
+    dialect: Dialect, tools: Sequence[ToolSignature], *, required: bool, parallel: bool, instead: Grammar | None = None
 ) -> Grammar:
     """One call of one of ``tools``, or several where ``parallel``; text too, or instead, unless ``required``.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Guard:
+class DrainGate:
     """Open at first. ``refusal`` makes what is raised once it is closed."""
 
     def __init__(self, refusal: Callable[[], Exception]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from function.engine.llama.library import function, library
 from function.engine.llama.model import Model
-from function.engine.llama.placeholder_file import Filling, StandIn
+from function.engine.llama.placeholder_file import ArrivingFile, PlaceholderFile
 from function.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -51,10 +51,10 @@ class _Tensor(ctypes.Structure):
     )
 
 
-class Ahead:
+class EarlyPrefill:
     """Reads one chunk for ``model`` behind ``source``. For the engine's thread; ``stop`` says when to give up."""
 
-    def __init__(self, model: Model, source: StandIn, stop: Callable[[], bool]) -> None:
+    def __init__(self, model: Model, source: PlaceholderFile, stop: Callable[[], bool]) -> None:
         self._model, self._source, self._stop = model, source, stop
         self._bytes_of = function("ggml_nbytes", ctypes.c_size_t)
         self._name_of = function("ggml_get_name", ctypes.c_char_p)
@@ -109,7 +109,7 @@ class Ahead:
         return 0 if start is None else start + int(self._bytes_of(address))
 
 
-def spare(filling: Filling, n_threads: int, size: int) -> int:
+def spare(filling: ArrivingFile, n_threads: int, size: int) -> int:
     """Threads, of ``n_threads``, that the fetch of ``size`` bytes has no use for; it is watched for WINDOW seconds.
 
     0 once half of the bytes are there: with fewer threads, what is read behind them would be done later, not sooner.

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from function.dialect.base import Dialect, recognise
-from function.engine.drain_gate import Guard
-from function.engine.finish_loading import arrive
+from function.engine.drain_gate import DrainGate
+from function.engine.finish_loading import finish_loading
 from function.engine.generation import Generation
 from function.engine.grammar.grammar import Grammar
 from function.engine.job_validation import check
-from function.engine.kv.context import Memory
+from function.engine.kv.context import KVContext
 from function.engine.llama import library
 from function.engine.llama.model import Model
-from function.engine.llama.placeholder_file import StandIn
+from function.engine.llama.placeholder_file import PlaceholderFile
 from function.engine.llama.vocabulary import Vocabulary
-from function.engine.load_options import Options as Options
+from function.engine.load_options import LoadOptions as Options
 from function.engine.loop import Loop
-from function.engine.task import Errand
+from function.engine.task import EngineTask
 from function.engine.template.template import Template, choose
 from function.engine.types import Job
 from function.errors import EngineError, FunctionError, ModelError, Stopping
@@ -38,9 +38,9 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._jobs: queue.SimpleQueue[Generation | Errand[Any] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Generation | EngineTask[Any] | None] = queue.SimpleQueue()
         self._awaited: tuple[int, ...] | None = None
-        self._guard = Guard(self._ended)
+        self._guard = DrainGate(self._ended)
         self._open: set[Generation] = set()
         self._constraints: Constraints | None = None
         self._constraints_lock = threading.Lock()
@@ -68,7 +68,7 @@ class Engine:
     @classmethod
     def load(
         cls,
-        source: Path | StandIn,
+        source: Path | PlaceholderFile,
         options: Options,
         *,
         on_progress: Callable[[float], None] | None = None,
@@ -82,7 +82,7 @@ class Engine:
         ``on_set_up`` is given the engine when it can do all but compute: tokenize, check jobs, be told what to expect.
 
         Raises ModelError for a file that cannot be served, EngineError when llama.cpp fails, Stopping once ``cancel``
-        is set, and what ``StandIn.complete`` raises. All callbacks are called in the engine's thread; ``on_progress``
+        is set, and what ``PlaceholderFile.complete`` raises. All callbacks are called in the engine's thread; ``on_progress``
         gets 0 … 1.
         """
         engine = cls(options)
@@ -188,9 +188,9 @@ class Engine:
         """``job`` is what will be asked for first, as soon as the model is there."""
         self._awaited = self._awaited or job.prompt
 
-    def do(self, work: Callable[[Memory], T]) -> T:
+    def do(self, work: Callable[[KVContext], T]) -> T:
         """Have the engine's thread do ``work`` between two generations, and return its result. Raises Stopping."""
-        errand = Errand(work)
+        errand = EngineTask(work)
         with self._guard.held():
             self._jobs.put(errand)
         return errand.result()
@@ -216,7 +216,7 @@ class Engine:
 
     def _work(
         self,
-        source: Path | StandIn,
+        source: Path | PlaceholderFile,
         loaded: "Future[None]",
         on_progress: Callable[[float], None] | None,
         cancel: threading.Event | None,
@@ -243,11 +243,11 @@ class Engine:
             return
         try:
             self._describe(model)
-            memory = Memory(model, options.prefix_cache)
+            memory = KVContext(model, options.prefix_cache)
             if on_set_up:
                 on_set_up(self)
-            if isinstance(source, StandIn):
-                arrive(source, model, memory, options.ahead, lambda: self._awaited, cancel or threading.Event())
+            if isinstance(source, PlaceholderFile):
+                finish_loading(source, model, memory, options.ahead, lambda: self._awaited, cancel or threading.Event())
             if not (len(memory) or (hurry and hurry())):
                 model.warm_up()
             loaded.set_result(None)
@@ -263,9 +263,9 @@ class Engine:
             self._abandon()
             model.free()
 
-    def _serve(self, loop: Loop, memory: Memory) -> None:
+    def _serve(self, loop: Loop, memory: KVContext) -> None:
         while (job := self._jobs.get()) is not None:
-            if isinstance(job, Errand):
+            if isinstance(job, EngineTask):
                 job.run(memory)
                 continue
             error = loop.run(job)
@@ -279,7 +279,7 @@ class Engine:
         while self._open:
             self._open.pop().fail(error)
         while not self._jobs.empty():
-            if isinstance(job := self._jobs.get(), Errand):
+            if isinstance(job := self._jobs.get(), EngineTask):
                 job.set_exception(error)
 
     def _describe(self, model: Model) -> None:

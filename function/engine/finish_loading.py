@@ -4,24 +4,24 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from function.engine.kv.context import Memory
+from function.engine.kv.context import KVContext
 from function.engine.llama.model import Model
-from function.engine.llama.placeholder_file import StandIn
+from function.engine.llama.placeholder_file import PlaceholderFile
 
 LOOK = 0.02  # seconds between two looks at whether a prompt is waited for
 
 
-def arrive(
-    source: StandIn,
+def finish_loading(
+    source: PlaceholderFile,
     model: Model,
-    memory: Memory,
+    memory: KVContext,
     n_threads: int,
     awaited: Callable[[], Sequence[int] | None],
     cancel: threading.Event,
 ) -> None:
     """Wait for the last byte, and meanwhile read the prompt that is ``awaited``, if one is, with up to ``n_threads``.
 
-    For the engine's thread. Raises as StandIn.complete.
+    For the engine's thread. Raises as PlaceholderFile.complete.
     """
     read: Sequence[int] = ()
     filling = source.filling
@@ -29,10 +29,10 @@ def arrive(
         if (prompt := awaited()) is None:
             filling.await_prefix(sys.maxsize, LOOK)
             continue
-        from function.engine.early_prefill import Ahead, spare
+        from function.engine.early_prefill import EarlyPrefill, spare
 
         chunk, spared = prompt[: model.chunk], spare(filling, n_threads, source.size)
-        if spared and Ahead(model, source, cancel.is_set).read(chunk, spared):
+        if spared and EarlyPrefill(model, source, cancel.is_set).read(chunk, spared):
             read = chunk
         break
     if source.complete() and read:

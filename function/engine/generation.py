@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from function.engine.types import Event, Finished, FinishReason, Job, Prefill, Text, Timings, Usage
+from function.engine.types import Event, Finished, FinishReason, Job, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import FunctionError
 
 _ROOM = 64
@@ -98,16 +98,16 @@ class Generation:
         if self._first_at is None:
             self._first_at = now
 
-    def put(self, event: Prefill | Text) -> None:
+    def put(self, event: PrefillProgress | TextPiece) -> None:
         """Hand ``event`` to the reader; end the job when the reader is gone."""
         with self._changed:
             now = time.monotonic()
             last = self._events[-1] if self._events else None
             if last is None:
                 self._read_at = now
-            if isinstance(event, Prefill) and isinstance(last, Prefill):
+            if isinstance(event, PrefillProgress) and isinstance(last, PrefillProgress):
                 self._events[-1] = event
-            elif isinstance(event, Text) and isinstance(last, Text) and len(self._events) >= _ROOM:
+            elif isinstance(event, TextPiece) and isinstance(last, TextPiece) and len(self._events) >= _ROOM:
                 self._events[-1] = last + event
             else:
                 self._events.append(event)

@@ -11,8 +11,8 @@ from function.engine.llama.library import library
 from function.engine.llama.model import Model
 from function.engine.llama.vocabulary import Vocabulary
 from function.engine.text_stream import TextStream
-from function.engine.token_observer import NoRecord
-from function.engine.types import Choice, Logprob
+from function.engine.token_observer import TokenObserver
+from function.engine.types import Logprob, TokenChoice
 
 LEAST = -9999.0
 """What stands for the logarithm of zero, which JSON cannot spell, as in OpenAI's API."""
@@ -23,7 +23,7 @@ SCORED_CHUNK = 16
 Row = npt.NDArray[np.float32]
 
 
-class Record(NoRecord):
+class LogprobObserver(TokenObserver):
     """Notes the logprobs of one reply's tokens and gives them out with the text that they began."""
 
     def __init__(self, model: Model, top: int) -> None:
@@ -59,7 +59,7 @@ class Record(NoRecord):
         return rest
 
 
-class PromptRecord:
+class PromptLogprobObserver:
     """Notes the logprobs of a prompt's tokens while it is computed, which then must leave logits for every one.
 
     None of it may come from the cache, and it is computed in small chunks: logits of 64 tokens can be 40 MB, and
@@ -109,7 +109,7 @@ def logprob(row: Row, token: int, top: int, vocabulary: Vocabulary) -> Logprob:
     )
 
 
-def _choice(token: int, value: float | None, vocabulary: Vocabulary) -> Choice:
+def _choice(token: int, value: float | None, vocabulary: Vocabulary) -> TokenChoice:
     if value is not None:
         value = min(value, 0.0) if value > LEAST else LEAST  # also for what is not a number
-    return Choice(token, vocabulary.spelled(token), value, control=not vocabulary.piece(token))
+    return TokenChoice(token, vocabulary.spelled(token), value, control=not vocabulary.piece(token))

@@ -5,23 +5,23 @@ import time
 from typing import TYPE_CHECKING
 
 from function.engine.generation import Generation
-from function.engine.kv.context import Memory
+from function.engine.kv.context import KVContext
 from function.engine.llama.model import Model
 from function.engine.llama.sampler import Sampler
 from function.engine.text_stream import TextStream
-from function.engine.token_observer import NoRecord
-from function.engine.token_source import Free, Guided
-from function.engine.types import Finished, FinishReason, Job, Prefill, Text, Timings, Usage
+from function.engine.token_observer import TokenObserver
+from function.engine.token_source import ConstrainedTokenSource, FreeTokenSource
+from function.engine.types import Finished, FinishReason, Job, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import EngineError, FunctionError
 
 if TYPE_CHECKING:
-    from function.engine.logprobs import PromptRecord
+    from function.engine.logprobs import PromptLogprobObserver
 
 
 class Loop:
     """What lasts from one generation to the next: the model, and what it has read."""
 
-    def __init__(self, model: Model, memory: Memory) -> None:
+    def __init__(self, model: Model, memory: KVContext) -> None:
         self._model = model
         self._memory = memory
         self._end_tokens: list[int] | None = None
@@ -75,28 +75,28 @@ class Loop:
         scored = self._scored(job)
         spared = memory.prepare(job.prompt, exact=job.sampling.seed is not None, anew=scored is not None)
         run.cached = spared - memory.ahead
-        run.generation.put(Prefill(spared, len(job.prompt)))
+        run.generation.put(PrefillProgress(spared, len(job.prompt)))
         while len(memory) < len(job.prompt):
             chunk = memory.cache.next_chunk(job.prompt) if scored is None else scored.next_chunk(len(memory))
             if run.generation.ended or not memory.compute(chunk, every=scored is not None):
                 return False
             if scored:
                 scored.computed(len(memory))
-            run.generation.put(Prefill(len(memory), len(job.prompt)))
+            run.generation.put(PrefillProgress(len(memory), len(job.prompt)))
         run.prefilled = time.monotonic()
         self._model.prove()
         if job.echo is not None:
-            run.generation.put(Text(job.echo, 0, scored.logprobs if scored else ()))
+            run.generation.put(TextPiece(job.echo, 0, scored.logprobs if scored else ()))
         return True
 
     def _decode(self, run: "_Run", sampler: Sampler) -> FinishReason:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
         record = self._record(job)
-        tokens = Free(sampler, self._model)
+        tokens = FreeTokenSource(sampler, self._model)
         if job.constraint:  # logprobs are told of each token, so that each must be computed
             skip = job.logprobs is None
-            tokens = Guided(sampler, self._model, job.constraint, skip=skip)
+            tokens = ConstrainedTokenSource(sampler, self._model, job.constraint, skip=skip)
         fresh: list[int] = []  # tokens that are not in the cache yet
         while True:
             record.look()
@@ -109,7 +109,7 @@ class Loop:
                 record.add(token, stream)
                 piece = vocabulary.spelled(token) if token in job.shown else vocabulary.piece(token)
                 if text := stream.feed(piece):
-                    generation.put(Text(text, generation.generated, record.given(text)))
+                    generation.put(TextPiece(text, generation.generated, record.given(text)))
             fresh.append(token)
             reason: FinishReason | None = None
             if ended or tokens.complete:
@@ -127,24 +127,24 @@ class Loop:
                 text = stream.finish()
                 logprobs = record.given(text) + (() if stream.stopped else record.rest())
                 if text or logprobs:
-                    generation.put(Text(text, generation.generated, logprobs))
+                    generation.put(TextPiece(text, generation.generated, logprobs))
                 return reason
 
-    def _record(self, job: Job) -> NoRecord:
+    def _record(self, job: Job) -> TokenObserver:
         """What notes logprobs, for a job that asks for them."""
         if job.logprobs is None:
-            return NoRecord()
-        from function.engine.logprobs import Record  # brings numpy: 0.2 s that others need not wait for
+            return TokenObserver()
+        from function.engine.logprobs import LogprobObserver  # brings numpy: 0.2 s that others need not wait for
 
-        return Record(self._model, job.logprobs)
+        return LogprobObserver(self._model, job.logprobs)
 
-    def _scored(self, job: Job) -> "PromptRecord | None":
+    def _scored(self, job: Job) -> "PromptLogprobObserver | None":
         """What notes the logprobs of the prompt, for a job that asks for them."""
         if job.logprobs is None or job.echo is None:
             return None
-        from function.engine.logprobs import PromptRecord
+        from function.engine.logprobs import PromptLogprobObserver
 
-        return PromptRecord(self._model, job.prompt, job.logprobs)
+        return PromptLogprobObserver(self._model, job.prompt, job.logprobs)
 
     def _ends(self) -> list[int]:
         if self._end_tokens is None:

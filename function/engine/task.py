@@ -4,19 +4,19 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from function.engine.kv.context import Memory
+from function.engine.kv.context import KVContext
 
 T = TypeVar("T")
 
 
-class Errand(Future[T]):
+class EngineTask(Future[T]):
     """Something that only the engine's thread may do, and what came of it."""
 
-    def __init__(self, work: Callable[[Memory], T]) -> None:
+    def __init__(self, work: Callable[[KVContext], T]) -> None:
         super().__init__()
         self._work = work
 
-    def run(self, memory: Memory) -> None:
+    def run(self, memory: KVContext) -> None:
         try:
             self.set_result(self._work(memory))
         except Exception as e:  # whoever waits must hear of it; the thread goes on

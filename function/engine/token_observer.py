@@ -4,7 +4,7 @@ from function.engine.text_stream import TextStream
 from function.engine.types import Logprob
 
 
-class NoRecord:
+class TokenObserver:
     """Notes nothing; it is for the jobs that ask for nothing, and costs them nothing. See ``logprobs.Record``."""
 
     def look(self) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from function.engine.constraint import Constraint
 
 
-class Free:
+class FreeTokenSource:
     """Whatever the sampler chooses."""
 
     def __init__(self, sampler: Sampler, model: Model) -> None:
@@ -32,7 +32,7 @@ class Free:
         return self._sampler.sample(self._model.context)
 
 
-class Guided(Free):
+class ConstrainedTokenSource(FreeTokenSource):
     """Only what ``constraint`` allows. ``skip``: what it leaves no choice about is not sampled."""
 
     def __init__(self, sampler: Sampler, model: Model, constraint: "Constraint", *, skip: bool) -> None:

@@ -89,7 +89,7 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefill:
+class PrefillProgress:
     """``done`` of ``total`` prompt tokens are in the KV cache."""
 
     done: int
@@ -97,7 +97,7 @@ class Prefill:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TokenChoice:
     """A token and the natural logarithm of its probability, before any sampling parameter changed it.
 
     ``data``: the bytes it adds to a reply, or, of a ``control`` token, which adds none, its name. The first token of a
@@ -114,12 +114,12 @@ class Choice:
 class Logprob:
     """The token that was taken, and those that were most likely in its place, the likeliest first."""
 
-    chosen: Choice
-    top: tuple[Choice, ...] = ()
+    chosen: TokenChoice
+    top: tuple[TokenChoice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextPiece:
     """The next piece of the reply: whole characters, no part of a stop string. ``tokens``: generated so far.
 
     ``logprobs``, where the job asks for them, are of the tokens whose text begins in this piece.
@@ -129,9 +129,9 @@ class Text:
     tokens: int
     logprobs: tuple[Logprob, ...] = ()
 
-    def __add__(self, later: "Text") -> "Text":
+    def __add__(self, later: "TextPiece") -> "TextPiece":
         """Both as one piece."""
-        return Text(self.text + later.text, later.tokens, self.logprobs + later.logprobs)
+        return TextPiece(self.text + later.text, later.tokens, self.logprobs + later.logprobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +144,4 @@ class Finished:
     error: FunctionError | None = None
 
 
-Event = Prefill | Text | Finished
+Event = PrefillProgress | TextPiece | Finished

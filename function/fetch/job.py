@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from function.errors import ChecksumMismatch, ObjectChanged, ObjectNotFound, SourceError, Stopping
-from function.fetch import Fetched, Memory
 from function.fetch.destination import cache_dir
-from function.fetch.destination.base import Hold, Place
-from function.fetch.destination.disk import Folder
-from function.fetch.destination.verify import Follower, algorithm_of, compare, sha256_of
+from function.fetch.destination.base import Destination, FileLease
+from function.fetch.destination.disk import DiskDestination
+from function.fetch.destination.memory import MemoryDestination
+from function.fetch.destination.verify import FileHasher, algorithm_of, compare, sha256_of
 from function.fetch.policy import Policy
 from function.fetch.progress import Progress
-from function.fetch.retry import answers
+from function.fetch.result import Fetched
+from function.fetch.retry import retry_questions
 from function.fetch.transfer.blocks import block_size
-from function.fetch.transfer.response import Refused
+from function.fetch.transfer.response import RangeRejected
 from function.fetch.transfer.transfer import Transfer
 from function.settings import Stores
 from function.source import ObjectInfo, Source, open_source
@@ -24,11 +25,11 @@ from function.source.split_model import parts
 
 
 @dataclass(slots=True)
-class Job:
+class FetchJob:
     """See ``function.fetch.fetch``."""
 
     uri: str
-    cache_dir: Path | Memory
+    cache_dir: Path | MemoryDestination
     sha256: str | None
     progress: Progress
     cancel: threading.Event | None
@@ -41,12 +42,12 @@ class Job:
         whole = False
         for restart in range(self.policy.restarts + 1):
             self._check()
-            infos = answers([source.describe for source in sources], self.policy, self._check)
+            infos = retry_questions([source.describe for source in sources], self.policy, self._check)
             if whole:
                 infos = [replace(info, ranges=False) for info in infos]
             try:
                 return replace(self._have(sources, infos), seconds=time.monotonic() - began)
-            except Refused:
+            except RangeRejected:
                 if whole or restart == self.policy.restarts:
                     raise
                 whole = True
@@ -81,13 +82,13 @@ class Job:
             place.give_up()
             raise
 
-    def _place(self, infos: Sequence[ObjectInfo]) -> Place:
+    def _place(self, infos: Sequence[ObjectInfo]) -> Destination:
         if isinstance(self.cache, Path):
-            return Folder(self.cache, infos, self._pause, self._check)
+            return DiskDestination(self.cache, infos, self._pause, self._check)
         return self.cache
 
     def _fill(
-        self, sources: Sequence[Source], infos: Sequence[ObjectInfo], place: Place, missing: Sequence[int]
+        self, sources: Sequence[Source], infos: Sequence[ObjectInfo], place: Destination, missing: Sequence[int]
     ) -> None:
         """Fetch the files that are missing."""
         total = sum(self._size(info) for info in infos)
@@ -97,14 +98,14 @@ class Job:
         for number in missing:
             self._file(sources[number], infos[number], place, number)
 
-    def _file(self, source: Source, info: ObjectInfo, place: Place, number: int) -> None:
+    def _file(self, source: Source, info: ObjectInfo, place: Destination, number: int) -> None:
         """Fetch one file, verify it, promote it."""
         algorithm = algorithm_of(info)
         expected = info.checksums.get("sha256") if algorithm.name not in info.checksums else None
         if self.sha256 is not None and self._single():
             expected = self.sha256
         partial = place.partial(number, info, algorithm, block_size(self._size(info), self.policy))
-        follower = Follower(partial) if expected else None
+        follower = FileHasher(partial) if expected else None
         kept = 0
         try:
             kept = partial.resume(self._check, memoryview(bytearray(self.policy.buffer)))
@@ -120,7 +121,7 @@ class Job:
                 compare(info, "sha256", follower.hexdigest(self._check), expected, given=expected == self.sha256)
                 if self._single():
                     place.note(expected)
-        except (ObjectChanged, ChecksumMismatch, Refused) as e:
+        except (ObjectChanged, ChecksumMismatch, RangeRejected) as e:
             partial.discard()
             if isinstance(e, ChecksumMismatch) and kept:
                 e.permanent = False  # what an earlier attempt left may be to blame: again, from the first byte
@@ -136,7 +137,7 @@ class Job:
         compare(infos[0], "sha256", sha256_of(files, self._check), sha256, given=True)
 
     def _fetched(
-        self, files: Sequence[Path], infos: Sequence[ObjectInfo], total: int, *, cached: bool, lease: Hold | None
+        self, files: Sequence[Path], infos: Sequence[ObjectInfo], total: int, *, cached: bool, lease: FileLease | None
     ) -> Fetched:
         digest = f"sha256:{self.sha256}" if self.sha256 else _digest(infos)
         version = infos[0].version if len(infos) == 1 else cache_dir.key(tuple(infos))

@@ -1,7 +1,7 @@
 """A fetch in a process of its own: the imports of a cold start do not slow it, nor it them.
 
 The process is a fork, without an exec: what is imported already is there, and a cold start's fetch begins 0.1 s sooner.
-That is safe only while this process has a single thread; whoever has more fetches in a thread (``Beside``).
+That is safe only while this process has a single thread; whoever has more fetches in a thread (``FetchThread``).
 
 The child tells its progress as JSON lines through a pipe, and ends when the other pipe, to which nobody writes, closes:
 with its parent, however that dies. What it leaves behind is an unfinished file: one in a directory any other fetch goes
@@ -22,29 +22,29 @@ from typing import Any, BinaryIO
 
 from function import errors
 from function.errors import FetchError, FunctionError, Stopping
-from function.fetch import Fetched, Memory, Progress, fetch
-from function.fetch.destination.base import Hold
-from function.fetch.destination.cache_dir import LOCK, Lease
+from function.fetch import Fetched, MemoryDestination, Progress, fetch
+from function.fetch.destination.base import FileLease
+from function.fetch.destination.cache_dir import LOCK, CacheLease
 from function.fetch.destination.memory import Unshared
-from function.fetch.thread import LOOK, Beside
+from function.fetch.thread import LOOK, FetchThread
 
 log = logging.getLogger(__name__)
 
 TELL = 0.05  # seconds between two words about bytes
 
 
-class Apart:
-    """A fetch in a child process; otherwise as ``Beside``, which goes on with it should the child die.
+class FetchProcess:
+    """A fetch in a child process; otherwise as ``FetchThread``, which goes on with it should the child die.
 
     Raises OSError where no process, or no pipe to it, is to be had.
     """
 
-    def __init__(self, uri: str, cache: Path | Memory, sha256: str | None, progress: Progress) -> None:
+    def __init__(self, uri: str, cache: Path | MemoryDestination, sha256: str | None, progress: Progress) -> None:
         self._uri, self._cache, self._sha256, self._progress = uri, cache, sha256, progress
         self._told: dict[str, Any] = {}
         self._error: FetchError | None = None
-        self._lease: Hold | None = None
-        self._beside: Beside | None = None
+        self._lease: FileLease | None = None
+        self._beside: FetchThread | None = None
         self._closed = False
         self._turn = threading.Lock()
         ends: list[int] = []
@@ -161,9 +161,9 @@ class Apart:
                 log.warning("the process that fetched %s %s; going on in this one", self._uri, reason)
                 self._progress.fill(None, 0)
                 self._progress.cpu = 0.0
-                if isinstance(self._cache, Memory):
+                if isinstance(self._cache, MemoryDestination):
                     self._cache.give_up()
-                self._beside = Beside(self._uri, self._cache, self._sha256, self._progress)
+                self._beside = FetchThread(self._uri, self._cache, self._sha256, self._progress)
 
 
 class _Reporter(Progress):
@@ -194,13 +194,13 @@ class _Reporter(Progress):
         os.write(self._pipe, json.dumps(told, default=str).encode() + b"\n")
 
 
-def _child(uri: str, cache: Path | Memory, sha256: str | None, told: int, watched: int) -> None:
+def _child(uri: str, cache: Path | MemoryDestination, sha256: str | None, told: int, watched: int) -> None:
     """What the child does. Never returns."""
     status = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        files = cache.descriptors if isinstance(cache, Memory) else ()
+        files = cache.descriptors if isinstance(cache, MemoryDestination) else ()
         kept = sorted((0, 1, 2, told, watched, *files))  # the parent's listening sockets are not held open here
         for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
             os.closerange(low + 1, high)
@@ -230,14 +230,14 @@ def _watch(pipe: int) -> None:
     os._exit(0)
 
 
-def _share(path: Path, cache: Path | Memory) -> Hold | None:
+def _share(path: Path, cache: Path | MemoryDestination) -> FileLease | None:
     """This process's own hold on a file of the cache, beside the child's; None for a file that is not in it."""
-    if isinstance(cache, Memory):
+    if isinstance(cache, MemoryDestination):
         return cache
     folder = path.parent
     if folder.parent != cache:
         return None
-    lease = Lease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
+    lease = CacheLease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
     if not lease.lock(fcntl.LOCK_SH):
         lease.close()
         return None

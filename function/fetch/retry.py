@@ -53,7 +53,7 @@ class _Question(threading.Thread, Generic[T]):
                 return
 
 
-def answers(questions: Sequence[Callable[[], T]], policy: Policy, check: Callable[[], None]) -> list[T]:
+def retry_questions(questions: Sequence[Callable[[], T]], policy: Policy, check: Callable[[], None]) -> list[T]:
     """Ask all at once, retry what passes, return the answers in order. ``check`` may raise to give up waiting."""
     asked = [_Question(question, policy) for question in questions]
     try:

@@ -3,15 +3,15 @@
 import threading
 from pathlib import Path
 
-from function.fetch import Fetched, Memory, Progress, fetch
+from function.fetch import Fetched, MemoryDestination, Progress, fetch
 
 LOOK = 0.1  # seconds between two looks at whether to stop
 
 
-class Beside:
+class FetchThread:
     """A fetch in a thread. ``result`` waits for it; ``close`` ends it."""
 
-    def __init__(self, uri: str, cache: Path | Memory, sha256: str | None, progress: Progress) -> None:
+    def __init__(self, uri: str, cache: Path | MemoryDestination, sha256: str | None, progress: Progress) -> None:
         self._uri, self._cache, self._sha256, self._progress = uri, cache, sha256, progress
         self._cancel = threading.Event()
         self._fetched: Fetched | None = None

@@ -13,10 +13,11 @@ memory      how much memory a header's model needs
 
 from function.gguf.adapter import check_adapter
 from function.gguf.header import Header, check_part, parse_header, read_header
-from function.gguf.memory import Fit, KVType, fit, largest_context, prefix_cache
+from function.gguf.memory import DEFAULT_CONTEXT, Fit, KVType, fit, largest_context, prefix_cache
 from function.gguf.reader import Incomplete
 
 __all__ = [
+    "DEFAULT_CONTEXT",
     "Fit",
     "Header",
     "Incomplete",

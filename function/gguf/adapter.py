@@ -4,7 +4,7 @@ from pathlib import Path
 
 from function.errors import ModelError, NotGGUF
 from function.gguf.header import read_stored
-from function.gguf.reader import Tensor
+from function.gguf.reader import TensorInfo
 
 _ALPHA = "adapter.lora.alpha"
 _INVOCATION = "adapter.alora.invocation_tokens"
@@ -39,14 +39,14 @@ def check_adapter(path: Path, architecture: str) -> None:
             _check_pair(base, tensor, tensors[base + _B])
 
 
-def _check_shape(tensor: Tensor) -> None:
+def _check_shape(tensor: TensorInfo) -> None:
     if len(tensor.dims) != 2:
         raise ModelError(f"The adapter's {tensor.name!r} has {len(tensor.dims)} dimensions; only 2 can be served.")
     if tensor.type.name not in _TYPES:
         raise ModelError(f"The adapter's {tensor.name!r} is {tensor.type.name}; {', '.join(_TYPES)} can be served.")
 
 
-def _check_pair(base: str, a: Tensor, b: Tensor) -> None:
+def _check_pair(base: str, a: TensorInfo, b: TensorInfo) -> None:
     """The rank, the dimension both share. llama.cpp compares the others with the model's, but not always this one."""
     rank = a.dims[0] if base.endswith("token_embd.weight") else a.dims[1]
     if rank != b.dims[0]:

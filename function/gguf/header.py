@@ -9,7 +9,7 @@ from typing import TypeVar
 from function.errors import ModelError, NotGGUF
 from function.gguf import architectures, vocabulary
 from function.gguf.fields import Fields
-from function.gguf.reader import MAX_HEADER, Incomplete, Stored, Tensor, Value, read
+from function.gguf.reader import MAX_HEADER, Incomplete, RawHeader, TensorInfo, Value, read
 from function.gguf.types import FILE_TYPES
 
 FIRST_READ = 8 << 20  # bytes: more than nearly every header takes
@@ -48,7 +48,7 @@ class Header:
     """(this part, parts) of a model that was split over several files; parts are counted from 0."""
     data_offset: int
     file_size: int
-    tensors: tuple[Tensor, ...] = field(repr=False)
+    tensors: tuple[TensorInfo, ...] = field(repr=False)
     metadata: Mapping[str, Value] = field(repr=False)
 
     def field(self, key: str, default: int = 0) -> int:
@@ -62,7 +62,7 @@ def read_header(path: Path) -> Header:
     return _from_file(path, lambda data, size: parse_header(data, file_size=size))
 
 
-def read_stored(path: Path) -> Stored:
+def read_stored(path: Path) -> RawHeader:
     """Read what a file's header stores, whatever it is a header of. Raises NotGGUF."""
     return _from_file(path, read)
 
@@ -152,7 +152,7 @@ def _split(metadata: Mapping[str, Value]) -> tuple[int, int] | None:
     return (number, count) if count > 1 else None
 
 
-def _quantisation(metadata: Mapping[str, Value], tensors: tuple[Tensor, ...]) -> str:
+def _quantisation(metadata: Mapping[str, Value], tensors: tuple[TensorInfo, ...]) -> str:
     given = metadata.get("general.file_type")
     if type(given) is int and given in FILE_TYPES:
         return FILE_TYPES[given]
@@ -211,7 +211,7 @@ def _check_tensors(header: Header) -> None:
     _check_places(header.tensors)
 
 
-def _check_places(tensors: tuple[Tensor, ...]) -> None:
+def _check_places(tensors: tuple[TensorInfo, ...]) -> None:
     for tensor in tensors:
         if tensor.offset % PLACE:
             raise NotGGUF(f"The tensor {tensor.name!r} lies at byte {tensor.offset:,}, no multiple of {PLACE}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from function.gguf.header import Header
-from function.gguf.reader import Tensor
+from function.gguf.reader import TensorInfo
 
 KVType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
@@ -26,6 +26,7 @@ KV_BITS: dict[KVType, float] = {
 """Bits of one element of a KV cache."""
 
 MIB = 1 << 20
+DEFAULT_CONTEXT = 4096  # tokens, unless N_CTX is set
 PROGRAM = 68 * MIB  # the interpreter, the server's master and worker, llama.cpp's code: what a served tiny model takes
 TOKEN = 250  # bytes that llama.cpp's vocabulary takes for a token and its merge
 CELLS = 256  # a context is rounded up to a multiple of this
@@ -166,7 +167,7 @@ def _padded(n: int) -> int:
     return -(-n // CELLS) * CELLS
 
 
-def _layers(pattern: re.Pattern[str], tensors: tuple[Tensor, ...]) -> set[int]:
+def _layers(pattern: re.Pattern[str], tensors: tuple[TensorInfo, ...]) -> set[int]:
     return {int(match[1]) for tensor in tensors if (match := pattern.match(tensor.name))}
 
 

@@ -41,7 +41,7 @@ Value = bool | int | float | str | tuple[Any, ...] | Array
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class TensorInfo:
     """One tensor. ``dims`` from the innermost; ``offset`` counts from the file's start; ``size`` in bytes."""
 
     name: str
@@ -53,18 +53,18 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class RawHeader:
     """What the header says, before anybody asked whether it makes sense. ``tokens``: the vocabulary's texts."""
 
     version: int
     metadata: dict[str, Value]
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[TensorInfo, ...]
     alignment: int
     data_offset: int
     tokens: list[bytes]
 
 
-class Reader:
+class HeaderReader:
     """A position in ``data``, the beginning of a file of ``file_size`` bytes."""
 
     def __init__(self, data: bytes, file_size: int) -> None:
@@ -131,9 +131,9 @@ class Reader:
         return kept
 
 
-def read(data: bytes, file_size: int) -> Stored:
+def read(data: bytes, file_size: int) -> RawHeader:
     """Read the header at the start of ``data``. Raises Incomplete, or NotGGUF saying what is wrong and where."""
-    reader = Reader(data, file_size)
+    reader = HeaderReader(data, file_size)
     version, n_tensors, n_keys = _preamble(reader)
     metadata: dict[str, Value] = {}
     tokens: list[bytes] = []
@@ -150,10 +150,10 @@ def read(data: bytes, file_size: int) -> Stored:
     infos = _infos(reader, n_tensors)
     data_offset = -(-reader.position // alignment) * alignment
     tensors = _extents(infos, data_offset, alignment, file_size)
-    return Stored(version, metadata, tensors, alignment, data_offset, tokens)
+    return RawHeader(version, metadata, tensors, alignment, data_offset, tokens)
 
 
-def _preamble(reader: Reader) -> tuple[int, int, int]:
+def _preamble(reader: HeaderReader) -> tuple[int, int, int]:
     reader.need(min(4, reader.file_size), "the magic")
     magic = bytes(reader.data[:4])
     if magic != b"GGUF":
@@ -172,7 +172,7 @@ def _preamble(reader: Reader) -> tuple[int, int, int]:
     return version, n_tensors, n_keys
 
 
-def _value(reader: Reader, key: str, tokens: list[bytes]) -> Value:
+def _value(reader: HeaderReader, key: str, tokens: list[bytes]) -> Value:
     kind = reader.number(_U32, f"the type of {key!r}")
     if kind == STRING:
         return reader.text(f"the value of {key!r}")
@@ -200,7 +200,7 @@ def _value(reader: Reader, key: str, tokens: list[bytes]) -> Value:
 Info = tuple[str, tuple[int, ...], TensorType, int]
 
 
-def _infos(reader: Reader, count: int) -> list[Info]:
+def _infos(reader: HeaderReader, count: int) -> list[Info]:
     infos: dict[str, Info] = {}
     for index in range(count):
         raw = reader.raw(f"the name of tensor {index} of {count}")
@@ -224,7 +224,7 @@ def _infos(reader: Reader, count: int) -> list[Info]:
     return list(infos.values())
 
 
-def _extents(infos: list[Info], data_offset: int, alignment: int, file_size: int) -> tuple[Tensor, ...]:
+def _extents(infos: list[Info], data_offset: int, alignment: int, file_size: int) -> tuple[TensorInfo, ...]:
     """Place the tensors. Like llama.cpp, take only a file where each follows the one before it."""
     tensors, expected = [], 0
     for name, dims, kind, offset in infos:
@@ -242,6 +242,6 @@ def _extents(infos: list[Info], data_offset: int, alignment: int, file_size: int
                 "It is truncated or not what it claims to be.",
                 tensor=name,
             )
-        tensors.append(Tensor(name, dims, kind, start, size, elements))
+        tensors.append(TensorInfo(name, dims, kind, start, size, elements))
         expected = -(-(offset + size) // alignment) * alignment
     return tuple(tensors)

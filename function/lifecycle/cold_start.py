@@ -22,16 +22,16 @@ from function.errors import Stopping
 from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
 from function.lifecycle.crash_loop import lives
 from function.lifecycle.status import State
-from function.observability.timings import Phases
+from function.observability.timings import PhaseTimings
 from function.settings import Settings
-from function.snapshot.manager import Snapshot
+from function.snapshot.manager import SnapshotManager
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine, Options
-    from function.engine.llama.placeholder_file import StandIn
-    from function.fetch.process import Apart
-    from function.fetch.thread import Beside
+    from function.engine.llama.placeholder_file import PlaceholderFile
+    from function.fetch.process import FetchProcess
+    from function.fetch.thread import FetchThread
     from function.gguf import Header
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ class ColdStart:
     def __init__(
         self,
         settings: Settings,
-        snapshot: Snapshot,
-        seconds: Phases,
+        snapshot: SnapshotManager,
+        seconds: PhaseTimings,
         cancel: threading.Event,
         enter: Callable[[State], None],
         hurry: Callable[[], bool],
@@ -69,7 +69,7 @@ class ColdStart:
         """How the model is loaded: mapped or repacked."""
         self.early: Engine | None = None
         """The engine while it can do all but compute."""
-        self._fetch: Beside | Apart | None = None
+        self._fetch: FetchThread | FetchProcess | None = None
 
     @property
     def files(self) -> list[Fetched]:
@@ -81,20 +81,20 @@ class ColdStart:
 
         Raises LoadCrashed when processes before this one died of it.
         """
-        from function.fetch.process import Apart
-        from function.fetch.thread import Beside
+        from function.fetch.process import FetchProcess
+        from function.fetch.thread import FetchThread
 
         settings = self._settings
         lives().begin(settings.model_uri)
         self._enter("fetching")
         cache = cache_of(settings, settings.model_uri)
-        if _remote(settings.model_uri) and Apart.possible():
+        if _remote(settings.model_uri) and FetchProcess.possible():
             try:
-                self._fetch = Apart(settings.model_uri, cache, settings.model_sha256, self.progress)
+                self._fetch = FetchProcess(settings.model_uri, cache, settings.model_sha256, self.progress)
                 return
             except OSError as e:
                 log.warning("there is no process for the fetch (%s); it has a thread of this one", e.strerror)
-        self._fetch = Beside(settings.model_uri, cache, settings.model_sha256, self.progress)
+        self._fetch = FetchThread(settings.model_uri, cache, settings.model_sha256, self.progress)
 
     def close(self) -> None:
         """End the fetch, let go of the files. Idempotent."""
@@ -149,7 +149,7 @@ class ColdStart:
         """Load what is still being fetched; None if that is over, or the file must be whole first."""
         from function.engine.llama import streamed_repack
         from function.engine.llama.library import amx
-        from function.engine.llama.placeholder_file import StandIn, Unlike
+        from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
 
         early = self._early_header()
         part = self.progress.part
@@ -157,12 +157,12 @@ class ColdStart:
             return None
         header, data = early
         options = self._checked(header, part, header.file_size, options)
-        if options.n_gpu_layers or not StandIn.possible():
+        if options.n_gpu_layers or not PlaceholderFile.possible():
             return None
         if options.repack and not streamed_repack.possible(header, amx=amx()):
             return None
         try:
-            standin = StandIn(
+            standin = PlaceholderFile(
                 data[: header.data_offset],
                 header.file_size,
                 lambda: self._await_fetch().path,
@@ -172,7 +172,7 @@ class ColdStart:
             )
             with closing(standin):
                 return self._load(standin, options)
-        except Unlike as e:
+        except HeaderMismatch as e:
             log.info("%s: loading it once it is whole", e)
             return None
         finally:
@@ -240,7 +240,7 @@ class ColdStart:
             ahead=options.n_threads if loading.ahead else 0,
         )
 
-    def _load(self, source: "Path | StandIn", options: "Options") -> "Engine":
+    def _load(self, source: "Path | PlaceholderFile", options: "Options") -> "Engine":
         from function.engine.engine import Engine
 
         with self._span("load"):

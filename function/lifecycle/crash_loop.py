@@ -24,7 +24,7 @@ _COMING = ("starting", "fetching", "loading")
 _NOTE = struct.Struct("=iBB")  # the worker's process, its state, how many in a row died before it while loading
 
 
-class Lives:
+class CrashLoopGuard:
     """The note. Made in the process that forks, or in the only one."""
 
     def __init__(self) -> None:
@@ -58,9 +58,9 @@ class Lives:
 
 
 @functools.cache
-def lives() -> Lives:
+def lives() -> CrashLoopGuard:
     """The one note of this process and those it forks."""
-    return Lives()
+    return CrashLoopGuard()
 
 
 def _alive(process: int) -> bool:

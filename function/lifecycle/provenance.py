@@ -19,7 +19,7 @@ CPU_LEVELS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Provenance:
     """``digest`` is what the model's file was verified by, where it could be; ``fingerprint`` tells all of it apart."""
 
     model: str
@@ -30,11 +30,11 @@ class Made:
     fingerprint: str
 
 
-def describe(name: str, files: Sequence["Fetched"], engine: "Engine | None") -> Made:
+def describe(name: str, files: Sequence["Fetched"], engine: "Engine | None") -> Provenance:
     """``files``: the model, and its adapter if it has one; none while nothing is fetched."""
     info = engine.system_info if engine else ""
     parts = [*(file.digest or file.version for file in files), info]
-    return Made(
+    return Provenance(
         model=name,
         version=files[0].version if files else None,
         digest=files[0].digest if files else None,

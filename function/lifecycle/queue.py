@@ -6,10 +6,10 @@ from collections.abc import Callable
 from function.errors import Busy
 
 
-class Place:
+class QueueTicket:
     """One request's place in the line; ``leave`` it when done or gone."""
 
-    def __init__(self, queue: "Queue") -> None:
+    def __init__(self, queue: "RequestQueue") -> None:
         self._queue = queue
 
     @property
@@ -26,23 +26,23 @@ class Place:
         self._queue.leave(self)
 
 
-class Queue:
+class RequestQueue:
     """First come, first served; ``size`` may wait behind the one being served."""
 
     def __init__(self, size: int, retry_after: Callable[[], int]) -> None:
         self._limit = size + 1
         self._retry_after = retry_after
-        self._places: list[Place] = []
+        self._places: list[QueueTicket] = []
         self._moved = threading.Condition()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def enter(self) -> Place:
+    def enter(self) -> QueueTicket:
         """Take the last place. Raises Busy when the line is full."""
         with self._moved:
             if len(self._places) < self._limit:
-                place = Place(self)
+                place = QueueTicket(self)
                 self._places.append(place)
                 return place
             waiting = len(self._places) - 1
@@ -54,18 +54,18 @@ class Queue:
             waiting=waiting,
         )
 
-    def ahead(self, place: Place) -> int:
+    def ahead(self, place: QueueTicket) -> int:
         """The number of places before ``place``."""
         with self._moved:
             return self._places.index(place)
 
-    def wait(self, place: Place, ahead: int, timeout: float) -> int:
+    def wait(self, place: QueueTicket, ahead: int, timeout: float) -> int:
         """See Place.wait."""
         with self._moved:
             self._moved.wait_for(lambda: self._places.index(place) != ahead, timeout)
             return self._places.index(place)
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: QueueTicket) -> None:
         """See Place.leave."""
         with self._moved:
             if place in self._places:

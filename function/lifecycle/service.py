@@ -16,13 +16,13 @@ from function.errors import FunctionError, Stopping, Unavailable
 from function.fetch import name_of
 from function.lifecycle.cold_start import ColdStart
 from function.lifecycle.crash_loop import lives
-from function.lifecycle.provenance import Made, describe
-from function.lifecycle.queue import Queue
+from function.lifecycle.provenance import Provenance, describe
+from function.lifecycle.queue import RequestQueue
 from function.lifecycle.status import State, Status
 from function.observability.metrics import Metrics
-from function.observability.timings import Phases
+from function.observability.timings import PhaseTimings
 from function.settings import Settings
-from function.snapshot.manager import Snapshot
+from function.snapshot.manager import SnapshotManager
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
@@ -38,10 +38,10 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.queue = Queue(settings.queue_size, self.retry_after)
+        self.queue = RequestQueue(settings.queue_size, self.retry_after)
         self.born = time.monotonic()
-        self.snapshot = Snapshot(settings)
-        self.seconds = Phases()
+        self.snapshot = SnapshotManager(settings)
+        self.seconds = PhaseTimings()
         self.metrics = Metrics()
         self._changed = threading.Condition()
         self._state: State = "starting"
@@ -179,7 +179,7 @@ class Service:
             return "model"
 
     @property
-    def made(self) -> Made:
+    def made(self) -> Provenance:
         """What replies are made with: model, adapter, llama.cpp, CPU."""
         return describe(self.name, self._cold.files if self._cold else [], self._engine)
 

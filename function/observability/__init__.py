@@ -1,1 +1,1 @@
-"""."""
+"""Logs, metrics, timings and traces."""

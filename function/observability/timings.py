@@ -3,7 +3,7 @@
 import time
 
 
-class Phases(dict[str, float]):
+class PhaseTimings(dict[str, float]):
     """Seconds by phase. A phase is set when it ends; ``ended`` keeps that moment, on ``time.monotonic()``'s clock."""
 
     def __init__(self) -> None:

@@ -3,12 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from function.gguf import Fit, Header, KVType, fit
+from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit
 
 MIB = 1 << 20
 STEP = 256  # MiB; instance sizes are rounded up to it
 SPARE = 1.05  # the figure is good to 5 %
-DEFAULT_CONTEXT = 4096  # what the engine takes unless N_CTX says otherwise
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 131_072)
 KV_TYPES: tuple[KVType, ...] = ("f16", "q8_0", "q4_0")
 CLOUD_RUN = {1: (512, 4096), 2: (512, 8192), 4: (2048, 16_384), 6: (4096, 24_576), 8: (4096, 32_768)}
@@ -21,7 +20,7 @@ TOKENS = 480_000  # tokens of vocabulary that are set up in a second
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class InstanceSize:
     """An instance size, and ``problem``: why the model does not fit (then ``memory_mib`` is the most there is)."""
 
     platform: str
@@ -31,14 +30,14 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DeploymentPlan:
     """``chosen`` is the fit for the context asked for; ``cold_start`` in seconds at ``rate`` bytes a second."""
 
     uri: str
     header: Header
     chosen: Fit
     rows: tuple[Fit, ...]
-    sizes: tuple[Size, ...]
+    sizes: tuple[InstanceSize, ...]
     rate: float
     cold_start: float
 
@@ -47,12 +46,12 @@ class Plan:
         return f"model_bytes = {self.chosen.weights}\nmodel_memory_bytes = {self.chosen.beside}\n"
 
 
-def plan(uri: str, header: Header, *, size: int, n_ctx: int | None, kv_type: KVType, rate: float) -> Plan:
+def plan(uri: str, header: Header, *, size: int, n_ctx: int | None, kv_type: KVType, rate: float) -> DeploymentPlan:
     """Plan for the model at ``uri``, whose files take ``size`` bytes. ``n_ctx`` None: the engine's default."""
     longest = header.context_length
     chosen = fit(header, min(n_ctx or DEFAULT_CONTEXT, longest), kv_type, size=size)
     contexts = sorted({min(context, longest) for context in CONTEXTS} | {chosen.n_ctx})
-    return Plan(
+    return DeploymentPlan(
         uri=uri,
         header=header,
         chosen=chosen,
@@ -68,14 +67,14 @@ def _rounded(count: int) -> int:
     return math.ceil(count * SPARE / (STEP * MIB)) * STEP
 
 
-def _cloud_run(needs: Fit, cpus: int) -> Size:
+def _cloud_run(needs: Fit, cpus: int) -> InstanceSize:
     least, most = CLOUD_RUN[cpus]
     wanted = max(_rounded(needs.total), least)
     problem = f"{wanted} MiB are needed; {cpus} vCPU have at most {most}" if wanted > most else None
-    return Size("Cloud Run", cpus, min(wanted, most), problem)
+    return InstanceSize("Cloud Run", cpus, min(wanted, most), problem)
 
 
-def _lambda(needs: Fit) -> Size:
+def _lambda(needs: Fit) -> InstanceSize:
     least, most = LAMBDA_MEMORY
     wanted = max(_rounded(needs.total), least)
     problem = None
@@ -84,4 +83,4 @@ def _lambda(needs: Fit) -> Size:
     elif wanted > most:
         problem = f"{wanted} MiB are needed; a function has at most {most}"
     memory = min(wanted, most)
-    return Size("Lambda", round(memory / LAMBDA_CPU, 1), memory, problem)
+    return InstanceSize("Lambda", round(memory / LAMBDA_CPU, 1), memory, problem)

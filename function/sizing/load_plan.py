@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from function.errors import DoesNotFit
-from function.gguf import Fit, Header, KVType, fit, largest_context, prefix_cache
+from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context, prefix_cache
 from function.gguf.memory import CHUNK, REPACKED, REPACKED_FOR_AMX, copy
-from function.room import room
 from function.settings import LoadMode, Settings
 from function.system.limits import memory_limit, on_disk
 
@@ -37,7 +36,7 @@ AMX = Repacking(REPACKED_FOR_AMX, 8.0, "prefills and decodes 3 times as fast, wi
 
 
 @dataclass(frozen=True, slots=True)
-class Loading:
+class LoadPlan:
     """``mode``: ``mapped``, the file as it is, or ``repacked``, copied into a layout that prefills faster.
 
     ``ahead``: the first prompt may be read while the model arrives.
@@ -51,24 +50,37 @@ class Loading:
 
 def choose(
     header: Header, settings: Settings, *, path: Path, size: int, local: bool, amx: bool, limit: int | None = None
-) -> Loading:
+) -> LoadPlan:
     """Decide for the model at ``path``, of ``size`` bytes in all its parts.
 
     ``local``: it is used in place. ``amx``: llama.cpp's library is one for AMX. ``limit`` in bytes, by default this
     container's. Raises DoesNotFit.
     """
     limit = memory_limit() if limit is None else limit
-    mapped = room(header, settings, size, limit)
+    mapped = memory_needed(header, settings, size, limit)
     if settings.n_gpu_layers:
-        return Loading("mapped", "the GPU's memory is its own; llama.cpp says if it does not suffice", mapped)
+        return LoadPlan("mapped", "the GPU's memory is its own; llama.cpp says if it does not suffice", mapped)
     if not mapped.fits and not (local and on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
         raise DoesNotFit(_sentence(header, mapped), needed=mapped.least, limit=limit)
     repacking = AMX if amx else PLAIN
-    repacked = room(header, settings, size, limit, repack=repacking.types)
+    repacked = memory_needed(header, settings, size, limit, repack=repacking.types)
     mode, reason = _mode(header, settings.load_mode, repacking, mapped, repacked)
     if mode == "repacked":
-        return Loading(mode, reason, repacked)
-    return Loading(mode, reason, mapped, _ahead(header, settings, mapped))
+        return LoadPlan(mode, reason, repacked)
+    return LoadPlan(mode, reason, mapped, _ahead(header, settings, mapped))
+
+
+def memory_needed(
+    header: Header, settings: Settings, size: int, limit: int | None, *, repack: Set[str] = frozenset()
+) -> Fit:
+    """Return the memory that a model with files of ``size`` bytes needs under ``settings``.
+
+    ``limit``: bytes available. ``repack``: weight types that are copied. The prefix cache takes what is set, or what
+    the model suggests, as far as memory is left.
+    """
+    prefixes = None if settings.prefix_cache_mb is None else settings.prefix_cache_mb * 10**6
+    n_ctx = min(settings.n_ctx or DEFAULT_CONTEXT, header.context_length or DEFAULT_CONTEXT)
+    return fit(header, n_ctx, settings.kv_type, limit, repack=repack, size=size, prefixes=prefixes)
 
 
 def _ahead(header: Header, settings: Settings, needs: Fit) -> bool:

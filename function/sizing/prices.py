@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from function.errors import SettingsError
-from function.sizing.deployment import MIB, Size
+from function.sizing.deployment import MIB, InstanceSize
 
 TABLE = Path(__file__).parent / "prices.toml"
 HOUR = 3600
@@ -40,7 +40,7 @@ class Cost:
     """US dollars. ``rest``: a month in which nobody asks; ``warm``: a month of one instance that is kept, in addition;
     ``hour``: of answering; ``thousand``: replies, one instance answering one at a time."""
 
-    size: Size
+    size: InstanceSize
     rest: float
     warm: float
     hour: float
@@ -78,7 +78,7 @@ def _merged(prices: Prices, given: dict[str, Any]) -> Prices:
     return Prices(str(as_of), tuple(map(str, check)), platforms)
 
 
-def cost(size: Size, model_bytes: int, prices: Prices, reply_seconds: float) -> Cost:
+def cost(size: InstanceSize, model_bytes: int, prices: Prices, reply_seconds: float) -> Cost:
     """What ``size`` costs with a model of ``model_bytes`` in the bucket, when a reply takes ``reply_seconds``."""
     rates = prices.platforms[size.platform]
     gib = size.memory_mib * MIB / (1 << 30)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from function.errors import AccessDenied, FunctionError, ObjectNotFound, SourceError
 from function.settings import Settings
-from function.snapshot.format import Unfit, read, write
+from function.snapshot.file_format import SnapshotMismatch, read, write
 from function.snapshot.store import place, put
 from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
-    from function.engine.kv.context import Memory
+    from function.engine.kv.context import KVContext
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ PATIENCE = 5.0  # seconds that a model which is there waits for a snapshot that 
 SHARE = 0.125  # of the container's memory, that the state of a conversation may take while its prefix is cut from it
 
 
-class Snapshot:
+class SnapshotManager:
     """The one snapshot of this instance. Without a SYSTEM_PROMPT there is nothing to do, and nothing is done."""
 
     def __init__(self, settings: Settings) -> None:
@@ -76,11 +76,11 @@ class Snapshot:
             state = read(self._file.path, self._binding)
             tokens = self.tokens
             if not engine.do(lambda memory: memory.pin(tokens, state)):
-                raise Unfit("its state is not one that this engine writes")
+                raise SnapshotMismatch("its state is not one that this engine writes")
         except ObjectNotFound:
             self._due = True
             log.info("no snapshot of the system prompt at %s", self.uri)
-        except (Unfit, AccessDenied) as e:
+        except (SnapshotMismatch, AccessDenied) as e:
             self._due = True
             log.warning("the snapshot %s is not used: %s", self.uri, e.message.rstrip("."))
         except FunctionError as e:
@@ -108,7 +108,7 @@ class Snapshot:
     def capture(self, engine: "Engine") -> bytearray | None:
         """The state of the prefix, from a conversation that begins with it; None if the context holds another."""
 
-        def save(memory: "Memory") -> tuple[bytearray | None, int]:
+        def save(memory: "KVContext") -> tuple[bytearray | None, int]:
             layout, most = memory.layout, (memory_limit() or math.inf) * SHARE
             fits = layout is not None and memory.holds(self.tokens) and layout.size(len(memory)) <= most
             return (memory.save(), len(memory)) if fits else (None, 0)

@@ -43,7 +43,7 @@ def tls() -> ssl.SSLContext:
     return context
 
 
-class Connection:
+class StoreConnection:
     """One connection to one origin, kept open between requests."""
 
     def __init__(self, url: str, *, timeout: float | None = ANSWER_TIMEOUT) -> None:
@@ -114,7 +114,7 @@ class Connection:
     def close(self) -> None:
         self._http.close()
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> "StoreConnection":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -152,7 +152,7 @@ def ask(request: Request, *, limit: int = 1 << 20) -> tuple[int, Mapping[str, st
 
     Raises ``WireError``.
     """
-    with Connection(request.url) as connection:
+    with StoreConnection(request.url) as connection:
         answer = connection.send(request)
         return answer.status, headers_of(answer), answer.read(limit) if request.method != "HEAD" else b""
 

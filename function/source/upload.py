@@ -18,7 +18,7 @@ Add = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class UploadedObject:
     """What is in the bucket now. ``digest``: the store's checksum, equal to the file's. ``skipped``: was there."""
 
     size: int
@@ -27,7 +27,9 @@ class Stored:
     skipped: bool
 
 
-def upload(path: Path, uri: str, *, start: Callable[[int], None], add: Add, stores: Stores | None = None) -> Stored:
+def upload(
+    path: Path, uri: str, *, start: Callable[[int], None], add: Add, stores: Stores | None = None
+) -> UploadedObject:
     """Store the file under the URI unless exactly that is there. ``start`` hears the size, ``add`` each sent piece.
 
     Raises SourceError; ChecksumMismatch where the store ends up with other bytes.
@@ -45,7 +47,7 @@ def upload(path: Path, uri: str, *, start: Callable[[int], None], add: Add, stor
         there = None
     if there is not None and there.checksums and there.size == local.size and _differs(path, there) is None:
         add(local.size)
-        return Stored(local.size, there.version, _digest(there), True)
+        return UploadedObject(local.size, there.version, _digest(there), True)
     bucket, _, name = uri.partition("://")[2].partition("/")
     if scheme == "s3":
         _to_s3(path, uri, bucket, name, add)
@@ -58,7 +60,7 @@ def upload(path: Path, uri: str, *, start: Callable[[int], None], add: Add, stor
             f"{uri}: stored {stored.size} bytes with {differs or 'another size'}, not {local.size}. Push again.",
             uri=uri,
         )
-    return Stored(local.size, stored.version, _digest(stored), False)
+    return UploadedObject(local.size, stored.version, _digest(stored), False)
 
 
 def _digest(info: ObjectInfo) -> str | None:

@@ -1,1 +1,1 @@
-"""."""
+"""Operating system: resource limits, trusted files, the parent process."""

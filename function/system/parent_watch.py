@@ -18,7 +18,7 @@ GRACE = 6.0
 """Seconds from being told until a worker that is still there ends itself: platforms kill after ten."""
 
 
-class Lifeline:
+class ParentWatch:
     """A pipe of which only the master holds the end that is written to: when that is closed, every worker sees it.
 
     Made in the process that becomes the master.

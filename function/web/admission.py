@@ -2,39 +2,24 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from flask import request
 
 from function.engine.engine import Engine
-from function.engine.grammar.grammar import Grammar
 from function.engine.types import Job
 from function.lifecycle.service import Service
 from function.lifecycle.status import ENDS
-from function.web.generation_stream import ClientGone, Turn
-from function.web.request.client_connection import Connection
+from function.web.generation_stream import ClientGone, GenerationStream
+from function.web.request.client_connection import ClientConnection
 from function.web.request.deadline import LAMBDA_CONTEXT, deadline
-from function.web.request.schema import Generation
+from function.web.request.prompt import Prompt
+from function.web.request.schema import GenerationRequest
 
 LOOK = 0.1
 """Seconds between two looks at whether a client that waits for the model is still there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What the model is to read. ``param``: the request's field it is from; ``echo``: its text, if that is told too.
-
-    ``grammar``: what the reply must look like; ``shown``: control tokens that are text in it.
-    """
-
-    tokens: tuple[int, ...]
-    param: str = "messages"
-    echo: str | None = None
-    grammar: Grammar | None = None
-    shown: frozenset[int] = frozenset()
-
-
-def admit(service: Service, asked: Generation, prompt: Callable[[Engine], Prompt]) -> Turn:
+def admit(service: Service, asked: GenerationRequest, prompt: Callable[[Engine], Prompt]) -> GenerationStream:
     """Take a place for the current request; ``prompt`` makes what the model is to read, once the model is there.
 
     What can be checked without the model was checked before; the rest is, as soon as it is there. Raises Busy.
@@ -62,7 +47,7 @@ def admit(service: Service, asked: Generation, prompt: Callable[[Engine], Prompt
             shown=read.shown,
         )
 
-    return Turn(service, prepare, Connection(request.environ, service.settings.client_timeout), until)
+    return GenerationStream(service, prepare, ClientConnection(request.environ, service.settings.client_timeout), until)
 
 
 def loaded(service: Service) -> Engine:
@@ -71,7 +56,7 @@ def loaded(service: Service) -> Engine:
     Waits for the model as other requests do. Raises what keeps it from being there, and ClientGone.
     """
     service.start()
-    connection = Connection(request.environ, service.settings.client_timeout)
+    connection = ClientConnection(request.environ, service.settings.client_timeout)
     until = deadline(request.headers.get(LAMBDA_CONTEXT), service.settings.request_timeout)
     while service.wait_for("ready", LOOK).state not in ENDS and time.monotonic() < until:
         if connection.gone():

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 from function.engine.engine import Engine
 from function.engine.generation import Generation
-from function.engine.types import Event, Finished, Job, Text
+from function.engine.types import Event, Finished, Job, TextPiece
 from function.errors import FunctionError, Stopping, Unavailable
 from function.lifecycle.service import Service
 from function.web.exchange import exchange
-from function.web.request.client_connection import Connection
+from function.web.request.client_connection import ClientConnection
 
 PATIENCE = 0.02
 """Seconds between two looks at whether the client is still there: a fifth of what freeing the model may take."""
@@ -25,7 +25,7 @@ class ClientGone(Exception):
     """Nobody is left to answer."""
 
 
-class Turn:
+class GenerationStream:
     """Iterate ``waiting()`` to its end, then ``events()``; call ``release()`` whatever happened.
 
     From its construction, which may raise Busy, to the end of its job or ``release`` it holds a place in the queue.
@@ -34,7 +34,7 @@ class Turn:
     """
 
     def __init__(
-        self, service: Service, prepare: Callable[[Engine], Job], connection: Connection, deadline: float
+        self, service: Service, prepare: Callable[[Engine], Job], connection: ClientConnection, deadline: float
     ) -> None:
         self._service = service
         self._prepare = prepare
@@ -83,7 +83,7 @@ class Turn:
                 self.exchange.finished(event, self._generation.tokens_per_second)
                 yield event
                 return
-            if isinstance(event, Text) and event.tokens:
+            if isinstance(event, TextPiece) and event.tokens:
                 self.exchange.first_text()
             if now - looked >= PATIENCE:
                 looked = now

@@ -8,7 +8,7 @@ from flask import Response, request
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class InlinePage:
     """One response: ``body`` is UTF-8 HTML, ``gzipped`` the same for clients that accept it; the etag is quoted."""
 
     body: bytes
@@ -17,12 +17,12 @@ class Page:
     etag: str
 
 
-def page(text: str, policy: str) -> Page:
+def page(text: str, policy: str) -> InlinePage:
     """``text`` as a page; ``policy`` is what it may do."""
     import gzip
 
     body = text.encode()
-    return Page(
+    return InlinePage(
         body=body,
         gzipped=gzip.compress(body, 9, mtime=0),
         content_security_policy=policy,
@@ -36,7 +36,7 @@ def source(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def send(page: Page) -> Response:
+def send(page: InlinePage) -> Response:
     """``page``, zipped for those who take it so; nothing for those who have it already."""
     zipped = request.accept_encodings.quality("gzip") > 0
     response = Response(page.gzipped if zipped else page.body, mimetype="text/html")

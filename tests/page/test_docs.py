@@ -8,18 +8,18 @@ from playwright.sync_api import Browser, expect
 
 from function.web.docs.operations import OPERATIONS
 from tests.page.conftest import Visitor
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("docs"), MODEL_URI=str(tiny_model), API_KEY="open sesame") as running:
         running.wait("ready")
         yield running
 
 
 @pytest.fixture
-def reader(browser: Browser, function: Function) -> Iterator[Visitor]:
+def reader(browser: Browser, function: ServedFunction) -> Iterator[Visitor]:
     """Somebody at /docs; judged, like a visitor of the chat page, by its console and its requests."""
     context = browser.new_context()
     made = Visitor(context.new_page(), function.url)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
-from tests.servers.doors import Function, serving
+from tests.servers.doors import ServedFunction, serving
 from tests.servers.gated import gated_store
 
 QUICK = {"MAX_TOKENS": "24", "N_THREADS": "1"}
@@ -17,13 +17,13 @@ QUICK = {"MAX_TOKENS": "24", "N_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
-def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[Function]:
+def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iterator[ServedFunction]:
     with serving(tmp_path_factory.mktemp("page"), MODEL_URI=str(slow_model), N_THREADS="1") as running:
         yield running
 
 
 @contextmanager
-def visiting(function: Function, visit: Visit) -> Iterator[Visitor]:
+def visiting(function: ServedFunction, visit: Visit) -> Iterator[Visitor]:
     """A visit that leaves before the function ends: a browser keeps its connection, and servers wait for that."""
     visitor = visit(function.url)
     yield visitor
@@ -48,7 +48,7 @@ def test_a_key_and_two_turns_with_the_embedded_model(door: str, visit: Visit, tm
         visitor.shot(f"function-{door}")
 
 
-def test_it_comes_packed_with_its_policy_and_is_not_sent_twice(function: Function) -> None:
+def test_it_comes_packed_with_its_policy_and_is_not_sent_twice(function: ServedFunction) -> None:
     status, headers, _ = function.exchange("/", None)
     assert status == 200
     assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
@@ -56,7 +56,7 @@ def test_it_comes_packed_with_its_policy_and_is_not_sent_twice(function: Functio
     assert function.exchange("/", None, {"If-None-Match": headers["etag"]})[0] == 304
 
 
-def test_stop_frees_the_model(function: Function, visit: Visit) -> None:
+def test_stop_frees_the_model(function: ServedFunction, visit: Visit) -> None:
     visitor = visit(function.url)
     visitor.page.evaluate(ENDLESS)
     visitor.say("Tell me a long story")
@@ -67,7 +67,7 @@ def test_stop_frees_the_model(function: Function, visit: Visit) -> None:
     function.idle()
 
 
-def test_who_comes_second_sees_the_queue_and_then_a_reply(function: Function, visit: Visit) -> None:
+def test_who_comes_second_sees_the_queue_and_then_a_reply(function: ServedFunction, visit: Visit) -> None:
     first, second = visit(function.url), visit(function.url)
     first.page.evaluate(ENDLESS)
     first.say("Tell me a long story")
@@ -90,7 +90,7 @@ ENDLESS = """() => {
 """Here the reply goes on until it is stopped."""
 
 
-def test_a_conversation_too_long_is_told(function: Function, visit: Visit) -> None:
+def test_a_conversation_too_long_is_told(function: ServedFunction, visit: Visit) -> None:
     visitor = visit(function.url)
     visitor.failures_expected = True
     visitor.ask("word " * 20_000)

@@ -32,7 +32,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class ServedFunction:
     """A running function: its address, where it logs, its process."""
 
     url: str
@@ -94,7 +94,7 @@ class Function:
 class Stream:
     """A streamed request whose lines are read one at a time, and that can be walked away from."""
 
-    def __init__(self, function: Function, body: dict[str, Any], path: str = "/v1/chat/completions") -> None:
+    def __init__(self, function: ServedFunction, body: dict[str, Any], path: str = "/v1/chat/completions") -> None:
         address = urlsplit(function.url)
         self.socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE)
         data = json.dumps(body).encode()
@@ -137,7 +137,7 @@ def lower(headers: Message) -> dict[str, str]:
 @contextlib.contextmanager
 def serving(
     tmp: Path, door: str = "gunicorn", *, before: Sequence[str] = (), after: Sequence[str] = (), **settings: str
-) -> Iterator[Function]:
+) -> Iterator[ServedFunction]:
     """Serve with ``settings`` as the environment's variables; nothing of the tests' own environment leaks in.
 
     ``before`` and ``after`` are what the command line has more: another program that runs it, further arguments.
@@ -150,4 +150,4 @@ def serving(
     command = [*before, *(part.format(port=port) for part in DOORS[door]), *after]
     log = tmp / "log"
     with running(command, port, log, env, cwd=ROOT) as server:
-        yield Function(server.url, log, server.process)
+        yield ServedFunction(server.url, log, server.process)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import PATIENCE, ROOT, Function
+from tests.servers.doors import PATIENCE, ROOT, ServedFunction
 from tests.servers.process import free_port
 
 TAG = "localhost/gguf-chat-function-test"
@@ -49,12 +49,12 @@ def entrypoint(tag: str, **settings: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(tag: str, tmp: Path, **settings: str) -> Iterator[Function]:
+def running(tag: str, tmp: Path, **settings: str) -> Iterator[ServedFunction]:
     """A container that answers; whoever asks it to stop waits for ``process`` themselves."""
     port, log = free_port(), tmp / "log"
     command = entrypoint(tag, PORT=str(port), **settings)
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-        function = Function(f"http://127.0.0.1:{port}", log, process)
+        function = ServedFunction(f"http://127.0.0.1:{port}", log, process)
         try:
             deadline = time.monotonic() + PATIENCE
             while not _answers(function):
@@ -68,7 +68,7 @@ def running(tag: str, tmp: Path, **settings: str) -> Iterator[Function]:
                 process.wait(30)
 
 
-def _answers(function: Function) -> bool:
+def _answers(function: ServedFunction) -> bool:
     try:
         return function.get("/health/live")[0] == 200
     except OSError:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import BIN, ROOT, Function
+from tests.servers.doors import BIN, ROOT, ServedFunction
 
 INVOKE = "/2015-03-31/functions/function/invocations"
 SCHEDULED = {"source": "scheduler", "name": "chat"}
@@ -44,7 +44,7 @@ def adapted(before: str = "") -> list[str]:
 
 
 @contextlib.contextmanager
-def emulated(tmp: Path, command: list[str], *options: str, **settings: str) -> Iterator[Function]:
+def emulated(tmp: Path, command: list[str], *options: str, **settings: str) -> Iterator[ServedFunction]:
     """Lambda with ``command`` as its function. Nothing is started before the first request."""
     emulator = command_from("LAMBDA_EMULATOR", "Lambda")
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "XDG_CACHE_HOME") if key in os.environ}
@@ -61,7 +61,7 @@ def emulated(tmp: Path, command: list[str], *options: str, **settings: str) -> I
             assert process.stdout is not None
             url = re.search(r"http://[\w.]+:\d+", process.stdout.readline())
             assert url is not None, log.read_text()
-            yield Function(url[0], log, process)
+            yield ServedFunction(url[0], log, process)
         finally:
             process.terminate()
             process.wait(30)

@@ -1,1 +1,1 @@
-"""."""
+"""Structured output: grammars that a reply must follow."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-class Cache:
+class CachedTokens:
     """The tokens at positions 0, 1, 2, … of the one sequence.
 
     ``chunked`` of them, always whole chunks from the beginning, were computed chunk by chunk. Only those are equal,
@@ -18,9 +18,9 @@ class Cache:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def copy(self) -> "Cache":
+    def copy(self) -> "CachedTokens":
         """One of its own that holds the same."""
-        other = Cache(self.chunk)
+        other = CachedTokens(self.chunk)
         other.tokens, other.chunked = self.tokens.copy(), self.chunked
         return other
 

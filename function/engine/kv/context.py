@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Sequence
 
-from function.engine.kv.cached_tokens import Cache
-from function.engine.kv.prefix_cache import Prefix, Prefixes
+from function.engine.kv.cached_tokens import CachedTokens
+from function.engine.kv.prefix_cache import CachedPrefix, PrefixCache
 from function.engine.llama.model import ABORTED, Model
-from function.engine.llama.state_io import State
-from function.engine.llama.state_layout import Layout
+from function.engine.llama.state_io import SavedState
+from function.engine.llama.state_layout import StateLayout
 
 WORTHWHILE = 16
 """Tokens: what is displaced and fewer is as soon read again. A reply that comes back loses one or two at its end."""
@@ -15,14 +15,14 @@ WORTHWHILE = 16
 log = logging.getLogger(__name__)
 
 
-class Memory:
+class KVContext:
     """The model's one sequence, and the conversations that made room for it, within ``budget`` bytes."""
 
     def __init__(self, model: Model, budget: int = 0) -> None:
-        self.cache = Cache(model.chunk)
+        self.cache = CachedTokens(model.chunk)
         self._model = model
         self._states = model.states
-        self._prefixes = Prefixes(budget)
+        self._prefixes = PrefixCache(budget)
         self.ahead = 0
         """How many tokens of the prompt that was prepared last had been read for it before it came."""
         self._adopted: tuple[int, ...] = ()
@@ -82,11 +82,11 @@ class Memory:
         self.cache.cut(0)
 
     @property
-    def layout(self) -> Layout | None:
+    def layout(self) -> StateLayout | None:
         """What saved states look like; None where none are to be had."""
         return self._states.layout
 
-    def pin(self, tokens: Sequence[int], state: State) -> bool:
+    def pin(self, tokens: Sequence[int], state: SavedState) -> bool:
         """Keep the state of ``tokens``, whole chunks, for good; put it into the context if that is empty.
 
         False, and nothing is kept, for a state that llama.cpp would not have written itself.
@@ -95,9 +95,9 @@ class Memory:
             self._model.warm_up()
         if self.layout is None or not self.layout.fits(state, len(tokens)):
             return False
-        cache = Cache(self.cache.chunk)
+        cache = CachedTokens(self.cache.chunk)
         cache.tokens, cache.chunked = list(tokens), len(tokens)
-        self._prefixes.pinned = prefix = Prefix(cache, state)
+        self._prefixes.pinned = prefix = CachedPrefix(cache, state)
         return len(self.cache) > 0 or self._restore(prefix)
 
     def holds(self, tokens: Sequence[int]) -> bool:
@@ -123,9 +123,9 @@ class Memory:
         if room < len(cache):
             cache.cut(self._model.cut(room))
         if state := self._states.save(len(cache)):
-            self._prefixes.add(Prefix(cache.copy(), state))
+            self._prefixes.add(CachedPrefix(cache.copy(), state))
 
-    def _restore(self, prefix: Prefix) -> bool:
+    def _restore(self, prefix: CachedPrefix) -> bool:
         """Put ``prefix`` into the context; whether that went well. The context is empty else."""
         self.forget()
         if not self._states.restore(prefix.state):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from function.engine.llama import library
-from function.engine.llama.cpu_variants import BASELINE, Levels
+from function.engine.llama.cpu_variants import BASELINE, CPUVariants
 from function.errors import UnsuitedCPU
 from function.system.trusted_files import OTHERS, replace
 
@@ -29,7 +29,7 @@ LONGEST = 4096  # characters of it
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class CPUChoice:
     """A choice. ``folder`` has the libraries; ``reason`` says why this one and none of the better."""
 
     name: str
@@ -46,7 +46,7 @@ def prepare(wanted: str | None = None, *, memory: Path | None = None) -> None:
     if library.loaded():
         return
     began = time.monotonic()
-    level = choose(Levels(library.folder()), wanted, memory=memory)
+    level = choose(CPUVariants(library.folder()), wanted, memory=memory)
     if level is None:
         return
     library.use(level.folder, level.name)
@@ -55,13 +55,13 @@ def prepare(wanted: str | None = None, *, memory: Path | None = None) -> None:
 
 
 def choose(
-    levels: Levels,
+    levels: CPUVariants,
     wanted: str | None = None,
     *,
     memory: Path | None = None,
     cpuinfo: Path = CPUINFO,
     patience: float = PATIENCE,
-) -> Level | None:
+) -> CPUChoice | None:
     """The level to use; None where there are none to choose from. Raises UnsuitedCPU."""
     if not levels.needs:
         if wanted:
@@ -72,35 +72,35 @@ def choose(
         return _wanted(levels, wanted, flags, patience)
     key = _key(levels, model, flags)
     if (name := _recall(memory, key)) in levels.needs:
-        return Level(name, levels.folder(name), "it was proved before")
+        return CPUChoice(name, levels.folder(name), "it was proved before")
     level = _best(levels, flags, patience)
     _remember(memory, key, level.name)
     return level
 
 
-def _best(levels: Levels, flags: frozenset[str], patience: float) -> Level:
+def _best(levels: CPUVariants, flags: frozenset[str], patience: float) -> CPUChoice:
     refused: list[str] = []
     for name, needs in reversed([*levels.needs.items()]):
         if lacks := [flag for flag in needs if flag not in flags]:
             refused.append(f"{name}: the CPU has no {lacks[0]}")
         elif name == BASELINE:
-            return Level(name, levels.folder(name), "; ".join(refused) or "there is none better")
+            return CPUChoice(name, levels.folder(name), "; ".join(refused) or "there is none better")
         elif problem := levels.problem(name, patience):
             log.warning("CPU level %s is not used: %s", name, problem)
             refused.append(f"{name}: {problem}")
         else:
-            return Level(name, levels.folder(name), "; ".join(["it decodes", *refused]))
+            return CPUChoice(name, levels.folder(name), "; ".join(["it decodes", *refused]))
     raise UnsuitedCPU(f"None of llama.cpp's libraries here runs on this CPU: {'; '.join(refused)}.")
 
 
-def _wanted(levels: Levels, name: str, flags: frozenset[str], patience: float) -> Level:
+def _wanted(levels: CPUVariants, name: str, flags: frozenset[str], patience: float) -> CPUChoice:
     if name not in levels.needs:
         raise UnsuitedCPU(f"CPU_LEVEL={name}: there are {', '.join(levels.needs)}.", param="CPU_LEVEL")
     lacks = [flag for flag in levels.needs[name] if flag not in flags]
     problem = f"the CPU has no {lacks[0]}" if lacks else levels.problem(name, patience)
     if problem:
         raise UnsuitedCPU(f"CPU_LEVEL={name} cannot be used here: {problem}. Leave it unset.", param="CPU_LEVEL")
-    return Level(name, levels.folder(name), "CPU_LEVEL says so, and it decodes")
+    return CPUChoice(name, levels.folder(name), "CPU_LEVEL says so, and it decodes")
 
 
 def _cpu(cpuinfo: Path) -> tuple[str, frozenset[str]]:
@@ -114,7 +114,7 @@ def _cpu(cpuinfo: Path) -> tuple[str, frozenset[str]]:
     return model, frozenset((fields.get("flags") or fields.get("Features", "")).split())
 
 
-def _key(levels: Levels, model: str, flags: frozenset[str]) -> str:
+def _key(levels: CPUVariants, model: str, flags: frozenset[str]) -> str:
     """What the choice depends on: the CPU and the libraries."""
     words = (model, " ".join(sorted(flags)), json.dumps(levels.needs), *levels.stamps())
     return hashlib.sha256("\n".join(words).encode()).hexdigest()

@@ -12,7 +12,7 @@ BASELINE = "baseline"
 """The level of the library that was installed, which the others stand beside."""
 
 
-class Levels:
+class CPUVariants:
     """The levels in the folder ``lib``. ``needs``: from the least to the best, the CPU flags of each; may be empty."""
 
     def __init__(self, lib: Path) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from function.engine.llama.library import heard_by, library, recent_errors
-from function.engine.llama.placeholder_file import StandIn
-from function.engine.llama.streamed_repack import Behind
+from function.engine.llama.placeholder_file import PlaceholderFile
+from function.engine.llama.streamed_repack import StreamedRepack
 from function.errors import ModelError, Stopping
 
 
 def load(
-    source: Path | StandIn,
+    source: Path | PlaceholderFile,
     *,
     further: Sequence[Path],
     n_gpu_layers: int,
@@ -24,14 +24,14 @@ def load(
     """The handle of the model in ``source``, a split one's ``further`` files included; the caller's to free.
 
     Unless ``repack`` copies the weights into a faster layout, or layers go to a GPU, no weight is read. With ``repack``
-    each is copied when a StandIn has it.
+    each is copied when a PlaceholderFile has it.
 
     Raises ModelError for a file that llama.cpp refuses, Stopping when ``cancel`` is set meanwhile, Unlike where the
-    StandIn's file turned out to be another, and what waiting for that file raises.
+    PlaceholderFile's file turned out to be another, and what waiting for that file raises.
     """
     lib = library()
-    standin = source if isinstance(source, StandIn) else None
-    behind = Behind(standin, cancel.is_set) if standin and repack else None
+    standin = source if isinstance(source, PlaceholderFile) else None
+    behind = StreamedRepack(standin, cancel.is_set) if standin and repack else None
     failed: list[Exception] = []
 
     def progress(done: float, _: ctypes.c_void_p) -> bool:
@@ -47,7 +47,7 @@ def load(
     params.use_extra_bufts = repack
     params.progress_callback = callback = lib.llama_progress_callback(progress)
     recent_errors()
-    path = source.path if isinstance(source, StandIn) else source
+    path = source.path if isinstance(source, PlaceholderFile) else source
     with heard_by(*(each.hear for each in (standin, behind) if each)):
         model = None if cancel.is_set() else _open([path, *further], params)
     del callback  # alive until here
@@ -59,7 +59,9 @@ def load(
         if behind:
             behind.check()
         if not model:
-            name = source.name if isinstance(source, StandIn) else source.resolve().name  # in memory it has no other
+            name = (
+                source.name if isinstance(source, PlaceholderFile) else source.resolve().name
+            )  # in memory it has no other
             raise ModelError(f"llama.cpp cannot load {name}: {first(recent_errors())}", path=str(path))
     except BaseException:
         if model:

@@ -10,19 +10,18 @@ from typing import Any
 
 from function.engine.llama.library import library, recent_errors
 from function.engine.llama.load import first, load
-from function.engine.llama.placeholder_file import StandIn
-from function.engine.llama.state_io import States
+from function.engine.llama.placeholder_file import PlaceholderFile
+from function.engine.llama.state_io import StateIO
 from function.engine.llama.threadpool import ThreadPool
 from function.engine.llama.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError
-from function.gguf.memory import KVType, flash_attention
+from function.gguf.memory import DEFAULT_CONTEXT, KVType, flash_attention
 from function.gguf.types import TENSOR_TYPES
 
 log = logging.getLogger(__name__)
 
 CPU_CHUNK, GPU_CHUNK = 64, 512
 """Tokens that one call prefills. More would hold progress and neighbours back and, on a CPU, bring 2 % at best."""
-_DEFAULT_N_CTX = 4096
 _LARGE_MODEL = 10_000_000_000
 _METADATA_LIMIT = 1 << 20
 _TYPES = {kind.name: number for number, kind in TENSOR_TYPES.items()}
@@ -37,13 +36,13 @@ class Model:
     Stopping when ``cancel`` is set meanwhile. ``on_progress`` is called with 0 … 1 from the loading thread.
 
     Unless ``repack`` copies the weights into a layout that prefills faster, or layers go to a GPU, no weight is read
-    before the first ``decode``: up to then a StandIn does. With ``repack`` each is copied when the StandIn has it.
-    Raises Unlike where it turned out to be another file.
+    before the first ``decode``. With ``repack`` each is copied when the PlaceholderFile has it.
+    Raises HeaderMismatch where it turned out to be another file.
     """
 
     def __init__(
         self,
-        source: Path | StandIn,
+        source: Path | PlaceholderFile,
         *,
         n_ctx: int | None,
         n_threads: int,
@@ -83,7 +82,7 @@ class Model:
             self._memory = self._lib.llama_get_memory(self._context)
             if not self._memory:
                 raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
-            self.states = States(self._model, self._context)
+            self.states = StateIO(self._model, self._context)
             self._tokens = (ctypes.c_int32 * self.chunk)()
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
             self._one = self._lib.llama_batch_get_one(self._tokens, 1)
@@ -204,9 +203,9 @@ class Model:
             raise ModelError("The model is a diffusion model; it does not generate token by token.")
 
     def _fit(self, n_ctx: int | None) -> int:
-        train = self.n_ctx_train or _DEFAULT_N_CTX
+        train = self.n_ctx_train or DEFAULT_CONTEXT
         if n_ctx is None:
-            return min(train, _DEFAULT_N_CTX)
+            return min(train, DEFAULT_CONTEXT)
         if n_ctx > train:
             log.warning("N_CTX=%d is lowered to %d, what the model was trained for", n_ctx, train)
         return min(n_ctx, train)

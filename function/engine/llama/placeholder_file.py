@@ -30,11 +30,11 @@ _FAILED = ctypes.c_void_p(-1).value
 _REPLACED = "the model's file was replaced while it was filled"
 
 
-class Unlike(Exception):
+class HeaderMismatch(Exception):
     """The file cannot take the stand-in's place, and why; it can be loaded by itself."""
 
 
-class Filling(Protocol):
+class ArrivingFile(Protocol):
     """A file that grows from its beginning, as a fetch tells of it."""
 
     part: Path | None
@@ -47,7 +47,7 @@ class Filling(Protocol):
         """Whether ``wanted`` bytes are there or nothing more comes, waiting up to ``timeout`` seconds."""
 
 
-class StandIn:
+class PlaceholderFile:
     """The ``header`` of a model of ``size`` bytes. ``whole`` waits for its file, and may raise.
 
     ``filling`` is that file before it is whole, if one may look; ``ends`` is where in it each tensor ends, in bytes,
@@ -59,7 +59,7 @@ class StandIn:
         header: bytes,
         size: int,
         whole: Callable[[], Path],
-        filling: Filling | None = None,
+        filling: ArrivingFile | None = None,
         ends: Mapping[str, int] | None = None,
         name: str = "model",
     ) -> None:
@@ -76,7 +76,7 @@ class StandIn:
             os.truncate(self._descriptor, size)
         except (OSError, ValueError) as e:  # also where the system is not known to refuse it, or not this name
             self.close()
-            raise Unlike(f"nothing can stand in for the model ({e})") from e
+            raise HeaderMismatch(f"nothing can stand in for the model ({e})") from e
 
     @staticmethod
     def possible() -> bool:
@@ -105,7 +105,7 @@ class StandIn:
             if part is not None:
                 with self._like(part) as descriptor:
                     self._replace(descriptor)
-        except (OSError, Unlike):  # whole by now, or begun anew
+        except (OSError, HeaderMismatch):  # whole by now, or begun anew
             return False
         return part is not None
 
@@ -133,7 +133,7 @@ class StandIn:
             if stop():
                 raise Stopping("The instance is shutting down; the model was not loaded.")
             if self._left_behind():
-                raise Unlike(_REPLACED)
+                raise HeaderMismatch(_REPLACED)
             self.complete()
 
     def blank(self) -> None:
@@ -157,7 +157,7 @@ class StandIn:
             if self._file is not None and os.path.samestat(self._file, os.fstat(descriptor)):
                 return True
             if self._copied:
-                raise Unlike(_REPLACED)
+                raise HeaderMismatch(_REPLACED)
             self._replace(descriptor)
         return False
 
@@ -176,7 +176,7 @@ class StandIn:
         try:
             header = os.pread(descriptor, self._length, 0)
             if os.fstat(descriptor).st_size != self.size or header != os.pread(self._descriptor, self._length, 0):
-                raise Unlike(_REPLACED)
+                raise HeaderMismatch(_REPLACED)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -185,7 +185,7 @@ class StandIn:
         """Map the file over what is mapped. Raises Unlike, EngineError."""
         self._places = self._places or list(self._ranges())
         if not self._places:
-            raise Unlike("this system does not tell where the model is mapped")
+            raise HeaderMismatch("this system does not tell where the model is mapped")
         for start, length, offset in self._places:
             _map(start, length, descriptor, offset)
         self._file = os.fstat(descriptor)

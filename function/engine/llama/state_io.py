@@ -5,15 +5,15 @@ import struct
 from typing import Any
 
 from function.engine.llama.library import library
-from function.engine.llama.state_layout import Layout
+from function.engine.llama.state_layout import StateLayout
 
 HEAD = struct.pack("<Ii", 0xAF143CD8, 0)
 """What a sequence's state begins with: llama.cpp's magic number and the sequence."""
-State = bytearray | memoryview
+SavedState = bytearray | memoryview
 """A state in memory that C may read: one's own, or a private mapping of a file."""
 
 
-class States:
+class StateIO:
     """``layout`` is what states look like, once ``learn`` was called.
 
     It stays None where a state cannot be vouched for, or a prefix of it could not be taken: recurrent and hybrid
@@ -28,13 +28,13 @@ class States:
         # but to put it back that way lets llama.cpp write over them. So: saved the one way, restored the other.
         self._whole = int(lib.llama_model_n_swa(model)) > 0
         self.learned = bool(lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
-        self.layout: Layout | None = None
+        self.layout: StateLayout | None = None
 
     def learn(self, tokens: int) -> None:
         """Look at the state of the few tokens that the memory holds."""
         if not self.learned and tokens:
             self.learned = True
-            self.layout = Layout.learn(self._get(), tokens, len(HEAD))
+            self.layout = StateLayout.learn(self._get(), tokens, len(HEAD))
 
     def save(self, tokens: int) -> bytearray | None:
         """The state of the ``tokens`` tokens that the memory holds; None if it is not what it should be."""
@@ -43,7 +43,7 @@ class States:
         state = self._get()
         return state if len(state) == self.layout.size(tokens) else None
 
-    def restore(self, state: State) -> bool:
+    def restore(self, state: SavedState) -> bool:
         """Fill the memory, which must be empty, from a state that ``layout`` fits; False leaves it in disorder."""
         data = (ctypes.c_uint8 * len(state)).from_buffer(state)
         return int(self._lib.llama_state_seq_set_data(self._context, data, len(state), 0)) == len(state)

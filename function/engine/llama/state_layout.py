@@ -50,7 +50,7 @@ class _Part:
     rows: tuple[_Rows, ...]
 
 
-class Layout:
+class StateLayout:
     """How the state of any number of tokens is laid out. ``learn`` makes one."""
 
     def __init__(self, head: bytes, parts: tuple[_Part, ...]) -> None:
@@ -58,7 +58,7 @@ class Layout:
         self._parts = parts
 
     @classmethod
-    def learn(cls, sample: Buffer, tokens: int, head: int) -> "Layout | None":
+    def learn(cls, sample: Buffer, tokens: int, head: int) -> "StateLayout | None":
         """The layout behind ``sample``, the state of ``tokens`` tokens, whose caches begin after ``head`` bytes.
 
         None for one that is not understood to its last byte: a recurrent state, positions in several dimensions.

@@ -7,7 +7,7 @@ reads without saying so would be read too early, so whatever is not known to be 
 import re
 from collections.abc import Callable
 
-from function.engine.llama.placeholder_file import StandIn, Unlike
+from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
 from function.gguf import Header
 
 _TENSOR = re.compile(r"repack tensor (\S+) (?:with|of type) ")
@@ -21,13 +21,13 @@ def possible(header: Header, *, amx: bool) -> bool:
     return not (amx and any(tensor.type.name == "F16" and len(tensor.dims) > 1 for tensor in header.tensors))
 
 
-class Behind:
+class StreamedRepack:
     """Has ``source`` filled as far as the weight that is copied next. ``stop`` says when to give up.
 
     ``error`` is what keeps the model from being loaded so; what is read from then on are zeros.
     """
 
-    def __init__(self, source: StandIn, stop: Callable[[], bool]) -> None:
+    def __init__(self, source: PlaceholderFile, stop: Callable[[], bool]) -> None:
         self.error: Exception | None = None
         self._source, self._stop = source, stop
         self._copies = self._told = False
@@ -43,7 +43,7 @@ class Behind:
             elif found := _BUFFER.search(line):
                 self._copies |= found[1] in _COPIED
                 if found[1] not in (_MAPPED, *_COPIED):
-                    raise Unlike(f"llama.cpp does not tell what it copies into {found[1]}")
+                    raise HeaderMismatch(f"llama.cpp does not tell what it copies into {found[1]}")
         except Exception as e:  # must not cross C
             self.error = e
             self._source.blank()
@@ -53,4 +53,4 @@ class Behind:
         if self.error:
             raise self.error
         if self._copies and not self._told:
-            raise Unlike("llama.cpp does not tell which weights it copies")
+            raise HeaderMismatch("llama.cpp does not tell which weights it copies")

@@ -13,7 +13,7 @@ _MARKUP = frozenset("<[|")
 _LONGEST_SPECIAL = 48
 
 
-def segments(text: str, limit: int = LIMIT) -> Iterator[str]:
+def text_chunks(text: str, limit: int = LIMIT) -> Iterator[str]:
     """``text`` in pieces of at most ``limit`` characters, joined equal to it; one piece when it is short.
 
     It is cut where every tokenizer cuts by itself, between two words or after a line, so that the tokens are those of

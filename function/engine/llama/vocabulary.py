@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from function.engine.llama.library import library
-from function.engine.llama.text_chunks import segments
+from function.engine.llama.text_chunks import text_chunks
 from function.errors import EngineError, ModelError, RequestError
 
 
@@ -57,7 +57,7 @@ class Vocabulary:
         ``<|im_end|>`` and its like are single tokens, not text.
         """
         tokens = [self.bos] if add_special and self.adds_bos and self.bos is not None else []
-        for number, segment in enumerate(segments(text)):
+        for number, segment in enumerate(text_chunks(text)):
             if number and self.is_sentencepiece:
                 tokens += self._continue(segment, parse_special)
             else:
@@ -68,7 +68,7 @@ class Vocabulary:
         """The tokens of ``text`` in the middle of a reply, special ones' names being text like any other."""
         if not self.is_sentencepiece:
             return self.tokenize(text, add_special=False, parse_special=False)
-        return [token for segment in segments(text) for token in self._continue(segment, False)]
+        return [token for segment in text_chunks(text) for token in self._continue(segment, False)]
 
     def table(self) -> tuple[list[bytes], list[int], list[int]]:
         """What each token writes, a control token its name; the control tokens; those that end a generation.

@@ -5,18 +5,18 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from function.fetch.destination.partial_file import Partial
+from function.fetch.destination.partial_file import PartialFile
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
 
 
-class Hold(Protocol):
+class FileLease(Protocol):
     """What keeps the files where they are until it is closed. Idempotent."""
 
     def close(self) -> None: ...
 
 
-class Place(Protocol):
+class Destination(Protocol):
     """Held for one attempt at a fetch, and by ``lease`` for as long as its files are used."""
 
     @property
@@ -24,7 +24,7 @@ class Place(Protocol):
         """One for each object, in order."""
 
     @property
-    def lease(self) -> Hold: ...
+    def lease(self) -> FileLease: ...
 
     @property
     def hashed(self) -> str | None:
@@ -39,7 +39,7 @@ class Place(Protocol):
     def make_room(self, missing: int) -> None:
         """See that ``missing`` bytes, of the files that are not whole, can be written. Raises NoSpace, DoesNotFit."""
 
-    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> Partial:
+    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> PartialFile:
         """That file, to be filled, and then ``promote``d."""
 
     def share(self) -> None:

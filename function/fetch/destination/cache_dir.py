@@ -39,7 +39,7 @@ def key(infos: tuple[ObjectInfo, ...]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-class Lease:
+class CacheLease:
     """A folder of the cache, held. Nobody evicts it while the lease is open.
 
     ``alone``: nobody else uses it, and it may be changed.
@@ -67,9 +67,9 @@ class Lease:
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
         self.alone = False
 
-    def keep(self) -> "Lease":
+    def keep(self) -> "CacheLease":
         """The same hold in another object, which outlives this one's ``with``."""
-        other = Lease(self.folder, self._descriptor)
+        other = CacheLease(self.folder, self._descriptor)
         self._descriptor = -1
         return other
 
@@ -78,7 +78,7 @@ class Lease:
         if descriptor >= 0:
             os.close(descriptor)
 
-    def __enter__(self) -> "Lease":
+    def __enter__(self) -> "CacheLease":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -88,7 +88,7 @@ class Lease:
         self.close()
 
 
-def hold(cache: Path, name: str, *, ready: Callable[[Path], bool], pause: Callable[[], None]) -> Lease:
+def hold(cache: Path, name: str, *, ready: Callable[[Path], bool], pause: Callable[[], None]) -> CacheLease:
     """Hold the folder ``name``: alone, or, once it is ready for use, with others.
 
     While another process is making it ready, ``pause`` is called between attempts; it sleeps a little and may raise.
@@ -113,12 +113,12 @@ def hold(cache: Path, name: str, *, ready: Callable[[Path], bool], pause: Callab
         pause()
 
 
-def _opened(folder: Path) -> Lease:
+def _opened(folder: Path) -> CacheLease:
     """The folder, made if need be, not yet held. Raises CacheUnusable if it may be somebody else's, OSError."""
     with suppress(FileExistsError):  # what is there is looked at
         folder.mkdir(mode=0o700)
     os.close(opened(folder, os.O_RDONLY | os.O_DIRECTORY))
-    return Lease(folder, opened(folder / LOCK, os.O_RDWR | os.O_CREAT))
+    return CacheLease(folder, opened(folder / LOCK, os.O_RDWR | os.O_CREAT))
 
 
 def _own(cache: Path) -> None:

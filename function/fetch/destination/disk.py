@@ -10,8 +10,8 @@ from pathlib import Path
 from function.errors import CacheUnusable
 from function.fetch.destination import cache_dir
 from function.fetch.destination.base import name_of
-from function.fetch.destination.journaled_file import JOURNAL, PART, Journaled, part_of
-from function.fetch.destination.verification_record import Record
+from function.fetch.destination.journaled_file import JOURNAL, PART, JournaledFile, part_of
+from function.fetch.destination.verification_record import VerificationRecord
 from function.fetch.destination.verify import digest_of, vouched
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
@@ -24,7 +24,7 @@ LONGEST = 255 - len(PART + JOURNAL)
 KEPT = 180  # bytes that a longer one keeps, for people
 
 
-class Folder:
+class DiskDestination:
     """See Place. Made by holding it: ``pause`` is called while another process fills it, sleeps, and may raise.
 
     ``check`` may raise to stop what takes long.
@@ -42,7 +42,7 @@ class Folder:
         self.lease = cache_dir.hold(directory, cache_dir.key(tuple(infos)), ready=ready, pause=pause)
         self.files = [self.lease.folder / name for name in names]
         try:
-            self._record = Record(self.lease.folder)
+            self._record = VerificationRecord(self.lease.folder)
         except BaseException:
             self.lease.close()
             raise
@@ -81,8 +81,8 @@ class Folder:
         except OSError as e:
             raise cache_dir.unusable(self._directory, e.strerror or str(e)) from e
 
-    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> Journaled:
-        return Journaled(self.files[number], info, algorithm, block, self._record)
+    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> JournaledFile:
+        return JournaledFile(self.files[number], info, algorithm, block, self._record)
 
     def share(self) -> None:
         self.lease.share()

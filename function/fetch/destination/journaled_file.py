@@ -14,8 +14,8 @@ from pathlib import Path
 
 from function.errors import CacheUnusable, FunctionError, NoSpace
 from function.fetch.destination import cache_dir
-from function.fetch.destination.partial_file import Partial
-from function.fetch.destination.verification_record import Record
+from function.fetch.destination.partial_file import PartialFile
+from function.fetch.destination.verification_record import VerificationRecord
 from function.fetch.destination.verify import vouched
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
@@ -26,10 +26,12 @@ JOURNAL = ".journal"
 READABLE = 0o644  # `fetch --to` gives the file away; nobody else writes it, whatever the umask is
 
 
-class Journaled(Partial):
+class JournaledFile(PartialFile):
     """Becomes the file ``final`` once it is whole, and ``record`` knows it; up to then it is beside it."""
 
-    def __init__(self, final: Path, info: ObjectInfo, algorithm: Algorithm, block: int, record: Record) -> None:
+    def __init__(
+        self, final: Path, info: ObjectInfo, algorithm: Algorithm, block: int, record: VerificationRecord
+    ) -> None:
         path = part_of(final)
         self._final, self._record = final, record
         self._vouched = vouched(info)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from function.errors import CacheUnusable, DoesNotFit
 from function.fetch.destination.base import name_of
-from function.fetch.destination.partial_file import Partial
+from function.fetch.destination.partial_file import PartialFile
 from function.source import ObjectInfo
 from function.source.checksum import Algorithm
 from function.source.split_model import parts
@@ -32,7 +32,7 @@ class Unshared(Exception):
     """A forked process would need new files, which the one that it was forked from could not see."""
 
 
-class Memory:
+class MemoryDestination:
     """Empty files for the model at ``uri``. A Place for each attempt to fetch it, and what holds the files after it.
 
     Raises CacheUnusable where the system has no such files.
@@ -55,7 +55,7 @@ class Memory:
         return [FILES / str(number) for number in self.descriptors]
 
     @property
-    def lease(self) -> "Memory":
+    def lease(self) -> "MemoryDestination":
         return self
 
     def note(self, sha256: str) -> None:
@@ -74,12 +74,12 @@ class Memory:
                 limit=limit,
             )
 
-    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> Partial:
+    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> PartialFile:
         """See Place. Raises Unshared for a second attempt in a forked process."""
         self.hashed = None
         if not self._open:
             self._make()
-        return Partial(self.files[number], info, algorithm, block)
+        return PartialFile(self.files[number], info, algorithm, block)
 
     def share(self) -> None:
         """Nobody else has it."""

@@ -13,7 +13,7 @@ from function.source.checksum import Algorithm
 MB = 10**6
 
 
-class Partial:
+class PartialFile:
     """The file that grows to ``info.size`` bytes, in blocks of ``block`` bytes, of which the last may be short.
 
     ``checks`` maps finished blocks to their checksums. Blocks are written by any thread, each by one at a time.

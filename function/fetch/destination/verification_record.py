@@ -25,7 +25,7 @@ LONGEST = 1 << 20  # bytes: hundreds of times what a model of many parts needs
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Record:
+class VerificationRecord:
     """The record in ``folder``, whose lock is held. Raises CacheUnusable if it is another user's.
 
     One that is damaged is worth nothing. One that cannot be written is not kept: each start then reads the files.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from function.errors import ChecksumMismatch
-from function.fetch.destination.partial_file import Partial
+from function.fetch.destination.partial_file import PartialFile
 from function.source import ObjectInfo
 from function.source.checksum import ALGORITHMS, Algorithm
 
@@ -73,10 +73,10 @@ def digest_of(descriptor: int, name: str, check: Callable[[], None]) -> str | No
     return f"{name}:{ALGORITHMS[name].hex(value) if update else digest.hexdigest()}"
 
 
-class Follower(threading.Thread):
+class FileHasher(threading.Thread):
     """Hashes a partial file in order while it fills: from the page cache, up to its first gap."""
 
-    def __init__(self, partial: Partial) -> None:
+    def __init__(self, partial: PartialFile) -> None:
         super().__init__(name="sha256", daemon=True)
         self._partial = partial
         self._digest = hashlib.sha256()

@@ -1,1 +1,1 @@
-"""."""
+"""Parallel ranged requests that fill one file."""

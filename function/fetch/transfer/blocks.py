@@ -15,26 +15,26 @@ def block_size(size: int, policy: Policy) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BlockRange:
     """Blocks ``first`` … ``last`` − 1, asked for in one request."""
 
     first: int
     last: int
 
 
-class Plan:
+class BlockPlan:
     """The blocks nobody has taken. Not thread-safe: its owner holds a lock."""
 
     def __init__(self, missing: Iterable[int]) -> None:
-        self._runs: list[Run] = []
+        self._runs: list[BlockRange] = []
         for block in sorted(missing):
             if self._runs and self._runs[-1].last == block:
-                self._runs[-1] = Run(self._runs[-1].first, block + 1)
+                self._runs[-1] = BlockRange(self._runs[-1].first, block + 1)
             else:
-                self._runs.append(Run(block, block + 1))
+                self._runs.append(BlockRange(block, block + 1))
         self.left = sum(run.last - run.first for run in self._runs)
 
-    def take(self, connections: int, most: int) -> Run | None:
+    def take(self, connections: int, most: int) -> BlockRange | None:
         """The next run: about half an even share of what is left, so that all connections end together.
 
         A single connection takes all it may at once: nobody else can.
@@ -45,11 +45,11 @@ class Plan:
         share = self.left // (2 * connections) if connections > 1 else self.left
         count = max(1, min(most, share, run.last - run.first))
         if run.first + count < run.last:
-            self._runs.insert(0, Run(run.first + count, run.last))
+            self._runs.insert(0, BlockRange(run.first + count, run.last))
         self.left -= count
-        return Run(run.first, run.first + count)
+        return BlockRange(run.first, run.first + count)
 
-    def give_back(self, run: Run) -> None:
+    def give_back(self, run: BlockRange) -> None:
         """What is left of a taken run; it is the next to be taken."""
         if run.first < run.last:
             self._runs.insert(0, run)

@@ -9,7 +9,7 @@ from function.fetch.policy import Policy
 K = TypeVar("K")
 
 
-class Climb:
+class ConcurrencyProbe:
     """Connections by trial: half as many again for as long as that brings clearly more, fewer when a store is busy."""
 
     def __init__(self, policy: Policy) -> None:

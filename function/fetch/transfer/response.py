@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from function.errors import SourceError
 
 
-class Refused(SourceError):
+class RangeRejected(SourceError):
     """The server sends the object whole where a range was asked for."""
 
 

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 
 from function.errors import AccessDenied, FunctionError, SourceError
-from function.fetch.destination.partial_file import Partial
+from function.fetch.destination.partial_file import PartialFile
 from function.fetch.policy import Policy
 from function.fetch.progress import Progress
 from function.fetch.retry import delay, passing
-from function.fetch.transfer.blocks import Plan, Run
-from function.fetch.transfer.concurrency import Climb, laggards
-from function.fetch.transfer.response import Refused
-from function.fetch.transfer.worker import Worker
+from function.fetch.transfer.blocks import BlockPlan, BlockRange
+from function.fetch.transfer.concurrency import ConcurrencyProbe, laggards
+from function.fetch.transfer.response import RangeRejected
+from function.fetch.transfer.worker import TransferWorker
 from function.source import ObjectInfo, Source
 
 BUSY = frozenset({429, 503})  # statuses by which a store asks for fewer requests
@@ -25,7 +25,7 @@ class Transfer:
         self,
         source: Source,
         info: ObjectInfo,
-        partial: Partial,
+        partial: PartialFile,
         *,
         policy: Policy,
         progress: Progress,
@@ -36,17 +36,17 @@ class Transfer:
         self.epoch = 0  # how many times credentials were renewed
         self.ended = False
         self._pause = pause
-        self._plan = Plan(partial.missing())
+        self._plan = BlockPlan(partial.missing())
         self._changed = threading.Condition()
         self._renewing = threading.Lock()
-        self._workers: set[Worker] = set()
+        self._workers: set[TransferWorker] = set()
         self._begun: dict[int, tuple[int, int]] = {}  # block → how far it is written, and the checksum so far
         self._failures: dict[int, int] = {}  # block → attempts that gained little
         self._renewed_at = -1  # how much had arrived when credentials were last renewed
         self._error: FunctionError | None = None
-        self._climb = Climb(policy)
+        self._climb = ConcurrencyProbe(policy)
         self._reviewed = 0.0  # when the rate was last looked at
-        self._counted: dict[Worker, int] = {}  # what each had received then, if it was at work
+        self._counted: dict[TransferWorker, int] = {}  # what each had received then, if it was at work
 
     def run(self) -> None:
         """Raises SourceError, FetchError, and whatever ``pause`` raises to stop."""
@@ -73,7 +73,7 @@ class Transfer:
             raise self._error
         assert len(self.partial.checks) == self.partial.count
 
-    def take(self, worker: Worker) -> bool:
+    def take(self, worker: TransferWorker) -> bool:
         """Give a worker its next run; waits while others may still fail. False when there is nothing more to do."""
         with self._changed:
             while not self.ended and self._error is None:
@@ -93,7 +93,7 @@ class Transfer:
                 self._changed.wait()
         return False
 
-    def finish(self, worker: Worker) -> None:
+    def finish(self, worker: TransferWorker) -> None:
         """The worker's current block is whole; the next one begins."""
         self.partial.finish(worker.block, worker.check)
         with self._changed:  # or one that looked before another would tell of less after it
@@ -105,14 +105,14 @@ class Transfer:
                 worker.busy = False
                 self._changed.notify_all()
 
-    def failed(self, worker: Worker, start: int, epoch: int, error: SourceError) -> None:
+    def failed(self, worker: TransferWorker, start: int, epoch: int, error: SourceError) -> None:
         """A request ended early at ``worker.position``: take the rest back; wait, or raise ``error`` if it is final."""
         gained = worker.position - start
         with self._changed:
             block = worker.block
             if block < worker.last:
                 self._begun[block] = (worker.position, worker.check)
-                self._plan.give_back(Run(block, worker.last))
+                self._plan.give_back(BlockRange(block, worker.last))
             worker.busy = False
             self._changed.notify_all()
             if self.ended:
@@ -123,7 +123,7 @@ class Transfer:
             self._failures[block] = attempts
         if isinstance(error, AccessDenied):
             self._renew(epoch, error)
-        elif not passing(error) or (isinstance(error, Refused) and attempts >= self.policy.refusals):
+        elif not passing(error) or (isinstance(error, RangeRejected) and attempts >= self.policy.refusals):
             raise error
         if attempts >= self.policy.attempts:
             raise error
@@ -139,7 +139,7 @@ class Transfer:
                 self._error = error
             self._changed.notify_all()
 
-    def leave(self, worker: Worker) -> None:
+    def leave(self, worker: TransferWorker) -> None:
         """A worker's last words."""
         with self._changed:
             worker.busy = False
@@ -156,13 +156,13 @@ class Transfer:
             self._renewed_at = self.progress.done
             self.epoch += 1
 
-    def _steal(self) -> Run | None:
+    def _steal(self) -> BlockRange | None:
         """With nothing left to take: the second half of what the most laden worker still has ahead."""
         laden = max((w for w in self._workers if w.busy), key=lambda w: w.last - w.block, default=None)
         if laden is None or laden.last - laden.block < 2:
             return None
         middle = laden.block + (laden.last - laden.block + 1) // 2
-        run = Run(middle, laden.last)
+        run = BlockRange(middle, laden.last)
         laden.last = middle
         return run
 
@@ -170,7 +170,7 @@ class Transfer:
         """Start workers up to the number worth having, as long as there is something to take."""
         wanted = min(self._climb.connections, len(self._workers) + self._plan.left) if self.info.ranges else 1
         for _ in range(wanted - len(self._workers)):
-            worker = Worker(self)
+            worker = TransferWorker(self)
             self._workers.add(worker)
             worker.start()
 

@@ -6,9 +6,9 @@ from http.client import HTTPResponse
 from typing import TYPE_CHECKING
 
 from function.errors import FunctionError, SourceError
-from function.fetch.transfer.response import Refused, check_length, check_range, retry_after
+from function.fetch.transfer.response import RangeRejected, check_length, check_range, retry_after
 from function.source.base import unreachable
-from function.source.http_client import Connection, Request, WireError, headers_of, origin
+from function.source.http_client import Request, StoreConnection, WireError, headers_of, origin
 
 if TYPE_CHECKING:
     from function.fetch.transfer.transfer import Transfer
@@ -18,7 +18,7 @@ SLICE = 64 << 10  # bytes that count as a sign of life: a connection that brings
 QUICK = 0.1  # seconds; as long as a read takes less, the next asks for all there is room for: fewer turns of the GIL
 
 
-class Worker(threading.Thread):
+class TransferWorker(threading.Thread):
     """Works for a transfer until there is nothing left to take.
 
     Blocks ``block`` … ``last`` − 1 are in hand, the first of them written up to ``position`` with the checksum
@@ -29,7 +29,7 @@ class Worker(threading.Thread):
     def __init__(self, transfer: "Transfer") -> None:
         super().__init__(name="fetch", daemon=True)
         self._transfer = transfer
-        self._connection: Connection | None = None
+        self._connection: StoreConnection | None = None
         self._reason: str | None = None  # why the transfer gave the connection up
         self._buffer = memoryview(bytearray(transfer.policy.buffer))
         self.block = self.last = 0
@@ -92,7 +92,7 @@ class Worker(threading.Thread):
                     raise
         self._drop()
         # The transfer watches over silence; a timeout here would cost a poll for every read.
-        self._connection = Connection(request.url, timeout=None)
+        self._connection = StoreConnection(request.url, timeout=None)
         return self._connection.send(request)
 
     def _receive(self, answer: HTTPResponse) -> None:
@@ -154,7 +154,7 @@ class Worker(threading.Thread):
             check_range(info.uri, headers, self.position, stop, self._transfer.partial.size)
         elif answer.status == 200 and info.ranges:
             source.check(info, headers)
-            raise Refused(f"{info.uri}: asked for a range, the server sent the whole object.", uri=info.uri)
+            raise RangeRejected(f"{info.uri}: asked for a range, the server sent the whole object.", uri=info.uri)
         elif answer.status == 200:
             source.check(info, headers)
             check_length(info.uri, headers, self._transfer.partial.size)

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from function.web.docs import answers
 from function.web.docs.operations import EVENTS, FORM, JSON, OPERATIONS, Operation
 from function.web.reply import sse
-from function.web.request.schema import IGNORED, NEUTRAL, Chat, Generation
+from function.web.request.schema import IGNORED, NEUTRAL, Chat, GenerationRequest
 
 Object = dict[str, Any]
 
@@ -125,7 +125,7 @@ def _schemas() -> Object:
     in_order = sorted(wanted, key=lambda entry: entry[0].__name__)
     schemas: Object = models_json_schema(in_order, ref_template=REF)[1]["$defs"]
     for model in bodies:
-        if issubclass(model, Generation):
+        if issubclass(model, GenerationRequest):
             _add_accepted(schemas[model.__name__]["properties"])
     return schemas
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from function.web.docs.openapi import document_json
-from function.web.inline_page import Page, page, source
+from function.web.inline_page import InlinePage, page, source
 
 _PACKAGE = "flask_swagger_ui"
 _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
@@ -43,7 +43,7 @@ _HTML = """<!DOCTYPE html>
 
 
 @cache
-def render(guarded: bool) -> Page:
+def render(guarded: bool) -> InlinePage:
     """The page; ``guarded``: where a key is asked for. The first call takes a quarter of a second, to zip 2 MB."""
     style, bundle = _read("swagger-ui.css"), _MARKUP.sub(r"\\x3C", _read("swagger-ui-bundle.js"))
     spec = document_json(guarded).replace("<", "\\u003c")  # inside a script element only JSON's own escape will do

@@ -1,1 +1,1 @@
-"""."""
+"""One HTTP exchange: its ids, timings, receipt and report."""

@@ -19,10 +19,10 @@ from function.lifecycle.service import Service
 from function.observability.log_format import request_fields
 from function.observability.tracing import exporter
 from function.settings import Telemetry
-from function.web.exchange.receipt import Phases, Receipt, server_timing
-from function.web.exchange.report import Recorder
+from function.web.exchange.receipt import PhaseDurations, Receipt, server_timing
+from function.web.exchange.report import ExchangeReporter
 from function.web.exchange.spans import Timeline
-from function.web.exchange.trace_context import Trace, trace_of
+from function.web.exchange.trace_context import TraceContext, trace_of
 
 REQUEST_ID = "X-Request-Id"
 RECEIPT = "X-Receipt"
@@ -33,7 +33,7 @@ _current: ContextVar["Exchange"] = ContextVar("exchange")
 class Exchange:
     """One request from its arrival on. Phases are marked by the thread that handles it."""
 
-    def __init__(self, recorder: Recorder, name: str = "", headers: Headers | None = None) -> None:
+    def __init__(self, recorder: ExchangeReporter, name: str = "", headers: Headers | None = None) -> None:
         headers = headers or Headers()
         given = headers.get(REQUEST_ID, "")
         self._recorder = recorder
@@ -43,7 +43,7 @@ class Exchange:
         self.name = name
         """Method and route: ``POST /chat``."""
         self.request_id = given if _SANE.fullmatch(given) else f"req_{uuid.uuid4().hex}"
-        self.trace: Trace | None = trace_of(headers)
+        self.trace: TraceContext | None = trace_of(headers)
         self.wants_receipt = headers.get(RECEIPT, "").strip().lower() not in ("", "0", "false", "no")
         self.cold: bool | None = None
         """Whether the model was yet to come; None before that was asked."""
@@ -53,7 +53,7 @@ class Exchange:
         self._seconds: dict[str, float] = {}
 
     @property
-    def seconds(self) -> Phases:
+    def seconds(self) -> PhaseDurations:
         """The phases that have ended."""
         return self._seconds
 
@@ -144,7 +144,7 @@ class Exchange:
 def current(service: Service) -> Exchange:
     """The exchange of the request that this thread handles; a new one where there is none."""
     known = _current.get(None)
-    return Exchange(Recorder(service)) if known is None else known
+    return Exchange(ExchangeReporter(service)) if known is None else known
 
 
 def refused(error: FunctionError) -> None:
@@ -156,7 +156,7 @@ def refused(error: FunctionError) -> None:
 def watch(app: Flask, service: Service) -> None:
     """Begin an exchange with every request; put its id, and the times that are known by then, into the response."""
 
-    recorder = Recorder(service, exporter(Telemetry.from_env()))
+    recorder = ExchangeReporter(service, exporter(Telemetry.from_env()))
 
     @app.before_request
     def begin() -> None:
@@ -174,5 +174,5 @@ def watch(app: Flask, service: Service) -> None:
         return response
 
 
-def _traced(trace: Trace | None) -> dict[str, object]:
+def _traced(trace: TraceContext | None) -> dict[str, object]:
     return {"trace": trace.trace_id, "span": trace.span_id, "sampled": trace.sampled} if trace else {}

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from function.lifecycle.provenance import Made
+from function.lifecycle.provenance import Provenance
 
-Phases = Mapping[str, float]
+PhaseDurations = Mapping[str, float]
 """Seconds by phase, to the millisecond. ``fetch``, ``load`` and what else the instance's cold start consisted of, and
 ``wait``, for the model, are a cold request's only. ``queued``: until its turn; ``prefill``: reading the prompt;
 ``first_token`` and ``total``: from the request's arrival."""
@@ -18,13 +18,13 @@ class Receipt:
 
     request_id: str
     cold: bool
-    seconds: Phases
+    seconds: PhaseDurations
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
     tokens_per_second: float | None
     finish_reason: str
-    made: Made
+    made: Provenance
 
     def as_json(self) -> dict[str, Any]:
         """The block that a reply ends with."""
@@ -70,12 +70,12 @@ class Receipt:
         return f"{self.completion_tokens} tokens, {self.finish_reason}; {', '.join(words)}"
 
 
-def timed(phases: Phases) -> dict[str, float]:
+def timed(phases: PhaseDurations) -> dict[str, float]:
     """Phases under the names that log lines have them by: the total is ``seconds``."""
     return {"seconds" if phase == "total" else phase: seconds for phase, seconds in phases.items()}
 
 
-def server_timing(cold: bool | None, seconds: Phases) -> str:
+def server_timing(cold: bool | None, seconds: PhaseDurations) -> str:
     """The ``Server-Timing`` header for what is known so far, in milliseconds: ``warm, queued;dur=0, total;dur=204``."""
     known = [] if cold is None else ["cold" if cold else "warm"]
     return ", ".join([*known, *(f"{phase};dur={round(value * 1000)}" for phase, value in seconds.items())])

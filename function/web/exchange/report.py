@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Recorder:
+class ExchangeReporter:
     """Tells the log, the service's metrics and, where there is one, the exporter of traces."""
 
     def __init__(self, service: Service, exporter: Exporter | None = None) -> None:

@@ -10,7 +10,7 @@ _CLOUD_TRACE = re.compile(r"([0-9a-fA-F]{32})(?:/(\d{1,20}))?(?:;o=(\d))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class TraceContext:
     """``trace_id``: 32 hexadecimal digits; ``span_id``: 16, of the caller's span, where it named one."""
 
     trace_id: str
@@ -18,13 +18,13 @@ class Trace:
     sampled: bool
 
 
-def trace_of(headers: Headers) -> Trace | None:
+def trace_of(headers: Headers) -> TraceContext | None:
     """The trace in W3C's ``traceparent``, else in Google's ``X-Cloud-Trace-Context``; None for neither or nonsense."""
     given = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip())
     if given and given[1].strip("0") and given[2].strip("0"):
-        return Trace(given[1], given[2], bool(int(given[3], 16) & 1))
+        return TraceContext(given[1], given[2], bool(int(given[3], 16) & 1))
     google = _CLOUD_TRACE.fullmatch(headers.get("X-Cloud-Trace-Context", "").strip())
     if google and google[1].strip("0"):
         span = int(google[2] or 0)
-        return Trace(google[1].lower(), f"{span:016x}" if 0 < span < 1 << 64 else None, google[3] == "1")
+        return TraceContext(google[1].lower(), f"{span:016x}" if 0 < span < 1 << 64 else None, google[3] == "1")
     return None

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-from function.web.inline_page import Page, page, source
+from function.web.inline_page import InlinePage, page, source
 
 ROOT = Path(__file__).parent
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
@@ -25,7 +25,7 @@ _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
 
 
 @cache
-def render() -> Page:
+def render() -> InlinePage:
     """The page. The first call reads and joins the sources, in about 20 ms; later ones return the same object."""
     scripts: list[str] = []
     styles: list[str] = []

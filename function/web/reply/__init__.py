@@ -1,1 +1,1 @@
-"""."""
+"""Replies: from the engine's events to HTTP bodies."""

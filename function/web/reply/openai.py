@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from function.dialect.reply_parts import Call, Part, PlainReader, Reader
-from function.engine.types import Finished, FinishReason, Logprob, Text, Usage
+from function.dialect.reply_parts import CallStart, Part, PlainReader, ReplyReader
+from function.engine.types import Finished, FinishReason, Logprob, TextPiece, Usage
 from function.web.reply.openai_logprobs import Object, Offsets, chat_logprobs, text_logprobs
 from function.web.reply.openai_parts import delta, message
 
@@ -40,7 +40,7 @@ class Frame(Protocol):
     def opening(self) -> Iterable[Object]:
         """What a stream begins with."""
 
-    def pieces(self, text: Text) -> Iterable[Object]:
+    def pieces(self, text: TextPiece) -> Iterable[Object]:
         """One piece of the reply, in a stream."""
 
     def closing(self, end: Finished) -> Iterable[Object]:
@@ -49,7 +49,7 @@ class Frame(Protocol):
     def counted(self, counts: Usage) -> Object:
         """The chunk without choices that ``stream_options.include_usage`` asks for."""
 
-    def whole(self, texts: Sequence[Text], end: Finished) -> Object:
+    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
         """The reply in one piece."""
 
 
@@ -64,7 +64,7 @@ class TextReply:
     created: int = field(default_factory=lambda: int(time.time()))
     _offsets: Offsets = field(default_factory=Offsets)
 
-    def whole(self, texts: Sequence[Text], end: Finished) -> Object:
+    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
         """See Frame."""
         return self._object([self._choice(_joined(texts), end.reason)]) | {"usage": usage(end.usage)}
 
@@ -72,19 +72,19 @@ class TextReply:
         """See Frame: a text begins with itself."""
         return ()
 
-    def pieces(self, text: Text) -> Iterator[Object]:
+    def pieces(self, text: TextPiece) -> Iterator[Object]:
         """See Frame."""
         yield self._object([self._choice(text)])
 
     def closing(self, end: Finished) -> Iterator[Object]:
         """See Frame."""
-        yield self._object([self._choice(Text("", 0), end.reason)])
+        yield self._object([self._choice(TextPiece("", 0), end.reason)])
 
     def counted(self, counts: Usage) -> Object:
         """See Frame."""
         return self._object([]) | {"usage": usage(counts)}
 
-    def _choice(self, text: Text, reason: FinishReason | None = None) -> Object:
+    def _choice(self, text: TextPiece, reason: FinishReason | None = None) -> Object:
         logprobs = text_logprobs(text.logprobs, self._offsets) if self.logprobs else None
         ended = None if reason is None else finish_reason(reason)
         return {"text": text.text, "index": 0, "logprobs": logprobs, "finish_reason": ended}
@@ -111,17 +111,17 @@ class ChatReply:
     model: str
     fingerprint: str
     logprobs: bool = False
-    reader: Reader = field(default_factory=PlainReader)
+    reader: ReplyReader = field(default_factory=PlainReader)
     new_id: Callable[[], str] = str
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
     _calls: list[str] = field(default_factory=list)
     _waiting: list[Logprob] = field(default_factory=list)
 
-    def whole(self, texts: Sequence[Text], end: Finished) -> Object:
+    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
         """See Frame."""
         parts = [part for piece in texts for part in self.reader.feed(piece.text)] + list(self.reader.finish())
-        calls = sum(isinstance(part, Call) for part in parts)
+        calls = sum(isinstance(part, CallStart) for part in parts)
         logprobs = chat_logprobs([entry for piece in texts for entry in piece.logprobs]) if self.logprobs else None
         reason = finish_reason(end.reason, called=calls > 0)
         choice = {"index": 0, "message": message(parts, self.new_id), "logprobs": logprobs, "finish_reason": reason}
@@ -131,7 +131,7 @@ class ChatReply:
         """See Frame: who speaks."""
         yield self._chunk({"role": "assistant", "content": ""})
 
-    def pieces(self, text: Text) -> Iterator[Object]:
+    def pieces(self, text: TextPiece) -> Iterator[Object]:
         """See Frame. Logprobs go with the first thing that is said after their tokens."""
         self._waiting.extend(text.logprobs)
         for part in self.reader.feed(text.text):
@@ -148,7 +148,7 @@ class ChatReply:
         return self._object("chat.completion.chunk", []) | {"usage": usage(counts)}
 
     def _part(self, part: Part) -> Object:
-        if isinstance(part, Call):
+        if isinstance(part, CallStart):
             self._calls.append(self.new_id())
         return self._chunk(delta(part, self._calls))
 
@@ -171,6 +171,6 @@ class ChatReply:
         }
 
 
-def _joined(texts: Sequence[Text]) -> Text:
+def _joined(texts: Sequence[TextPiece]) -> TextPiece:
     entries = tuple(entry for text in texts for entry in text.logprobs)
-    return Text("".join(text.text for text in texts), texts[-1].tokens if texts else 0, entries)
+    return TextPiece("".join(text.text for text in texts), texts[-1].tokens if texts else 0, entries)

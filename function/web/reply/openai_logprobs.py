@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from function.engine.types import Choice, Logprob
+from function.engine.types import Logprob, TokenChoice
 
 Object = dict[str, Any]
 
@@ -18,7 +18,7 @@ def chat_logprobs(entries: Iterable[Logprob]) -> Object:
     return {"content": content, "refusal": None}
 
 
-def _chat_entry(choice: Choice) -> Object:
+def _chat_entry(choice: TokenChoice) -> Object:
     return {
         "token": choice.data.decode(errors="backslashreplace"),
         "logprob": choice.logprob,
@@ -36,7 +36,7 @@ class Offsets:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._characters = 0
 
-    def next(self, choice: Choice) -> int:
+    def next(self, choice: TokenChoice) -> int:
         """Where ``choice``, the next token, begins."""
         if choice.control:
             return self._characters
@@ -68,7 +68,7 @@ def _alternatives(entry: Logprob) -> Object | None:
     return told
 
 
-def _spelled(choice: Choice) -> str:
+def _spelled(choice: TokenChoice) -> str:
     try:
         return choice.data.decode()
     except UnicodeDecodeError:

@@ -5,24 +5,24 @@ from collections.abc import Callable, Iterator
 
 from flask import Response
 
-from function.engine.types import Finished, Prefill, Text
+from function.engine.types import Finished, PrefillProgress, TextPiece
 from function.errors import FunctionError
 from function.lifecycle.service import Service
-from function.web.generation_stream import ClientGone, Turn
+from function.web.generation_stream import ClientGone, GenerationStream
 from function.web.reply import sse
 from function.web.reply.openai import Frame
 
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def whole(service: Service, turn: Turn, frame: Callable[[], Frame]) -> Response:
+def whole(service: Service, turn: GenerationStream, frame: Callable[[], Frame]) -> Response:
     """The whole reply as one object; nothing is sent before it is there. ``frame`` is called once the model is."""
     try:
         for _ in turn.waiting():
             pass
         texts = []
         for event in turn.events():
-            if isinstance(event, Text):
+            if isinstance(event, TextPiece):
                 texts.append(event)
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
@@ -33,7 +33,7 @@ def whole(service: Service, turn: Turn, frame: Callable[[], Frame]) -> Response:
         turn.release()
 
 
-def events(service: Service, turn: Turn, frame: Callable[[], Frame], *, include_usage: bool) -> Response:
+def events(service: Service, turn: GenerationStream, frame: Callable[[], Frame], *, include_usage: bool) -> Response:
     """The reply as server-sent events, which begin at once: waiting is told in comments."""
     turn.exchange.wants_receipt |= include_usage
     response = Response(_events(service, turn, frame), mimetype=sse.MIMETYPE, headers=STREAM_HEADERS)
@@ -41,7 +41,7 @@ def events(service: Service, turn: Turn, frame: Callable[[], Frame], *, include_
     return response
 
 
-def text(service: Service, turn: Turn) -> Response:
+def text(service: Service, turn: GenerationStream) -> Response:
     """The reply as plain text, piece by piece; the status waits for the first."""
     try:
         for _ in turn.waiting():
@@ -56,16 +56,16 @@ def text(service: Service, turn: Turn) -> Response:
     return response
 
 
-def _events(service: Service, turn: Turn, frame: Callable[[], Frame]) -> Iterator[bytes]:
+def _events(service: Service, turn: GenerationStream, frame: Callable[[], Frame]) -> Iterator[bytes]:
     try:
         for waiting in turn.waiting():
             yield sse.comment(waiting)
         reply = frame()
         yield from map(sse.data, reply.opening())
         for event in turn.events():
-            if isinstance(event, Text):
+            if isinstance(event, TextPiece):
                 yield from map(sse.data, reply.pieces(event))
-            elif isinstance(event, Prefill):
+            elif isinstance(event, PrefillProgress):
                 yield sse.comment(f"prefill {event.done}/{event.total}")
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
@@ -81,10 +81,10 @@ def _events(service: Service, turn: Turn, frame: Callable[[], Frame]) -> Iterato
         turn.release()
 
 
-def _pieces(service: Service, turn: Turn) -> Iterator[str]:
+def _pieces(service: Service, turn: GenerationStream) -> Iterator[str]:
     try:
         for event in turn.events():
-            if isinstance(event, Text):
+            if isinstance(event, TextPiece):
                 yield event.text
             elif isinstance(event, Finished):
                 _raise_failure(service, event)

@@ -1,1 +1,1 @@
-"""."""
+"""Requests: bodies, their models, and the prompt they ask for."""

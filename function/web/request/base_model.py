@@ -15,7 +15,7 @@ def _encodable(text: str) -> str:
 Unicode = Annotated[str, AfterValidator(_encodable)]
 
 
-class Strict(BaseModel):
+class RequestModel(BaseModel):
     """Unknown fields are errors: what is not understood is said, never ignored.
 
     Null counts as not given, as in OpenAI's API: clients send a reply back as they got it, its nulls included.

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from function.dialect.base import Dialect
-from function.dialect.reply_parts import PlainReader, Reader, ThoughtReader
-from function.dialect.tool_call_parser import CallReader
-from function.dialect.tool_grammar import calling
+from function.dialect.reply_parts import PlainReader, ReplyReader, ThoughtReader
+from function.dialect.tool_call_parser import ToolCallReader
+from function.dialect.tool_grammar import tool_call_grammar
 from function.engine.engine import Engine
 from function.engine.grammar.grammar import Grammar, after_thought
 from function.errors import RequestError
 from function.lifecycle.service import Service
-from function.web.admission import Prompt
 from function.web.request.messages import Message
+from function.web.request.prompt import Prompt
 from function.web.request.schema import ChatCompletion
 from function.web.request.template_messages import conversation, folded
 from function.web.request.tools import Tool, callables
@@ -22,7 +22,7 @@ _OWN = frozenset(("messages", "tools", "documents", "add_generation_prompt", "bo
 """Variables of a template that are not the caller's to set."""
 
 
-class Dialogue:
+class ChatPrompt:
     """``prompt`` comes first; what the others say depends on it. Raises RequestError for what contradicts itself."""
 
     def __init__(self, service: Service, messages: Sequence[Message], asked: ChatCompletion | None = None) -> None:
@@ -58,11 +58,11 @@ class Dialogue:
         shown = engine.marks(self._dialect.marks) if self._tools or self._dialect.thought else frozenset[int]()
         return Prompt(tokens, grammar=self._grammar(), shown=shown)
 
-    def reader(self) -> Reader:
+    def reader(self) -> ReplyReader:
         """What tells the reply's parts."""
-        content: Reader = PlainReader()
+        content: ReplyReader = PlainReader()
         if self._tools:
-            content = CallReader(self._dialect, {tool.function.name for _, tool in self._tools})
+            content = ToolCallReader(self._dialect, {tool.function.name for _, tool in self._tools})
         if self._dialect.thought is None or self._closed:
             return content
         return ThoughtReader(self._dialect.thought, opened=self._opened, content=content)
@@ -83,7 +83,7 @@ class Dialogue:
             if required or strict or grammar or not asked.parallel_tool_calls:
                 instead = None if required else grammar
                 held = required or instead is not None
-                grammar = calling(
+                grammar = tool_call_grammar(
                     dialect,
                     callables(self._tools),
                     required=required,

@@ -11,7 +11,7 @@ _CLOSED = getattr(select, "POLLRDHUP", 0)
 _KEYS = ("gunicorn.socket", "werkzeug.socket")
 
 
-class Connection:
+class ClientConnection:
     """The socket under one request, if the server gives it away.
 
     From now on sending on it fails with an OSError once its client has taken nothing for ``timeout`` seconds: one that

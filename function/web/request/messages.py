@@ -4,17 +4,17 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from function.web.request.base_model import Strict, Unicode
+from function.web.request.base_model import RequestModel, Unicode
 
 
-class TextPart(Strict):
+class TextPart(RequestModel):
     """A piece of a message's content."""
 
     type: Literal["text"]
     text: Unicode
 
 
-class FunctionCall(Strict):
+class FunctionCall(RequestModel):
     """What was called, and with what: JSON, as the model wrote it."""
 
     name: Unicode
@@ -22,7 +22,7 @@ class FunctionCall(Strict):
     parsed_arguments: Any = None
 
 
-class ToolCall(Strict):
+class ToolCall(RequestModel):
     """A call of a tool in a reply that is sent back."""
 
     id: Unicode
@@ -31,7 +31,7 @@ class ToolCall(Strict):
     index: int | None = None
 
 
-class Message(Strict):
+class Message(RequestModel):
     """One message of a conversation. What clients add to a reply that they send back is taken and left alone."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]

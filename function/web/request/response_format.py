@@ -7,12 +7,12 @@ from pydantic import Field
 from function.engine.grammar import grammar
 from function.engine.grammar.grammar import Grammar
 from function.errors import RequestError
-from function.web.request.base_model import Strict, Unicode
+from function.web.request.base_model import RequestModel, Unicode
 
 Name = Annotated[str, Field(pattern="^[a-zA-Z0-9_-]{1,64}$")]
 
 
-class JsonSchema(Strict):
+class JsonSchema(RequestModel):
     """A schema with a name. It is followed to the letter whether it says ``strict`` or not."""
 
     name: Name
@@ -21,7 +21,7 @@ class JsonSchema(Strict):
     strict: bool | None = None
 
 
-class ResponseFormat(Strict):
+class ResponseFormat(RequestModel):
     """Text, any JSON object, or JSON that a schema holds for."""
 
     type: Literal["text", "json_object", "json_schema"]

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from function.engine.grammar.grammar import Grammar
 from function.engine.types import Sampling
 from function.errors import RequestError
-from function.web.request.base_model import Strict, Unicode
+from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.completion_prompt import OnePrompt, Token
 from function.web.request.messages import Message
 from function.web.request.response_format import ResponseFormat
@@ -50,14 +50,14 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 """Fields that would change a reply, with the values that do not."""
 
 
-class StreamOptions(Strict):
+class StreamOptions(RequestModel):
     """What a stream carries besides the reply."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class Generation(Strict):
+class GenerationRequest(RequestModel):
     """The fields that every endpoint takes: OpenAI's and llama.cpp's sampling parameters."""
 
     temperature: float = Field(DEFAULT.temperature, ge=0, le=100)
@@ -127,7 +127,7 @@ class Generation(Strict):
         return self.stream_options is not None and self.stream_options.include_usage
 
 
-class ChatCompletion(Generation):
+class ChatCompletion(GenerationRequest):
     """The body of /v1/chat/completions."""
 
     model: str = ""
@@ -156,7 +156,7 @@ class ChatCompletion(Generation):
         return self.response_format.grammar("response_format")
 
 
-class Completion(Generation):
+class Completion(GenerationRequest):
     """The body of /v1/completions."""
 
     model: str = ""
@@ -174,7 +174,7 @@ class Completion(Generation):
         return self.logprobs
 
 
-class Chat(Generation):
+class Chat(GenerationRequest):
     """The body of /chat: a prompt or messages."""
 
     model: str = ""
@@ -188,7 +188,7 @@ class Chat(Generation):
         return self.messages or [Message(role="user", content=self.prompt or "")]
 
 
-class Tokenize(Strict):
+class Tokenize(RequestModel):
     """The body of /tokenize."""
 
     content: Unicode
@@ -197,13 +197,13 @@ class Tokenize(Strict):
     with_pieces: bool = False
 
 
-class Detokenize(Strict):
+class Detokenize(RequestModel):
     """The body of /detokenize."""
 
     tokens: list[Token]
 
 
-StrictT = TypeVar("StrictT", bound=Strict)
+StrictT = TypeVar("StrictT", bound=RequestModel)
 
 
 def parse(model: type[StrictT], fields: Mapping[str, Any], *, strict: bool) -> StrictT:
@@ -212,7 +212,7 @@ def parse(model: type[StrictT], fields: Mapping[str, Any], *, strict: bool) -> S
     Raises RequestError with the first field at fault.
     """
     given = {}
-    known = issubclass(model, Generation)
+    known = issubclass(model, GenerationRequest)
     for key, value in fields.items():
         if value is None or (known and key in IGNORED):
             continue

@@ -5,16 +5,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from function.dialect.tool_grammar import Tool as Callable
+from function.dialect.tool_grammar import ToolSignature as Callable
 from function.errors import RequestError
-from function.web.request.base_model import Strict, Unicode
+from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.response_format import Name
 
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 """The parameters of a function that has none."""
 
 
-class Function(Strict):
+class Function(RequestModel):
     """A function that the caller carries out."""
 
     name: Name
@@ -23,7 +23,7 @@ class Function(Strict):
     strict: bool | None = None
 
 
-class Tool(Strict):
+class Tool(RequestModel):
     """Something a reply may call."""
 
     type: Literal["function"]
@@ -40,32 +40,32 @@ class Tool(Strict):
         return {"type": "function", "function": told}
 
 
-class Named(Strict):
+class ToolName(RequestModel):
     """One function by its name."""
 
     name: Unicode
 
 
-class NamedTool(Strict):
+class NamedTool(RequestModel):
     """One tool by its name."""
 
     type: Literal["function"]
-    function: Named
+    function: ToolName
 
 
-class Allowed(Strict):
+class AllowedTools(RequestModel):
     """Some of the tools, and whether one of them must be called."""
 
     mode: Literal["auto", "required"]
     tools: list[NamedTool] = Field(min_length=1)
 
 
-class Choice(Strict):
+class ToolChoiceRequest(RequestModel):
     """Whether a tool is called, and which."""
 
     type: Literal["none", "auto", "required", "function", "allowed_tools"]
-    function: Named | None = None
-    allowed_tools: Allowed | None = None
+    function: ToolName | None = None
+    allowed_tools: AllowedTools | None = None
 
     @property
     def required(self) -> bool:
@@ -106,7 +106,8 @@ def _object(given: Any) -> Any:
 
 
 ToolChoice = Annotated[
-    Choice, BeforeValidator(_object, json_schema_input_type=Literal["none", "auto", "required"] | Choice)
+    ToolChoiceRequest,
+    BeforeValidator(_object, json_schema_input_type=Literal["none", "auto", "required"] | ToolChoiceRequest),
 ]
 
 

@@ -10,8 +10,8 @@ from function.web.admission import admit
 from function.web.reply import respond
 from function.web.reply.openai import ChatReply, model_card
 from function.web.request.body import any_fields, json_fields
-from function.web.request.chat_prompt import Dialogue
-from function.web.request.schema import Chat, ChatCompletion, Generation, parse
+from function.web.request.chat_prompt import ChatPrompt
+from function.web.request.schema import Chat, ChatCompletion, GenerationRequest, parse
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -19,7 +19,7 @@ def blueprint(service: Service) -> Blueprint:
     routes = Blueprint("chat", __name__)
     created = int(time.time())
 
-    def frame(asked: Generation, dialogue: Dialogue) -> Callable[[], ChatReply]:
+    def frame(asked: GenerationRequest, dialogue: ChatPrompt) -> Callable[[], ChatReply]:
         return lambda: ChatReply(
             model=service.name,
             fingerprint=service.made.fingerprint,
@@ -33,7 +33,7 @@ def blueprint(service: Service) -> Blueprint:
     def chat() -> Response:
         fields, typed = any_fields(request)
         asked = parse(Chat, fields, strict=typed)
-        dialogue = Dialogue(service, asked.conversation())
+        dialogue = ChatPrompt(service, asked.conversation())
         turn = admit(service, asked, dialogue.prompt)
         if request.accept_mimetypes.best_match(["text/plain", "text/event-stream"]) == "text/event-stream":
             return respond.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
@@ -42,7 +42,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/v1/chat/completions")
     def chat_completions() -> Response:
         asked = parse(ChatCompletion, json_fields(request), strict=True)
-        dialogue = Dialogue(service, asked.messages, asked)
+        dialogue = ChatPrompt(service, asked.messages, asked)
         turn = admit(service, asked, dialogue.prompt)
         if asked.stream:
             return respond.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())

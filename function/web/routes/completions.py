@@ -4,10 +4,11 @@ from flask import Blueprint, Response, request
 
 from function.engine.engine import Engine
 from function.lifecycle.service import Service
-from function.web.admission import Prompt, admit
+from function.web.admission import admit
 from function.web.reply import respond
 from function.web.reply.openai import TextReply
 from function.web.request.body import json_fields
+from function.web.request.prompt import Prompt
 from function.web.request.schema import Completion, parse
 
 

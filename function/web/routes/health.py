@@ -10,7 +10,7 @@ from function.lifecycle.service import Service
 from function.lifecycle.status import ENDS, Status
 from function.web.generation_stream import ClientGone
 from function.web.reply import sse
-from function.web.request.client_connection import Connection
+from function.web.request.client_connection import ClientConnection
 
 LOOK = 1.0
 """Seconds between two looks at whether who pings is still there: a ping that gave up must not hold a thread."""
@@ -39,7 +39,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.route("/events", methods=["GET", "POST"])
     def events() -> Response:
         service.start()
-        connection = Connection(request.environ, service.settings.client_timeout)
+        connection = ClientConnection(request.environ, service.settings.client_timeout)
         until = time.monotonic() + min(service.settings.request_timeout, WARMUP_PATIENCE)
         while (status := service.wait_for("ready", LOOK)).state not in ENDS and time.monotonic() < until:
             if connection.gone():

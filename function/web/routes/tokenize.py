@@ -7,7 +7,7 @@ from flask import Blueprint, request
 from function.lifecycle.service import Service
 from function.web.admission import loaded
 from function.web.request.body import json_fields
-from function.web.request.chat_prompt import Dialogue
+from function.web.request.chat_prompt import ChatPrompt
 from function.web.request.schema import ChatCompletion, Detokenize, Tokenize, parse
 
 
@@ -33,7 +33,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/apply-template")
     def apply_template() -> dict[str, Any]:
         asked = parse(ChatCompletion, json_fields(request), strict=True)
-        return {"prompt": Dialogue(service, asked.messages, asked).text(loaded(service))}
+        return {"prompt": ChatPrompt(service, asked.messages, asked).text(loaded(service))}
 
     return routes
 

@@ -22,16 +22,16 @@ HEAD = len(MAGIC) + 4
 DIGEST = 32
 LARGEST_BINDING = 1 << 16
 
-Binding = Mapping[str, str | int]
+SnapshotBinding = Mapping[str, str | int]
 
 
-class Unfit(FunctionError):
+class SnapshotMismatch(FunctionError):
     """A snapshot that is not used, and why. The prompt is read the ordinary way."""
 
     code = "snapshot_unfit"
 
 
-def write(path: Path, binding: Binding, state: bytes | bytearray | memoryview) -> None:
+def write(path: Path, binding: SnapshotBinding, state: bytes | bytearray | memoryview) -> None:
     """Write a snapshot; it bears its name only once it is whole."""
     part = path.with_name(f"{path.name}.{os.urandom(6).hex()}.part")
     head = _packed(binding)
@@ -47,35 +47,35 @@ def write(path: Path, binding: Binding, state: bytes | bytearray | memoryview) -
         part.unlink(missing_ok=True)
 
 
-def read(path: Path, binding: Binding) -> memoryview:
+def read(path: Path, binding: SnapshotBinding) -> memoryview:
     """The state in a snapshot bound as expected, in memory of its own that is the file's. Raises Unfit."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size < HEAD + DIGEST:
-                raise Unfit(f"it has {size} bytes, too few for a snapshot")
+                raise SnapshotMismatch(f"it has {size} bytes, too few for a snapshot")
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     except OSError as e:
-        raise Unfit(f"it cannot be read ({e.strerror})") from e
+        raise SnapshotMismatch(f"it cannot be read ({e.strerror})") from e
     if view[: len(MAGIC)] != MAGIC:
-        raise Unfit("it is no snapshot, or one of another version of the format")
+        raise SnapshotMismatch("it is no snapshot, or one of another version of the format")
     length = int(struct.unpack_from("<I", view, len(MAGIC))[0])
     if length > LARGEST_BINDING or HEAD + length + DIGEST > size:
-        raise Unfit("it is cut")
+        raise SnapshotMismatch("it is cut")
     if hashlib.sha256(view[:-DIGEST]).digest() != view[-DIGEST:]:
-        raise Unfit("it is cut or damaged: its hash is another")
+        raise SnapshotMismatch("it is cut or damaged: its hash is another")
     expected = _packed(binding)
     if view[: HEAD + length] != expected:
-        raise Unfit(f"it was made with another {_difference(bytes(view[HEAD : HEAD + length]), binding)}")
+        raise SnapshotMismatch(f"it was made with another {_difference(bytes(view[HEAD : HEAD + length]), binding)}")
     return view[HEAD + length : -DIGEST]
 
 
-def _packed(binding: Binding) -> bytes:
+def _packed(binding: SnapshotBinding) -> bytes:
     text = json.dumps(binding, sort_keys=True).encode()
     return MAGIC + struct.pack("<I", len(text)) + text
 
 
-def _difference(stored: bytes, binding: Binding) -> str:
+def _difference(stored: bytes, binding: SnapshotBinding) -> str:
     """The names of what differs."""
     try:
         found = json.loads(stored)
