@@ -13,7 +13,8 @@ import time
 from typing import Literal
 
 from bench.shapes import model, prompt_text
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, PrefillProgress, Sampling, TextPiece
 from function.system.limits import cpus
 
@@ -36,7 +37,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for shape, quant in MODELS:
         if arguments.shape in (None, shape):
-            engine = Engine.load(model(shape, quant), Options(n_ctx=4096, n_threads=arguments.threads))
+            engine = Engine.load(model(shape, quant), LoadOptions(n_ctx=4096, n_threads=arguments.threads))
             try:
                 _measure(engine, f"{shape} {quant}", arguments.rounds)
             finally:

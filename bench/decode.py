@@ -23,8 +23,9 @@ from pathlib import Path
 
 from bench.reference import llama_bench, llama_server
 from bench.shapes import model
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.llama.library import library
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, Sampling
 from function.system.limits import cpus
 
@@ -75,7 +76,7 @@ def main() -> None:
 @contextlib.contextmanager
 def _engine(path: Path, threads: int) -> Iterator[Contender]:
     """The engine as the function uses it: its thread, events, text."""
-    engine = Engine.load(path, Options(n_ctx=N_CTX, n_threads=threads))
+    engine = Engine.load(path, LoadOptions(n_ctx=N_CTX, n_threads=threads))
     prompt = engine.chat_tokens(MESSAGES)
 
     def run(tokens: int) -> float:

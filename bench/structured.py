@@ -13,8 +13,9 @@ import time
 from typing import Any
 
 from bench.shapes import model
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.grammar.grammar import Grammar, json_schema
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, Sampling
 from function.system.limits import cpus
 
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=150)
     parser.add_argument("--threads", type=int, default=cpus())
     arguments = parser.parse_args()
-    engine = Engine.load(model("0.5B", "Q4_0"), Options(n_ctx=2048, n_threads=arguments.threads))
+    engine = Engine.load(model("0.5B", "Q4_0"), LoadOptions(n_ctx=2048, n_threads=arguments.threads))
     grammars = {name: json_schema(schema, "schema") if schema else None for name, schema in SCHEMAS.items()}
     speeds: dict[str, list[float]] = {name: [] for name in grammars}
     began = time.monotonic()

@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.llama.placeholder_file import PlaceholderFile
+from function.engine.load_options import LoadOptions
 from function.engine.types import Event, Finished, Job, TextPiece
 from function.fetch import Progress
 from function.gguf import read_header
@@ -58,7 +59,11 @@ def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = No
 
 @contextmanager
 def engines(
-    source: PlaceholderFile, path: Path, options: Options, late_options: Options | None = None, job: Job | None = None
+    source: PlaceholderFile,
+    path: Path,
+    options: LoadOptions,
+    late_options: LoadOptions | None = None,
+    job: Job | None = None,
 ) -> Iterator[tuple[Engine, Engine]]:
     """One loaded from ``source``, where ``job`` is waited for, and one from the whole file at ``path``."""
     with ExitStack() as stack:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from function.engine.early_prefill import EarlyPrefill, spare
-from function.engine.engine import Options
 from function.engine.llama.model import Model
 from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
+from function.engine.load_options import LoadOptions
 from function.engine.types import Job, Sampling
 from function.errors import EngineError
 from function.fetch import Progress
@@ -242,5 +242,5 @@ def test_a_prompt_is_answered_where_the_file_is_replaced_after_it_was_read(
         return twin
 
     source = standin(wide, replaced, drip)
-    with engines(source, twin, Options(n_ctx=512, ahead=3), job=job) as (early, late):
+    with engines(source, twin, LoadOptions(n_ctx=512, ahead=3), job=job) as (early, late):
         assert numbers(early, job)[0] == numbers(late, job)[0]

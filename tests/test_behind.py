@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.llama.placeholder_file import HeaderMismatch
 from function.engine.llama.streamed_repack import StreamedRepack, possible
+from function.engine.load_options import LoadOptions
 from function.engine.types import Job, Sampling
 from function.errors import ChecksumMismatch, Stopping
 from function.gguf import read_header
@@ -26,7 +27,7 @@ from tools.shapes import SHAPES, Shape
 WIDE = Shape("wide", 14, 512, 8, 2, 1408, 8192, 8192)
 FIRST = 10 << 20
 """Bytes that hold what is read for the header and some of the weights."""
-REPACK = Options(n_ctx=512, repack=True)
+REPACK = LoadOptions(n_ctx=512, repack=True)
 JOB = Job(tuple(range(3, 40)), max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from function.engine.early_prefill import EarlyPrefill
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.llama.model import Model
 from function.engine.llama.placeholder_file import HeaderMismatch
+from function.engine.load_options import LoadOptions
 from function.engine.types import Job, Sampling, TextPiece
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
@@ -55,7 +56,7 @@ def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: 
         held.append(early_source.held)
         return wide
 
-    options = Options(n_ctx=512)
+    options = LoadOptions(n_ctx=512)
     early_source = standin(wide, come)
     early, late = Engine.load(early_source, options), Engine.load(wide, options)
     early_source.close()
@@ -70,7 +71,7 @@ def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: 
 
 def test_the_weights_are_mapped_once(wide: Path) -> None:
     source = standin(wide, lambda: wide)
-    engine = Engine.load(source, Options(n_ctx=512))
+    engine = Engine.load(source, LoadOptions(n_ctx=512))
     source.close()
     mappings = Path("/proc/self/maps").read_text()
     engine.close()
@@ -84,15 +85,15 @@ def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(standin(wide, never), Options(n_ctx=512))
+        Engine.load(standin(wide, never), LoadOptions(n_ctx=512))
 
 
 def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Path) -> None:
     with pytest.raises(HeaderMismatch, match="replaced"):
-        Engine.load(standin(wide, lambda: other), Options(n_ctx=512))
+        Engine.load(standin(wide, lambda: other), LoadOptions(n_ctx=512))
 
 
-AHEAD = Options(n_ctx=512, ahead=3)
+AHEAD = LoadOptions(n_ctx=512, ahead=3)
 """More threads than the tests' machine may have CPUs: one can be spared."""
 
 
@@ -145,7 +146,7 @@ def test_what_was_read_of_another_file_is_thrown_away(wide: Path, tmp_path: Path
         return wide  # the same bytes, fetched anew into another file
 
     source = standin(wide, again, drip)
-    with engines(source, wide, AHEAD, Options(n_ctx=512), job) as (early, late):
+    with engines(source, wide, AHEAD, LoadOptions(n_ctx=512), job) as (early, late):
         assert numbers(early, job)[0] == numbers(late, job)[0]
 
 
@@ -154,7 +155,7 @@ def test_another_prompt_than_the_one_expected_is_answered_as_ever(wide: Path, tm
     sampling = Sampling(seed=7, ignore_eos=True)
     expected, asked = (Job(tuple(range(start, start + 40)), max_tokens=8, sampling=sampling) for start in (3, 300))
     source = standin(wide, drip.whole, drip)
-    with engines(source, wide, AHEAD, Options(n_ctx=512), expected) as (early, late):
+    with engines(source, wide, AHEAD, LoadOptions(n_ctx=512), expected) as (early, late):
         assert numbers(early, asked)[0] == numbers(late, asked)[0]
         assert numbers(early, expected)[0] == numbers(late, expected)[0]
 

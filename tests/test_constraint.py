@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from function.dialect.base import Dialect
 from function.dialect.tool_grammar import ToolSignature, tool_call_grammar
 from function.engine.constraint import Constraint
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.grammar.grammar import after_thought, json_schema
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, Sampling, TextPiece
 from function.errors import RequestError
 from tests.schemas import SCHEMAS, Schema
@@ -34,7 +35,7 @@ PERSON: Schema = {
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[Engine]:
-    loaded = Engine.load(tiny_model, Options(n_ctx=1024))
+    loaded = Engine.load(tiny_model, LoadOptions(n_ctx=1024))
     yield loaded
     loaded.close()
 
@@ -147,7 +148,7 @@ MARKS = ("<tool_call>", "</tool_call>", "<think>", "</think>")
 def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A model to which the marks are text, or tokens that text does not show."""
     path = write_model(tmp_path_factory.mktemp("marked") / "m.gguf", SHAPES["tiny"], controls=request.param)
-    loaded = Engine.load(path, Options(n_ctx=1024))
+    loaded = Engine.load(path, LoadOptions(n_ctx=1024))
     yield loaded
     loaded.close()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, Sampling, TextPiece
 from function.settings import DEMO_MODEL
 from tests.servers.doors import ServedFunction, Stream, serving
@@ -16,7 +17,7 @@ ANSWERS = json.loads((DEMO_MODEL.parent / "answers.json").read_text(encoding="ut
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    engine = Engine.load(DEMO_MODEL, Options(n_threads=1))
+    engine = Engine.load(DEMO_MODEL, LoadOptions(n_threads=1))
     yield engine
     engine.close()
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.generation import Generation
+from function.engine.load_options import LoadOptions
 from function.engine.text_stream import TextStream
 from function.engine.types import Finished, Job, PrefillProgress, Sampling, TextPiece
 from function.errors import ContextExceeded, RequestError, Stopping
@@ -24,14 +25,14 @@ SEEDED = Sampling(seed=11, temperature=1.0)
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[Engine]:
-    loaded = Engine.load(tiny_model, Options(n_ctx=1024))
+    loaded = Engine.load(tiny_model, LoadOptions(n_ctx=1024))
     yield loaded
     loaded.close()
 
 
 @pytest.fixture(scope="module")
 def slow_engine(slow_model: Path) -> Iterator[Engine]:
-    loaded = Engine.load(slow_model, Options(n_ctx=8192))
+    loaded = Engine.load(slow_model, LoadOptions(n_ctx=8192))
     yield loaded
     loaded.close()
 
@@ -309,7 +310,7 @@ def test_jobs_are_carried_out_in_the_order_they_come(engine: Engine) -> None:
 
 
 def test_a_template_that_refuses_is_the_requests_error(tiny_model: Path) -> None:
-    engine = Engine.load(tiny_model, Options(chat_template="{{ raise_exception('no ' + messages[0].role) }}"))
+    engine = Engine.load(tiny_model, LoadOptions(chat_template="{{ raise_exception('no ' + messages[0].role) }}"))
     try:
         assert engine.template_source == "setting"
         with pytest.raises(RequestError, match="no user"):
@@ -365,7 +366,7 @@ def test_a_deadline_ends_a_reply_with_what_there_is(slow_engine: Engine) -> None
 
 
 def test_a_reader_that_left_does_not_hold_the_engine(slow_model: Path) -> None:
-    engine = Engine.load(slow_model, Options(n_ctx=8192, reader_timeout=0.2))
+    engine = Engine.load(slow_model, LoadOptions(n_ctx=8192, reader_timeout=0.2))
     try:
         left = engine.submit(Job(prompt=(1, 2, 3), sampling=Sampling(ignore_eos=True)))
         list(engine.submit(Job(prompt=(1, 2, 3), max_tokens=1)))
@@ -383,7 +384,7 @@ def test_speed_is_told_while_it_runs(slow_engine: Engine) -> None:
 
 
 def test_close_ends_what_runs_and_refuses_what_comes(slow_model: Path) -> None:
-    engine = Engine.load(slow_model, Options(n_ctx=8192))
+    engine = Engine.load(slow_model, LoadOptions(n_ctx=8192))
     running = engine.submit(Job(prompt=(1, 2, 3), sampling=Sampling(ignore_eos=True)))
     waiting = engine.submit(Job(prompt=(1, 2, 3)))
     engine.close()
@@ -397,7 +398,7 @@ def test_close_ends_what_runs_and_refuses_what_comes(slow_model: Path) -> None:
 
 
 def test_a_recurrent_model_starts_over_and_answers_the_same(tmp_path: Path) -> None:
-    engine = Engine.load(write_model(tmp_path / "model.gguf", SHAPES["tiny-recurrent"]), Options(n_ctx=1024))
+    engine = Engine.load(write_model(tmp_path / "model.gguf", SHAPES["tiny-recurrent"]), LoadOptions(n_ctx=1024))
     try:
         prompt = engine.chat_tokens(STORY)
         first, end = answer(engine, prompt)
@@ -416,7 +417,7 @@ def test_a_recurrent_model_starts_over_and_answers_the_same(tmp_path: Path) -> N
 
 
 def test_a_model_with_a_sliding_window_reuses_what_was_read(tmp_path: Path) -> None:
-    engine = Engine.load(write_model(tmp_path / "model.gguf", SHAPES["tiny-window"]), Options(n_ctx=1024))
+    engine = Engine.load(write_model(tmp_path / "model.gguf", SHAPES["tiny-window"]), LoadOptions(n_ctx=1024))
     try:
         prompt = engine.chat_tokens(STORY)
         first = answer(engine, prompt)[0]

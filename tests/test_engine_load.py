@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, Sampling
 from function.errors import ChecksumMismatch, EngineError, ModelError, Stopping
 from function.gguf import KVType, fit, read_header
@@ -23,7 +24,7 @@ def test_a_context_beyond_the_models_own_is_lowered_and_told(
     tiny_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        engine = Engine.load(tiny_model, Options(n_ctx=1 << 20))
+        engine = Engine.load(tiny_model, LoadOptions(n_ctx=1 << 20))
     engine.close()
     assert engine.n_ctx == 2048
     assert "1048576" in caplog.text
@@ -32,7 +33,7 @@ def test_a_context_beyond_the_models_own_is_lowered_and_told(
 
 def test_progress_is_told_up_to_the_end(tiny_model: Path) -> None:
     told: list[float] = []
-    Engine.load(tiny_model, Options(), on_progress=told.append).close()
+    Engine.load(tiny_model, LoadOptions(), on_progress=told.append).close()
     assert told == sorted(told)
     assert told[-1] == 1.0
 
@@ -40,10 +41,10 @@ def test_progress_is_told_up_to_the_end(tiny_model: Path) -> None:
 def test_a_load_can_be_cancelled(tiny_model: Path) -> None:
     cancel = threading.Event()
     with pytest.raises(Stopping):
-        Engine.load(tiny_model, Options(), on_progress=lambda _: cancel.set(), cancel=cancel)
+        Engine.load(tiny_model, LoadOptions(), on_progress=lambda _: cancel.set(), cancel=cancel)
     cancel.set()
     with pytest.raises(Stopping):
-        Engine.load(tiny_model, Options(), cancel=cancel)
+        Engine.load(tiny_model, LoadOptions(), cancel=cancel)
 
 
 def test_an_error_in_the_progress_callback_is_raised(tiny_model: Path) -> None:
@@ -51,7 +52,7 @@ def test_an_error_in_the_progress_callback_is_raised(tiny_model: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        Engine.load(tiny_model, Options(), on_progress=fail)
+        Engine.load(tiny_model, LoadOptions(), on_progress=fail)
 
 
 @pytest.mark.parametrize("size", [0, 3, 100, 50_000, 100_000, -1])
@@ -59,18 +60,18 @@ def test_a_truncated_file_is_an_error(tiny_model: Path, tmp_path: Path, size: in
     path = tmp_path / "cut.gguf"
     path.write_bytes(tiny_model.read_bytes()[:size])
     with pytest.raises(ModelError, match=r"cut\.gguf"):
-        Engine.load(path, Options())
+        Engine.load(path, LoadOptions())
 
 
 def test_a_file_that_is_not_there_or_foreign_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        Engine.load(tmp_path / "none.gguf", Options())
+        Engine.load(tmp_path / "none.gguf", LoadOptions())
     foreign = tmp_path / "foreign.gguf"
     foreign.write_bytes(b"PK\x03\x04" * 1000)
     with pytest.raises(ModelError):
-        Engine.load(foreign, Options())
+        Engine.load(foreign, LoadOptions())
     with pytest.raises(ModelError):
-        Engine.load(tmp_path, Options())
+        Engine.load(tmp_path, LoadOptions())
 
 
 @pytest.fixture
@@ -84,11 +85,11 @@ def damaged(tiny_model: Path, tmp_path: Path) -> Path:
 
 def test_damaged_weights_are_an_error(damaged: Path) -> None:
     with pytest.raises(ModelError, match="NaN"):
-        Engine.load(damaged, Options())
+        Engine.load(damaged, LoadOptions())
 
 
 def test_damage_that_the_first_prompt_finds_ends_the_engine(damaged: Path) -> None:
-    engine = Engine.load(damaged, Options(), hurry=lambda: True)
+    engine = Engine.load(damaged, LoadOptions(), hurry=lambda: True)
     (*_, last), (*_, next_in_line) = engine.submit(Job((1, 2, 3))), engine.submit(Job((1, 2, 3)))
     for event in (last, next_in_line):
         assert isinstance(event, Finished)
@@ -120,14 +121,14 @@ def test_who_reads_the_vocabulary_while_a_load_fails_is_told_so(tiny_model: Path
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(standin(tiny_model, fails), Options(), on_set_up=set_up)
+        Engine.load(standin(tiny_model, fails), LoadOptions(), on_set_up=set_up)
     while not ends:
         pass
     assert isinstance(ends[0], Stopping)
 
 
 def test_a_thread_that_cannot_be_started_ends_one_job_alone(tiny_model: Path) -> None:
-    engine = Engine.load(tiny_model, Options())
+    engine = Engine.load(tiny_model, LoadOptions())
     timed = Job((1, 2, 3), max_tokens=2, deadline=time.monotonic() + 600)
     normal = threading.stack_size(1 << 46)  # more than an address space has
     try:
@@ -146,7 +147,7 @@ def test_a_file_without_a_template_gets_what_its_vocabulary_calls_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny"], chat_template=None)
-    engine = Engine.load(path, Options())
+    engine = Engine.load(path, LoadOptions())
     engine.close()
     assert engine.template_source == "chatml (by architecture)"
     assert "chatml" in caplog.text
@@ -155,8 +156,8 @@ def test_a_file_without_a_template_gets_what_its_vocabulary_calls_for(
 def test_a_file_that_says_nothing_of_a_template_asks_for_one(tmp_path: Path) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
     with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
-        Engine.load(path, Options())
-    engine = Engine.load(path, Options(chat_template="llama2-sys-bos"))
+        Engine.load(path, LoadOptions())
+    engine = Engine.load(path, LoadOptions(chat_template="llama2-sys-bos"))
     try:
         assert engine.template_source == "llama2-sys-bos (setting)"
         tokens = engine.chat_tokens([{"role": "user", "content": "hi"}])
@@ -171,7 +172,7 @@ def test_a_file_that_says_nothing_of_a_template_asks_for_one(tmp_path: Path) -> 
 def test_there_is_one_bos_whoever_writes_it(tmp_path: Path) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
     for template in ("{{ bos_token }}{{ bos_token }}hi", "{{ bos_token }}hi", "{{ '' }}hi"):
-        engine = Engine.load(path, Options(chat_template=template))
+        engine = Engine.load(path, LoadOptions(chat_template=template))
         try:
             tokens = engine.chat_tokens([])
             assert tokens[0] == engine.tokenize("", add_special=True, parse_special=False)[0]
@@ -182,12 +183,12 @@ def test_there_is_one_bos_whoever_writes_it(tmp_path: Path) -> None:
 
 def test_a_template_that_is_no_jinja_is_an_error(tiny_model: Path) -> None:
     with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
-        Engine.load(tiny_model, Options(chat_template="{% if %}"))
+        Engine.load(tiny_model, LoadOptions(chat_template="{% if %}"))
 
 
 @pytest.mark.parametrize("kind", KV_BITS)
 def test_a_model_answers_with_every_kv_type(slow_model: Path, kind: KVType) -> None:
-    engine = Engine.load(slow_model, Options(n_ctx=512, kv_type=kind))
+    engine = Engine.load(slow_model, LoadOptions(n_ctx=512, kv_type=kind))
     try:
         prompt = engine.chat_tokens([{"role": "user", "content": "hi"}])
         generation = engine.submit(Job(prompt=prompt, max_tokens=4, sampling=Sampling(ignore_eos=True, seed=1)))
@@ -201,8 +202,9 @@ def test_a_model_answers_with_every_kv_type(slow_model: Path, kind: KVType) -> N
 def test_memory_by_kv_type_is_as_planned(slow_model: Path) -> None:
     """What is held beyond the smallest type, in processes of their own."""
     script = (
-        "import re, sys; from pathlib import Path; from function.engine.engine import Engine, Options;"
-        "engine = Engine.load(Path(sys.argv[1]), Options(n_ctx=8192, kv_type=sys.argv[2]));"
+        "import re, sys; from pathlib import Path; from function.engine.engine import Engine; "
+        "from function.engine.load_options import LoadOptions; "
+        "engine = Engine.load(Path(sys.argv[1]), LoadOptions(n_ctx=8192, kv_type=sys.argv[2]));"
         "print(re.search(r'RssAnon:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]); engine.close()"
     )
     held, planned = {}, {}
@@ -220,5 +222,5 @@ def test_a_kv_type_that_the_model_cannot_have_is_an_error_that_says_so(tmp_path:
     odd = Shape("odd", 1, 96, 4, 4, 128, 512, 256)  # heads of 24, which no block of 32 divides
     path = write_model(tmp_path / "odd.gguf", odd)
     with pytest.raises(EngineError, match="KV_TYPE=f16"):
-        Engine.load(path, Options(kv_type="q8_0"))
-    Engine.load(path, Options()).close()
+        Engine.load(path, LoadOptions(kv_type="q8_0"))
+    Engine.load(path, LoadOptions()).close()

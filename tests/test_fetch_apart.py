@@ -22,9 +22,9 @@ import os, resource, signal, sys, threading, time
 from pathlib import Path
 from function.errors import FunctionError
 from function.fetch import Progress
-from function.fetch.apart import Apart
-from function.fetch.beside import Beside
-from function.service import Service
+from function.fetch.process import FetchProcess
+from function.fetch.thread import FetchThread
+from function.lifecycle.service import Service
 from function.settings import Settings
 
 uri, cache = sys.argv[1], Path(sys.argv[2])
@@ -63,7 +63,7 @@ def uri(tiny_model: Path) -> Iterator[str]:
 
 def test_a_child_that_is_gone_is_not_killed(uri: str, tmp_path: Path) -> None:
     code = """
-fetch = Apart(uri, cache, None, Progress())
+fetch = FetchProcess(uri, cache, None, Progress())
 fetch.listen()
 fetch.result(threading.Event())
 print(alone())
@@ -77,7 +77,7 @@ print(killed)
 def test_one_that_is_given_up_leaves_nothing(listens: bool, tiny_model: Path, tmp_path: Path) -> None:
     code = f"""
 files = len(os.listdir("/proc/self/fd"))
-fetch, listens = Apart(uri, cache, None, Progress()), {listens}
+fetch, listens = FetchProcess(uri, cache, None, Progress()), {listens}
 child = fetch._pid
 if listens:
     fetch.listen()
@@ -93,7 +93,7 @@ print(killed == [(child, signal.SIGKILL)], alone(), len(os.listdir("/proc/self/f
 def test_a_lock_that_is_gone_is_a_failed_fetch(uri: str, tmp_path: Path) -> None:
     code = """
 progress = Progress()
-fetch = Apart(uri, cache, None, progress)
+fetch = FetchProcess(uri, cache, None, progress)
 fetched().with_name(".lock").unlink()
 fetch.listen()
 try:

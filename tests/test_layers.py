@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fetch.transfer": {"fetch", "fetch.destination", "source"},
     "fetch.destination": {"source", "system"},
     "dialect": {"engine.grammar"},
-    "engine": {"dialect", "engine.grammar", "engine.kv", "engine.llama", "engine.template", "gguf"},
+    "engine": {"engine.grammar", "engine.kv", "engine.llama", "engine.template", "gguf"},
     "engine.grammar": set(),
     "engine.kv": {"engine.llama"},
     "engine.llama": {"engine", "gguf", "settings", "system"},

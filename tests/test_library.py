@@ -17,7 +17,7 @@ def test_the_bindings_load_once() -> None:
 
 def test_the_bindings_come_without_the_package_and_leave_it_usable() -> None:
     script = (
-        "import sys; from function.engine.library import library; found = library();"
+        "import sys; from function.engine.llama.library import library; found = library();"
         "assert 'numpy' not in sys.modules; import llama_cpp;"
         "assert llama_cpp.Llama; assert llama_cpp.llama_cpp is found"
     )

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 from llama_cpp import Llama
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, Logprob, Sampling, TextPiece, TokenChoice
 from function.web.reply.openai_logprobs import chat_logprobs
 
@@ -21,7 +22,7 @@ Numbers = npt.NDArray[np.float64]
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[Engine]:
-    loaded = Engine.load(tiny_model, Options(n_ctx=1024))
+    loaded = Engine.load(tiny_model, LoadOptions(n_ctx=1024))
     yield loaded
     loaded.close()
 

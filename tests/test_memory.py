@@ -205,9 +205,9 @@ def test_a_limit_on_files_is_named() -> None:
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE // 2}, {SIZE // 2}))\n"
-        "from function.fetch import Memory, Policy, fetch\n"
+        "from function.fetch import MemoryDestination, Policy, fetch\n"
         "from function.settings import Stores\n"
-        "fetch(sys.argv[1], cache=Memory(sys.argv[1]), stores=eval(sys.argv[2]))"
+        "fetch(sys.argv[1], cache=MemoryDestination(sys.argv[1]), stores=eval(sys.argv[2]))"
     )
     with FaultyStore(DATA) as store:
         command = [sys.executable, "-c", code, store.uri("s3"), repr(store.stores)]

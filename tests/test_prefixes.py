@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.kv.cached_tokens import CachedTokens
 from function.engine.kv.prefix_cache import CachedPrefix, PrefixCache
+from function.engine.load_options import LoadOptions
 from function.engine.types import Finished, Job, Sampling, TextPiece
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -24,7 +25,7 @@ BOB = tuple(7 + i * i * i % 900 for i in range(280))
 
 @contextmanager
 def loaded(model: Path, room: int = ROOM, n_ctx: int = 1024) -> Iterator[Engine]:
-    engine = Engine.load(model, Options(n_ctx=n_ctx, prefix_cache=room))
+    engine = Engine.load(model, LoadOptions(n_ctx=n_ctx, prefix_cache=room))
     try:
         yield engine
     finally:

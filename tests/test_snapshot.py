@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine, Options
+from function.engine.engine import Engine
 from function.engine.kv.context import KVContext
 from function.engine.llama.library import library
 from function.engine.llama.model import Model
 from function.engine.llama.state_layout import StateLayout
+from function.engine.load_options import LoadOptions
 from function.errors import SourceError
 from function.settings import Settings
 from function.snapshot import file_format
@@ -172,7 +173,7 @@ def test_its_place_is_beside_the_model_or_where_it_is_put() -> None:
 
 
 def test_the_prefix_is_what_all_conversations_share_in_whole_chunks(tiny_model: Path) -> None:
-    engine = Engine.load(tiny_model, Options(n_ctx=1024))
+    engine = Engine.load(tiny_model, LoadOptions(n_ctx=1024))
     try:
         tokens = prefix(engine, PROMPT)
         assert len(tokens) > 0

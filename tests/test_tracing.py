@@ -105,7 +105,7 @@ def test_an_sdk_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_first_reply_imports_neither_opentelemetry_nor_prometheus(tiny_model: Path) -> None:
     code = (
-        "import json, sys\nfrom function.app import create_app\nfrom function.service import Service\n"
+        "import json, sys\nfrom function.app import create_app\nfrom function.lifecycle.service import Service\n"
         "from function.settings import Settings\nservice = Service(Settings(model_uri=sys.argv[1], n_threads=1))\n"
         "reply = create_app(service).test_client().post('/chat', json={'prompt': 'hi', 'max_tokens': 2}).get_data()\n"
         "print(json.dumps(sorted({'opentelemetry', 'prometheus_client', 'requests'} & set(sys.modules))))\n"

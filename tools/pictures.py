@@ -37,7 +37,7 @@ def made() -> dict[Path, str]:
     """Every file and its text."""
     trace = json.loads((PICTURES / "cold-start.json").read_text())
     return {
-        PICTURES / "layers.svg": layers(MAY_IMPORT),
+        PICTURES / "layers.svg": layers(wings(MAY_IMPORT)),
         PICTURES / "cold-start.svg": timeline(trace),
         CONTRIBUTING: with_table(CONTRIBUTING.read_text(), MAY_IMPORT),
     }
@@ -50,6 +50,16 @@ def with_table(text: str, table: Table) -> str:
     rows = ["| layer | may import, besides `errors` and what is in it |", "|---|---|"]
     rows += [f"| `{name}` | {', '.join(f'`{each}`' for each in sorted(table[name])) or 'nothing'} |" for name in table]
     return before + BEGIN + "\n" + "\n".join(rows) + "\n\n" + END + after
+
+
+def wings(table: Table) -> Table:
+    """Return ``table`` with the folders inside a wing folded into it."""
+    folded: dict[str, set[str]] = {}
+    for name, below in table.items():
+        wing = name.split(".")[0]
+        folded.setdefault(wing, set()).update(each.split(".")[0] for each in below)
+        folded[wing].discard(wing)
+    return folded
 
 
 def depths(table: Table) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """How a model writes what is not plain text, thoughts and tool calls, read off its chat template. Pure."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Style = Literal["hermes", "llama", "mistral", "mistral-args"]
@@ -55,6 +56,7 @@ _OTHERS = ("<function=", "<arg_key>", "<invoke", "<tool_calls>", "<|START_ACTION
 """Marks of styles that use ``<tool_call>`` or its like in another way."""
 
 
+@lru_cache(maxsize=4)  # a process serves one template
 def recognise(template: str | None) -> Dialect:
     """The dialect of a chat template's source; None for one that is not Jinja, which knows of no tools."""
     if template is None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from function.dialect.base import Dialect, recognise
 from function.engine.drain_gate import DrainGate
 from function.engine.finish_loading import finish_loading
 from function.engine.generation import Generation
@@ -20,7 +19,7 @@ from function.engine.llama import library
 from function.engine.llama.model import Model
 from function.engine.llama.placeholder_file import PlaceholderFile
 from function.engine.llama.vocabulary import Vocabulary
-from function.engine.load_options import LoadOptions as Options
+from function.engine.load_options import LoadOptions
 from function.engine.loop import Loop
 from function.engine.task import EngineTask
 from function.engine.template.template import Template, choose
@@ -36,7 +35,7 @@ T = TypeVar("T")
 class Engine:
     """A loaded model that carries out one job after the other. ``load`` makes one; any thread may use it."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: LoadOptions) -> None:
         self._options = options
         self._jobs: queue.SimpleQueue[Generation | EngineTask[Any] | None] = queue.SimpleQueue()
         self._awaited: tuple[int, ...] | None = None
@@ -53,8 +52,8 @@ class Engine:
         """Tokens that prompt and reply may have together."""
         self.n_ctx_train: int
         self.n_vocab: int
-        self.dialect: Dialect
-        """How the model writes thoughts and tool calls."""
+        self.chat_template: str | None
+        """Source of the chat template; None for a built-in one."""
         self.chunk: int
         """Tokens that are prefilled at once."""
         self.template_source: str
@@ -69,7 +68,7 @@ class Engine:
     def load(
         cls,
         source: Path | PlaceholderFile,
-        options: Options,
+        options: LoadOptions,
         *,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
@@ -82,8 +81,8 @@ class Engine:
         ``on_set_up`` is given the engine when it can do all but compute: tokenize, check jobs, be told what to expect.
 
         Raises ModelError for a file that cannot be served, EngineError when llama.cpp fails, Stopping once ``cancel``
-        is set, and what ``PlaceholderFile.complete`` raises. All callbacks are called in the engine's thread; ``on_progress``
-        gets 0 … 1.
+        is set, and what ``PlaceholderFile.complete`` raises. All callbacks are called in the engine's thread;
+        ``on_progress`` gets 0 … 1.
         """
         engine = cls(options)
         loaded: Future[None] = Future()
@@ -289,4 +288,4 @@ class Engine:
         self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
         self.chunk = model.chunk
         self._template, self.template_source = choose(model, self._options.chat_template)
-        self.dialect = recognise(self._template.source)
+        self.chat_template = self._template.source

@@ -29,7 +29,7 @@ class FetchJob:
     """See ``function.fetch.fetch``."""
 
     uri: str
-    cache_dir: Path | MemoryDestination
+    cache: Path | MemoryDestination
     sha256: str | None
     progress: Progress
     cancel: threading.Event | None

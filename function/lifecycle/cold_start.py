@@ -28,8 +28,9 @@ from function.snapshot.manager import SnapshotManager
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine, Options
+    from function.engine.engine import Engine
     from function.engine.llama.placeholder_file import PlaceholderFile
+    from function.engine.load_options import LoadOptions
     from function.fetch.process import FetchProcess
     from function.fetch.thread import FetchThread
     from function.gguf import Header
@@ -130,12 +131,12 @@ class ColdStart:
         self._snapshot.restore(engine, self.system_prompt, self.fetched, self.adapter)
         return engine
 
-    def _options(self) -> "Options":
-        from function.engine.engine import Options
+    def _options(self) -> "LoadOptions":
+        from function.engine.load_options import LoadOptions
 
         settings = self._settings
         self.system_prompt = text_of(settings.system_prompt)
-        return Options(
+        return LoadOptions(
             n_ctx=settings.n_ctx,
             n_threads=settings.n_threads or cpus(),
             n_gpu_layers=settings.n_gpu_layers,
@@ -145,7 +146,7 @@ class ColdStart:
             reader_timeout=settings.client_timeout,
         )
 
-    def _load_beside(self, options: "Options") -> "Engine | None":
+    def _load_beside(self, options: "LoadOptions") -> "Engine | None":
         """Load what is still being fetched; None if that is over, or the file must be whole first."""
         from function.engine.llama import streamed_repack
         from function.engine.llama.library import amx
@@ -207,7 +208,7 @@ class ColdStart:
                 wanted = e.needed
         raise Stopping("The instance is shutting down; the model was not loaded.")
 
-    def _load_after(self, options: "Options") -> "Engine":
+    def _load_after(self, options: "LoadOptions") -> "Engine":
         """Load what is whole."""
         from function.gguf import check_part, read_header
 
@@ -220,7 +221,7 @@ class ColdStart:
         options = replace(options, further=fetched.parts[1:])
         return self._load(path, self._checked(header, path, fetched.size, options))
 
-    def _checked(self, header: "Header", path: Path, size: int, options: "Options") -> "Options":
+    def _checked(self, header: "Header", path: Path, size: int, options: "LoadOptions") -> "LoadOptions":
         """The options with what depends on the model. Raises DoesNotFit, and what is wrong with the adapter."""
         from function.engine.llama.library import amx
         from function.gguf import check_adapter
@@ -240,7 +241,7 @@ class ColdStart:
             ahead=options.n_threads if loading.ahead else 0,
         )
 
-    def _load(self, source: "Path | PlaceholderFile", options: "Options") -> "Engine":
+    def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
         from function.engine.engine import Engine
 
         with self._span("load"):

@@ -2,11 +2,11 @@
 
     <cache>/<key>/<name>            the verified file; nothing else ever bears this name
     <cache>/<key>/<name>.part       what has arrived so far, with <name>.part.journal
-    <cache>/<key>/.verified         how the file looked when it was verified; see function.fetch.record
+    <cache>/<key>/.verified         how the file looked when it was verified; see verification_record
     <cache>/<key>/.lock             flock: exclusive while fetching, shared while in use
 
 The key is made from URI, version and size, so a changed object is another folder. Whose all of this must be:
-function.own.
+function.system.trusted_files.
 """
 
 import fcntl

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from function.dialect.base import Dialect
+from function.dialect.base import Dialect, recognise
 from function.dialect.reply_parts import PlainReader, ReplyReader, ThoughtReader
 from function.dialect.tool_call_parser import ToolCallReader
 from function.dialect.tool_grammar import tool_call_grammar
@@ -35,7 +35,7 @@ class ChatPrompt:
 
     def text(self, engine: Engine) -> str:
         """The prompt, up to where the reply begins."""
-        dialect = self._dialect = engine.dialect
+        dialect = self._dialect = recognise(engine.chat_template)
         tools = [tool for _, tool in self._tools]
         plain = conversation(self._messages, dialect, tools=tools, system=self._service.system_prompt)
         variables = self._variables(engine)
