@@ -27,7 +27,7 @@ from function.observability.log_format import JsonLines
 from function.observability.tracing import Exporter
 from function.settings import Settings
 from function.system.limits import cpus
-from function.web.exchange.exchange import Exchange
+from function.web.exchange import Exchange
 from function.web.exchange.report import ExchangeReporter
 from tests.servers.collector import collecting
 
@@ -95,23 +95,24 @@ def _timed() -> tuple[float, float]:
         handler.setFormatter(JsonLines())
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
-        recorder = ExchangeReporter(Service(Settings()), _Deaf())
+        service = Service(Settings())
+        reporter = ExchangeReporter(service.metrics, _Deaf())
         end = Finished("stop", Usage(30, 100, 0), Timings(0.1, 0.1, 1.2))
         began = time.perf_counter()
         for _ in range(REPEAT):
-            made = Exchange(recorder, "POST /chat")
-            made.opens(cold=False)
-            made.waited()
-            made.queued()
-            made.first_text()
-            made.finished(end, 80.0)
+            made = Exchange(service, reporter.report, "POST /chat")
+            made.begin_wait(cold=False)
+            made.end_wait()
+            made.end_queue()
+            made.mark_text()
+            made.finish(end, 80.0)
             made.wants_receipt = True
-            json.dumps(made.block())
-            made.left()
+            json.dumps(made.receipt_block())
+            made.leave()
         reply = (time.perf_counter() - began) / REPEAT
         began = time.perf_counter()
         for _ in range(REPEAT):
-            made.first_text()
+            made.mark_text()
         return reply, (time.perf_counter() - began) / REPEAT
 
 

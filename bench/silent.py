@@ -4,35 +4,35 @@ import logging
 
 from function.engine.types import Finished
 from function.errors import FunctionError
-from function.web.exchange import exchange
+from function.web.exchange import exchange as module
 
 
-class Silent(exchange.Exchange):
+class Silent(module.Exchange):
     """An exchange that marks and tells nothing."""
 
-    def opens(self, *, cold: bool) -> None:
+    def begin_wait(self, *, cold: bool) -> None:
         pass
 
-    def waited(self) -> None:
+    def end_wait(self) -> None:
         pass
 
-    def queued(self) -> None:
+    def end_queue(self) -> None:
         pass
 
-    def first_text(self) -> None:
+    def mark_text(self) -> None:
         pass
 
-    def finished(self, end: Finished, tokens_per_second: float | None) -> None:
+    def finish(self, end: Finished, tokens_per_second: float | None) -> None:
         pass
 
-    def refused(self, error: FunctionError) -> None:
+    def refuse(self, error: FunctionError) -> None:
         pass
 
-    def left(self) -> None:
+    def leave(self) -> None:
         pass
 
 
-exchange.Exchange = Silent  # type: ignore[misc]  # a bench may: it measures what is left out
+module.Exchange = Silent  # type: ignore[misc]  # a bench may: it measures what is left out
 logging.disable()
 
 from function.main import app  # noqa: E402  after the replacement

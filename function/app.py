@@ -1,89 +1,83 @@
-"""The Flask application: routes, error bodies, access."""
+"""Flask application: routes, access, error bodies."""
 
 import logging
 
-from flask import Flask, Response, request
+from flask import Flask, Response, jsonify, request
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.lifecycle.service import Service
-from function.web import auth, docs, security_headers
-from function.web.exchange import exchange
-from function.web.generation_stream import ClientGone
-from function.web.reply import sse
-from function.web.routes import chat, completions, health, metrics, page, tokenize
+from function.web import auth, exchange, security_headers
+from function.web.request.client import ClientGone
+from function.web.routes import completions, health, metrics, pages, tokenize
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 4 << 20
-"""Bytes of the largest body: a prompt of 128k tokens with every character escaped."""
-DRAIN = 4 * MAX_BODY
-"""Bytes of a refused body that are read all the same: a client that is still sending would never see the answer."""
-UNREAD = 499
-"""The status that logs show for a request whose client left; nobody receives it."""
+MAX_BODY_BYTES = 4 << 20
+"""Largest body: a prompt of 128k tokens with every character escaped."""
+MAX_DRAINED_BYTES = 4 * MAX_BODY_BYTES
+"""Bytes of a rejected body that are still read: a client that is still sending would never see the answer."""
+CLIENT_GONE_STATUS = 499
+"""Status in logs for a request whose client left; it is never sent."""
+ERROR_TYPES: dict[int | None, type[FunctionError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+MESSAGES = {
+    413: f"The body is larger than {MAX_BODY_BYTES >> 20} MiB, more than any context holds.",
+    404: "No such path. Ask POST /chat or POST /v1/chat/completions.",
+}
 
 
 def create_app(service: Service) -> Flask:
-    """The application over one service, which it starts with the first request at the latest."""
+    """Return the application over one service. The first request starts the service, if it has not started yet."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider has it, its base does not
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
+    app.json = provider = DefaultJSONProvider(app)
+    provider.sort_keys = provider.ensure_ascii = False
+    provider.compact = True
     exchange.watch(app, service)
     security_headers.harden(app)
     auth.guard(app, service.settings)
-    app.register_blueprint(chat.blueprint(service))
-    app.register_blueprint(completions.blueprint(service))
-    app.register_blueprint(tokenize.blueprint(service))
-    app.register_blueprint(health.blueprint(service))
-    app.register_blueprint(metrics.blueprint(service))
-    app.register_blueprint(docs.blueprint(service))
-    app.register_blueprint(page.blueprint(service))
-    app.register_error_handler(FunctionError, _error)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(ClientGone, _client_gone)
-    app.register_error_handler(Exception, _unexpected)
+    for routes in (completions, tokenize, health, metrics, pages):
+        app.register_blueprint(routes.blueprint(service))
+    app.register_error_handler(FunctionError, _error_response)
+    app.register_error_handler(HTTPException, _http_error_response)
+    app.register_error_handler(ClientGone, lambda _: Response(status=CLIENT_GONE_STATUS))
+    app.register_error_handler(Exception, _internal_error_response)
     return app
 
 
-def _error(error: FunctionError) -> Response:
-    exchange.refused(error)
-    response = Response(sse.dumps(error.body()), error.status, mimetype="application/json")
+def _error_response(error: FunctionError) -> Response:
+    exchange.current().refuse(error)
+    response = jsonify(error.body())
+    response.status_code = error.status
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(error.retry_after)
-    if error.permanent:  # OpenAI's clients retry every 5xx unless they are told
+    if error.permanent:  # OpenAI's clients retry every other 5xx
         response.headers["x-should-retry"] = "false"
     return response
 
 
-def _http_error(error: HTTPException) -> Response:
-    kinds: dict[int | None, type[FunctionError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
-    said = {
-        413: f"The body is larger than {MAX_BODY >> 20} MiB, more than any context holds.",
-        404: "No such path. Ask POST /chat or POST /v1/chat/completions.",
-    }
-    if error.code is not None and error.code >= 500:
-        return _unexpected(error)
-    if error.code == 413:
-        _drain()
-    kind = kinds.get(error.code, RequestError)
-    response = _error(kind(said.get(error.code or 0, error.description or error.name)))
-    response.status_code = error.code or 400
+def _http_error_response(error: HTTPException) -> Response:
+    status = error.code or 400
+    if status >= 500:
+        return _internal_error_response(error)
+    if status == 413:
+        _drain_body()
+    error_type = ERROR_TYPES.get(status, RequestError)
+    response = _error_response(error_type(MESSAGES.get(status, error.description or error.name)))
+    response.status_code = status
     for key, value in error.get_headers():
         if key.lower() in ("allow", "retry-after"):
             response.headers[key] = value
     return response
 
 
-def _drain() -> None:
-    left, body = min(DRAIN, request.content_length or DRAIN), request.environ["wsgi.input"]
+def _drain_body() -> None:
+    left, body = min(MAX_DRAINED_BYTES, request.content_length or MAX_DRAINED_BYTES), request.environ["wsgi.input"]
     while left > 0 and (piece := body.read(min(left, 1 << 16))):
         left -= len(piece)
 
 
-def _client_gone(error: ClientGone) -> Response:
-    return Response(status=UNREAD)
-
-
-def _unexpected(error: Exception) -> Response:
+def _internal_error_response(error: Exception) -> Response:
     log.error("a request failed", exc_info=error)
-    return _error(FunctionError("Something went wrong here; the log says what."))
+    return _error_response(FunctionError("The request failed unexpectedly; the log has the exception."))

@@ -33,11 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"engine", "engine.grammar", "lifecycle", "settings", "web.exchange", "web.request"},
     "web.request": {"dialect", "engine", "engine.grammar", "lifecycle"},
     "web.exchange": {"engine", "lifecycle", "observability", "settings"},
-    "web.reply": {"dialect", "engine", "lifecycle", "web"},
-    "web.docs": {"lifecycle", "web", "web.reply", "web.request"},
+    "web.reply": {"dialect", "engine", "web", "web.request"},
+    "web.docs": {"web", "web.request"},
     "web.page": {"web"},
-    "web.routes": {"engine", "lifecycle", "observability", "system", "web", "web.page", "web.reply", "web.request"},
-    "app": {"lifecycle", "web", "web.docs", "web.exchange", "web.reply", "web.routes"},
+    "web.routes": {
+        "engine", "lifecycle", "observability", "system", "web", "web.docs", "web.page", "web.reply", "web.request",
+    },
+    "app": {"lifecycle", "web", "web.exchange", "web.request", "web.routes"},
     "main": {"app", "lifecycle", "observability", "settings", "system"},
     "command": {
         "app", "engine", "engine.llama", "fetch", "gguf", "lifecycle", "settings", "sizing", "source", "system",

@@ -5,30 +5,30 @@ import pytest
 
 from function.engine.types import Sampling
 from function.errors import RequestError
-from function.web.request.schema import Chat, ChatCompletion, parse
+from function.web.request.schema import Chat, ChatCompletion
 
 USER = {"role": "user", "content": "hi"}
 
 
 def refusal(**fields: Any) -> RequestError:
     with pytest.raises(RequestError) as raised:
-        parse(ChatCompletion, {"messages": [USER]} | fields, strict=True)
+        ChatCompletion.parse({"messages": [USER]} | fields, strict=True)
     return raised.value
 
 
 def test_the_defaults_are_the_engines() -> None:
-    assert parse(ChatCompletion, {"messages": [USER]}, strict=True).sampling() == Sampling()
+    assert ChatCompletion.parse({"messages": [USER]}, strict=True).sampling == Sampling()
 
 
 def test_null_counts_as_not_given() -> None:
-    asked = parse(ChatCompletion, {"messages": [USER], "temperature": None, "stop": None, "tools": None}, strict=True)
-    assert asked.sampling() == Sampling()
-    assert asked.stops() == ()
+    asked = ChatCompletion.parse({"messages": [USER], "temperature": None, "stop": None, "tools": None}, strict=True)
+    assert asked.sampling == Sampling()
+    assert asked.stop_strings == ()
 
 
 def test_a_reply_may_be_sent_back_as_it_came() -> None:
     reply = {"role": "assistant", "content": "hello", "refusal": None, "tool_calls": None, "audio": None}
-    asked = parse(ChatCompletion, {"messages": [USER, reply, USER]}, strict=True)
+    asked = ChatCompletion.parse({"messages": [USER, reply, USER]}, strict=True)
     assert (asked.messages[1].role, asked.messages[1].text()) == ("assistant", "hello")
 
 
@@ -59,30 +59,30 @@ def test_every_parameter_reaches_the_sampler() -> None:
         "dry_penalty_last_n": 100,
         "dry_sequence_breakers": ["x"],
     }
-    asked = parse(ChatCompletion, {"messages": [USER], "logit_bias": {"42": -100}, **given}, strict=True)
+    asked = ChatCompletion.parse({"messages": [USER], "logit_bias": {"42": -100}, **given}, strict=True)
     expected: dict[str, Any] = given | {"dry_sequence_breakers": ("x",)}
-    assert asked.sampling() == Sampling(**expected, logit_bias={42: -100.0})
+    assert asked.sampling == Sampling(**expected, logit_bias={42: -100.0})
     assert set(given) | {"logit_bias"} == {field.name for field in fields(Sampling)}
 
 
 def test_stop_is_one_text_or_several() -> None:
-    assert parse(ChatCompletion, {"messages": [USER], "stop": "a"}, strict=True).stops() == ("a",)
-    assert parse(ChatCompletion, {"messages": [USER], "stop": ["a", "b"]}, strict=True).stops() == ("a", "b")
+    assert ChatCompletion.parse({"messages": [USER], "stop": "a"}, strict=True).stop_strings == ("a",)
+    assert ChatCompletion.parse({"messages": [USER], "stop": ["a", "b"]}, strict=True).stop_strings == ("a", "b")
 
 
 def test_the_newer_name_of_max_tokens_wins() -> None:
-    asked = parse(ChatCompletion, {"messages": [USER], "max_tokens": 5, "max_completion_tokens": 7}, strict=True)
-    assert asked.limit() == 7
+    asked = ChatCompletion.parse({"messages": [USER], "max_tokens": 5, "max_completion_tokens": 7}, strict=True)
+    assert asked.token_limit == 7
 
 
 def test_content_may_be_parts() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    asked = parse(ChatCompletion, {"messages": [{"role": "developer", "content": parts}]}, strict=True)
+    asked = ChatCompletion.parse({"messages": [{"role": "developer", "content": parts}]}, strict=True)
     assert asked.messages[0].text() == "ab"
 
 
 def test_fields_without_effect_are_accepted() -> None:
-    parse(ChatCompletion, {"messages": [USER], "user": "u", "store": True, "metadata": {"a": "b"}, "n": 1}, strict=True)
+    ChatCompletion.parse({"messages": [USER], "user": "u", "store": True, "metadata": {"a": "b"}, "n": 1}, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_what_cannot_be_honoured_is_named(fields: dict[str, Any], param: str) ->
 
 
 def test_a_form_has_texts_only() -> None:
-    asked = parse(Chat, {"prompt": "hi", "temperature": "0.5", "max_tokens": "7"}, strict=False)
-    assert asked.sampling().temperature == 0.5
-    assert asked.limit() == 7
+    asked = Chat.parse({"prompt": "hi", "temperature": "0.5", "max_tokens": "7"}, strict=False)
+    assert asked.sampling.temperature == 0.5
+    assert asked.token_limit == 7
 
 
 @pytest.mark.parametrize("fields", [{}, {"prompt": "a", "messages": [USER]}])
 def test_a_chat_has_a_prompt_or_messages(fields: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
-        parse(Chat, fields, strict=True).conversation()
+        Chat.parse(fields, strict=True)

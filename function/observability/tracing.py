@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from function.observability.trace_context import TraceContext
 from function.settings import Telemetry
 
 if TYPE_CHECKING:
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Attribute = str | int | float | bool | tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """The caller's span, as it said: 32 and 16 hexadecimal digits."""
-
-    trace_id: str
-    span_id: str
-    sampled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +39,11 @@ class Exporter:
     """Takes spans from any thread and exports them from its own."""
 
     def __init__(self) -> None:
-        self._spans: queue.SimpleQueue[tuple[Span, Parent | None]] = queue.SimpleQueue()
+        self._spans: queue.SimpleQueue[tuple[Span, TraceContext | None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def export(self, span: Span, parent: Parent | None) -> None:
+    def export(self, span: Span, parent: TraceContext | None) -> None:
         """Hand over a span and its children. Returns at once."""
         self._spans.put((span, parent))
         with self._lock:
@@ -91,11 +83,11 @@ def _tracer() -> "Tracer":
     return provider.get_tracer("function")
 
 
-def _context(parent: Parent | None) -> Any:
+def _context(parent: TraceContext | None) -> Any:
     from opentelemetry.context import Context
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-    if parent is None:
+    if parent is None or parent.span_id is None:
         return Context()
     flags = TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT)
     caller = SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags)

@@ -1,7 +1,7 @@
-"""The key that callers must show: from the environment, or from a parameter store that keeps it out of there.
+"""Key that callers must send: from the environment, or from a parameter store.
 
-Cloud Run puts a secret into the environment itself. Lambda does not, so there the key is read from SSM, by the first
-request that needs it: nothing that leads to the first token waits for the SDK's import.
+Cloud Run puts a secret into the environment. Lambda does not: there the first guarded request reads the key from SSM,
+so that the first token does not wait for the SDK's import.
 """
 
 import threading
@@ -11,26 +11,26 @@ from function.errors import Unavailable
 from function.settings import Settings
 
 
-def api_key(settings: Settings) -> Callable[[], str | None]:
-    """What gives the key, or None where none is asked for.
+def api_key_reader(settings: Settings) -> Callable[[], str | None]:
+    """Return a function that returns the key, or None without one.
 
-    It raises Unavailable as long as the parameter cannot be read, and asks again the next time.
+    It raises Unavailable while the parameter cannot be read, and tries again at the next call.
     """
     if settings.api_key is not None or settings.api_key_parameter is None:
         return lambda: settings.api_key
     name, lock = settings.api_key_parameter, threading.Lock()
-    known: list[str] = []
+    cached: list[str] = []
 
     def read() -> str:
         with lock:
-            if not known:
-                known.append(_parameter(name))
-            return known[0]
+            if not cached:
+                cached.append(_read_parameter(name))
+            return cached[0]
 
     return read
 
 
-def _parameter(name: str) -> str:
+def _read_parameter(name: str) -> str:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 

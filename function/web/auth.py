@@ -1,4 +1,4 @@
-"""Who may call, and from which pages."""
+"""Authentication by API_KEY, and cross-origin access by CORS_ORIGINS."""
 
 import hmac
 
@@ -6,28 +6,28 @@ from flask import Flask, Response, request
 
 from function.errors import Unauthorized
 from function.settings import Settings
-from function.web.api_key import api_key
+from function.web.api_key import api_key_reader
 
-OPEN = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi.json"))
-"""Paths that platforms, schedulers and browsers ask without a key; none of them reaches the model."""
+OPEN_PATHS = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi.json"))
+"""Paths that platforms, schedulers and browsers request without a key; none of them reaches the model."""
 
 
 def guard(app: Flask, settings: Settings) -> None:
-    """Ask for API_KEY where it is set, and answer browsers' cross-origin questions where CORS_ORIGINS is."""
-    key = api_key(settings)
+    """Require API_KEY where it is set, and answer cross-origin requests of CORS_ORIGINS."""
+    read_key = api_key_reader(settings)
 
     @app.before_request
     def check_key() -> None:
         page = request.path == "/" and request.method in ("GET", "HEAD")
-        if page or request.path in OPEN or request.method == "OPTIONS":
+        if page or request.path in OPEN_PATHS or request.method == "OPTIONS":
             return
-        expected = key()
+        expected = read_key()
         if expected is None:
             return
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         bearer = token.strip() if scheme.lower() == "bearer" else ""
-        # Either will do: where Authorization carries the platform's own token, the key comes beside it.
-        # Header values are latin-1 to WSGI, whatever bytes they are.
+        # Either will do: where Authorization carries the platform's own token, the key comes in x-api-key.
+        # WSGI decodes header values as latin-1, whatever their encoding.
         given = (value.encode("latin-1", "replace") for value in (bearer, request.headers.get("x-api-key", "")))
         if not any(hmac.compare_digest(value, expected.encode()) for value in given):
             raise Unauthorized("Send the key: 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
@@ -44,7 +44,7 @@ def guard(app: Flask, settings: Settings) -> None:
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 response.headers["Access-Control-Allow-Methods"] = "GET, POST"
                 # OpenAI's client in a browser sends a dozen headers of its own.
-                asked = request.headers.get("Access-Control-Request-Headers", "authorization, content-type, x-api-key")
-                response.headers["Access-Control-Allow-Headers"] = asked
+                wanted = request.headers.get("Access-Control-Request-Headers", "authorization, content-type, x-api-key")
+                response.headers["Access-Control-Allow-Headers"] = wanted
                 response.headers["Access-Control-Max-Age"] = "3600"
         return response

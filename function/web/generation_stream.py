@@ -5,145 +5,196 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
+from flask import request
+
 from function.engine.engine import Engine
 from function.engine.generation import Generation
 from function.engine.types import Event, Finished, Job, TextPiece
 from function.errors import FunctionError, Stopping, Unavailable
 from function.lifecycle.service import Service
-from function.web.exchange import exchange
-from function.web.request.client_connection import ClientConnection
+from function.lifecycle.status import ENDS, Status
+from function.web import exchange
+from function.web.request.client import Client, ClientGone
+from function.web.request.schema import GenerationRequest, Prompt
 
-PATIENCE = 0.02
-"""Seconds between two looks at whether the client is still there: a fifth of what freeing the model may take."""
-PACE = 0.1
-"""Seconds between two words about a wait that moves on."""
-HEARTBEAT = 1.0
-"""Seconds after which a wait is told again, though nothing changed."""
-
-
-class ClientGone(Exception):
-    """Nobody is left to answer."""
+POLL_SECONDS = 0.02
+"""Interval between two checks of the client's connection: a fifth of the time that freeing the model may take."""
+UPDATE_SECONDS = 0.1
+"""Shortest interval between two different progress reports."""
+HEARTBEAT_SECONDS = 1.0
+"""Interval at which an unchanged progress report is repeated."""
 
 
 class GenerationStream:
-    """Iterate ``waiting()`` to its end, then ``events()``; call ``release()`` whatever happened.
+    """Reply to ``body``. Iterate ``wait()`` to its end, then ``events()``; call ``release()`` in any case.
 
     From its construction, which may raise Busy, to the end of its job or ``release`` it holds a place in the queue.
-    ``prepare`` makes the job; it runs as soon as the model is there, at once if it is already, so that what is wrong
-    with a request is said before a 200.
+    ``make_prompt`` runs as soon as the model is loaded, at once if it is already, so that a request at fault is
+    rejected before a 200.
     """
 
-    def __init__(
-        self, service: Service, prepare: Callable[[Engine], Job], connection: ClientConnection, deadline: float
-    ) -> None:
+    def __init__(self, service: Service, body: GenerationRequest, make_prompt: Callable[[Engine], Prompt]) -> None:
         self._service = service
-        self._prepare = prepare
-        self._connection = connection
-        self._deadline = deadline
-        self.exchange = exchange.current(service)
+        self.body = body
+        self._make_prompt = make_prompt
         self._job: Job | None = None
-        self._made_for: Engine | None = None
+        self._job_engine: Engine | None = None
         self._generation: Generation | None = None
+        self.exchange = exchange.current()
+        if (grammar := body.grammar()) is not None:
+            from function.engine.grammar.probe import attempt  # its imports are for such requests alone
+
+            attempt(grammar)
+        self._client = client_of_request(service)
         service.start()
         ready = service.status().state == "ready"
-        self.exchange.opens(cold=not ready)
+        self.exchange.begin_wait(cold=not ready)
         if ready:
-            self._job = self._checked(service.engine)
-        self._place = service.queue.enter()
+            self._job = self._checked_job(service.engine)
+        self._ticket = service.queue.enter()
 
-    def waiting(self) -> Iterator[str]:
-        """Wait until the job runs; yields what is being waited for, when it changes and every HEARTBEAT.
+    def wait(self) -> Iterator[str]:
+        """Wait until the job runs; yield the progress when it changes, and every HEARTBEAT_SECONDS.
 
-        Raises what keeps the model from being there or the request from being answered, and ClientGone.
+        Raises the error that keeps the model away or rejects the request, and ClientGone.
         """
         try:
-            yield from self._paced(self._loading, self._rest_loading)
-            self.exchange.waited()
-            if self._job is None or self._made_for is not self._service.engine:
-                self._job = self._checked(self._service.engine)
-            yield from self._paced(self._queued, self._rest_queued)
-            self.exchange.queued()
+            yield from self._report_changes(self._load_progress, self._pause_for_load)
+            self.exchange.end_wait()
+            if self._job is None or self._job_engine is not self._service.engine:
+                self._job = self._checked_job(self._service.engine)
+            yield from self._report_changes(self._queue_progress, self._pause_for_queue)
+            self.exchange.end_queue()
             self._generation = self._service.submit(self._job)
-            self._generation.when_finished(self._place.leave)  # who reads slowly keeps nobody from the model
+            self._generation.when_finished(self._ticket.leave)  # a slow reader does not keep others from the model
         except FunctionError as e:
-            self.exchange.refused(e)
+            self.exchange.refuse(e)
             raise
 
     def events(self) -> Iterator[Event | None]:
-        """The generation's events, Finished last; None at times between them, when there is nothing to tell.
+        """Yield the generation's events, Finished last; None at times between them, without anything to report.
 
-        Raises ClientGone when nobody reads any more, or still reads long after the deadline.
+        Raises the error that ended the generation, and ClientGone when the client has closed its connection or still
+        reads long after the deadline.
         """
         assert self._generation is not None
-        looked = time.monotonic()
+        checked = time.monotonic()
         while True:
-            event = self._generation.next_event(PATIENCE)
+            event = self._generation.next_event(POLL_SECONDS)
             now = time.monotonic()
             if isinstance(event, Finished):
-                self.exchange.finished(event, self._generation.tokens_per_second)
+                self.exchange.finish(event, self._generation.tokens_per_second)
+                if event.error is not None:
+                    raise event.error
+                if event.reason == "cancelled":
+                    raise self._service.status().error or ClientGone
                 yield event
                 return
             if isinstance(event, TextPiece) and event.tokens:
-                self.exchange.first_text()
-            if now - looked >= PATIENCE:
-                looked = now
-                if self._connection.gone() or now > self._deadline + self._service.settings.client_timeout:
+                self.exchange.mark_text()
+            if now - checked >= POLL_SECONDS:
+                checked = now
+                if self._client.is_gone() or now > self._client.deadline + self._client.send_timeout:
                     raise ClientGone
             yield event
 
     def release(self) -> None:
-        """Cancel what still runs and leave the queue. Idempotent, from any thread."""
+        """Cancel a running generation and leave the queue. Idempotent, from any thread."""
         if self._generation is not None:
             self._generation.cancel()
-        self._place.leave()
-        self.exchange.left()
+        self._ticket.leave()
+        self.exchange.leave()
 
-    def _checked(self, engine: Engine) -> Job:
-        job = self._prepare(engine)
+    def _checked_job(self, engine: Engine) -> Job:
+        body, prompt = self.body, self._make_prompt(engine)
+        limits = [limit for limit in (body.token_limit, self._service.settings.max_tokens) if limit is not None]
+        job = Job(
+            prompt=prompt.tokens,
+            param=prompt.param,
+            echo=prompt.echo,
+            max_tokens=min(limits, default=None),
+            stop=body.stop_strings,
+            sampling=body.sampling,
+            deadline=self._client.deadline,
+            logprobs=body.alternatives,
+            constraint=engine.constrain(prompt.grammar) if prompt.grammar else None,
+            shown=prompt.shown,
+        )
         engine.check(job)
-        self._made_for = engine
+        self._job_engine = engine
         return job
 
     def _announce(self) -> None:
-        """Let the engine know, while its model still arrives, what it will be asked first."""
+        """Pass the first job to the engine while its model still arrives."""
         engine = self._service.early
-        if engine is None or self._job is not None or self._place.ahead:
+        if engine is None or self._job is not None or self._ticket.ahead:
             return
-        with contextlib.suppress(Stopping):  # it is loaded anew, and this one is gone
-            self._job = self._checked(engine)
+        with contextlib.suppress(Stopping):  # this engine was replaced
+            self._job = self._checked_job(engine)
             engine.expect(self._job)
 
-    def _paced(self, look: Callable[[], str | None], rest: Callable[[], object]) -> Iterator[str]:
-        """Yield what ``look`` says, when it changes and every HEARTBEAT, until it says None; ``rest`` in between."""
-        told, said = -math.inf, ""
-        while (text := look()) is not None:
+    def _report_changes(self, progress: Callable[[], str | None], pause: Callable[[], object]) -> Iterator[str]:
+        """Yield ``progress()`` when it changes, and every HEARTBEAT_SECONDS, until it is None."""
+        reported, last = -math.inf, ""
+        for text in self._client.wait(progress, pause):
             now = time.monotonic()
-            if self._connection.gone():
-                raise ClientGone
-            if now >= self._deadline:
-                raise Unavailable(f"The time for this request was over while it waited ({text}). Ask again.")
-            if now - told >= (HEARTBEAT if text == said else PACE):
-                told, said = now, text
+            if now - reported >= (HEARTBEAT_SECONDS if text == last else UPDATE_SECONDS):
+                reported, last = now, text
                 yield text
-            rest()
+        if (rest := progress()) is not None:
+            raise Unavailable(f"The time for this request ran out while it waited ({rest}). Try again.")
 
-    def _loading(self) -> str | None:
-        status = self._service.status()
-        if status.error is not None:
-            raise status.error
+    def _load_progress(self) -> str | None:
+        status = self._status()
         if status.state == "ready":
             return None
         self._announce()
         return str(status)
 
-    def _rest_loading(self) -> None:
-        self._service.wait(self._service.status().state, PATIENCE)
+    def _pause_for_load(self) -> None:
+        self._service.wait(self._service.status().state, POLL_SECONDS)
 
-    def _queued(self) -> str | None:
+    def _queue_progress(self) -> str | None:
+        self._status()
+        return f"queued {ahead}" if (ahead := self._ticket.ahead) else None
+
+    def _pause_for_queue(self) -> None:
+        self._ticket.wait(self._ticket.ahead, POLL_SECONDS)
+
+    def _status(self) -> Status:
         status = self._service.status()
         if status.error is not None:
             raise status.error
-        return f"queued {ahead}" if (ahead := self._place.ahead) else None
+        return status
 
-    def _rest_queued(self) -> None:
-        self._place.wait(self._place.ahead, PATIENCE)
+
+def client_of_request(service: Service, longest: float = math.inf) -> Client:
+    """Return the client of the current request, which waits for REQUEST_TIMEOUT or ``longest`` seconds at most."""
+    settings = service.settings
+    reply_timeout = min(settings.request_timeout, longest)
+    return Client(request.environ, send_timeout=settings.client_timeout, reply_timeout=reply_timeout)
+
+
+def wait_for_engine(service: Service, client: Client, poll_seconds: float = 0.1) -> Status:
+    """Start the load and wait, without a place in the queue, until the model is loaded or cannot be, or the deadline.
+
+    Returns the status. Raises ClientGone.
+    """
+    service.start()
+
+    def progress() -> str | None:
+        status = service.status()
+        return None if status.state in ENDS else str(status)
+
+    for _ in client.wait(progress, lambda: service.wait_for("ready", poll_seconds)):
+        pass
+    return service.status()
+
+
+def loaded_engine(service: Service) -> Engine:
+    """Return the engine, without a place in the queue, once it is loaded.
+
+    Raises the error that keeps it away, and ClientGone.
+    """
+    wait_for_engine(service, client_of_request(service))
+    return service.engine

@@ -1,4 +1,4 @@
-"""What every response tells a browser: take it for what it says it is, and let nothing be done with it elsewhere."""
+"""Security headers of every response."""
 
 from flask import Flask, Response
 
@@ -11,7 +11,7 @@ HEADERS = {
 
 
 def harden(app: Flask) -> None:
-    """Add HEADERS to each response that does not bring its own."""
+    """Add HEADERS to each response without its own."""
 
     @app.after_request
     def add(response: Response) -> Response:

@@ -41,7 +41,7 @@ def test_an_operation_can_be_tried_with_the_key(reader: Visitor) -> None:
     page.get_by_label("auth-bearer-value").fill("open sesame")
     page.get_by_role("button", name="Apply credentials").first.click()
     page.get_by_role("button", name="Close").first.click()
-    block = page.locator(".opblock", has_text="The tokens of a text")
+    block = page.locator(".opblock", has_text="Tokenize a text")
     block.get_by_role("button").first.click()
     block.get_by_role("button", name="Try it out").click()
     block.get_by_role("button", name="Execute").click()

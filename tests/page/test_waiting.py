@@ -19,7 +19,6 @@ def test_a_cold_start_is_seen_step_by_step(visitor: Visitor, server: PageServer)
         "starting",
         "fetching 41% eta 3.2s",
         "fetching 90% eta 0.4s",
-        "verifying",
         "loading 73%",
         "prefill 512/900",
     )
@@ -27,7 +26,6 @@ def test_a_cold_start_is_seen_step_by_step(visitor: Visitor, server: PageServer)
         ("Starting an instance", ""),
         ("Fetching the model", "41% · about 3 s left"),
         ("Fetching the model", "90% · less than a second left"),
-        ("Verifying the model", ""),
         ("Loading the model", "73%"),
         ("Reading the conversation", "512 of 900 tokens"),
     )

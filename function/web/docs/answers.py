@@ -1,4 +1,4 @@
-"""What is answered, as models for /openapi.json. Replies are built without them; tests hold replies to them."""
+"""Models of replies, for /openapi.json. Replies are built without them; tests compare them."""
 
 from typing import Any, Literal
 
@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Answer(BaseModel):
-    """Has the fields that are named and no others."""
+    """Object with exactly the named fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class ErrorDetail(Answer):
-    """What happened, to what, and what to do about it. ``param`` names the field at fault, ``code`` the kind."""
+    """Cause of an error and its remedy. ``param`` names the field at fault, ``code`` the kind."""
 
     message: str
     type: str
@@ -27,13 +27,13 @@ class Error(Answer):
 
 
 class PromptTokensDetails(Answer):
-    """``cached_tokens`` of the prompt were in the model's memory already."""
+    """``cached_tokens`` of the prompt were in the KV cache already."""
 
     cached_tokens: int
 
 
 class Usage(Answer):
-    """Tokens read and written."""
+    """Tokens of the prompt and the reply."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -41,7 +41,7 @@ class Usage(Answer):
     prompt_tokens_details: PromptTokensDetails
 
 
-class Alternative(Answer):
+class TokenAlternative(Answer):
     """A token. Control tokens have no ``bytes``."""
 
     token: str
@@ -49,14 +49,14 @@ class Alternative(Answer):
     bytes: list[int] | None
 
 
-class TokenLogprob(Alternative):
-    """The token that was taken, and the likeliest ones in its place."""
+class TokenLogprob(TokenAlternative):
+    """The sampled token, and the likeliest ones in its place."""
 
-    top_logprobs: list[Alternative]
+    top_logprobs: list[TokenAlternative]
 
 
 class ChatLogprobs(Answer):
-    """An entry for each token of the text it comes with; their ``bytes``, joined, are the text."""
+    """An entry for each token of the text; their ``bytes``, joined, are the text."""
 
     content: list[TokenLogprob]
     refusal: None
@@ -65,19 +65,19 @@ class ChatLogprobs(Answer):
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
-class FunctionCall(Answer):
-    """What to call with which JSON."""
+class CalledFunction(Answer):
+    """Function to call and its arguments, as JSON."""
 
     name: str
     arguments: str
 
 
-class ToolCall(Answer):
-    """A call that the model asks for."""
+class ReplyToolCall(Answer):
+    """Tool call in a reply."""
 
     id: str
     type: Literal["function"]
-    function: FunctionCall
+    function: CalledFunction
 
 
 class AssistantMessage(Answer):
@@ -87,7 +87,7 @@ class AssistantMessage(Answer):
     content: str | None
     refusal: None
     reasoning_content: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ReplyToolCall] | None = None
 
 
 class ChatChoice(Answer):
@@ -99,8 +99,8 @@ class ChatChoice(Answer):
     finish_reason: FinishReason
 
 
-class Made(Answer):
-    """What every object of a reply says of where it is from."""
+class ReplyObject(Answer):
+    """Fields of every object of a reply."""
 
     id: str
     created: int
@@ -108,8 +108,8 @@ class Made(Answer):
     system_fingerprint: str
 
 
-class ChatCompletionReply(Made):
-    """A whole chat completion. ``receipt``: with the header X-Receipt."""
+class ChatCompletionReply(ReplyObject):
+    """A whole chat completion. ``receipt``: with the request header X-Receipt."""
 
     object: Literal["chat.completion"]
     choices: list[ChatChoice]
@@ -118,14 +118,14 @@ class ChatCompletionReply(Made):
 
 
 class FunctionCallDelta(Answer):
-    """A piece of a call."""
+    """Piece of a call."""
 
     name: str | None = None
     arguments: str | None = None
 
 
 class ToolCallDelta(Answer):
-    """The next piece of the call at ``index``."""
+    """Next piece of the call at ``index``."""
 
     index: int
     id: str | None = None
@@ -134,7 +134,7 @@ class ToolCallDelta(Answer):
 
 
 class Delta(Answer):
-    """The next piece of the reply."""
+    """Next piece of the reply."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
@@ -143,7 +143,7 @@ class Delta(Answer):
 
 
 class ChunkChoice(Answer):
-    """The one choice's next piece."""
+    """Next piece of the one choice."""
 
     index: Literal[0]
     delta: Delta
@@ -151,8 +151,8 @@ class ChunkChoice(Answer):
     finish_reason: FinishReason | None
 
 
-class ChatCompletionChunk(Made):
-    """An event of a streamed chat completion. The last one, without choices, has the usage if it was asked for."""
+class ChatCompletionChunk(ReplyObject):
+    """An event of a streamed chat completion. The last one has no choices; it has the usage on request."""
 
     object: Literal["chat.completion.chunk"]
     choices: list[ChunkChoice]
@@ -178,7 +178,7 @@ class TextChoice(Answer):
     finish_reason: FinishReason | None
 
 
-class CompletionReply(Made):
+class CompletionReply(ReplyObject):
     """A text completion, or an event of a streamed one."""
 
     object: Literal["text_completion"]
@@ -204,26 +204,26 @@ class Models(Answer):
 
 
 class Piece(Answer):
-    """A token, and its text, or its bytes where they are no text by themselves."""
+    """A token and its text, or its bytes where they are no text on their own."""
 
     id: int
     piece: str | list[int]
 
 
 class Tokens(Answer):
-    """The tokens of a text, with their pieces if they were asked for."""
+    """Tokens of a text, on request with their pieces."""
 
     tokens: list[int] | list[Piece]
 
 
 class Content(Answer):
-    """The text of tokens."""
+    """Text of tokens."""
 
     content: str
 
 
 class RenderedPrompt(Answer):
-    """What the model would read."""
+    """Prompt of a conversation."""
 
     prompt: str
 
@@ -235,9 +235,9 @@ class Alive(Answer):
 
 
 class Readiness(BaseModel):
-    """Where the model is on its way to the first token: ``done`` (0 … 1) of ``state``, or what keeps it.
+    """Progress of the model to the first token: ``done`` (0 … 1) of ``state``, or the error that prevents it.
 
-    ``requests``: how many have the model or wait for it, if any.
+    ``requests``: number of requests that have the model or wait for it, if any.
     """
 
     state: str
@@ -251,7 +251,7 @@ class Readiness(BaseModel):
 
 
 class Warmth(BaseModel):
-    """How warm the instance is. ``first_token``: one could be produced now."""
+    """Warmth of the instance. ``first_token``: one could be produced now."""
 
     state: str
     age_seconds: float

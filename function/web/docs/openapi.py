@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 document, from the models that validate requests and the table of operations.
+"""OpenAPI 3.1 document, from the models that validate requests and the table of operations.
 
-pydantic writes the schemas; a web framework that does the rest would cost 0.3 s of import before the first token.
+Pydantic writes the schemas; a web framework for the rest would cost 0.3 s of import before the first token.
 """
 
 from functools import cache
@@ -9,33 +9,29 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from function.web.docs import answers
-from function.web.docs.operations import EVENTS, FORM, JSON, OPERATIONS, Operation
-from function.web.reply import sse
-from function.web.request.schema import IGNORED, NEUTRAL, Chat, GenerationRequest
+from function.web.docs.operations import ERROR, EVENTS, FORM, JSON, OPERATIONS, Operation
 
 Object = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (
-    "Chat from one GGUF model, one request at a time. Any program written for OpenAI's chat API works by changing its "
-    "base URL. What would change a reply and cannot be honoured is a 400 that names it; null counts as not given."
+    "Chat from one GGUF model, one request at a time. Any program for OpenAI's chat API works with this base URL. "
+    "A field that would change the reply and cannot be honoured is a 400 that names it; null counts as not given."
 )
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "API_KEY, as OpenAI's clients send it"},
-    "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "API_KEY, beside a platform's token"},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+        "description": "API_KEY, next to a platform's own token",
+    },
 }
-ALSO = (answers.Error, answers.ChatCompletionChunk)
 
 
 @cache
-def document_json(guarded: bool) -> str:
-    """The document as JSON."""
-    return sse.dumps(document(guarded))
-
-
 def document(guarded: bool) -> Object:
-    """The document; ``guarded``: where a key is asked for."""
+    """Return the document of a service that is ``guarded`` by a key, or open."""
     paths: dict[str, Object] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation, guarded)
@@ -52,13 +48,13 @@ def _operation(operation: Operation, guarded: bool) -> Object:
     errors = dict(operation.errors)
     if operation.guarded and guarded:
         errors[401] = "The key is missing or wrong"
-    responses = {"200": _response("As asked", operation.answers)}
-    responses |= {str(status): _response(said, {JSON: answers.Error}) for status, said in sorted(errors.items())}
+    responses = {"200": _response("Success", operation.answers)}
+    responses |= {str(status): _response(cause, {JSON: ERROR}) for status, cause in sorted(errors.items())}
     if operation.not_ready:
-        responses["503"] = _response("Not yet, or not at all", {JSON: operation.not_ready})
+        responses["503"] = _response("Not ready yet, or failed", {JSON: operation.not_ready})
     if "429" in responses:
         responses["429"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
-    made: Object = {
+    described: Object = {
         "operationId": f"{operation.method}{operation.path}".replace("/", "_").replace("{name}", "name").rstrip("_"),
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -67,22 +63,22 @@ def _operation(operation: Operation, guarded: bool) -> Object:
     }
     if "{name}" in operation.path:
         name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        made["parameters"] = [name]
+        described["parameters"] = [name]
     if operation.body:
         content: Object = {JSON: {"schema": _ref(operation.body), "example": operation.example}}
-        if operation.body is Chat:
-            content[FORM] = {"schema": {"type": "object", "required": ["prompt"], "properties": {"prompt": _PROMPT}}}
-        made["requestBody"] = {"required": True, "content": content}
+        if operation.form:
+            content[FORM] = {"schema": operation.form}
+        described["requestBody"] = {"required": True, "content": content}
     if operation.guarded:
-        made["security"] = [{"bearer": []}, {"key": []}] if guarded else [{}, {"bearer": []}, {"key": []}]
-    return made
+        described["security"] = [{"bearer": []}, {"key": []}] if guarded else [{}, {"bearer": []}, {"key": []}]
+    return described
 
 
-_PROMPT = {"type": "string", "minLength": 1}
-
-
-def _response(said: str, contents: dict[str, type[BaseModel] | str]) -> Object:
-    return {"description": said, "content": {kind: {"schema": _content(kind, of)} for kind, of in contents.items()}}
+def _response(description: str, contents: dict[str, type[BaseModel] | str]) -> Object:
+    return {
+        "description": description,
+        "content": {kind: {"schema": _content(kind, of)} for kind, of in contents.items()},
+    }
 
 
 def _content(kind: str, of: type[BaseModel] | str) -> Object:
@@ -92,11 +88,11 @@ def _content(kind: str, of: type[BaseModel] | str) -> Object:
 
 
 def _event(model: type[BaseModel]) -> Object:
-    """The schema of each event, which is what OpenAPI 3.1's readers take a stream's schema for."""
+    """Return the schema of each event: readers of OpenAPI 3.1 apply a stream's schema to its events."""
     payload = {
         "type": "string",
         "contentMediaType": JSON,
-        "contentSchema": {"anyOf": [_ref(model), _ref(answers.Error)]},
+        "contentSchema": {"anyOf": [_ref(model), _ref(ERROR)]},
     }
     return {
         "type": "object",
@@ -114,25 +110,14 @@ def _ref(model: type[BaseModel]) -> Object:
 
 
 def _schemas() -> Object:
-    """The schema of every model that is named, and of those that these use."""
-    bodies = {operation.body for operation in OPERATIONS if operation.body}
-    replies: set[type[BaseModel]] = set(ALSO)
+    """Return the schema of every model in OPERATIONS, and of the models that these use."""
+    wanted: set[tuple[type[BaseModel], JsonSchemaMode]] = {(ERROR, "serialization")}
     for operation in OPERATIONS:
-        told = (*operation.answers.values(), operation.not_ready)
-        replies |= {model for model in told if model is not None and not isinstance(model, str)}
-    wanted: set[tuple[type[BaseModel], JsonSchemaMode]] = {(model, "validation") for model in bodies}
-    wanted |= {(model, "serialization") for model in replies}
+        if operation.body:
+            wanted.add((operation.body, "validation"))
+        for model in (*operation.answers.values(), operation.not_ready):
+            if model is not None and not isinstance(model, str):
+                wanted.add((model, "serialization"))
     in_order = sorted(wanted, key=lambda entry: entry[0].__name__)
     schemas: Object = models_json_schema(in_order, ref_template=REF)[1]["$defs"]
-    for model in bodies:
-        if issubclass(model, GenerationRequest):
-            _add_accepted(schemas[model.__name__]["properties"])
     return schemas
-
-
-def _add_accepted(properties: Object) -> None:
-    """The fields that are taken and change nothing, and those that are taken with the values that change nothing."""
-    for name in sorted(IGNORED):
-        properties.setdefault(name, {"description": "Accepted; does not change a reply."})
-    for name, values in NEUTRAL.items():
-        properties.setdefault(name, {"enum": [*values, None], "description": "No other value can be honoured."})

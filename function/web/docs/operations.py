@@ -1,4 +1,4 @@
-"""The table of everything that can be asked."""
+"""Table of the API's operations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,20 +16,21 @@ JSON, TEXT, EVENTS, HTML, FORM = (
     "text/html",
     "application/x-www-form-urlencoded",
 )
-WAITING = {503: "No model to answer with: it is on its way, cannot be served, or the instance stops"}
-REFUSALS = {
-    400: "What the request says is wrong or cannot be honoured; `param` names the field",
-    408: "The request came too slowly",
+ERROR = answers.Error
+NOT_READY = {503: "No model: it is loading, cannot be served, or the instance stops"}
+ERRORS = {
+    400: "A field is wrong or cannot be honoured; `param` names it",
+    408: "The request arrived too slowly",
     413: "The body is larger than any context",
-    500: "Something went wrong here",
-    **WAITING,
+    500: "Internal error",
+    **NOT_READY,
 }
-BUSY = {429: "The model is taken and the queue full; `Retry-After` says for how long"}
+GENERATION_ERRORS = ERRORS | {429: "The queue is full; `Retry-After` has the seconds to wait"}
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. ``answers`` maps media types to what a 200 has, or each event of it: model or text."""
+    """One method of one path. ``answers`` maps media types to the model, or a description, of a 200 or its events."""
 
     method: str
     path: str
@@ -39,22 +40,24 @@ class Operation:
     body: type[BaseModel] | None = None
     errors: dict[int, str] = field(default_factory=dict)
     not_ready: type[BaseModel] | None = None
-    """What a 503 has, where that is no error object."""
+    """Model of a 503 that is no error object."""
     description: str = ""
     guarded: bool = True
+    form: Mapping[str, Any] | None = None
+    """Schema of the body as a form, where one is accepted."""
     example: Mapping[str, Any] | None = None
 
 
 CONVERSATION = {"messages": [{"role": "user", "content": "Hello! Who are you?"}]}
 
-SAID = "Waiting is told in comments: `: fetching 41% eta 3.2s`, `: queued 2`, `: prefill 512/900`."
+PROGRESS = "Comments report the progress of the wait: `: fetching 41% eta 3.2s`, `: queued 2`, `: prefill 512/900`."
 STREAMED = (
-    f"With `stream`, server-sent events that end with `data: [DONE]`. {SAID} A failure after the first byte is an "
+    f"With `stream`, server-sent events that end with `data: [DONE]`. {PROGRESS} A failure after the first byte is an "
     "`error` event with an error object, and no `[DONE]`."
 )
 PROMPTED = (
-    "Say `prompt`, a text, or `messages`. JSON, a form or the query, as you like. The reply is plain text, token by "
-    f"token; with `Accept: text/event-stream` it is chat.completion.chunk events. {SAID}"
+    "Send `prompt`, a text, or `messages`, as JSON, a form or the query. The reply is plain text, token by token; "
+    f"with `Accept: text/event-stream` it is chat.completion.chunk events. {PROGRESS}"
 )
 
 
@@ -66,8 +69,9 @@ def _chat(path: str) -> Operation:
         "Answer a prompt or a conversation",
         {TEXT: "The reply", EVENTS: answers.ChatCompletionChunk},
         schema.Chat,
-        REFUSALS | BUSY,
+        GENERATION_ERRORS,
         description=PROMPTED,
+        form={"type": "object", "required": ["prompt"], "properties": {"prompt": {"type": "string", "minLength": 1}}},
         example={"prompt": "Hello! Who are you?", "max_tokens": 64},
     )
 
@@ -80,7 +84,7 @@ OPERATIONS = (
         "Answer a conversation",
         {JSON: answers.ChatCompletionReply, EVENTS: answers.ChatCompletionChunk},
         schema.ChatCompletion,
-        REFUSALS | BUSY,
+        GENERATION_ERRORS,
         description=STREAMED,
         example=CONVERSATION | {"max_tokens": 64},
     ),
@@ -91,54 +95,54 @@ OPERATIONS = (
         "Complete a text",
         {JSON: answers.CompletionReply, EVENTS: answers.CompletionReply},
         schema.Completion,
-        REFUSALS | BUSY,
-        description=f"The prompt is read as it is, without a chat template. {STREAMED}",
+        GENERATION_ERRORS,
+        description=f"Without a chat template. {STREAMED}",
         example={"prompt": "Once upon a time", "max_tokens": 64},
     ),
-    Operation("get", "/v1/models", "OpenAI", "The model that is served", {JSON: answers.Models}),
-    Operation("get", "/v1/models/{name}", "OpenAI", "The same, by any name", {JSON: answers.Model}),
+    Operation("get", "/v1/models", "OpenAI", "List the model", {JSON: answers.Models}),
+    Operation("get", "/v1/models/{name}", "OpenAI", "Describe the model; any name is accepted", {JSON: answers.Model}),
     _chat("/chat"),
     _chat("/"),
-    Operation("get", "/", "pages", "A page to talk to", {HTML: "The page"}, guarded=False),
+    Operation("get", "/", "pages", "Chat page", {HTML: "The page"}, guarded=False),
     Operation(
         "post",
         "/tokenize",
         "tokens",
-        "The tokens of a text",
+        "Tokenize a text",
         {JSON: answers.Tokens},
         schema.Tokenize,
-        REFUSALS,
+        ERRORS,
         example={"content": "Hello!"},
-        description="Takes no place in the line before the model.",
+        description="Takes no place in the queue.",
     ),
     Operation(
         "post",
         "/detokenize",
         "tokens",
-        "The text of tokens",
+        "Detokenize tokens",
         {JSON: answers.Content},
         schema.Detokenize,
-        REFUSALS,
+        ERRORS,
         example={"tokens": [1, 2, 3]},
-        description="Takes no place in the line before the model.",
+        description="Takes no place in the queue.",
     ),
     Operation(
         "post",
         "/apply-template",
         "tokens",
-        "The prompt that a conversation becomes",
+        "Render a conversation as a prompt",
         {JSON: answers.RenderedPrompt},
         schema.ChatCompletion,
-        REFUSALS,
+        ERRORS,
         example=CONVERSATION,
-        description="Takes what /v1/chat/completions takes, and no place in the line before the model.",
+        description="Takes the body of /v1/chat/completions, and no place in the queue.",
     ),
-    Operation("get", "/health/live", "platform", "Is the port open?", {JSON: answers.Alive}, guarded=False),
+    Operation("get", "/health/live", "platform", "Check that the port is open", {JSON: answers.Alive}, guarded=False),
     Operation(
         "get",
         "/health/ready",
         "platform",
-        "Could a token be produced?",
+        "Check that a token can be produced",
         {JSON: answers.Readiness},
         not_ready=answers.Readiness,
         guarded=False,
@@ -148,15 +152,24 @@ OPERATIONS = (
             method,
             "/events",
             "platform",
-            "Wait for the model; how warm is it?",
+            "Wait for the model and report how warm it is",
             {JSON: answers.Warmth},
             not_ready=answers.Warmth,
             guarded=False,
-            description="What a scheduled warmup asks. Whatever a body says, it never takes the model from a user.",
+            description="For scheduled warmups. The body is ignored; the model stays free for users.",
         )
         for method in ("get", "post")
     ),
-    Operation("get", "/metrics", "platform", "For Prometheus", {TEXT: "Its text format"}, errors=WAITING),
-    Operation("get", "/docs", "pages", "This, for people", {HTML: "The page"}, guarded=False),
-    Operation("get", "/openapi.json", "pages", "This, for programs", {JSON: "OpenAPI 3.1"}, guarded=False),
+    Operation(
+        "get", "/metrics", "platform", "Metrics for Prometheus", {TEXT: "Prometheus' text format"}, errors=NOT_READY
+    ),
+    Operation("get", "/docs", "pages", "This documentation as a page", {HTML: "The page"}, guarded=False),
+    Operation(
+        "get",
+        "/openapi.json",
+        "pages",
+        "This documentation as an OpenAPI document",
+        {JSON: "OpenAPI 3.1"},
+        guarded=False,
+    ),
 )

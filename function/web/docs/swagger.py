@@ -1,6 +1,6 @@
-"""GET /docs: Swagger UI and the document it shows, in one response.
+"""GET /docs: Swagger UI and its document, in one response.
 
-The scripts and styles are those that the package ``flask_swagger_ui`` brings; its own code is not imported.
+The scripts and styles come with the package ``flask_swagger_ui``; its own code is not imported.
 """
 
 import importlib.util
@@ -8,8 +8,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from function.web.docs.openapi import document_json
-from function.web.inline_page import InlinePage, page, source
+from function.web.inline_page import InlinePage
 
 _PACKAGE = "flask_swagger_ui"
 _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
@@ -43,12 +42,12 @@ _HTML = """<!DOCTYPE html>
 
 
 @cache
-def render(guarded: bool) -> InlinePage:
-    """The page; ``guarded``: where a key is asked for. The first call takes a quarter of a second, to zip 2 MB."""
+def render(document: str) -> InlinePage:
+    """Return the page for an OpenAPI document in JSON. The first call takes a quarter of a second, to zip 2 MB."""
     style, bundle = _read("swagger-ui.css"), _MARKUP.sub(r"\\x3C", _read("swagger-ui-bundle.js"))
-    spec = document_json(guarded).replace("<", "\\u003c")  # inside a script element only JSON's own escape will do
+    spec = document.replace("<", "\\u003c")  # inside a script element only JSON's own escape works
     text = _HTML.format(style=style, spec=spec, bundle=bundle, start=_START)
-    return page(text, _policy((bundle, _START), style))
+    return InlinePage.build(text, (bundle, _START), (style,))  # no trusted types: React does not know them
 
 
 def _read(name: str) -> str:
@@ -56,19 +55,3 @@ def _read(name: str) -> str:
     assert found is not None, "requirements.txt names it"
     assert found.origin is not None
     return (Path(found.origin).parent / "dist" / name).read_text(encoding="utf-8")
-
-
-def _policy(scripts: tuple[str, ...], style: str) -> str:
-    """What runs is what came with the page, and only its own server is asked. (React wants no trusted types.)"""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {' '.join(map(source, scripts))}",
-            f"style-src {source(style)}",
-            "img-src data:",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
-    )

@@ -1,31 +1,36 @@
-"""Telling how an exchange ended: one log line, the metrics, a trace. Never a prompt, a reply or a key."""
+"""Report of an exchange's outcome: a log line, metrics and a trace. Never a prompt, a reply or a key.
+
+Spans are named by OpenTelemetry's conventions for HTTP servers and generative AI.
+"""
 
 import logging
-import time
-from typing import TYPE_CHECKING
 
-from function.errors import FunctionError, MethodNotAllowed, NotFound
-from function.lifecycle.service import Service
-from function.observability.tracing import Exporter, Parent
-from function.web.exchange.receipt import Receipt, timed
-from function.web.exchange.spans import spans
-
-if TYPE_CHECKING:
-    from function.web.exchange.exchange import Exchange
+from function.errors import MethodNotAllowed, NotFound
+from function.observability.metrics import Metrics
+from function.observability.tracing import Attribute, Exporter, Span
+from function.web.exchange.outcome import Outcome, Receipt, log_seconds
 
 log = logging.getLogger(__name__)
 
 
 class ExchangeReporter:
-    """Tells the log, the service's metrics and, where there is one, the exporter of traces."""
+    """Reports outcomes to the log, to ``metrics`` and to ``exporter``, if any."""
 
-    def __init__(self, service: Service, exporter: Exporter | None = None) -> None:
-        self.service = service
+    def __init__(self, metrics: Metrics, exporter: Exporter | None = None) -> None:
+        self._metrics = metrics
         self._exporter = exporter
 
-    def reply(self, exchange: "Exchange", receipt: Receipt) -> None:
-        """A reply came to its end, whichever."""
-        metrics = self.service.metrics
+    def report(self, outcome: Outcome) -> None:
+        """Report ``outcome`` once."""
+        _log(outcome)
+        self._metrics.add("chat_requests", outcome=outcome.code)
+        if outcome.receipt is not None:
+            self._measure(outcome.receipt)
+        if self._exporter is not None and outcome.cold is not None:
+            self._exporter.export(request_span(outcome), outcome.trace)
+
+    def _measure(self, receipt: Receipt) -> None:
+        metrics = self._metrics
         for phase, seconds in receipt.seconds.items():
             metrics.observe("chat_request_seconds", seconds, phase=phase, cold=str(receipt.cold).lower())
         metrics.add("chat_tokens", receipt.prompt_tokens, kind="prompt")
@@ -33,33 +38,64 @@ class ExchangeReporter:
         metrics.add("chat_tokens", receipt.completion_tokens, kind="completion")
         if receipt.tokens_per_second is not None:
             metrics.observe("chat_tokens_per_second", receipt.tokens_per_second)
-        log.info("%s", receipt, extra={"event": "reply", **receipt.fields()})
-        self._ended(exchange, receipt.finish_reason)
 
-    def failure(self, exchange: "Exchange", error: FunctionError) -> None:
-        """A reply that had begun failed."""
-        log.error("a reply failed: %s", error, extra={"event": "failure", "code": error.code})
-        self._ended(exchange, error.code, error=True)
 
-    def refusal(self, exchange: "Exchange", error: FunctionError) -> None:
-        """A request got an error for an answer. What callers did wrong is not quoted: it may be their prompt."""
-        said = error.message if error.status >= 500 else type(error).__doc__
+def _log(outcome: Outcome) -> None:
+    error = outcome.error
+    extra: dict[str, object] = {"event": outcome.event, "code": outcome.code}
+    if outcome.receipt is not None:
+        log.info("%s", outcome.receipt, extra={"event": outcome.event, **outcome.receipt.log_fields()})
+    elif error is None:
+        extra = {"event": outcome.event, "cold": bool(outcome.cold), **log_seconds(outcome.seconds)}
+        log.info("the client left after %.3f s", outcome.seconds["total"], extra=extra)
+    elif outcome.event == "failure":
+        log.error("a reply failed: %s", error, extra=extra)
+    else:
+        # The message of a caller's mistake may quote the prompt.
+        reason = error.message if error.status >= 500 else type(error).__doc__
         level = logging.DEBUG if isinstance(error, NotFound | MethodNotAllowed) else logging.INFO
-        extra = {"event": "refusal", "code": error.code, "status": error.status, **timed(exchange.seconds)}
-        log.log(level, "refused with %d: %s", error.status, said, extra=extra)
-        self._ended(exchange, error.code, error=True)
+        extra |= {"status": error.status, **log_seconds(outcome.seconds)}
+        log.log(level, "refused with %d: %s", error.status, reason, extra=extra)
 
-    def cancel(self, exchange: "Exchange") -> None:
-        """A client left before its reply was whole."""
-        extra = {"event": "cancelled", "cold": bool(exchange.cold), **timed(exchange.seconds)}
-        log.info("the client left after %.3f s", exchange.seconds["total"], extra=extra)
-        self._ended(exchange, "cancelled")
 
-    def _ended(self, exchange: "Exchange", outcome: str, *, error: bool = False) -> None:
-        self.service.metrics.add("chat_requests", outcome=outcome)
-        if self._exporter is None or exchange.cold is None:  # it asked nothing of the model
-            return
-        trace, code = exchange.trace, outcome if error else None
-        made = spans(exchange.name, exchange.request_id, exchange.timeline, time.time(), exchange.receipt, code)
-        parent = Parent(trace.trace_id, trace.span_id, trace.sampled) if trace and trace.span_id else None
-        self._exporter.export(made, parent)
+def request_span(outcome: Outcome) -> Span:
+    """Return the span of the request, with those of its phases as children."""
+    phases, receipt = outcome.phases, outcome.receipt
+    method, _, route = outcome.name.partition(" ")
+    children = []
+    if "wait" in phases:
+        start = tuple(Span(phase, *interval) for phase, interval in outcome.cold_start.items())
+        children.append(Span("wait for the model", *phases["wait"], children=start))
+    if "queued" in phases:
+        children.append(Span("queued", *phases["queued"]))
+    about: dict[str, Attribute] = {
+        "http.request.method": method,
+        "http.route": route,
+        "request.id": outcome.request_id,
+    }
+    if receipt is not None:
+        about["chat.cold"] = receipt.cold
+        inner = tuple(Span(phase, *phases[phase]) for phase in ("prefill", "decode"))
+        operation = "text_completion" if route == "/v1/completions" else "chat"
+        attributes = {"gen_ai.operation.name": operation, **_generation_attributes(receipt)}
+        name = f"{operation} {receipt.provenance.model}"
+        children.append(Span(name, phases["prefill"][0], outcome.ended, attributes, inner))
+    code = outcome.code if outcome.error is not None else None
+    return Span(outcome.name, outcome.began, outcome.ended, about, tuple(children), server=True, error=code)
+
+
+def _generation_attributes(receipt: Receipt) -> dict[str, Attribute]:
+    model = receipt.provenance.model
+    attributes: dict[str, Attribute] = {
+        "gen_ai.provider.name": "llama.cpp",
+        "gen_ai.request.model": model,
+        "gen_ai.response.model": model,
+        "gen_ai.response.finish_reasons": (receipt.finish_reason,),
+        "gen_ai.usage.input_tokens": receipt.prompt_tokens,
+        "gen_ai.usage.output_tokens": receipt.completion_tokens,
+        "gen_ai.usage.cache_read.input_tokens": receipt.cached_tokens,
+        "chat.system_fingerprint": receipt.provenance.fingerprint,
+    }
+    if receipt.tokens_per_second is not None:
+        attributes["chat.tokens_per_second"] = receipt.tokens_per_second
+    return attributes

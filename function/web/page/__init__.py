@@ -1,8 +1,7 @@
 """The chat page: one document that holds its styles, scripts and icon.
 
-``index.html`` names its files as any page does. ``render`` puts their text in their place, joins the native modules
-that ``scripts/main.js`` imports into one, and allows exactly what it put there: the policy carries the hash of every
-script and style.
+``index.html`` names its files as any page does. ``render`` inlines their text, joins the native modules that
+``scripts/main.js`` imports into one, and allows exactly these: the policy has the hash of every script and style.
 """
 
 import html
@@ -12,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-from function.web.inline_page import InlinePage, page, source
+from function.web.inline_page import InlinePage
 
 ROOT = Path(__file__).parent
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
@@ -26,7 +25,7 @@ _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
 
 @cache
 def render() -> InlinePage:
-    """The page. The first call reads and joins the sources, in about 20 ms; later ones return the same object."""
+    """Return the page. The first call reads and joins the sources, in about 20 ms; later ones return its result."""
     scripts: list[str] = []
     styles: list[str] = []
 
@@ -36,14 +35,15 @@ def render() -> InlinePage:
 
     def script(match: re.Match[str]) -> str:
         text = _joined(match["path"]) if match["module"] else _read(match["path"])
-        # A script's own text must not end its element. In strings and patterns the escape means the same character.
+        # A script's own text must not end its element. In strings and patterns the escape is the same character.
         scripts.append(_MARKUP.sub(r"\\x3C", _SOURCE_MAP.sub("\n", text)))
         return f"<script{match['module'] or ''}>{scripts[-1]}</script>"
 
     text = _replace(_STYLE, style, _read("index.html"))
     text = _replace(_SCRIPT, script, text)
     text = _replace(_ICON, lambda match: match[1] + html.escape(_data_uri(match[2])) + match[3], text)
-    return page(text, _policy(scripts, styles))
+    trusted = "require-trusted-types-for 'script'", "trusted-types dompurify"
+    return InlinePage.build(text, scripts, styles, *trusted)
 
 
 def _read(path: str) -> str:
@@ -53,15 +53,15 @@ def _read(path: str) -> str:
 def _replace(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], text: str) -> str:
     replaced, count = pattern.subn(replacement, text)
     if not count:
-        raise ValueError(f"index.html has nothing like {pattern.pattern}")
+        raise ValueError(f"index.html has no match for {pattern.pattern}")
     return replaced
 
 
 def _joined(entry: str) -> str:
-    """The module at ``entry`` after all that it imports, each once, as one module without imports.
+    """Return the module at ``entry`` after all its imports, each once, as one module without imports.
 
     Modules import by name from siblings (``import { a } from "./b.js";``) and export declarations. Each keeps a scope
-    of its own; what it exports is known to all that follow.
+    of its own; its exports are visible to all later modules.
     """
     folder = (ROOT / entry).parent
     texts: dict[str, str] = {}
@@ -90,21 +90,3 @@ def _module(name: str, text: str) -> str:
 
 def _data_uri(path: str) -> str:
     return "data:image/svg+xml," + quote(_read(path).strip(), safe="/:=' ()-,.")
-
-
-def _policy(scripts: list[str], styles: list[str]) -> str:
-    """Nothing runs, is styled, loaded or asked for but what this page brought with it, and its own server."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {' '.join(map(source, scripts))}",
-            f"style-src {' '.join(map(source, styles))}",
-            "img-src data:",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-            "require-trusted-types-for 'script'",
-            "trusted-types dompurify",
-        )
-    )

@@ -1,166 +1,35 @@
-"""The shapes of OpenAI's API that replies have. Pure."""
+"""Replies in the shapes of OpenAI's API. Pure."""
 
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar
 
-from function.dialect.reply_parts import CallStart, Part, PlainReader, ReplyReader
+from function.dialect.reply_parts import (
+    ArgumentsPiece,
+    CallStart,
+    ContentPiece,
+    Part,
+    PlainReader,
+    ReplyReader,
+    ThoughtPiece,
+)
 from function.engine.types import Finished, FinishReason, Logprob, TextPiece, Usage
 from function.web.reply.openai_logprobs import Object, Offsets, chat_logprobs, text_logprobs
-from function.web.reply.openai_parts import delta, message
-
-
-def finish_reason(reason: FinishReason, *, called: bool = False) -> str:
-    """OpenAI's word for why a reply ended: a deadline is a limit like any other, and ``called`` tools are a reason."""
-    if reason == "stop" and called:
-        return "tool_calls"
-    return "length" if reason == "deadline" else reason
-
-
-def usage(counts: Usage) -> Object:
-    """OpenAI's usage object."""
-    return {
-        "prompt_tokens": counts.prompt_tokens,
-        "completion_tokens": counts.completion_tokens,
-        "total_tokens": counts.prompt_tokens + counts.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": counts.cached_tokens},
-    }
-
-
-def model_card(name: str, created: int) -> Object:
-    """One entry of /v1/models."""
-    return {"id": name, "object": "model", "created": created, "owned_by": "local"}
-
-
-class Frame(Protocol):
-    """What the pieces of a reply are put into, for one endpoint."""
-
-    def opening(self) -> Iterable[Object]:
-        """What a stream begins with."""
-
-    def pieces(self, text: TextPiece) -> Iterable[Object]:
-        """One piece of the reply, in a stream."""
-
-    def closing(self, end: Finished) -> Iterable[Object]:
-        """Why the reply ended, in a stream."""
-
-    def counted(self, counts: Usage) -> Object:
-        """The chunk without choices that ``stream_options.include_usage`` asks for."""
-
-    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
-        """The reply in one piece."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextReply:
-    """Builds the objects of one text completion; see ChatReply."""
+class _Reply:
+    """Fields that all objects of one reply share: its id, time and the model's true name."""
 
     model: str
     fingerprint: str
     logprobs: bool = False
-    id: str = field(default_factory=lambda: f"cmpl-{uuid.uuid4().hex}")
+    id: str = ""
     created: int = field(default_factory=lambda: int(time.time()))
-    _offsets: Offsets = field(default_factory=Offsets)
 
-    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
-        """See Frame."""
-        return self._object([self._choice(_joined(texts), end.reason)]) | {"usage": usage(end.usage)}
-
-    def opening(self) -> Iterable[Object]:
-        """See Frame: a text begins with itself."""
-        return ()
-
-    def pieces(self, text: TextPiece) -> Iterator[Object]:
-        """See Frame."""
-        yield self._object([self._choice(text)])
-
-    def closing(self, end: Finished) -> Iterator[Object]:
-        """See Frame."""
-        yield self._object([self._choice(TextPiece("", 0), end.reason)])
-
-    def counted(self, counts: Usage) -> Object:
-        """See Frame."""
-        return self._object([]) | {"usage": usage(counts)}
-
-    def _choice(self, text: TextPiece, reason: FinishReason | None = None) -> Object:
-        logprobs = text_logprobs(text.logprobs, self._offsets) if self.logprobs else None
-        ended = None if reason is None else finish_reason(reason)
-        return {"text": text.text, "index": 0, "logprobs": logprobs, "finish_reason": ended}
-
-    def _object(self, choices: list[Object]) -> Object:
-        return {
-            "id": self.id,
-            "object": "text_completion",
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": self.fingerprint,
-            "choices": choices,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatReply:
-    """Builds the objects of one chat completion, which share an id, a time and the model's true name.
-
-    ``logprobs`` says whether the request asks for them; ``reader`` tells the parts of the text; ``new_id`` makes the
-    ids of tool calls.
-    """
-
-    model: str
-    fingerprint: str
-    logprobs: bool = False
-    reader: ReplyReader = field(default_factory=PlainReader)
-    new_id: Callable[[], str] = str
-    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
-    created: int = field(default_factory=lambda: int(time.time()))
-    _calls: list[str] = field(default_factory=list)
-    _waiting: list[Logprob] = field(default_factory=list)
-
-    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
-        """See Frame."""
-        parts = [part for piece in texts for part in self.reader.feed(piece.text)] + list(self.reader.finish())
-        calls = sum(isinstance(part, CallStart) for part in parts)
-        logprobs = chat_logprobs([entry for piece in texts for entry in piece.logprobs]) if self.logprobs else None
-        reason = finish_reason(end.reason, called=calls > 0)
-        choice = {"index": 0, "message": message(parts, self.new_id), "logprobs": logprobs, "finish_reason": reason}
-        return self._object("chat.completion", [choice]) | {"usage": usage(end.usage)}
-
-    def opening(self) -> Iterator[Object]:
-        """See Frame: who speaks."""
-        yield self._chunk({"role": "assistant", "content": ""})
-
-    def pieces(self, text: TextPiece) -> Iterator[Object]:
-        """See Frame. Logprobs go with the first thing that is said after their tokens."""
-        self._waiting.extend(text.logprobs)
-        for part in self.reader.feed(text.text):
-            yield self._part(part)
-
-    def closing(self, end: Finished) -> Iterator[Object]:
-        """See Frame."""
-        for part in self.reader.finish():
-            yield self._part(part)
-        yield self._chunk({}, finish_reason(end.reason, called=bool(self._calls)))
-
-    def counted(self, counts: Usage) -> Object:
-        """See Frame."""
-        return self._object("chat.completion.chunk", []) | {"usage": usage(counts)}
-
-    def _part(self, part: Part) -> Object:
-        if isinstance(part, CallStart):
-            self._calls.append(self.new_id())
-        return self._chunk(delta(part, self._calls))
-
-    def _chunk(self, said: Object, reason: str | None = None) -> Object:
-        logprobs = None
-        if self.logprobs and (self._waiting or "content" in said) and "role" not in said:
-            logprobs = chat_logprobs(self._waiting)
-            self._waiting.clear()
-        choice = {"index": 0, "delta": said, "logprobs": logprobs, "finish_reason": reason}
-        return self._object("chat.completion.chunk", [choice])
-
-    def _object(self, kind: str, choices: list[Object]) -> Object:
+    def _object(self, kind: str, choices: list[Object], **extra: Object) -> Object:
         return {
             "id": self.id,
             "object": kind,
@@ -168,9 +37,142 @@ class ChatReply:
             "model": self.model,
             "system_fingerprint": self.fingerprint,
             "choices": choices,
+            **extra,
         }
 
 
-def _joined(texts: Sequence[TextPiece]) -> TextPiece:
-    entries = tuple(entry for text in texts for entry in text.logprobs)
-    return TextPiece("".join(text.text for text in texts), texts[-1].tokens if texts else 0, entries)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReply(_Reply):
+    """Builder of the objects of one text completion; see ReplyFormat."""
+
+    KIND: ClassVar[str] = "text_completion"
+    id: str = field(default_factory=lambda: f"cmpl-{uuid.uuid4().hex}")
+    _offsets: Offsets = field(default_factory=Offsets)
+
+    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
+        """See ReplyFormat."""
+        logprobs = tuple(entry for text in texts for entry in text.logprobs)
+        joined = TextPiece("".join(text.text for text in texts), end.usage.completion_tokens, logprobs)
+        return self._object(self.KIND, [self._choice(joined, end.reason)], usage=usage_object(end.usage))
+
+    def opening(self) -> Iterable[Object]:
+        """See ReplyFormat. A text completion has no opening object."""
+        return ()
+
+    def pieces(self, text: TextPiece) -> Iterator[Object]:
+        """See ReplyFormat."""
+        yield self._object(self.KIND, [self._choice(text)])
+
+    def closing(self, end: Finished) -> Iterator[Object]:
+        """See ReplyFormat."""
+        yield self._object(self.KIND, [self._choice(TextPiece("", 0), end.reason)])
+
+    def usage_chunk(self, counts: Usage) -> Object:
+        """See ReplyFormat."""
+        return self._object(self.KIND, [], usage=usage_object(counts))
+
+    def _choice(self, text: TextPiece, reason: FinishReason | None = None) -> Object:
+        logprobs = text_logprobs(text.logprobs, self._offsets) if self.logprobs else None
+        ended = None if reason is None else finish_reason(reason)
+        return {"text": text.text, "index": 0, "logprobs": logprobs, "finish_reason": ended}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatReply(_Reply):
+    """Builder of the objects of one chat completion; see ReplyFormat.
+
+    ``reader`` splits the text into parts; ``new_id`` makes the ids of tool calls.
+    """
+
+    KIND: ClassVar[str] = "chat.completion"
+    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
+    reader: ReplyReader = field(default_factory=PlainReader)
+    new_id: Callable[[], str] = str
+    _call_ids: list[str] = field(default_factory=list)
+    _pending: list[Logprob] = field(default_factory=list)
+
+    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
+        """See ReplyFormat."""
+        parts = [part for piece in texts for part in self.reader.feed(piece.text)] + list(self.reader.finish())
+        message = message_object(parts, self.new_id)
+        logprobs = chat_logprobs([entry for piece in texts for entry in piece.logprobs]) if self.logprobs else None
+        reason = finish_reason(end.reason, called="tool_calls" in message)
+        choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": reason}
+        return self._object(self.KIND, [choice], usage=usage_object(end.usage))
+
+    def opening(self) -> Iterator[Object]:
+        """See ReplyFormat. The first chunk has the role."""
+        yield self._chunk({"role": "assistant", "content": ""})
+
+    def pieces(self, text: TextPiece) -> Iterator[Object]:
+        """See ReplyFormat. Logprobs go with the first delta after their tokens."""
+        self._pending.extend(text.logprobs)
+        return map(self._part_chunk, self.reader.feed(text.text))
+
+    def closing(self, end: Finished) -> Iterator[Object]:
+        """See ReplyFormat."""
+        yield from map(self._part_chunk, self.reader.finish())
+        yield self._chunk({}, finish_reason(end.reason, called=bool(self._call_ids)))
+
+    def usage_chunk(self, counts: Usage) -> Object:
+        """See ReplyFormat."""
+        return self._object(f"{self.KIND}.chunk", [], usage=usage_object(counts))
+
+    def _part_chunk(self, part: Part) -> Object:
+        if isinstance(part, ContentPiece):
+            return self._chunk({"content": part.text})
+        if isinstance(part, ThoughtPiece):
+            return self._chunk({"reasoning_content": part.text})
+        if isinstance(part, CallStart):
+            self._call_ids.append(self.new_id())
+            call = _call_object(part, self._call_ids[-1])
+        else:
+            call = {"function": {"arguments": part.text}}
+        return self._chunk({"tool_calls": [{"index": len(self._call_ids) - 1} | call]})
+
+    def _chunk(self, delta: Object, reason: str | None = None) -> Object:
+        logprobs = None
+        if self.logprobs and (self._pending or "content" in delta) and "role" not in delta:
+            logprobs = chat_logprobs(self._pending)
+            self._pending.clear()
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+        return self._object(f"{self.KIND}.chunk", [choice])
+
+
+def message_object(parts: Sequence[Part], new_id: Callable[[], str]) -> Object:
+    """Return the whole reply as a message. ``content`` is null for calls without text."""
+    calls: list[Object] = []
+    texts: dict[type[Part], str] = {}
+    for part in parts:
+        if isinstance(part, CallStart):
+            calls.append(_call_object(part, new_id()))
+        elif isinstance(part, ArgumentsPiece):
+            calls[-1]["function"]["arguments"] += part.text
+        else:
+            texts[type(part)] = texts.get(type(part), "") + part.text
+    content = texts.get(ContentPiece, "")
+    message: Object = {"role": "assistant", "content": None if calls and not content else content, "refusal": None}
+    if ThoughtPiece in texts:
+        message["reasoning_content"] = texts[ThoughtPiece]
+    return message | {"tool_calls": calls} if calls else message
+
+
+def _call_object(part: CallStart, call_id: str) -> Object:
+    return {"id": call_id, "type": "function", "function": {"name": part.name, "arguments": ""}}
+
+
+def finish_reason(reason: FinishReason, *, called: bool = False) -> str:
+    """Return OpenAI's finish reason: a deadline is a length limit, and a stop after ``called`` tools is a call."""
+    if reason == "stop" and called:
+        return "tool_calls"
+    return "length" if reason == "deadline" else reason
+
+
+def usage_object(counts: Usage) -> Object:
+    """Return OpenAI's usage object."""
+    return {
+        "prompt_tokens": counts.prompt_tokens,
+        "completion_tokens": counts.completion_tokens,
+        "total_tokens": counts.prompt_tokens + counts.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": counts.cached_tokens},
+    }

@@ -1,4 +1,4 @@
-"""The shapes of OpenAI's API that logprobs have. Pure."""
+"""Logprobs in the shapes of OpenAI's API. Pure."""
 
 import codecs
 from collections.abc import Iterable, Sequence
@@ -10,9 +10,9 @@ Object = dict[str, Any]
 
 
 def chat_logprobs(entries: Iterable[Logprob]) -> Object:
-    """The ``logprobs`` of a chat completion's choice.
+    """Return the ``logprobs`` of a chat completion's choice.
 
-    The ``bytes`` of all entries, joined, are the text in UTF-8; a control token, which adds nothing, has none.
+    The ``bytes`` of all entries, joined, are the text in UTF-8; a control token, which adds nothing to it, has none.
     """
     content = [_chat_entry(entry.chosen) | {"top_logprobs": list(map(_chat_entry, entry.top))} for entry in entries]
     return {"content": content, "refusal": None}
@@ -30,19 +30,19 @@ _CONTINUING = frozenset(bytes([byte]) for byte in range(0x80, 0xC0))
 
 
 class Offsets:
-    """Where each token of a text begins in it, in characters."""
+    """Character offsets of consecutive tokens in their text."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._characters = 0
 
     def next(self, choice: TokenChoice) -> int:
-        """Where ``choice``, the next token, begins."""
+        """Return the offset of ``choice``, the next token."""
         if choice.control:
             return self._characters
         pending = self._decoder.getstate()[0]
         if pending and choice.data[:1] not in _CONTINUING:
-            # The character that was begun will not be finished: what replaces it stands before this token.
+            # The open character stays incomplete: its replacement stands before this token.
             self._characters += len(self._decoder.decode(b"", final=True))
         begins = self._characters
         self._characters += len(self._decoder.decode(choice.data))
@@ -50,9 +50,9 @@ class Offsets:
 
 
 def text_logprobs(entries: Sequence[Logprob], offsets: Offsets) -> Object:
-    """The ``logprobs`` of a text completion's choice. The alternatives of each token include the token itself."""
+    """Return the ``logprobs`` of a text completion's choice. A token's alternatives include the token itself."""
     return {
-        "tokens": [_spelled(entry.chosen) for entry in entries],
+        "tokens": [_token_text(entry.chosen) for entry in entries],
         "token_logprobs": [entry.chosen.logprob for entry in entries],
         "top_logprobs": [_alternatives(entry) for entry in entries],
         "text_offset": [offsets.next(entry.chosen) for entry in entries],
@@ -62,13 +62,15 @@ def text_logprobs(entries: Sequence[Logprob], offsets: Offsets) -> Object:
 def _alternatives(entry: Logprob) -> Object | None:
     if entry.chosen.logprob is None:
         return None
-    told: Object = {}
+    alternatives: Object = {}
     for choice in (*entry.top, entry.chosen):
-        told.setdefault(_spelled(choice), choice.logprob)  # two tokens can be spelled alike: the likelier one counts
-    return told
+        alternatives.setdefault(
+            _token_text(choice), choice.logprob
+        )  # of two tokens with the same text, the likelier one counts
+    return alternatives
 
 
-def _spelled(choice: TokenChoice) -> str:
+def _token_text(choice: TokenChoice) -> str:
     try:
         return choice.data.decode()
     except UnicodeDecodeError:

@@ -1,104 +1,119 @@
-"""What the engine says, as an HTTP response: one JSON object, server-sent events, or plain text."""
+"""Replies as HTTP responses: one JSON object, server-sent events, or plain text."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from flask import Response
 
-from function.engine.types import Finished, PrefillProgress, TextPiece
+from function.engine.types import Finished, PrefillProgress, TextPiece, Usage
 from function.errors import FunctionError
-from function.lifecycle.service import Service
-from function.web.generation_stream import ClientGone, GenerationStream
+from function.web.generation_stream import GenerationStream
 from function.web.reply import sse
-from function.web.reply.openai import Frame
+from function.web.request.client import ClientGone
 
+EVENTS = "text/event-stream"
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+Object = dict[str, Any]
 
 
-def whole(service: Service, turn: GenerationStream, frame: Callable[[], Frame]) -> Response:
-    """The whole reply as one object; nothing is sent before it is there. ``frame`` is called once the model is."""
+class ReplyFormat(Protocol):
+    """Builder of an endpoint's objects."""
+
+    def opening(self) -> Iterable[Object]:
+        """Return the first objects of a stream."""
+
+    def pieces(self, text: TextPiece) -> Iterable[Object]:
+        """Return one piece of a stream."""
+
+    def closing(self, end: Finished) -> Iterable[Object]:
+        """Return the objects that end a stream, with the finish reason."""
+
+    def usage_chunk(self, counts: Usage) -> Object:
+        """Return the chunk without choices that ``stream_options.include_usage`` asks for."""
+
+    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
+        """Return the reply as one object."""
+
+
+def send(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Object | Response:
+    """Return the reply as the request asks for it: whole, or as server-sent events."""
+    return send_events(stream, make_format) if stream.body.stream else send_whole(stream, make_format)
+
+
+def send_whole(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Object:
+    """Return the whole reply as one object. ``make_format`` is called once the model is loaded."""
     try:
-        for _ in turn.waiting():
+        for _ in stream.wait():
             pass
         texts = []
-        for event in turn.events():
+        for event in stream.events():
             if isinstance(event, TextPiece):
                 texts.append(event)
             elif isinstance(event, Finished):
-                _raise_failure(service, event)
-                body = frame().whole(texts, event) | turn.exchange.block()
-                return Response(sse.dumps(body), mimetype="application/json")
+                return make_format().whole(texts, event) | stream.exchange.receipt_block()
         raise AssertionError("events end with Finished")
     finally:
-        turn.release()
+        stream.release()
 
 
-def events(service: Service, turn: GenerationStream, frame: Callable[[], Frame], *, include_usage: bool) -> Response:
-    """The reply as server-sent events, which begin at once: waiting is told in comments."""
-    turn.exchange.wants_receipt |= include_usage
-    response = Response(_events(service, turn, frame), mimetype=sse.MIMETYPE, headers=STREAM_HEADERS)
-    response.call_on_close(turn.release)  # a generator that never started has no finally
-    return response
+def send_events(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Response:
+    """Return the reply as server-sent events, which begin at once: comments report the progress of the wait."""
+    stream.exchange.wants_receipt |= stream.body.stream_options.include_usage
+    return _streaming(stream, _events(stream, make_format), EVENTS)
 
 
-def text(service: Service, turn: GenerationStream) -> Response:
-    """The reply as plain text, piece by piece; the status waits for the first."""
+def send_text(stream: GenerationStream) -> Response:
+    """Return the reply as plain text, piece by piece. The status waits for the first piece."""
     try:
-        for _ in turn.waiting():
+        for _ in stream.wait():
             pass
-        pieces = _pieces(service, turn)
+        pieces = _text_pieces(stream)
         first = next(pieces, "")
     except BaseException:
-        turn.release()
+        stream.release()
         raise
-    response = Response(itertools.chain([first], pieces), mimetype="text/plain", headers=STREAM_HEADERS)
-    response.call_on_close(turn.release)
+    return _streaming(stream, itertools.chain([first], pieces), "text/plain")
+
+
+def _streaming(stream: GenerationStream, pieces: Iterator[str] | Iterator[bytes], mimetype: str) -> Response:
+    response = Response(pieces, mimetype=mimetype, headers=STREAM_HEADERS)
+    response.call_on_close(stream.release)  # a generator that never started has no finally
     return response
 
 
-def _events(service: Service, turn: GenerationStream, frame: Callable[[], Frame]) -> Iterator[bytes]:
+def _events(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Iterator[bytes]:
     try:
-        for waiting in turn.waiting():
-            yield sse.comment(waiting)
-        reply = frame()
+        for progress in stream.wait():
+            yield sse.comment(progress)
+        reply = make_format()
         yield from map(sse.data, reply.opening())
-        for event in turn.events():
+        for event in stream.events():
             if isinstance(event, TextPiece):
                 yield from map(sse.data, reply.pieces(event))
             elif isinstance(event, PrefillProgress):
                 yield sse.comment(f"prefill {event.done}/{event.total}")
             elif isinstance(event, Finished):
-                _raise_failure(service, event)
                 yield from map(sse.data, reply.closing(event))
-                if turn.exchange.wants_receipt:
-                    yield sse.data(reply.counted(event.usage) | turn.exchange.block())
+                if stream.exchange.wants_receipt:
+                    yield sse.data(reply.usage_chunk(event.usage) | stream.exchange.receipt_block())
                 yield sse.DONE
     except FunctionError as e:
         yield sse.event("error", e.body())
     except ClientGone:
         return
     finally:
-        turn.release()
+        stream.release()
 
 
-def _pieces(service: Service, turn: GenerationStream) -> Iterator[str]:
+def _text_pieces(stream: GenerationStream) -> Iterator[str]:
     try:
-        for event in turn.events():
+        for event in stream.events():
             if isinstance(event, TextPiece):
                 yield event.text
-            elif isinstance(event, Finished):
-                _raise_failure(service, event)
-                if block := turn.exchange.block():
-                    yield f"\n\n{sse.dumps(block)}\n"
+            elif isinstance(event, Finished) and (block := stream.exchange.receipt_block()):
+                yield f"\n\n{sse.dumps(block)}\n"
     except ClientGone:
         return
     finally:
-        turn.release()
-
-
-def _raise_failure(service: Service, event: Finished) -> None:
-    """Raise what ended a generation before its time, if anything did."""
-    if event.error is not None:
-        raise event.error
-    if event.reason == "cancelled":
-        raise service.status().error or ClientGone()
+        stream.release()

@@ -13,8 +13,7 @@ from function.engine.grammar.grammar import Grammar, after_thought
 from function.errors import RequestError
 from function.lifecycle.service import Service
 from function.web.request.messages import Message
-from function.web.request.prompt import Prompt
-from function.web.request.schema import ChatCompletion
+from function.web.request.schema import ChatCompletion, Prompt
 from function.web.request.template_messages import conversation, folded
 from function.web.request.tools import Tool, callables
 

@@ -1,4 +1,4 @@
-"""The messages of a conversation, as requests bring them."""
+"""Messages of a conversation."""
 
 from typing import Any, Literal
 
@@ -8,14 +8,14 @@ from function.web.request.base_model import RequestModel, Unicode
 
 
 class TextPart(RequestModel):
-    """A piece of a message's content."""
+    """Text part of a message's content."""
 
     type: Literal["text"]
     text: Unicode
 
 
 class FunctionCall(RequestModel):
-    """What was called, and with what: JSON, as the model wrote it."""
+    """Function of a past tool call. ``arguments`` is JSON as the model wrote it."""
 
     name: Unicode
     arguments: Unicode = "{}"
@@ -23,7 +23,7 @@ class FunctionCall(RequestModel):
 
 
 class ToolCall(RequestModel):
-    """A call of a tool in a reply that is sent back."""
+    """Tool call of an earlier reply."""
 
     id: Unicode
     type: Literal["function"] = "function"
@@ -32,7 +32,7 @@ class ToolCall(RequestModel):
 
 
 class Message(RequestModel):
-    """One message of a conversation. What clients add to a reply that they send back is taken and left alone."""
+    """Message of a conversation. Fields that clients add to an earlier reply are accepted and unused."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Unicode | list[TextPart]
@@ -46,8 +46,8 @@ class Message(RequestModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_content(cls, given: Any) -> Any:
-        """A reply that calls, refuses or only thinks has no content."""
+    def _fill_missing_content(cls, given: Any) -> Any:
+        """Give content to a reply that has none because it calls, refuses or only thinks."""
         if not isinstance(given, dict) or given.get("role") != "assistant" or given.get("content") is not None:
             return given
         if refusal := given.get("refusal"):
@@ -55,5 +55,5 @@ class Message(RequestModel):
         return {**given, "content": ""} if given.get("tool_calls") or given.get("reasoning_content") else given
 
     def text(self) -> str:
-        """The content as one string."""
+        """Return the content as one string."""
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)

@@ -1,24 +1,23 @@
-"""What requests may say, as pydantic models; what is wrong in one is a RequestError that names the field."""
+"""Bodies of requests, as pydantic models."""
 
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Annotated, Any, Literal, Self, TypeVar
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
-from function.engine.grammar.grammar import Grammar
+from function.engine.grammar.grammar import Grammar, json_schema
 from function.engine.types import Sampling
 from function.errors import RequestError
-from function.web.request.base_model import RequestModel, Unicode
-from function.web.request.completion_prompt import OnePrompt, Token
+from function.web.request.base_model import Name, RequestModel, Unicode
 from function.web.request.messages import Message
-from function.web.request.response_format import ResponseFormat
 from function.web.request.tools import Tool, ToolChoice
 
 DEFAULT = Sampling()
 MAX_STOPS = 16
 
-
+Token = Annotated[int, Field(ge=0, lt=2**31)]
 Stop = Annotated[Unicode, Field(min_length=1, max_length=1024)]
 Breaker = Annotated[Unicode, Field(min_length=1, max_length=40)]
 TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
@@ -50,16 +49,57 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 """Fields that would change a reply, with the values that do not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Tokens of a prompt. ``param``: the request field they come from; ``echo``: their text, if the reply repeats it.
+
+    ``grammar`` constrains the reply; ``shown`` are the control tokens whose text belongs to it.
+    """
+
+    tokens: tuple[int, ...]
+    param: str = "messages"
+    echo: str | None = None
+    grammar: Grammar | None = None
+    shown: frozenset[int] = frozenset()
+
+
+class JsonSchema(RequestModel):
+    """Named schema. The reply follows it exactly, with or without ``strict``."""
+
+    name: Name
+    description: Unicode | None = None
+    json_schema: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(RequestModel):
+    """Format of a reply: text, any JSON object, or JSON that follows a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    def grammar(self) -> Grammar | None:
+        """Return the grammar of the format; None for text. Raises RequestError for an unusable schema."""
+        param = "response_format.json_schema"
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise RequestError(f'{param}: set it together with "type": "json_schema".', param=param)
+        if self.json_schema is None:
+            return None if self.type == "text" else json_schema({"type": "object"}, "response_format")
+        schema = self.json_schema.json_schema
+        return json_schema({"type": "object"} if schema is None else schema, f"{param}.schema")
+
+
 class StreamOptions(RequestModel):
-    """What a stream carries besides the reply."""
+    """Extras of a stream."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
 class GenerationRequest(RequestModel):
-    """The fields that every endpoint takes: OpenAI's and llama.cpp's sampling parameters."""
+    """Fields of every generating endpoint: OpenAI's and llama.cpp's sampling parameters."""
 
+    model: str = ""
     temperature: float = Field(DEFAULT.temperature, ge=0, le=100)
     top_k: int = Field(DEFAULT.top_k, ge=0, le=1_000_000)
     top_p: float = Field(DEFAULT.top_p, ge=0, le=1)
@@ -93,44 +133,60 @@ class GenerationRequest(RequestModel):
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     stream: bool = False
-    stream_options: StreamOptions | None = None
+    stream_options: StreamOptions = StreamOptions()
 
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any], *, strict: bool) -> Self:
+        """See RequestModel. Drops fields without effect; raises RequestError for those that cannot be honoured."""
+        given = {key: value for key, value in fields.items() if value is not None and key not in IGNORED}
+        for key in [key for key in given if key in NEUTRAL and key not in cls.model_fields]:
+            value, neutral = given.pop(key), NEUTRAL[key]
+            if not (_is_one_of(value, neutral) or (not strict and value in map(str, neutral))):
+                raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
+        return super().parse(given, strict=strict)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """See RequestModel. Adds the fields that are accepted without effect, or with a neutral value alone."""
+        reference = super().__get_pydantic_json_schema__(core_schema, handler)
+        properties = handler.resolve_ref_schema(reference)["properties"]
+        for name in sorted(IGNORED):
+            properties.setdefault(name, {"description": "Accepted; does not change a reply."})
+        for name, values in NEUTRAL.items():
+            properties.setdefault(name, {"enum": [*values, None], "description": "No other value can be honoured."})
+        return reference
+
+    @property
     def sampling(self) -> Sampling:
-        """The engine's values."""
-        same = {field.name: getattr(self, field.name) for field in fields(Sampling)}
-        return Sampling(
-            **same
-            | {
-                "logit_bias": {int(token): bias for token, bias in self.logit_bias.items()},
-                "dry_sequence_breakers": tuple(self.dry_sequence_breakers),
-            }
-        )
+        """Sampling parameters of the engine."""
+        values = {field.name: getattr(self, field.name) for field in fields(Sampling)}
+        values["logit_bias"] = {int(token): bias for token, bias in self.logit_bias.items()}
+        values["dry_sequence_breakers"] = tuple(self.dry_sequence_breakers)
+        return Sampling(**values)
 
-    def stops(self) -> tuple[str, ...]:
-        """The stop strings."""
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """Texts that end the reply."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
-    def limit(self) -> int | None:
-        """Tokens the reply may have, if the request says."""
-        return self.max_completion_tokens or self.max_tokens
+    @property
+    def token_limit(self) -> int | None:
+        """Largest number of tokens in the reply; None without a limit of the request's own."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
+    @property
     def alternatives(self) -> int | None:
-        """Alternatives to tell for each token; None when no logprobs are asked for."""
+        """Number of alternatives to return for each token; None without logprobs."""
         return None
 
     def grammar(self) -> Grammar | None:
-        """What the reply must look like; None when that is not said. Raises RequestError."""
+        """Return the grammar that constrains the reply, if any. Raises RequestError."""
         return None
-
-    def include_usage(self) -> bool:
-        """Whether a stream tells at its end what it took."""
-        return self.stream_options is not None and self.stream_options.include_usage
 
 
 class ChatCompletion(GenerationRequest):
-    """The body of /v1/chat/completions."""
+    """Body of /v1/chat/completions."""
 
-    model: str = ""
     messages: list[Message] = Field(min_length=1)
     logprobs: bool = False
     top_logprobs: int = Field(0, ge=0, le=20)
@@ -144,52 +200,74 @@ class ChatCompletion(GenerationRequest):
     @model_validator(mode="after")
     def _check_logprobs(self) -> Self:
         if self.top_logprobs and not self.logprobs:
-            raise RequestError("top_logprobs: only with logprobs, set to true.", param="top_logprobs")
+            raise RequestError('top_logprobs: it needs "logprobs": true.', param="top_logprobs")
         return self
 
+    @property
     def alternatives(self) -> int | None:
-        """See Generation."""
+        """See GenerationRequest."""
         return self.top_logprobs if self.logprobs else None
 
     def grammar(self) -> Grammar | None:
-        """See Generation."""
-        return self.response_format.grammar("response_format")
+        """See GenerationRequest."""
+        return self.response_format.grammar()
+
+
+def _unwrap_single(prompt: Any) -> Any:
+    if isinstance(prompt, list) and prompt and isinstance(prompt[0], (str, list)):
+        if len(prompt) > 1:
+            raise ValueError("one prompt a request; send the others in requests of their own")
+        return prompt[0]
+    return prompt
+
+
+_SINGLE = Field(min_length=1, max_length=1)
+OnePrompt = Annotated[
+    Unicode | list[Token],
+    BeforeValidator(
+        _unwrap_single,
+        json_schema_input_type=(
+            str | list[Token] | Annotated[list[str], _SINGLE] | Annotated[list[list[Token]], _SINGLE]
+        ),
+    ),
+]
+"""Text or tokens, or a list of exactly one of them."""
 
 
 class Completion(GenerationRequest):
-    """The body of /v1/completions."""
+    """Body of /v1/completions."""
 
-    model: str = ""
     prompt: OnePrompt
     echo: bool = False
     logprobs: int | None = Field(None, ge=0, le=5)
     max_tokens: int | None = Field(16, ge=0)
 
-    def limit(self) -> int | None:
-        """See Generation."""
-        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-
+    @property
     def alternatives(self) -> int | None:
-        """See Generation."""
+        """See GenerationRequest."""
         return self.logprobs
 
 
 class Chat(GenerationRequest):
-    """The body of /chat: a prompt or messages."""
+    """Body of /chat: a prompt or messages."""
 
-    model: str = ""
     prompt: Unicode | None = Field(None, min_length=1)
     messages: list[Message] | None = Field(None, min_length=1)
 
-    def conversation(self) -> list[Message]:
-        """The messages; a prompt is one from the user."""
+    @model_validator(mode="after")
+    def _check_conversation(self) -> Self:
         if (self.prompt is None) == (self.messages is None):
             raise RequestError('Send either "prompt", a text, or "messages", a list; not both.', param="prompt")
+        return self
+
+    @property
+    def conversation(self) -> list[Message]:
+        """Messages; a prompt becomes one message of the user."""
         return self.messages or [Message(role="user", content=self.prompt or "")]
 
 
 class Tokenize(RequestModel):
-    """The body of /tokenize."""
+    """Body of /tokenize."""
 
     content: Unicode
     add_special: bool = False
@@ -198,49 +276,11 @@ class Tokenize(RequestModel):
 
 
 class Detokenize(RequestModel):
-    """The body of /detokenize."""
+    """Body of /detokenize."""
 
     tokens: list[Token]
 
 
-StrictT = TypeVar("StrictT", bound=RequestModel)
-
-
-def parse(model: type[StrictT], fields: Mapping[str, Any], *, strict: bool) -> StrictT:
-    """Validate ``fields``. ``strict``: types must be right as they are, as in JSON; else texts are converted.
-
-    Raises RequestError with the first field at fault.
-    """
-    given = {}
-    known = issubclass(model, GenerationRequest)
-    for key, value in fields.items():
-        if value is None or (known and key in IGNORED):
-            continue
-        if known and key in NEUTRAL and key not in model.model_fields:
-            if not (_is_one_of(value, NEUTRAL[key]) or (not strict and value in map(str, NEUTRAL[key]))):
-                raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
-            continue
-        given[key] = value
-    try:
-        return model.model_validate(given, strict=strict)
-    except ValidationError as e:
-        raise _refusal(e) from None
-
-
 def _is_one_of(value: Any, known: tuple[Any, ...]) -> bool:
-    """As JSON tells values apart: true is not 1."""
+    """Return True if ``value`` is in ``known`` as JSON compares values: true is not 1."""
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in known)
-
-
-def _refusal(error: ValidationError) -> RequestError:
-    # Where a field may be one of several types, the deepest complaint is about the one that was meant.
-    first = max(error.errors(include_url=False, include_input=False), key=lambda found: len(found["loc"]))
-    path = ".".join(
-        str(part)
-        for part in first["loc"]
-        if part != "str" and not str(part).startswith(("list[", "constrained-", "function-", "[key]"))
-    )
-    if first["type"] == "extra_forbidden":
-        return RequestError(f"{path}: no such parameter.", param=path)
-    said = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
-    return RequestError(f"{path or 'body'}: {said}.", param=path or None)

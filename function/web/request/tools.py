@@ -7,8 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from function.dialect.tool_grammar import ToolSignature as Callable
 from function.errors import RequestError
-from function.web.request.base_model import RequestModel, Unicode
-from function.web.request.response_format import Name
+from function.web.request.base_model import Name, RequestModel, Unicode
 
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 """The parameters of a function that has none."""

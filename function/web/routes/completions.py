@@ -1,40 +1,80 @@
-"""POST /v1/completions: a prompt as it is, without a chat template."""
+"""The endpoints that generate a reply, and the list of models."""
 
-from flask import Blueprint, Response, request
+import time
+from typing import Any
+
+from flask import Blueprint, request
 
 from function.engine.engine import Engine
 from function.lifecycle.service import Service
-from function.web.admission import admit
+from function.web.generation_stream import GenerationStream, loaded_engine
 from function.web.reply import respond
-from function.web.reply.openai import TextReply
-from function.web.request.body import json_fields
-from function.web.request.prompt import Prompt
-from function.web.request.schema import Completion, parse
+from function.web.reply.openai import ChatReply, TextReply
+from function.web.request.chat_prompt import ChatPrompt
+from function.web.request.schema import Chat, ChatCompletion, Completion, GenerationRequest, Prompt
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The route, over one service."""
+    """Return the routes, over one service."""
     routes = Blueprint("completions", __name__)
+    created = int(time.time())
+
+    def chat_reply(body: GenerationRequest, prompt: ChatPrompt) -> ChatReply:
+        return ChatReply(
+            model=service.name,
+            fingerprint=service.made.fingerprint,
+            logprobs=body.alternatives is not None,
+            reader=prompt.reader(),
+            new_id=prompt.new_id,
+        )
+
+    @routes.post("/")
+    @routes.post("/chat")
+    def chat() -> Any:
+        body = Chat.from_any(request)
+        prompt = ChatPrompt(service, body.conversation)
+        stream = GenerationStream(service, body, prompt.prompt)
+        if request.accept_mimetypes.best_match(["text/plain", respond.EVENTS]) == respond.EVENTS:
+            return respond.send_events(stream, lambda: chat_reply(body, prompt))
+        return respond.send_text(stream)
+
+    @routes.post("/v1/chat/completions")
+    def chat_completions() -> Any:
+        body = ChatCompletion.from_json(request)
+        prompt = ChatPrompt(service, body.messages, body)
+        stream = GenerationStream(service, body, prompt.prompt)
+        return respond.send(stream, lambda: chat_reply(body, prompt))
 
     @routes.post("/v1/completions")
-    def completions() -> Response:
-        asked = parse(Completion, json_fields(request), strict=True)
-        turn = admit(service, asked, lambda engine: _prompt(engine, asked))
+    def completions() -> Any:
+        body = Completion.from_json(request)
+        stream = GenerationStream(service, body, lambda engine: _text_prompt(engine, body))
+        logprobs = body.logprobs is not None
 
-        def frame() -> TextReply:
-            logprobs = asked.logprobs is not None
+        def reply() -> TextReply:
             return TextReply(model=service.name, fingerprint=service.made.fingerprint, logprobs=logprobs)
 
-        if asked.stream:
-            return respond.events(service, turn, frame, include_usage=asked.include_usage())
-        return respond.whole(service, turn, frame)
+        return respond.send(stream, reply)
+
+    @routes.post("/apply-template")
+    def apply_template() -> dict[str, Any]:
+        body = ChatCompletion.from_json(request)
+        return {"prompt": ChatPrompt(service, body.messages, body).text(loaded_engine(service))}
+
+    @routes.get("/v1/models")
+    def models() -> dict[str, Any]:
+        return {"object": "list", "data": [model("")]}
+
+    @routes.get("/v1/models/<path:name>")
+    def model(name: str) -> dict[str, Any]:
+        return {"id": service.name, "object": "model", "created": created, "owned_by": "local"}
 
     return routes
 
 
-def _prompt(engine: Engine, asked: Completion) -> Prompt:
-    given = asked.prompt
+def _text_prompt(engine: Engine, body: Completion) -> Prompt:
+    given = body.prompt
     if isinstance(given, str):
         tokens = engine.tokenize(given, add_special=True, parse_special=True)
-        return Prompt(tuple(tokens), "prompt", given if asked.echo else None)
-    return Prompt(tuple(given), "prompt", engine.detokenize(given) if asked.echo else None)
+        return Prompt(tuple(tokens), "prompt", given if body.echo else None)
+    return Prompt(tuple(given), "prompt", engine.detokenize(given) if body.echo else None)

@@ -1,65 +1,47 @@
-"""What platforms ask: is the port open, could a token be produced, is it warm."""
+"""The endpoints for platforms and schedulers: port open, token possible, instance warm."""
 
 import dataclasses
 import time
+from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint
 
-from function.errors import FunctionError
 from function.lifecycle.service import Service
-from function.lifecycle.status import ENDS, Status
-from function.web.generation_stream import ClientGone
-from function.web.reply import sse
-from function.web.request.client_connection import ClientConnection
+from function.web.generation_stream import client_of_request, wait_for_engine
 
-LOOK = 1.0
-"""Seconds between two looks at whether who pings is still there: a ping that gave up must not hold a thread."""
-WARMUP_PATIENCE = 600.0
-"""Seconds a warmup ping waits for the load at most; schedulers give up earlier by themselves."""
-SETTLE = 30.0
-"""Seconds a warmup ping lends its CPU to a snapshot that is being stored, at most."""
+WARMUP_POLL_SECONDS = 1.0
+"""Interval between two checks of a pinging client: one that has gone must not hold a thread."""
+WARMUP_TIMEOUT_SECONDS = 600.0
+"""Longest wait of a warmup ping for the load; schedulers give up earlier."""
+SETTLE_TIMEOUT_SECONDS = 30.0
+"""Longest time for which a warmup ping keeps the CPU on for a snapshot that is being stored."""
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The routes, over one service. None of them takes the model from a user."""
+    """Return the routes, over one service. None of them takes the model from a user."""
     routes = Blueprint("health", __name__)
 
     @routes.get("/health/live")
-    def live() -> Response:
+    def live() -> dict[str, str]:
         service.start(retry=False)
-        return _json({"state": service.status().state}, 200)
+        return {"state": service.status().state}
 
     @routes.get("/health/ready")
-    def ready() -> Response:
+    def ready() -> tuple[dict[str, Any], int]:
         service.start(retry=False)
         status = service.status()
-        requests = {"requests": waiting} if (waiting := len(service.queue)) else {}
-        return _json(_told(status) | requests, 200 if status.state == "ready" else 503)
+        fields = dataclasses.asdict(dataclasses.replace(status, error=None)) | {"requests": len(service.queue) or None}
+        rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in fields.items()}
+        body = {key: value for key, value in rounded.items() if value is not None}
+        return body | (status.error.body() if status.error else {}), 200 if status.state == "ready" else 503
 
     @routes.route("/events", methods=["GET", "POST"])
-    def events() -> Response:
-        service.start()
-        connection = ClientConnection(request.environ, service.settings.client_timeout)
-        until = time.monotonic() + min(service.settings.request_timeout, WARMUP_PATIENCE)
-        while (status := service.wait_for("ready", LOOK)).state not in ENDS and time.monotonic() < until:
-            if connection.gone():
-                raise ClientGone
-        service.snapshot.settle(max(0.0, min(SETTLE, until - time.monotonic())))
-        body = service.warmth()
-        if status.error is not None:
-            body |= status.error.body()
-        return _json(body, 200 if status.state == "ready" else 503)
+    def events() -> tuple[dict[str, Any], int]:
+        client = client_of_request(service, WARMUP_TIMEOUT_SECONDS)
+        status = wait_for_engine(service, client, WARMUP_POLL_SECONDS)
+        left = max(0.0, client.deadline - time.monotonic())
+        service.snapshot.settle(min(SETTLE_TIMEOUT_SECONDS, left))
+        body = service.warmth() | (status.error.body() if status.error else {})
+        return body, 200 if status.state == "ready" else 503
 
     return routes
-
-
-def _told(status: Status) -> dict[str, object]:
-    told = dataclasses.asdict(status)
-    error: FunctionError | None = told.pop("error")
-    told = {key: round(value, 3) if isinstance(value, float) else value for key, value in told.items()}
-    told = {key: value for key, value in told.items() if value is not None}
-    return told | (error.body() if error is not None else {})
-
-
-def _json(body: object, status: int) -> Response:
-    return Response(sse.dumps(body), status, mimetype="application/json", headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""GET /metrics, for Prometheus: the process's numbers, and where the model, queue and memory are now."""
+"""GET /metrics, for Prometheus: counters and histograms, and the state of model, queue and memory."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,18 +15,18 @@ from function.system.limits import memory_limit, memory_used
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-COMING = ("starting", "fetching", "loading")
+NOT_READY = ("starting", "fetching", "loading")
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The route, over one service. It is guarded like what reaches the model."""
+    """Return the route, over one service. It needs the key."""
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
     def metrics() -> Response:
         state = service.status().state
-        if state in COMING:  # the library's import would take its time from the first token's
-            raise Unavailable(f"The metrics are here once the model is: {state}.")
+        if state in NOT_READY:  # the library's import would delay the first token
+            raise Unavailable(f"No metrics before the model is loaded: {state}.")
         from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import choose_encoder
 
@@ -39,16 +39,16 @@ def blueprint(service: Service) -> Blueprint:
 
 
 class _Collector:
-    """What prometheus_client calls a collector: asked anew for each scrape."""
+    """Collector of prometheus_client: its metrics are read at each scrape."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def collect(self) -> "Iterator[Metric]":
-        yield from self._kept()
-        yield from self._now()
+        yield from self._recorded()
+        yield from self._gauges()
 
-    def _kept(self) -> "Iterator[Metric]":
+    def _recorded(self) -> "Iterator[Metric]":
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
         counters, histograms = self._service.metrics.read()
@@ -68,20 +68,21 @@ class _Collector:
                     family.add_metric([text for _, text in labels], buckets, histogram.total)
             yield family
 
-    def _now(self) -> "Iterator[Metric]":
+    def _gauges(self) -> "Iterator[Metric]":
         from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
         service = self._service
-        waiting, made = len(service.queue), {key: value or "" for key, value in asdict(service.made).items()}
+        requests = len(service.queue)
+        provenance = {key: value or "" for key, value in asdict(service.made).items()}
         yield GaugeMetricFamily("chat_ready", "1 when a token could be produced", service.status().state == "ready")
-        yield GaugeMetricFamily("chat_running", "Requests that have the model", min(waiting, 1))
-        yield GaugeMetricFamily("chat_queue", "Requests that wait for the model", max(waiting - 1, 0))
-        yield GaugeMetricFamily("chat_queue_limit", "How many may wait", service.settings.queue_size)
-        memory = GaugeMetricFamily("chat_memory_bytes", "Memory: of the container, and its limit", labels=["kind"])
+        yield GaugeMetricFamily("chat_running", "Requests that have the model", min(requests, 1))
+        yield GaugeMetricFamily("chat_queue", "Requests that wait for the model", max(requests - 1, 0))
+        yield GaugeMetricFamily("chat_queue_limit", "Requests that may wait", service.settings.queue_size)
+        memory = GaugeMetricFamily("chat_memory_bytes", "Memory of the container, and its limit", labels=["kind"])
         for kind, size in (("used", memory_used()), ("limit", memory_limit())):
             if size is not None:
                 memory.add_metric([kind], size)
         yield memory
         if service.fetched is not None:
-            yield GaugeMetricFamily("chat_model_bytes", "The model's file in the cache", service.fetched.size)
-        yield InfoMetricFamily("chat_model", "The model, llama.cpp and the CPU that replies are made with", made)
+            yield GaugeMetricFamily("chat_model_bytes", "Size of the model file", service.fetched.size)
+        yield InfoMetricFamily("chat_model", "Model, llama.cpp build and CPU of the replies", provenance)

@@ -1,45 +1,38 @@
-"""What needs the vocabulary or the chat template alone, in llama-server's shapes. None of it waits in the line."""
+"""The endpoints that need the vocabulary alone, in llama-server's shapes. They take no place in the queue."""
 
 from typing import Any
 
 from flask import Blueprint, request
 
 from function.lifecycle.service import Service
-from function.web.admission import loaded
-from function.web.request.body import json_fields
-from function.web.request.chat_prompt import ChatPrompt
-from function.web.request.schema import ChatCompletion, Detokenize, Tokenize, parse
+from function.web.generation_stream import loaded_engine
+from function.web.request.schema import Detokenize, Tokenize
 
 
 def blueprint(service: Service) -> Blueprint:
-    """The routes, over one service."""
+    """Return the routes, over one service."""
     routes = Blueprint("tokens", __name__)
 
     @routes.post("/tokenize")
     def tokenize() -> dict[str, Any]:
-        asked = parse(Tokenize, json_fields(request), strict=True)
-        engine = loaded(service)
-        tokens = engine.tokenize(asked.content, add_special=asked.add_special, parse_special=asked.parse_special)
-        if not asked.with_pieces:
+        body = Tokenize.from_json(request)
+        engine = loaded_engine(service)
+        tokens = engine.tokenize(body.content, add_special=body.add_special, parse_special=body.parse_special)
+        if not body.with_pieces:
             return {"tokens": tokens}
         pieces = map(_piece, engine.spelled(tokens))
         return {"tokens": [{"id": token, "piece": piece} for token, piece in zip(tokens, pieces, strict=True)]}
 
     @routes.post("/detokenize")
     def detokenize() -> dict[str, Any]:
-        asked = parse(Detokenize, json_fields(request), strict=True)
-        return {"content": b"".join(loaded(service).spelled(asked.tokens)).decode(errors="replace")}
-
-    @routes.post("/apply-template")
-    def apply_template() -> dict[str, Any]:
-        asked = parse(ChatCompletion, json_fields(request), strict=True)
-        return {"prompt": ChatPrompt(service, asked.messages, asked).text(loaded(service))}
+        body = Detokenize.from_json(request)
+        return {"content": b"".join(loaded_engine(service).spelled(body.tokens)).decode(errors="replace")}
 
     return routes
 
 
 def _piece(data: bytes) -> str | list[int]:
-    """A token's text, or its bytes where they are no text by themselves."""
+    """Return the text of a token, or its bytes where they are no text on their own."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -2,7 +2,7 @@ import { byId } from "./dom.js";
 
 let spoken = "";
 
-/** Have a screen reader say `text` when it next pauses. The same text twice in a row is said once. */
+/** Announce `text` to screen readers at their next pause. The same text twice in a row is announced once. */
 export function announce(text) {
   if (text === spoken) return;
   spoken = text;

@@ -5,12 +5,12 @@ import { CONNECTING, progressed } from "./progress.js";
 import { samplingFields } from "./sampling.js";
 import { deleteConversation, loadConversation, loadConversations, onForeignChange, openStore, saveConversation } from "./store.js";
 
-const MEASURABLE = 50; // ms: what comes in less came in one piece, which says nothing about speed
-const SAVE_EVERY = 1000; // ms between two writes of a reply that is still coming
+const MIN_MEASURABLE_MS = 50; // a reply that arrives faster came in one piece: it has no measurable speed
+const SAVE_INTERVAL_MS = 1000; // between two writes of an unfinished reply
 
 /**
- * The conversations and the one reply that may be coming. Events tell the views what changed:
- * `list`, `thread` (its messages), `progress` and `text` (of the coming reply), `reply` (one began or ended), `storage`.
+ * The conversations, and the one reply that may be in progress. Its events name what changed:
+ * `list`, `thread` (its messages), `progress` and `text` (of the reply), `reply` (one began or ended), `storage`.
  */
 export class Chat extends EventTarget {
   conversations = [];
@@ -26,7 +26,7 @@ export class Chat extends EventTarget {
     onForeignChange((id) => this.#reload(id));
   }
 
-  /** Conversations with something in them, the latest first. */
+  /** Conversations with messages, the latest first. */
   get listed() {
     const begun = this.conversations.filter(({ messages }) => Object.keys(messages).length);
     return begun.sort((a, b) => b.updated - a.updated);
@@ -42,7 +42,7 @@ export class Chat extends EventTarget {
     this.#tell("list", "thread");
   }
 
-  /** Show the branch that leads through `message`. */
+  /** Show the branch through `message`. */
   showVersion(message) {
     showVersion(this.current, message);
     this.save(this.current);
@@ -63,14 +63,14 @@ export class Chat extends EventTarget {
     await deleteConversation(conversation.id);
   }
 
-  /** Keep settings for the current conversation and for those to come. */
+  /** Save settings for the current conversation and for later ones. */
   configure(settings) {
     this.current.settings = settings;
     prefer("settings", settings);
     if (Object.keys(this.current.messages).length) this.save(this.current);
   }
 
-  /** Say `text` below message `parent`; by default at the end of what is shown. */
+  /** Send `text` below message `parent`; by default at the end of the branch. */
   send(text, parent = this.current.leaf) {
     if (this.active) return;
     const conversation = this.current;
@@ -79,7 +79,7 @@ export class Chat extends EventTarget {
     this.#reply(conversation, addMessage(conversation, question.id, "assistant", ""));
   }
 
-  /** Ask again for `reply`: a failed one that never began is replaced, any other gets a further version. */
+  /** Request `reply` again: a failed one without text is replaced, any other gets another version. */
   again(reply) {
     if (this.active) return;
     const conversation = this.current;
@@ -141,7 +141,7 @@ export class Chat extends EventTarget {
       active.first ??= active.last;
       message.content += part.text;
       this.#tell("text");
-      if (active.last - active.saved > SAVE_EVERY) {
+      if (active.last - active.saved > SAVE_INTERVAL_MS) {
         active.saved = active.last;
         this.save(active.conversation);
       }
@@ -173,9 +173,9 @@ function reason(error) {
   return new ReplyError("failed", `The page failed to read the reply: ${error.message}`);
 }
 
-/** Seconds to the first token, tokens per second after it, and the server's counts once they are there. */
+/** Return the seconds to the first token, the tokens per second after it, and the server's counts, if any yet. */
 function statistics({ began, first, last, progress }, usage) {
   const tokens = usage?.completion_tokens ?? null;
-  const speed = tokens > 1 && last - first > MEASURABLE ? (tokens - 1) / ((last - first) / 1000) : null;
+  const speed = tokens > 1 && last - first > MIN_MEASURABLE_MS ? (tokens - 1) / ((last - first) / 1000) : null;
   return { firstToken: (first - began) / 1000, speed, tokens, usage, cold: progress.cold };
 }

@@ -1,15 +1,15 @@
 import { announce } from "./announce.js";
 import { element } from "./dom.js";
 
-const SHOWN = 1500; // ms that a button says "copied"
+const COPIED_MS = 1500; // time for which a button shows "copied"
 
-/** Copy `text` and let `button` show that it is done. */
+/** Copy `text` and show success on `button`. */
 export async function copyText(text, button) {
   const copied = await write(text);
   announce(copied ? "Copied" : "The browser did not allow copying");
   if (!copied) return;
   button.classList.add("copied");
-  setTimeout(() => button.classList.remove("copied"), SHOWN);
+  setTimeout(() => button.classList.remove("copied"), COPIED_MS);
 }
 
 async function write(text) {
@@ -21,7 +21,7 @@ async function write(text) {
   }
 }
 
-/** Pages that were not loaded over TLS have no clipboard object, but they may copy what is selected. */
+/** Pages without TLS have no clipboard object, but they may copy the selection. */
 function writeWithoutPermission(text) {
   const focused = document.activeElement;
   const area = element("textarea", { class: "visually-hidden", readonly: true });

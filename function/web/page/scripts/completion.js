@@ -1,17 +1,17 @@
 import { EventStream } from "./event-stream.js";
 import { endpoint } from "./place.js";
 
-const SILENCE_BEFORE = 330_000; // ms for the first byte: platforms hold a request while they start an instance
-const SILENCE_BETWEEN = 60_000; // ms between two: the server says something every second or so
+const FIRST_BYTE_TIMEOUT_MS = 330_000; // platforms hold a request while they start an instance
+const NEXT_BYTE_TIMEOUT_MS = 60_000; // the server sends something about every second
 
-/** Why there is no reply, or no whole one. `kind`: key, busy, refused, unreachable, cut, silent or failed. */
+/** Failure of a reply. `kind`: key, busy, refused, unreachable, cut, silent or failed. */
 export class ReplyError extends Error {
   constructor(kind, message, { code = null, status = null, retryAfter = null } = {}) {
     super(message);
     Object.assign(this, { kind, code, status, retryAfter });
   }
 
-  /** What is kept with the message. */
+  /** Return the plain object that is saved with the message. */
   plain() {
     const { kind, message, code, status, retryAfter } = this;
     return { kind, message, code, status, retryAfter };
@@ -19,7 +19,7 @@ export class ReplyError extends Error {
 }
 
 /**
- * Ask for a reply; yields `{comment}`, `{model}`, `{text}`, `{finish}` and `{usage}` as they come.
+ * Request a reply; yields `{comment}`, `{model}`, `{text}`, `{finish}` and `{usage}` as they arrive.
  * Throws ReplyError; when `signal` fires, the AbortError of fetch.
  */
 export async function* complete(body, { key, signal }) {
@@ -34,7 +34,7 @@ export async function* complete(body, { key, signal }) {
 async function* answer(body, key, watchdog) {
   const headers = { "Content-Type": "application/json", Accept: "text/event-stream" };
   if (key) headers.Authorization = `Bearer ${key}`;
-  watchdog.expect(SILENCE_BEFORE);
+  watchdog.expect(FIRST_BYTE_TIMEOUT_MS);
   const options = { method: "POST", headers, body: JSON.stringify(body), signal: watchdog.signal, cache: "no-store" };
   let response;
   try {
@@ -55,7 +55,7 @@ async function* events(reader, watchdog) {
   const stream = new EventStream();
   const decoder = new TextDecoder(); // one for the whole stream: a character may be split between two reads
   for (;;) {
-    watchdog.expect(SILENCE_BETWEEN);
+    watchdog.expect(NEXT_BYTE_TIMEOUT_MS);
     let piece;
     try {
       piece = await reader.read();
@@ -63,7 +63,7 @@ async function* events(reader, watchdog) {
       if (watchdog.signal.aborted) throw error;
       piece = { done: true };
     }
-    if (piece.done) throw new ReplyError("cut", "It ended before the reply was complete.");
+    if (piece.done) throw new ReplyError("cut", "The reply ended before it was complete.");
     for (const event of stream.feed(decoder.decode(piece.value, { stream: true }))) {
       if (event.data === "[DONE]") return;
       if (event.comment !== undefined) yield event;
@@ -94,7 +94,7 @@ async function refusal(response) {
   try {
     error = (await response.json()).error;
   } catch {
-    // a proxy's page, not the function's own answer
+    // the error page of a proxy
   }
   const { status } = response;
   const kind = { 401: "key", 429: "busy", 503: "unavailable" }[status] ?? "refused";
@@ -103,7 +103,7 @@ async function refusal(response) {
   return new ReplyError(kind, message, { code: error?.code, status, retryAfter: seconds > 0 ? seconds : null });
 }
 
-/** Ends a request that has gone silent: a connection can be lost without either side being told. */
+/** Ends a silent request: a connection can be lost without a signal to either side. */
 class Watchdog {
   #controller = new AbortController();
   #timer = null;
@@ -133,7 +133,7 @@ class Watchdog {
     try {
       yield* generator;
     } catch (error) {
-      if (this.#silent) throw new ReplyError("silent", "Nothing has come from the function for a long time.");
+      if (this.#silent) throw new ReplyError("silent", "The function has sent nothing for a long time.");
       throw error;
     }
   }

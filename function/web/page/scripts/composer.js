@@ -1,7 +1,7 @@
 import { byId } from "./dom.js";
 import { sends } from "./keys.js";
 
-/** The box at the bottom: what is written in it is sent, and what is coming is stopped. */
+/** The composer: sends a message, or stops the reply in progress. */
 export class Composer {
   #chat;
   #text = byId("message");
@@ -60,7 +60,7 @@ export class Composer {
     this.#fit();
   }
 
-  /** As high as the text, up to what the style allows. */
+  /** Fit the height to the text, up to the limit of the style. */
   #fit() {
     this.#text.style.height = "auto";
     this.#text.style.height = `${this.#text.scrollHeight}px`;

@@ -1,13 +1,13 @@
-// A conversation is a tree of messages: editing or regenerating adds a branch, so nothing that was said is lost.
+// A conversation is a tree of messages: editing or regenerating adds a branch, so that no message is lost.
 //
 //   {id, title, named, created, updated, settings, leaf, messages: {id: message}}
 //   message: {id, parent, role, content, created, streaming, finish, error, model, stats}
 //
-// `leaf` is the end of the branch that is shown. Everything here is a plain value that can be stored as it is.
+// `leaf` is the end of the visible branch. All values are plain and can be stored as they are.
 
 export const TITLE_LENGTH = 60;
 
-/** A new, empty conversation. */
+/** Return a new, empty conversation. */
 export function newConversation(settings) {
   const now = Date.now();
   const id = crypto.getRandomValues(new Uint32Array(4)).join("-");
@@ -32,19 +32,19 @@ function titleOf(text) {
   return `${characters.slice(0, TITLE_LENGTH - 1).join("").trimEnd()}…`;
 }
 
-/** The messages shown, first to last. */
+/** Return the visible messages, first to last. */
 export function branch(conversation, leaf = conversation.leaf) {
   const messages = [];
   for (let id = leaf; id !== null; id = conversation.messages[id].parent) messages.unshift(conversation.messages[id]);
   return messages;
 }
 
-/** The messages that stand in the same place as `message`, itself included, oldest first. */
+/** Return all versions of `message`, itself included, oldest first. */
 export function versions(conversation, message) {
   return Object.values(conversation.messages).filter((other) => other.parent === message.parent);
 }
 
-/** Show the branch that leads through `message`, to the newest message below it. */
+/** Show the branch through `message`, down to its newest descendant. */
 export function showVersion(conversation, message) {
   let end = message;
   for (;;) {
@@ -55,12 +55,12 @@ export function showVersion(conversation, message) {
   conversation.leaf = end.id;
 }
 
-/** What the function is asked to answer: the branch that ends with `message`, as OpenAI's messages. */
+/** Return the branch that ends with `message`, as OpenAI's messages. */
 export function requestMessages(conversation, message) {
   const system = conversation.settings.system?.trim();
   const asked = system ? [{ role: "system", content: system }] : [];
   for (const { role, content } of branch(conversation, message.id)) {
-    // A reply that never began is left out; templates want turns to alternate, so its question joins the next one.
+    // A reply without text is left out; templates require alternating roles, so its question joins the next one.
     if (!content) continue;
     const last = asked.at(-1);
     if (role === "user" && last?.role === "user") last.content += `\n\n${content}`;
@@ -69,7 +69,7 @@ export function requestMessages(conversation, message) {
   return asked;
 }
 
-/** A reply that was being written when the page went away will not be continued. */
+/** Mark the replies that were in progress when the page was closed: they will not continue. */
 export function settle(conversation) {
   for (const message of Object.values(conversation.messages)) {
     if (!message.streaming) continue;

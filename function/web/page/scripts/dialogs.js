@@ -8,7 +8,7 @@ export function askText(title, value, action) {
   return ask(title, action, "primary", [label, input], () => input.value.trim() || null);
 }
 
-/** Ask whether to do something that cannot be undone; resolves to true or null. */
+/** Ask for consent to an action that cannot be undone; resolves to true or null. */
 export function askConsent(title, text, action) {
   return ask(title, action, "danger", [element("p", {}, text)], () => true);
 }
@@ -30,12 +30,12 @@ function ask(title, action, style, content, answer) {
       resolve(answered);
     });
     show(dialog);
-    if (style === "danger") cancel.focus(); // Enter alone must not destroy anything
+    if (style === "danger") cancel.focus(); // Enter alone must not delete anything
     else form.querySelector("input")?.select();
   });
 }
 
-/** Open `dialog`; a click beside it closes it, and the focus returns to where it was. */
+/** Open `dialog`; a click outside closes it, and the focus returns to the earlier element. */
 export function show(dialog) {
   const before = document.activeElement;
   if (!dialog.isConnected) byId("app").append(dialog);

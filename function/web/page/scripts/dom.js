@@ -1,11 +1,11 @@
-// Making elements. Text is always set as text; nothing here parses HTML.
+// Builders of elements. Text is always set as text; nothing here parses HTML.
 
-/** The element with `id`. */
+/** Return the element with `id`. */
 export function byId(id) {
   return document.getElementById(id);
 }
 
-/** A new element. Of `properties`, functions listen to the event they are named for; the rest are attributes. */
+/** Return a new element. Functions in `properties` listen to the event of their name; the rest are attributes. */
 export function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -17,7 +17,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** One of the symbols that index.html defines; decoration, so hidden from assistive technology. */
+/** Return a symbol of index.html; it is decoration and hidden from assistive technology. */
 export function icon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
@@ -29,7 +29,7 @@ export function icon(name) {
   return svg;
 }
 
-/** A button that shows a symbol; its label is also its tooltip. */
+/** Return a button with a symbol; its label is also its tooltip. */
 export function iconButton(name, label, click, properties = {}) {
   return element("button", { type: "button", class: "icon-button", title: label, "aria-label": label, click, ...properties }, icon(name));
 }

@@ -1,10 +1,10 @@
-/** Reads server-sent events from pieces of text that may end anywhere. Comments are kept: they tell of the wait. */
+/** Parser of server-sent events in pieces of any length. It keeps comments: they report the progress of the wait. */
 export class EventStream {
   #rest = "";
   #name = "";
   #data = [];
 
-  /** Take the next piece; returns what it completed: `{comment}` or `{name, data}` each. */
+  /** Take the next piece; return the completed events: `{comment}` or `{name, data}` each. */
   feed(text) {
     this.#rest += text;
     const found = [];

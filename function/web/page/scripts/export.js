@@ -2,7 +2,7 @@ import { branch, requestMessages, TITLE_LENGTH } from "./conversation.js";
 import { element } from "./dom.js";
 import { samplingFields } from "./sampling.js";
 
-/** The conversation as Markdown, for reading. */
+/** Return the conversation as Markdown, for reading. */
 export function asMarkdown(conversation) {
   const parts = [`# ${conversation.title}`];
   if (conversation.settings.system) parts.push(`> ${conversation.settings.system.trim().replaceAll("\n", "\n> ")}`);
@@ -12,21 +12,21 @@ export function asMarkdown(conversation) {
   return `${parts.join("\n\n")}\n`;
 }
 
-/** The conversation as a request body that /v1/chat/completions takes. */
+/** Return the conversation as a request body for /v1/chat/completions. */
 export function asRequest(conversation) {
   const end = conversation.messages[conversation.leaf];
   const body = { messages: requestMessages(conversation, end), ...samplingFields(conversation.settings) };
   return `${JSON.stringify(body, null, 2)}\n`;
 }
 
-/** Hand `text` to the browser as a file. */
+/** Download `text` as a file. */
 export function download(text, name, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   element("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** A file name made of the conversation's title. */
+/** Return a file name made of the conversation's title. */
 export function fileName(conversation, ending) {
   const words = conversation.title.normalize("NFKD").match(/[\p{L}\p{N}]+/gu) ?? ["conversation"];
   return `${words.join("-").toLowerCase().slice(0, TITLE_LENGTH)}.${ending}`;

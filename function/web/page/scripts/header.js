@@ -1,7 +1,7 @@
 import { byId } from "./dom.js";
 import { prefer, preference } from "./preferences.js";
 
-/** The line above the thread: whose conversation this is, and with which model. */
+/** The header above the thread: the conversation's title and its model. */
 export function header(chat) {
   const update = () => {
     const { title } = chat.current;

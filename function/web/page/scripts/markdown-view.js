@@ -1,10 +1,10 @@
 import { blocks, growCode, renderBlock } from "./markdown.js";
 
-const UNSETTLED = 2; // the last blocks of a text that grows can still become something else
+const UNSETTLED_BLOCKS = 2; // the last blocks of a growing text can still change their kind
 
 /**
- * Shows Markdown that grows. What came before the last blocks is settled: it is neither parsed nor drawn again, so the
- * work for a long reply grows with its length and not with its square.
+ * View of growing Markdown. Blocks before the last ones are settled: they are not parsed or drawn again, so the work
+ * for a long reply grows with its length and not with its square.
  */
 export class MarkdownView {
   #settledText = 0;
@@ -19,9 +19,9 @@ export class MarkdownView {
     this.element = element;
   }
 
-  /** Show `text`, of which what was shown so far is the beginning, with the next frame. */
+  /** Show `text`, which extends the shown text, with the next frame. */
   grow(text) {
-    this.#text = text.replaceAll(/\r\n?/g, "\n"); // as the lexer counts it
+    this.#text = text.replaceAll(/\r\n?/g, "\n"); // the lexer counts lines this way
     this.#scheduled ??= requestAnimationFrame((now) => this.#frame(now));
   }
 
@@ -31,7 +31,7 @@ export class MarkdownView {
     this.#finished = text;
     if (this.#scheduled !== null) cancelAnimationFrame(this.#scheduled);
     this.#scheduled = null;
-    this.#text = text.replaceAll(/\r\n?/g, "\n"); // as the lexer counts it
+    this.#text = text.replaceAll(/\r\n?/g, "\n"); // the lexer counts lines this way
     const { links } = blocks(this.#text);
     if (Object.keys(links).length) this.#restart(); // earlier blocks may have used links defined later
     this.#draw();
@@ -43,7 +43,7 @@ export class MarkdownView {
   }
 
   #frame(now) {
-    // Drawing takes at most a fifth of the time, whatever the reply looks like and however slow the device.
+    // Drawing takes at most a fifth of the time, for any reply on any device.
     if (now < this.#rest) {
       this.#scheduled = requestAnimationFrame((later) => this.#frame(later));
       return;
@@ -75,7 +75,7 @@ export class MarkdownView {
   }
 
   #settle(tokens, visible) {
-    const unsettled = new Set(visible.slice(-UNSETTLED));
+    const unsettled = new Set(visible.slice(-UNSETTLED_BLOCKS));
     for (const token of tokens) {
       if (unsettled.has(token)) break;
       this.#settledText += token.raw.length;

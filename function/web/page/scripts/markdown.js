@@ -1,8 +1,8 @@
 import { element, iconButton } from "./dom.js";
 import { copyText } from "./clipboard.js";
 
-// What a model writes is hostile until shown otherwise: its HTML is shown as text, its images are links, and all that
-// marked makes of the rest goes through DOMPurify. The page's policy is the wall behind both.
+// A model's text is untrusted: its HTML is shown as text, its images are links, and the output of marked goes through
+// DOMPurify. The page's Content-Security-Policy is the second line of defence.
 
 const { marked, DOMPurify } = globalThis;
 const HARMLESS = /^<\/?(?:br|sub|sup|kbd|mark|[biu])\s*\/?>$/i;
@@ -59,12 +59,12 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   node.setAttribute("title", href);
 });
 
-/** The blocks of `text`, marked's tokens; each one's `raw` says how much of the text it is. */
+/** Return the blocks of `text`, marked's tokens; `raw` is each one's part of the text. */
 export function blocks(text) {
   return marked.lexer(text);
 }
 
-/** The element that shows one block. */
+/** Return the element of one block. */
 export function renderBlock(token) {
   if (token.type === "code") return codeBlock(token.text, token.lang);
   const fragment = DOMPurify.sanitize(marked.parser([token]), PURIFY);
@@ -96,7 +96,7 @@ function languageOf(info) {
   return (info ?? "").trim().split(/\s/, 1)[0].slice(0, 30);
 }
 
-/** Let `shown`, a code block's element, say what `token` now says, adding to its text; false if it cannot. */
+/** Extend `shown`, a code block's element, to the text of `token`; return false if it does not begin that text. */
 export function growCode(shown, token) {
   if (token.type !== "code" || shown.dataset.language !== languageOf(token.lang)) return false;
   const text = shown.querySelector("code").firstChild;

@@ -1,8 +1,8 @@
-// Where this page lives. Several functions can share an origin, each under a path of its own.
+// Address of this page. Several functions can share an origin, each under a path of its own.
 
 export const PLACE = location.pathname.replace(/\/?$/, "/");
 
-/** The address of `path` on this function, whether the page was opened with or without a slash at the end. */
+/** Return the address of `path` on this function; the page's own address may end with a slash or without. */
 export function endpoint(path) {
   return new URL(PLACE + path, location.origin).href;
 }

@@ -1,6 +1,6 @@
 import { PLACE } from "./place.js";
 
-// Small values that outlive the tab (localStorage), or only a reload of it (sessionStorage), where a browser allows it.
+// Small values that outlive the tab (localStorage) or a reload (sessionStorage), where the browser allows it.
 
 const memory = new Map();
 
@@ -25,28 +25,28 @@ function write(storage, name, value) {
   }
 }
 
-/** A kept value, or null. */
+/** Return a saved value, or null. */
 export function preference(name) {
   return memory.has(name) ? memory.get(name) : read("localStorage", name);
 }
 
-/** Keep a value; null forgets it. */
+/** Save a value; null deletes it. */
 export function prefer(name, value) {
   memory.set(name, value);
   write("localStorage", name, value);
 }
 
-/** The access key, or null. */
+/** Return the access key, or null. */
 export function accessKey() {
   return memory.get("key") ?? read("sessionStorage", "key") ?? read("localStorage", "key");
 }
 
-/** Whether the key outlives the tab. */
+/** Return true if the key outlives the tab. */
 export function keyIsRemembered() {
   return read("localStorage", "key") !== null;
 }
 
-/** Use `key` from now on; null forgets it. `remember`: beyond this tab. */
+/** Use `key` from now on; null deletes it. With `remember` it outlives the tab. */
 export function useKey(key, remember) {
   memory.set("key", key);
   write("sessionStorage", "key", remember ? null : key);

@@ -12,16 +12,16 @@ const TITLES = {
   failed: "The reply failed",
   closed: "The reply was interrupted",
 };
-const MILD = ["key", "busy", "closed"]; // nothing is broken
+const EXPECTED_KINDS = ["key", "busy", "closed"]; // these are no faults
 const TOO_LONG = ["context_length_exceeded", "body_too_large"];
 
-/** What went wrong with a reply, where it went wrong, and what can be done. `actions`: again, begin. */
+/** Failure of a reply, its cause and the remedies. `actions`: again, begin. */
 export function problemView(error, actions) {
   const box = element(
     "div",
-    { class: MILD.includes(error.kind) ? "problem mild" : "problem", role: "group", "aria-label": "Problem" },
+    { class: EXPECTED_KINDS.includes(error.kind) ? "problem mild" : "problem", role: "group", "aria-label": "Problem" },
     element("div", { class: "problem-head" }, icon(error.kind === "key" ? "key" : "alert"), element("strong", {}, TITLES[error.kind])),
-    element("p", {}, error.message, error.code && !MILD.includes(error.kind) ? element("code", {}, error.code) : null),
+    element("p", {}, error.message, error.code && !EXPECTED_KINDS.includes(error.kind) ? element("code", {}, error.code) : null),
   );
   if (error.kind === "key") box.append(keyForm(actions.again));
   else box.append(retry(error, actions));
@@ -50,7 +50,7 @@ function countdown({ retryAfter, at }) {
   return shown;
 }
 
-/** A field for the key; submitting it asks again. */
+/** Return a form for the key; submitting it repeats the request. */
 function keyForm(again) {
   const wrong = accessKey() !== null;
   const input = element("input", { type: "password", id: "key", name: "key", autocomplete: "current-password", required: true, spellcheck: "false" });
@@ -63,7 +63,7 @@ function keyForm(again) {
   return element(
     "form",
     { class: "key-form", submit },
-    element("label", { for: "key" }, wrong ? "The key that was sent is not the right one. Another:" : "Key"),
+    element("label", { for: "key" }, wrong ? "The key is wrong. Another key:" : "Key"),
     element("div", { class: "key-row" }, input, element("button", { type: "submit", class: "button primary" }, "Use key")),
     element("label", { class: "check" }, remember, "Remember it on this device"),
   );

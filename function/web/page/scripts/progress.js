@@ -1,18 +1,19 @@
-// What the stream's comments say of the wait before a reply.
+// Progress of the wait before a reply, from the comments of the stream.
 
-const PHASES = ["starting", "fetching", "verifying", "loading", "queued", "prefill"];
+const COLD_PHASES = ["starting", "fetching", "loading"];
+const PHASES = [...COLD_PHASES, "queued", "prefill"];
 
-/** The state before the server has said anything. */
+/** State before the first byte of the server. */
 export const CONNECTING = { phase: "connecting", cold: false, done: null, eta: null, detail: "" };
 
-/** The state after `comment`; an unknown comment, a keepalive for instance, changes nothing. */
+/** Return the state after `comment`; an unknown comment, a keepalive for instance, changes nothing. */
 export function progressed(state, comment) {
   const [word] = comment.split(" ", 1);
   if (!PHASES.includes(word)) return state.phase === "connecting" ? { ...state, phase: "waiting" } : state;
   const percent = /(\d+(?:\.\d+)?)%/.exec(comment);
   const eta = /eta (\d+(?:\.\d+)?)s/.exec(comment);
   const count = /(\d+)\/(\d+)/.exec(comment);
-  const next = { phase: word, cold: state.cold || PHASES.indexOf(word) < 4, done: null, eta: null, detail: "" };
+  const next = { phase: word, cold: state.cold || COLD_PHASES.includes(word), done: null, eta: null, detail: "" };
   if (percent) next.done = Math.min(1, Number(percent[1]) / 100);
   if (eta) next.eta = Number(eta[1]);
   if (count && Number(count[2])) {
@@ -28,21 +29,20 @@ function ahead(requests) {
   return requests === 1 ? "1 request ahead" : `${requests} requests ahead`;
 }
 
-/** The state in words. */
+/** Return the state in words. */
 export function phaseText(state) {
   return {
     connecting: "Reaching the function",
     waiting: "Waiting for the first token",
     starting: "Starting an instance",
     fetching: "Fetching the model",
-    verifying: "Verifying the model",
     loading: "Loading the model",
     queued: "Waiting for the model to be free",
     prefill: "Reading the conversation",
   }[state.phase];
 }
 
-/** What is known beyond the phase: a share, a count, a time; may be empty. */
+/** Return the details of the phase: a share, a count, a time; may be empty. */
 export function detailText(state) {
   const parts = [];
   if (state.detail) parts.push(state.detail);

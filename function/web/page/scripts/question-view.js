@@ -3,7 +3,7 @@ import { element, iconButton } from "./dom.js";
 import { sends } from "./keys.js";
 import { versionSwitch } from "./versions-view.js";
 
-/** One message of the user's; it can be edited, which sends a new version of it. */
+/** Message of the user; editing it sends a new version. */
 export class QuestionView {
   #chat;
   #body = element("div", { class: "question-body" });

@@ -12,7 +12,7 @@ const ENDINGS = {
   content_filter: "The reply was filtered.",
 };
 
-/** One reply of the model. */
+/** Reply of the model. */
 export class ReplyView {
   #chat;
   #text = element("div", { class: "markdown" });
@@ -27,7 +27,7 @@ export class ReplyView {
     this.element = element("li", { class: "turn reply" }, heading, this.#text, this.#foot);
   }
 
-  /** Show the message as it is now, in the conversation that is shown. */
+  /** Show the current state of the message. */
   refresh() {
     const { streaming, content } = this.message;
     this.element.classList.toggle("streaming", streaming);
@@ -38,7 +38,7 @@ export class ReplyView {
     this.#foot.replaceChildren(...(streaming ? [] : this.#ending()));
   }
 
-  /** Show what is being waited for, as long as there is no text. */
+  /** Show the progress of the wait, until there is text. */
   progress() {
     const active = this.#chat.active;
     if (active?.message !== this.message || this.message.content) {
@@ -53,7 +53,7 @@ export class ReplyView {
     this.#waiting.update(active.progress);
   }
 
-  /** Show the text that has come. */
+  /** Show the text so far. */
   grow() {
     if (this.#waiting) this.progress();
     this.markdown.grow(this.message.content);
@@ -68,7 +68,7 @@ export class ReplyView {
     } else if (message.finish && message.finish !== "stop") {
       parts.push(element("p", { class: "ending" }, ENDINGS[message.finish] ?? `The reply ended: ${message.finish}.`));
     } else if (!message.content) {
-      parts.push(element("p", { class: "ending" }, "The model said nothing."));
+      parts.push(element("p", { class: "ending" }, "The reply is empty."));
     }
     const tools = this.#tools();
     return tools.children.length ? [...parts, tools] : parts;
@@ -89,7 +89,7 @@ export class ReplyView {
   }
 }
 
-/** What the reply took, in words. */
+/** Return the statistics of the reply, in words. */
 export function statsText({ firstToken, speed, tokens, cold }) {
   const parts = [`first token ${duration(firstToken)}${cold ? " with cold start" : ""}`];
   if (speed !== null) parts.push(`${speed < 10 ? speed.toFixed(1) : Math.round(speed)} tokens/s`);

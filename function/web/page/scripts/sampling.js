@@ -1,4 +1,4 @@
-// The settings of a conversation that go into its requests. What is left empty is the server's to decide.
+// Sampling settings of a conversation. The server decides about empty ones.
 
 export const SAMPLING = [
   { name: "temperature", label: "Temperature", usual: "0.8", min: 0, max: 2, step: 0.05, hint: "0 always takes the likeliest token" },
@@ -7,11 +7,11 @@ export const SAMPLING = [
   { name: "top_k", label: "Top k", usual: "40", min: 0, step: 1, hint: "keep this many of the likeliest tokens" },
   { name: "min_p", label: "Min p", usual: "0.05", min: 0, max: 1, step: 0.01, hint: "drop tokens below this share of the best" },
   { name: "repeat_penalty", label: "Repeat penalty", usual: "1", min: 0.1, max: 2, step: 0.05, hint: "above 1 discourages repetition" },
-  { name: "presence_penalty", label: "Presence penalty", usual: "0", min: -2, max: 2, step: 0.1, hint: "above 0 favours what was not said yet" },
+  { name: "presence_penalty", label: "Presence penalty", usual: "0", min: -2, max: 2, step: 0.1, hint: "above 0 favours new words" },
   { name: "seed", label: "Seed", usual: "random", min: 0, step: 1, hint: "the same seed gives the same reply" },
 ];
 
-/** The request's fields for `settings`: only what was set. */
+/** Return the request's fields for `settings`, without the empty ones. */
 export function samplingFields(settings) {
   const fields = {};
   for (const { name } of SAMPLING) {

@@ -3,7 +3,7 @@ import { byId, element } from "./dom.js";
 import { accessKey, keyIsRemembered, useKey } from "./preferences.js";
 import { SAMPLING } from "./sampling.js";
 
-/** The dialog with the system prompt, the sampling settings and the key. */
+/** Dialog with the system prompt, the sampling settings and the key. */
 export class SettingsDialog {
   #chat;
   #dialog = byId("settings-dialog");
@@ -34,7 +34,7 @@ export class SettingsDialog {
   #field({ name, label, usual, hint, ...limits }) {
     const id = `setting-${name}`;
     const input = element("input", { id, type: "number", inputmode: "decimal", placeholder: usual, "aria-describedby": `${id}-hint`, ...limits });
-    input.step = "any"; // the arrows step by `limits.step`, any value between is as good
+    input.step = "any"; // the arrows step by `limits.step`; any value between is valid
     if (limits.step >= 1) input.step = String(limits.step);
     this.#fields.set(name, input);
     return element("div", { class: "field" }, element("label", { for: id }, label), input, element("span", { class: "hint", id: `${id}-hint` }, hint));

@@ -6,7 +6,7 @@ import { prefer, preference } from "./preferences.js";
 
 const NARROW = matchMedia("(max-width: 52rem)");
 
-/** The list of conversations: beside the thread, or above it as a drawer where there is no room. */
+/** List of conversations: next to the thread, or a drawer above it on narrow screens. */
 export class Sidebar {
   #chat;
   #list = byId("conversations");
@@ -25,7 +25,7 @@ export class Sidebar {
     byId("conversation-menu").addEventListener("click", ({ currentTarget }) => conversationMenu(chat, chat.current, currentTarget));
     this.#sidebar.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !NARROW.matches) return;
-      event.stopPropagation(); // it closes the drawer, it does not stop a reply
+      event.stopPropagation(); // Escape closes the drawer here; it must not stop a reply
       this.#open(false);
     });
     NARROW.addEventListener("change", () => this.#open(this.#opensAtFirst(), false));
@@ -51,7 +51,7 @@ export class Sidebar {
     this.#leave();
   }
 
-  /** A conversation was chosen: go to it. */
+  /** Show the chosen conversation. */
   #leave() {
     if (NARROW.matches) this.#open(false);
     byId("message").focus();

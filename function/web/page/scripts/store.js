@@ -1,13 +1,13 @@
 import { settle } from "./conversation.js";
 import { PLACE } from "./place.js";
 
-// The conversations, one record each, so that two tabs do not overwrite each other's.
+// Conversations, one record each, so that two tabs do not overwrite each other's.
 
 const TABLE = "conversations";
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(`chat:${PLACE}`) : null;
 let database = null;
 
-/** Open the browser's database; false when it has none for us, and conversations end with the page. */
+/** Open the browser's database; false if there is none: conversations then end with the page. */
 export async function openStore() {
   try {
     const request = indexedDB.open(`chat:${PLACE}`, 1);
@@ -31,19 +31,19 @@ function table(mode) {
   return database.transaction(TABLE, mode).objectStore(TABLE);
 }
 
-/** Every conversation, in no order. */
+/** Return all conversations, in no order. */
 export async function loadConversations() {
   if (!database) return [];
   return (await settled(table("readonly").getAll())).map(settle);
 }
 
-/** One conversation, or undefined. */
+/** Return one conversation, or undefined. */
 export async function loadConversation(id) {
   const found = database ? await settled(table("readonly").get(id)) : undefined;
   return found && settle(found);
 }
 
-/** Write a conversation and tell the other tabs; false when the browser has no room for it. */
+/** Write a conversation and notify the other tabs; false if the browser has no room for it. */
 export async function saveConversation(conversation) {
   if (!database) return true;
   try {
@@ -55,7 +55,7 @@ export async function saveConversation(conversation) {
   return true;
 }
 
-/** Forget a conversation. */
+/** Delete a conversation. */
 export async function deleteConversation(id) {
   if (database) await settled(table("readwrite").delete(id));
   channel?.postMessage(id);

@@ -5,7 +5,7 @@ import { prefer, preference } from "./preferences.js";
 const THEMES = ["system", "light", "dark"];
 const SYMBOLS = { system: "auto", light: "sun", dark: "moon" };
 
-/** The button that goes through the themes; theme.js applies the kept one before the first paint. */
+/** Button that cycles through the themes; theme.js applies the saved one before the first paint. */
 export function themeButton() {
   const button = byId("theme");
   const label = byId("theme-label");

@@ -4,10 +4,10 @@ import { byId } from "./dom.js";
 import { QuestionView } from "./question-view.js";
 import { ReplyView, statsText } from "./reply-view.js";
 
-const NEAR = 60; // pixels from the end that still count as reading along
-const READ_OUT = 600; // characters of a reply that a screen reader is given as a whole
+const FOLLOW_DISTANCE_PX = 60; // a reader this near to the end follows the text
+const MAX_ANNOUNCED_CHARACTERS = 600; // longest reply that is announced as a whole
 
-/** The messages of the conversation that is shown. */
+/** Messages of the current conversation. */
 export class ThreadView {
   #chat;
   #views = new Map();
@@ -47,7 +47,7 @@ export class ThreadView {
     this.#shown = current;
   }
 
-  /** Make `elements` the list's children, moving only what is elsewhere: a moved element loses its focus. */
+  /** Make `elements` the list's children, moving as few as possible: a moved element loses the focus. */
   #place(elements) {
     elements.forEach((element, index) => {
       const there = this.#list.children[index];
@@ -85,7 +85,7 @@ export class ThreadView {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#follows = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.#follows = scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX;
     this.#jump.hidden = this.#follows;
   }
 
@@ -102,6 +102,6 @@ export class ThreadView {
 
 function spoken({ content, finish, stats }) {
   if (finish === "stopped") return "Stopped";
-  if (content.length <= READ_OUT) return `Reply: ${content}`;
+  if (content.length <= MAX_ANNOUNCED_CHARACTERS) return `Reply: ${content}`;
   return `Reply complete. ${stats ? statsText(stats) : ""}`;
 }

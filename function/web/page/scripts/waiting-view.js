@@ -5,13 +5,12 @@ import { detailText, phaseText } from "./progress.js";
 const COLD_STEPS = [
   { name: "Start", phases: ["connecting", "starting"] },
   { name: "Fetch", phases: ["fetching"] },
-  { name: "Verify", phases: ["verifying"] },
   { name: "Load", phases: ["loading"] },
   { name: "Read", phases: ["queued", "prefill", "waiting"] },
 ];
-const TELL_TIME_AFTER = 3; // seconds
+const SHOW_TIME_AFTER_SECONDS = 3;
 
-/** What happens before the first token: one line for a warm model, the steps with a bar each for a cold one. */
+/** The wait before the first token: one line for a warm model, a bar for each step of a cold start. */
 export class WaitingView {
   #began;
   #state = null;
@@ -45,7 +44,7 @@ export class WaitingView {
   #showDetail() {
     const seconds = Math.floor((performance.now() - this.#began) / 1000);
     const known = this.#state ? detailText(this.#state) : "";
-    this.#detail.textContent = known || (seconds >= TELL_TIME_AFTER ? `${seconds} s` : "");
+    this.#detail.textContent = known || (seconds >= SHOW_TIME_AFTER_SECONDS ? `${seconds} s` : "");
   }
 
   #showBar(state) {
@@ -62,7 +61,7 @@ export class WaitingView {
     else this.#bar.setAttribute("aria-valuenow", Math.round(state.done * 100));
   }
 
-  /** Each phase once, and a long one at every quarter: a screen reader is not to be talked over. */
+  /** Announce each phase once, and a long one at every quarter, so that a screen reader can finish its sentence. */
   #speak(state) {
     const quarter = state.done === null ? 0 : Math.floor(state.done * 4) * 25;
     const words = state.phase === "queued" ? `${phaseText(state)}, ${state.detail}` : phaseText(state);

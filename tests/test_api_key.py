@@ -4,16 +4,16 @@ import pytest
 
 from function.errors import Unavailable
 from function.settings import Settings
-from function.web.api_key import api_key
+from function.web.api_key import api_key_reader
 from tests.servers.stores import s3_store
 
 
 def test_without_a_key_none_is_asked_for() -> None:
-    assert api_key(Settings())() is None
+    assert api_key_reader(Settings())() is None
 
 
 def test_the_environments_key_comes_first() -> None:
-    assert api_key(Settings(api_key="k", api_key_parameter="/never/read"))() == "k"
+    assert api_key_reader(Settings(api_key="k", api_key_parameter="/never/read"))() == "k"
 
 
 def test_a_parameter_is_read_once_and_a_missing_one_is_asked_for_again(
@@ -25,7 +25,7 @@ def test_a_parameter_is_read_once_and_a_missing_one_is_asked_for_again(
         for name, value in store.env.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_DEFAULT_REGION", store.env["AWS_REGION"])
-        key = api_key(Settings(api_key_parameter="/chat/key"))
+        key = api_key_reader(Settings(api_key_parameter="/chat/key"))
         with pytest.raises(Unavailable, match="API_KEY_PARAMETER=/chat/key cannot be read"):
             key()
         ssm = boto3.client("ssm", endpoint_url=store.url)

@@ -1,7 +1,8 @@
-import pytest
-from werkzeug.datastructures import Headers
+"""Trace of a request, from its headers."""
 
-from function.web.exchange.trace_context import TraceContext, trace_of
+import pytest
+
+from function.observability.trace_context import TraceContext, parse_trace_context
 
 ID, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -24,5 +25,6 @@ ID, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
         ({}, None),
     ],
 )
-def test_the_trace_is_the_headers(headers: dict[str, str], expected: TraceContext | None) -> None:
-    assert trace_of(Headers(headers)) == expected
+def test_trace_context_is_read_from_either_header(headers: dict[str, str], expected: TraceContext | None) -> None:
+    given = headers.get("traceparent", ""), headers.get("X-Cloud-Trace-Context", "")
+    assert parse_trace_context(*given) == expected

@@ -1,0 +1,39 @@
+"""The pages, each in one response: the chat page, the API's documentation and its OpenAPI document."""
+
+from typing import Any
+
+from flask import Blueprint, Response, json
+
+from function.lifecycle.service import Service
+
+
+def blueprint(service: Service) -> Blueprint:
+    """Return the routes, over one service. Their content is the same for every instance, so they need no key.
+
+    It is built with the first request for it, which the first token need not wait for.
+    """
+    routes = Blueprint("pages", __name__)
+    settings = service.settings
+    guarded = settings.api_key is not None or settings.api_key_parameter is not None
+
+    @routes.get("/")
+    def chat_page() -> Response:
+        service.start(retry=False)  # a visitor of the page is about to ask
+        from function.web.page import render
+
+        return render().response()
+
+    @routes.get("/openapi.json")
+    def openapi() -> tuple[dict[str, Any], dict[str, str]]:
+        from function.web.docs.openapi import document
+
+        return document(guarded), {"Cache-Control": "no-cache"}
+
+    @routes.get("/docs")
+    def docs() -> Response:
+        from function.web.docs.openapi import document
+        from function.web.docs.swagger import render
+
+        return render(json.dumps(document(guarded))).response()
+
+    return routes
