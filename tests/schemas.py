@@ -1,4 +1,4 @@
-"""JSON schemas drawn by hypothesis: the kinds that programs send, with bounds, patterns, unions and recursion."""
+"""JSON schemas from hypothesis, as programs send them: with bounds, patterns, unions and recursion."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ FORMATS = ["date", "time", "date-time", "ipv4", "uuid", "email"]
 
 
 def _bounded(draw: Any, low: str, high: str, most: int) -> Schema:
-    """Either bound, both or none of a count."""
+    """Return either bound of a count, both or none."""
     least = draw(st.integers(0, most))
     bounds = {}
     if draw(st.booleans()):
         bounds[low] = least
-    if draw(st.integers(0, 3)):  # mostly: without it, noise goes on and on
+    if draw(st.integers(0, 3)):  # mostly: without it, random text does not end
         bounds[high] = draw(st.integers(least, most + 3))
     return bounds
 

@@ -1,3 +1,5 @@
+"""API key from the environment or a parameter store."""
+
 from pathlib import Path
 
 import pytest
@@ -8,15 +10,15 @@ from function.web.api_key import api_key_reader
 from tests.servers.stores import s3_store
 
 
-def test_without_a_key_none_is_asked_for() -> None:
+def test_api_key_is_none_without_setting() -> None:
     assert api_key_reader(Settings())() is None
 
 
-def test_the_environments_key_comes_first() -> None:
+def test_api_key_of_environment_comes_first() -> None:
     assert api_key_reader(Settings(api_key="k", api_key_parameter="/never/read"))() == "k"
 
 
-def test_a_parameter_is_read_once_and_a_missing_one_is_asked_for_again(
+def test_api_key_parameter_is_read_once_and_retried_while_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import boto3

@@ -1,4 +1,4 @@
-"""Keys, origins, limits and the system prompt, each on a function of its own."""
+"""Key, origins, token limit, system prompt and chat template, each with a function of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +23,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer no"}, {"x-api-key": ""}, {"Authorization": "Basic x"}]
 )
-def test_what_reaches_the_model_needs_the_key(guarded: ServedFunction, path: str, headers: dict[str, str]) -> None:
+def test_model_paths_require_key(guarded: ServedFunction, path: str, headers: dict[str, str]) -> None:
     body = PROMPT if path in ("/", "/chat", "/v1/chat/completions") else None
-    status, told = guarded.ask(path, body, headers)
-    assert (status, told["error"]["code"]) == (401, "invalid_api_key")
-    assert "42" not in told["error"]["message"]
+    status, answer = guarded.ask(path, body, headers)
+    assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
+    assert "42" not in answer["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_what_reaches_the_model_needs_the_key(guarded: ServedFunction, path: str
         {"Authorization": "Bearer the-platforms-own-token", "x-api-key": "Ünlocked-42"},
     ],
 )
-def test_the_key_opens_in_either_header(guarded: ServedFunction, headers: dict[str, str]) -> None:
+def test_key_is_accepted_in_either_header(guarded: ServedFunction, headers: dict[str, str]) -> None:
     sent = {key: value.encode().decode("latin-1") for key, value in headers.items()}
     assert guarded.ask("/chat", PROMPT, sent)[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/events"])
-def test_platforms_come_without_a_key(guarded: ServedFunction, path: str) -> None:
+def test_platform_paths_need_no_key(guarded: ServedFunction, path: str) -> None:
     assert guarded.get(path)[0] == 200
 
 
-def test_an_allowed_origin_is_answered_and_another_is_not(guarded: ServedFunction) -> None:
+def test_cors_headers_are_for_allowed_origins_only(guarded: ServedFunction) -> None:
     ask = {"Access-Control-Request-Method": "POST"}
     status, headers, _ = guarded.exchange("/chat", None, ask | {"Origin": "https://a.example"}, method="OPTIONS")
     assert status == 200
@@ -61,27 +61,27 @@ def test_an_allowed_origin_is_answered_and_another_is_not(guarded: ServedFunctio
     assert "access-control-allow-origin" not in headers
 
 
-def test_a_request_for_more_than_max_tokens_ends_with_length(guarded: ServedFunction) -> None:
+def test_max_tokens_setting_ends_reply_with_length(guarded: ServedFunction) -> None:
     body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100, "ignore_eos": True}
     key = {"x-api-key": "Ünlocked-42".encode().decode("latin-1")}
-    told = guarded.ask("/v1/chat/completions", body, key)[1]
-    assert told["usage"]["completion_tokens"] == 6
-    assert told["choices"][0]["finish_reason"] == "length"
+    answer = guarded.ask("/v1/chat/completions", body, key)[1]
+    assert answer["usage"]["completion_tokens"] == 6
+    assert answer["choices"][0]["finish_reason"] == "length"
 
 
-def test_without_origins_a_browser_is_told_nothing(tmp_path: Path) -> None:
+def test_cors_headers_are_absent_without_origins(tmp_path: Path) -> None:
     with serving(tmp_path) as function:
         _, headers, _ = function.exchange("/health/live", None, {"Origin": "https://a.example"})
         assert "access-control-allow-origin" not in headers
 
 
-def test_the_system_prompt_begins_what_brings_none(tmp_path: Path, tiny_model: Path) -> None:
+def test_system_prompt_begins_conversations_without_one(tmp_path: Path, tiny_model: Path) -> None:
     user = {"role": "user", "content": "hi"}
     own = {"role": "system", "content": "be brief"}
 
     def tokens(function: ServedFunction, *messages: dict[str, str]) -> int:
-        told = function.ask("/v1/chat/completions", {"messages": messages, "max_tokens": 1})[1]
-        return int(told["usage"]["prompt_tokens"])
+        answer = function.ask("/v1/chat/completions", {"messages": messages, "max_tokens": 1})[1]
+        return int(answer["usage"]["prompt_tokens"])
 
     prompt = tmp_path / "prompt.txt"
     prompt.write_text("be brief")
@@ -92,7 +92,7 @@ def test_the_system_prompt_begins_what_brings_none(tmp_path: Path, tiny_model: P
         assert tokens(function, user) < tokens(function, own, user)
 
 
-def test_a_chat_template_may_be_a_name_a_text_or_a_uri(tmp_path: Path, tiny_model: Path) -> None:
+def test_chat_template_may_be_name_text_or_uri(tmp_path: Path, tiny_model: Path) -> None:
     text = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     file = tmp_path / "template.jinja"
     file.write_text(text)
@@ -103,7 +103,7 @@ def test_a_chat_template_may_be_a_name_a_text_or_a_uri(tmp_path: Path, tiny_mode
     assert answers[1] == answers[2] != answers[0]
 
 
-def test_a_mistyped_name_of_a_chat_template_is_not_taken_for_one(tmp_path: Path, tiny_model: Path) -> None:
+def test_chat_template_with_mistyped_name_is_rejected(tmp_path: Path, tiny_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tiny_model), CHAT_TEMPLATE="chatmll") as function:
         error = function.wait("failed")["error"]
     assert error["param"] == "CHAT_TEMPLATE"
@@ -111,7 +111,7 @@ def test_a_mistyped_name_of_a_chat_template_is_not_taken_for_one(tmp_path: Path,
     assert "chatml," in error["message"]
 
 
-def test_a_file_without_a_template_gets_its_own_and_the_log_says_so(tmp_path: Path) -> None:
+def test_chat_template_missing_in_file_is_chosen_and_logged(tmp_path: Path) -> None:
     from tools.models import write_model
     from tools.shapes import Shape
 

@@ -28,27 +28,27 @@ def pair() -> Iterator[Pair]:
 
 
 @pytest.mark.parametrize("key", ["gunicorn.socket", "werkzeug.socket"])
-def test_a_client_that_waits_is_there(pair: Pair, key: str) -> None:
+def test_waiting_client_is_not_gone(pair: Pair, key: str) -> None:
     assert not connect({key: pair[0]}, 60).is_gone()
 
 
-def test_a_client_that_sends_more_is_there(pair: Pair) -> None:
+def test_client_that_sends_more_is_not_gone(pair: Pair) -> None:
     pair[1].sendall(b"GET /next")
     assert not connect({"gunicorn.socket": pair[0]}, 60).is_gone()
     assert pair[0].recv(100) == b"GET /next", "looking takes nothing away"
 
 
-def test_a_closed_client_is_gone(pair: Pair) -> None:
+def test_closed_client_is_gone(pair: Pair) -> None:
     pair[1].close()
     assert connect({"gunicorn.socket": pair[0]}, 60).is_gone()
 
 
-def test_a_half_closed_client_is_gone(pair: Pair) -> None:
+def test_half_closed_client_is_gone(pair: Pair) -> None:
     pair[1].shutdown(socket.SHUT_WR)
     assert connect({"gunicorn.socket": pair[0]}, 60).is_gone()
 
 
-def test_what_a_client_sent_before_it_left_does_not_hide_that_it_left(pair: Pair) -> None:
+def test_unread_bytes_do_not_hide_closed_client(pair: Pair) -> None:
     connection = connect({"gunicorn.socket": pair[0]}, 60)
     pair[1].sendall(b"\r\n")
     assert not connection.is_gone()
@@ -56,23 +56,23 @@ def test_what_a_client_sent_before_it_left_does_not_hide_that_it_left(pair: Pair
     assert connection.is_gone()
 
 
-def test_a_client_that_never_reads_ends_what_is_sent_to_it(pair: Pair) -> None:
+def test_sending_to_client_that_never_reads_fails(pair: Pair) -> None:
     connection = connect({"gunicorn.socket": pair[0]}, 1)
     with pytest.raises(BlockingIOError):
         pair[0].sendall(bytes(64 << 20))
     assert not connection.is_gone(), "it only does not read"
 
 
-def test_a_socket_the_server_closed_is_gone(pair: Pair) -> None:
+def test_socket_closed_by_server_is_gone(pair: Pair) -> None:
     pair[0].close()
     assert connect({"gunicorn.socket": pair[0]}, 60).is_gone()
 
 
-def test_without_a_socket_nobody_is_known_to_be_gone() -> None:
+def test_client_without_socket_is_not_gone() -> None:
     assert not connect({}, 60).is_gone()
 
 
-def test_a_tls_client_is_there_until_it_leaves(pair: Pair) -> None:
+def test_tls_client_is_gone_only_after_it_closes(pair: Pair) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     wrapped = context.wrap_socket(pair[0], server_side=True, do_handshake_on_connect=False)
     with wrapped:
@@ -85,26 +85,26 @@ def left(context: str | None, timeout: float) -> float:
     return reply_deadline(context, timeout) - time.monotonic()
 
 
-def test_the_setting_bounds_a_request() -> None:
+def test_deadline_follows_setting() -> None:
     assert 99 < left(None, 100) <= 100
 
 
-def test_the_platforms_deadline_comes_first_with_a_margin() -> None:
+def test_deadline_of_platform_comes_first_with_margin() -> None:
     context = json.dumps({"deadline": int((time.time() + 60) * 1000)})
     assert 50 < left(context, 600) < 59.1
     assert 9 < left(context, 10) <= 10
 
 
-def test_a_deadline_that_is_over_is_now() -> None:
+def test_deadline_in_the_past_is_now() -> None:
     assert left('{"deadline": 1}', 600) <= 0
 
 
 @pytest.mark.parametrize("context", ["", "{", "[]", '{"deadline": "soon"}', '{"deadline": null}', "7"])
-def test_what_cannot_be_read_is_as_good_as_none(context: str) -> None:
+def test_deadline_that_is_unreadable_is_ignored(context: str) -> None:
     assert left(context, 100) > 99
 
 
-def test_a_deadline_in_any_state_ends_a_stream_whole_and_frees_the_model(tmp_path: Path, slow_model: Path) -> None:
+def test_deadline_ends_stream_with_done_and_frees_model(tmp_path: Path, slow_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(slow_model), N_CTX="8192", REQUEST_TIMEOUT="1") as function:
         function.wait("ready")
         for content in ("word " * 1500, "hi"):  # over while the prompt is read, and while the reply is written
@@ -117,7 +117,7 @@ def test_a_deadline_in_any_state_ends_a_stream_whole_and_frees_the_model(tmp_pat
         assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200
 
 
-def test_a_deadline_in_the_queue_or_a_cold_start_ends_with_an_error_event(tmp_path: Path, tiny_model: Path) -> None:
+def test_deadline_in_cold_start_ends_with_error_event(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri, REQUEST_TIMEOUT="1") as function:
         with Stream(function, {"messages": [{"role": "user", "content": "hi"}], "stream": True}) as stream:
             lines = stream.rest()

@@ -1,4 +1,4 @@
-"""The function through every door a person may open, with a model from each kind of place."""
+"""The function behind each server, with a model from each kind of store."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ SEEDED = {"prompt": "hi", "seed": 7, "max_tokens": 24}
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_every_door_serves_the_embedded_model_by_default(door: str, tmp_path: Path) -> None:
+def test_server_serves_embedded_model_by_default(door: str, tmp_path: Path) -> None:
     with serving(tmp_path, door) as function:
         status, text = function.ask("/chat", SEEDED)
         assert status == 200, text
@@ -27,7 +27,7 @@ def test_every_door_serves_the_embedded_model_by_default(door: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_every_door_streams_piece_by_piece(door: str, tmp_path: Path) -> None:
+def test_server_streams_piece_by_piece(door: str, tmp_path: Path) -> None:
     with serving(tmp_path, door) as function:
         request = urllib.request.Request(function.url + "/chat", json.dumps(SEEDED | {"ignore_eos": True}).encode())
         with urllib.request.urlopen(request, timeout=PATIENCE) as response:
@@ -38,7 +38,7 @@ def test_every_door_streams_piece_by_piece(door: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["s3", "gcs", "path", "file"])
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
-def test_a_model_from_each_place_is_fetched_loaded_and_streamed(
+def test_model_from_each_store_is_fetched_loaded_and_streamed(
     door: str, place: str, tmp_path: Path, tiny_model: Path, s3: Store, gcs: Store
 ) -> None:
     settings = {}
@@ -58,9 +58,7 @@ def test_a_model_from_each_place_is_fetched_loaded_and_streamed(
         assert not kept, "a local file is used in place"
 
 
-def test_the_same_request_is_answered_the_same_from_any_place(
-    tmp_path: Path, tiny_model: Path, s3: Store, gcs: Store
-) -> None:
+def test_seeded_reply_is_equal_from_every_store(tmp_path: Path, tiny_model: Path, s3: Store, gcs: Store) -> None:
     answers = []
     for number, (uri, env) in enumerate(
         [
@@ -84,7 +82,7 @@ def test_the_same_request_is_answered_the_same_from_any_place(
         ({"MODEL_URI": str(ROOT / "README.md")}, "not_gguf", "GGUF"),
     ],
 )
-def test_a_load_that_cannot_succeed_says_so_and_the_process_stays_up(
+def test_permanent_load_failure_is_reported_and_process_stays_up(
     settings: dict[str, str], code: str, word: str, tmp_path: Path
 ) -> None:
     with serving(tmp_path, **settings) as function:
@@ -101,7 +99,7 @@ def test_a_load_that_cannot_succeed_says_so_and_the_process_stays_up(
 
 
 @pytest.mark.parametrize("name", ["s3", "gcs"])
-def test_a_missing_object_and_a_missing_bucket_are_named(name: str, tmp_path: Path, s3: Store, gcs: Store) -> None:
+def test_missing_object_or_bucket_is_named(name: str, tmp_path: Path, s3: Store, gcs: Store) -> None:
     store = s3 if name == "s3" else gcs
     for number, uri in enumerate([store.uri("nothing.gguf"), f"{store.scheme}://nobodys-bucket/x.gguf"]):
         (tmp_path / str(number)).mkdir()
@@ -111,26 +109,24 @@ def test_a_missing_object_and_a_missing_bucket_are_named(name: str, tmp_path: Pa
             assert uri.split("/")[-1] in told["error"]["message"]
 
 
-def test_a_truncated_model_is_refused_and_nothing_is_left_behind(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
+def test_truncated_model_is_rejected_and_leaves_no_file(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
     uri = s3.put("cut.gguf", tiny_model.read_bytes()[:-1000])
     with serving(tmp_path, **{**s3.env, "MODEL_URI": uri}) as function:
         status, told = function.ask("/chat", SEEDED)
         assert (status, told["error"]["code"]) == (503, "not_gguf"), told
 
 
-def test_a_failure_that_may_pass_is_tried_again_by_the_next_request(
-    tmp_path: Path, tiny_model: Path, s3: Store
-) -> None:
+def test_transient_failure_is_retried_by_next_request(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
     uri = s3.put("later.gguf", tiny_model.read_bytes())
-    proxy_port_nobody_listens_on = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    with serving(tmp_path, **{**s3.env, **proxy_port_nobody_listens_on, "MODEL_URI": uri}) as function:
+    closed_port = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with serving(tmp_path, **{**s3.env, **closed_port, "MODEL_URI": uri}) as function:
         status, headers, text = function.exchange("/chat", SEEDED)
         assert (status, json.loads(text)["error"]["code"]) == (503, "source_unavailable"), text
         assert "x-should-retry" not in headers
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
-def test_a_wrong_setting_stops_the_start_with_a_sentence(door: str) -> None:
+def test_wrong_setting_stops_start_with_message(door: str) -> None:
     done = subprocess.run(
         DOORS[door], cwd=ROOT, env={"PATH": "", "N_CTX": "lots"}, capture_output=True, text=True, timeout=PATIENCE
     )
@@ -138,7 +134,7 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence(door: str) -> None:
     assert "N_CTX='lots' is not a whole number" in done.stdout + done.stderr
 
 
-def test_many_first_requests_load_once(tmp_path: Path, tiny_model: Path) -> None:
+def test_simultaneous_first_requests_load_once(tmp_path: Path, tiny_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tiny_model), QUEUE_SIZE="8") as function:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -156,7 +152,7 @@ def test_llama_cpp_is_built_without_openmp() -> None:
     assert not library.openmp(), library.system_info()
 
 
-def test_chunks_are_the_reply(tmp_path: Path) -> None:
+def test_stream_chunks_join_to_whole_reply(tmp_path: Path) -> None:
     with serving(tmp_path) as function:
         whole = function.ask("/chat", SEEDED)[1]
         status, events = function.ask("/chat", SEEDED, {"Accept": "text/event-stream"})
@@ -167,7 +163,7 @@ def test_chunks_are_the_reply(tmp_path: Path) -> None:
         assert "".join(piece["delta"].get("content", "") for piece in pieces) == whole
 
 
-def test_a_split_model_is_one_model(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
+def test_split_model_is_served_as_one(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
     parts = split(tiny_model, tmp_path, tensors=8)
     assert len(parts) > 2
     uris = [s3.put(f"split/{part.name}", part.read_bytes()) for part in parts]
@@ -178,7 +174,7 @@ def test_a_split_model_is_one_model(tmp_path: Path, tiny_model: Path, s3: Store)
     assert answers == [(200, answers[0][1])] * 3
 
 
-def test_a_wrong_part_of_a_split_model_is_named(tmp_path: Path, tiny_model: Path) -> None:
+def test_wrong_part_of_split_model_is_named(tmp_path: Path, tiny_model: Path) -> None:
     parts = split(tiny_model, tmp_path, tensors=8)
     parts[1].write_bytes(parts[2].read_bytes())
     with serving(tmp_path, MODEL_URI=str(parts[0])) as function:

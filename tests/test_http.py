@@ -1,4 +1,4 @@
-"""What requests get, good and bad, from one running function."""
+"""Valid and invalid requests to one running function."""
 
 import json
 import socket
@@ -34,10 +34,10 @@ def client(function: ServedFunction) -> Iterator[openai.OpenAI]:
         yield made
 
 
-# What a client of OpenAI's API sees.
+# OpenAI's API.
 
 
-def test_the_openai_client_gets_a_whole_reply(client: openai.OpenAI) -> None:
+def test_reply_whole_for_openai_client(client: openai.OpenAI) -> None:
     reply = client.chat.completions.create(
         model="any",
         messages=[{"role": "user", "content": "hi"}],
@@ -53,7 +53,7 @@ def test_the_openai_client_gets_a_whole_reply(client: openai.OpenAI) -> None:
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + 12
 
 
-def test_the_openai_client_gets_the_same_reply_streamed(client: openai.OpenAI) -> None:
+def test_stream_equals_whole_reply_for_openai_client(client: openai.OpenAI) -> None:
     asked: dict[str, Any] = {"model": "any", "messages": [USER], "seed": 7, "max_tokens": 12}
     whole = client.chat.completions.create(**asked)
     chunks = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
@@ -66,26 +66,26 @@ def test_the_openai_client_gets_the_same_reply_streamed(client: openai.OpenAI) -
     assert len({chunk.id for chunk in chunks}) == 1
 
 
-def test_the_openai_client_sends_a_reply_back_in_the_next_turn(client: openai.OpenAI) -> None:
+def test_reply_is_accepted_in_next_request_of_openai_client(client: openai.OpenAI) -> None:
     messages: list[Any] = [USER]
     messages.append(client.chat.completions.create(model="any", messages=messages, max_tokens=4).choices[0].message)
     messages.append(USER)
     assert client.chat.completions.create(model="any", messages=messages, max_tokens=4).choices[0].finish_reason
 
 
-def test_without_include_usage_a_stream_has_none(client: openai.OpenAI) -> None:
+def test_stream_without_include_usage_has_no_usage(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
         model="x", messages=[{"role": "user", "content": "hi"}], max_tokens=4, stream=True
     )
     assert all(chunk.usage is None and chunk.choices for chunk in stream)
 
 
-def test_the_openai_client_lists_the_true_model(client: openai.OpenAI) -> None:
+def test_models_list_has_true_name(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["random-slow"]
-    assert client.models.retrieve("whatever").id == "random-slow"
+    assert client.models.retrieve("any").id == "random-slow"
 
 
-def test_stop_strings_end_a_reply_and_stay_out_of_it(client: openai.OpenAI) -> None:
+def test_stop_string_ends_reply_and_is_not_part_of_it(client: openai.OpenAI) -> None:
     asked: dict[str, Any] = {"model": "x", "messages": [USER], "seed": 7, "max_tokens": 40}
     text = client.chat.completions.create(**asked).choices[0].message.content or ""
     stop = text[len(text) // 2 : len(text) // 2 + 4]
@@ -94,7 +94,7 @@ def test_stop_strings_end_a_reply_and_stay_out_of_it(client: openai.OpenAI) -> N
     assert reply.finish_reason == "stop"
 
 
-def test_a_seed_repeats_and_no_seed_varies(client: openai.OpenAI) -> None:
+def test_seed_repeats_reply_and_its_absence_varies_it(client: openai.OpenAI) -> None:
     def text(seed: int | None) -> str | None:
         reply = client.chat.completions.create(
             model="x", messages=[{"role": "user", "content": "hi"}], seed=seed, max_tokens=24
@@ -105,7 +105,7 @@ def test_a_seed_repeats_and_no_seed_varies(client: openai.OpenAI) -> None:
     assert len({text(1), text(2), text(None), text(None)}) == 4
 
 
-def test_the_same_seed_gives_the_same_reply_after_any_history(function: ServedFunction) -> None:
+def test_seed_repeats_reply_after_any_history(function: ServedFunction) -> None:
     asked = {**SEEDED, "messages": [{"role": "user", "content": "one two three " * 20}]}
     path = "/v1/chat/completions"
     first = function.ask(path, asked)[1]["choices"]
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_reply_after_any_history(function: ServedFu
     assert function.ask(path, asked)[1]["choices"] == first
 
 
-def test_the_next_turn_reuses_the_conversation(function: ServedFunction) -> None:
+def test_next_request_reuses_cached_conversation(function: ServedFunction) -> None:
     history: list[dict[str, str]] = [{"role": "user", "content": "a long beginning " * 20}]
     first = function.ask("/v1/chat/completions", {"messages": history, "max_tokens": 8, "seed": 3})[1]
     answer = {"role": "assistant", "content": first["choices"][0]["message"]["content"]}
@@ -126,10 +126,10 @@ def test_the_next_turn_reuses_the_conversation(function: ServedFunction) -> None
     assert usage["prompt_tokens_details"]["cached_tokens"] >= first["usage"]["prompt_tokens"] - 1
 
 
-# How a prompt may be sent.
+# Forms of a prompt.
 
 
-def test_a_prompt_may_be_json_a_form_or_the_query(function: ServedFunction) -> None:
+def test_prompt_may_be_json_form_or_query(function: ServedFunction) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     fields = {"prompt": "hi", "seed": 7, "max_tokens": 24}
     expected = function.ask("/chat", fields)
@@ -148,7 +148,7 @@ def test_plain_text_is_utf_8_and_not_cached(function: ServedFunction) -> None:
     assert headers["cache-control"] == "no-store"
 
 
-# What bad input gets.
+# Invalid input.
 
 
 @pytest.mark.parametrize(
@@ -171,56 +171,56 @@ def test_plain_text_is_utf_8_and_not_cached(function: ServedFunction) -> None:
         ),
     ],
 )
-def test_a_wrong_field_is_a_400_that_names_it(function: ServedFunction, path: str, body: object, param: str) -> None:
-    status, told = function.ask(path, body)
-    assert status == 400, told
-    assert told["error"]["type"] == "invalid_request_error"
-    assert told["error"]["param"] == param
+def test_wrong_field_is_400_that_names_it(function: ServedFunction, path: str, body: object, param: str) -> None:
+    status, answer = function.ask(path, body)
+    assert status == 400, answer
+    assert answer["error"]["type"] == "invalid_request_error"
+    assert answer["error"]["param"] == param
 
 
-def test_a_prompt_longer_than_the_context_is_told_both_numbers(function: ServedFunction) -> None:
-    _, told = function.ask("/chat", {"prompt": "word " * 9000})
-    assert told["error"]["code"] == "context_length_exceeded"
-    assert "8192" in told["error"]["message"]
-    assert any(int(word) > 9000 for word in told["error"]["message"].split() if word.isdigit())
+def test_context_overflow_error_has_both_numbers(function: ServedFunction) -> None:
+    _, answer = function.ask("/chat", {"prompt": "word " * 9000})
+    assert answer["error"]["code"] == "context_length_exceeded"
+    assert "8192" in answer["error"]["message"]
+    assert any(int(word) > 9000 for word in answer["error"]["message"].split() if word.isdigit())
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"nonsense", b'{"prompt": NaN}', b"\xff\xfe", b"[" * 100_000, b""])
-def test_what_is_not_a_json_object_is_a_400(function: ServedFunction, body: bytes) -> None:
-    status, told = function.ask("/v1/chat/completions", body)
-    assert status == 400, told
-    assert told["error"]["message"]
+def test_invalid_json_is_400(function: ServedFunction, body: bytes) -> None:
+    status, answer = function.ask("/v1/chat/completions", body)
+    assert status == 400, answer
+    assert answer["error"]["message"]
 
 
-def test_a_huge_body_is_a_413(function: ServedFunction) -> None:
-    status, told = function.ask("/v1/chat/completions", b'{"prompt": "' + b"x" * (5 << 20) + b'"}')
-    assert (status, told["error"]["code"]) == (413, "body_too_large")
+def test_huge_body_is_413(function: ServedFunction) -> None:
+    status, answer = function.ask("/v1/chat/completions", b'{"prompt": "' + b"x" * (5 << 20) + b'"}')
+    assert (status, answer["error"]["code"]) == (413, "body_too_large")
 
 
-def test_a_huge_body_of_unknown_length_is_a_413(function: ServedFunction) -> None:
+def test_huge_body_of_unknown_length_is_413(function: ServedFunction) -> None:
     with socket.create_connection((urlsplit(function.url).hostname, urlsplit(function.url).port)) as client:
         client.sendall(b"POST /chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         client.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (5 << 20, b"x" * (5 << 20)))
         assert b" 413 " in client.recv(100)
 
 
-def test_a_form_may_be_as_long_as_any_body(function: ServedFunction) -> None:
+def test_form_may_be_as_long_as_any_body(function: ServedFunction) -> None:
     form = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n%b\r\n--b--\r\n' % (b"word " * (1 << 18))
     _, _, text = function.exchange("/chat", form, {"Content-Type": "multipart/form-data; boundary=b"})
     assert json.loads(text)["error"]["code"] == "context_length_exceeded"
 
 
-def test_an_unsupported_method_is_a_405_and_an_unknown_path_a_404(function: ServedFunction) -> None:
+def test_unsupported_method_is_405_and_unknown_path_404(function: ServedFunction) -> None:
     status, headers, text = function.exchange("/chat", None, method="DELETE")
     assert (status, json.loads(text)["error"]["code"]) == (405, "method_not_allowed")
     assert "POST" in headers["allow"]
     assert function.get("/no/such/path")[0] == 404
 
 
-# One at a time.
+# Queue.
 
 
-def test_the_second_waits_the_third_is_told_when_to_come_back(function: ServedFunction) -> None:
+def test_queue_holds_second_request_and_rejects_third_with_retry_after(function: ServedFunction) -> None:
     function.idle()
     with Stream(function, ENDLESS) as first:
         first.until("data: ")
@@ -245,14 +245,14 @@ def test_the_second_waits_the_third_is_told_when_to_come_back(function: ServedFu
     assert text == function.ask("/chat", SEEDED)[1]
 
 
-def test_neither_of_two_at_once_disturbs_the_other(function: ServedFunction) -> None:
+def test_simultaneous_requests_get_undisturbed_replies(function: ServedFunction) -> None:
     function.idle()
     expected = function.ask("/chat", SEEDED)
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda _: function.ask("/chat", SEEDED), range(2))) == [expected, expected]
 
 
-def test_a_queued_client_that_leaves_gives_up_its_place(function: ServedFunction) -> None:
+def test_queued_client_that_leaves_frees_its_place(function: ServedFunction) -> None:
     function.idle()
     with Stream(function, ENDLESS) as first:
         first.until("data: ")
@@ -271,9 +271,7 @@ def test_a_queued_client_that_leaves_gives_up_its_place(function: ServedFunction
 
 @pytest.mark.parametrize("how", ["close", "half-close"])
 @pytest.mark.parametrize(("body", "moment"), [(LONG_PROMPT, ": prefill"), (ENDLESS, "data: {")])
-def test_a_client_that_leaves_frees_the_model(
-    function: ServedFunction, body: dict[str, Any], moment: str, how: str
-) -> None:
+def test_client_that_leaves_frees_model(function: ServedFunction, body: dict[str, Any], moment: str, how: str) -> None:
     function.idle()
     expected = function.ask("/chat", SEEDED)
     stream = Stream(function, body)
@@ -282,13 +280,13 @@ def test_a_client_that_leaves_frees_the_model(
         stream.close()
     else:
         stream.socket.shutdown(socket.SHUT_WR)
-    # ENDLESS would hold the model for thousands of tokens; the next request is answered all the same.
+    # ENDLESS would hold the model for thousands of tokens; the next request is answered nevertheless.
     assert function.ask("/chat", SEEDED) == expected
     stream.close()
     function.idle()
 
 
-def test_a_plain_client_that_leaves_during_prefill_frees_the_model(function: ServedFunction) -> None:
+def test_plain_client_that_leaves_during_prefill_frees_model(function: ServedFunction) -> None:
     function.idle()
     expected = function.ask("/chat", SEEDED)
     address = urlsplit(function.url)
@@ -301,7 +299,7 @@ def test_a_plain_client_that_leaves_during_prefill_frees_the_model(function: Ser
     assert function.ask("/chat", SEEDED) == expected
 
 
-def test_a_head_request_holds_nothing(function: ServedFunction) -> None:
+def test_head_request_holds_no_place(function: ServedFunction) -> None:
     for path in ("/v1/models", "/health/live"):
         assert function.exchange(path, None, method="HEAD")[0] == 200
     function.idle()
@@ -310,14 +308,14 @@ def test_a_head_request_holds_nothing(function: ServedFunction) -> None:
 # Health and warmth.
 
 
-def test_a_warmup_event_proves_warmth_and_is_no_traffic(function: ServedFunction) -> None:
+def test_warmup_event_reports_warmth_and_takes_no_place(function: ServedFunction) -> None:
     function.idle()
     with Stream(function, ENDLESS) as stream:
         stream.until("data: ")
-        status, told = function.ask("/events", {"source": "aws.events", "detail-type": "Scheduled Event"})
+        status, answer = function.ask("/events", {"source": "aws.events", "detail-type": "Scheduled Event"})
         assert status == 200
-        assert told["first_token"] is True
-        assert told["loaded"] is True
-        assert told["busy"] is True
-        assert told["age_seconds"] > 0
+        assert answer["first_token"] is True
+        assert answer["loaded"] is True
+        assert answer["busy"] is True
+        assert answer["age_seconds"] > 0
         assert stream.until("data: ")

@@ -1,4 +1,4 @@
-"""Programs written for OpenAI's API, at every door: openai's own client, and one that owes nothing to it."""
+"""Clients of OpenAI's API at every server: OpenAI's own, and an unrelated one."""
 
 import itertools
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def client(function: ServedFunction) -> Iterator[openai.OpenAI]:
         yield made
 
 
-def test_openais_client_chats(client: openai.OpenAI) -> None:
+def test_openai_client_chats(client: openai.OpenAI) -> None:
     whole = client.chat.completions.create(**CHAT, **ALTERNATIVES).choices[0]
     chunks = list(
         client.chat.completions.create(**CHAT, **ALTERNATIVES, stream=True, stream_options={"include_usage": True})
@@ -41,15 +41,15 @@ def test_openais_client_chats(client: openai.OpenAI) -> None:
     assert counted.usage.completion_tokens <= 12
     assert whole.logprobs is not None
     entries = whole.logprobs.content or []
-    told = [piece.choices[0].logprobs for piece in pieces]
-    streamed = list(itertools.chain.from_iterable(logprobs.content or [] for logprobs in told if logprobs))
+    chunks_logprobs = [piece.choices[0].logprobs for piece in pieces]
+    streamed = list(itertools.chain.from_iterable(logprobs.content or [] for logprobs in chunks_logprobs if logprobs))
     assert streamed == entries
     assert all(len(entry.top_logprobs) == 3 for entry in entries)
     data = bytes(itertools.chain.from_iterable(entry.bytes or [] for entry in entries))
     assert data.decode(errors="replace") == whole.message.content
 
 
-def test_openais_client_completes(client: openai.OpenAI) -> None:
+def test_openai_client_completes(client: openai.OpenAI) -> None:
     whole = client.completions.create(**TEXT, logprobs=2).choices[0]
     assert whole.text.startswith("One two three")
     chunks = list(client.completions.create(**TEXT, logprobs=2, stream=True))
@@ -60,12 +60,12 @@ def test_openais_client_completes(client: openai.OpenAI) -> None:
     assert whole.logprobs.token_logprobs[0] is None
 
 
-def test_openais_client_lists_models(client: openai.OpenAI) -> None:
+def test_openai_client_lists_models(client: openai.OpenAI) -> None:
     (model,) = client.models.list()
     assert client.models.retrieve("anything").id == model.id
 
 
-def test_openais_client_raises_what_is_told(client: openai.OpenAI, function: ServedFunction) -> None:
+def test_openai_client_raises_errors(client: openai.OpenAI, function: ServedFunction) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(**CHAT, n=2)
     assert refused.value.param == "n"
@@ -73,7 +73,7 @@ def test_openais_client_raises_what_is_told(client: openai.OpenAI, function: Ser
         client.with_options(api_key="wrong").models.list()
 
 
-def test_another_family_chats(function: ServedFunction) -> None:
+def test_huggingface_client_chats(function: ServedFunction) -> None:
     client = InferenceClient(base_url=f"{function.url}/v1", api_key=KEY)
     asked = {key: value for key, value in CHAT.items() if key != "model"}
     whole = client.chat_completion(**asked, **ALTERNATIVES)
@@ -83,7 +83,7 @@ def test_another_family_chats(function: ServedFunction) -> None:
     assert len(choice.logprobs.content[0].top_logprobs) == 3
     usage = ChatCompletionInputStreamOptions(include_usage=True)
     pieces = list(client.chat_completion(**asked, stream=True, stream_options=usage))
-    said = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-    assert said == choice.message.content
+    text = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+    assert text == choice.message.content
     assert pieces[-1].usage is not None
     assert pieces[-2].choices[0].finish_reason == choice.finish_reason

@@ -1,4 +1,4 @@
-"""/openapi.json says what is asked and answered, and costs nothing before it is asked for."""
+"""/openapi.json describes requests and replies, and costs nothing before the first request for it."""
 
 import gzip
 import json
@@ -25,13 +25,13 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
         yield running
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_document_is_valid_openapi_3_1() -> None:
     for guarded in (True, False):
         validate(document(guarded))
         assert document(guarded)["openapi"].startswith("3.1")
 
 
-def test_every_route_is_in_it_and_nothing_else() -> None:
+def test_document_has_exactly_the_routes() -> None:
     app = create_app(Service(Settings.from_env({})))
     routes = {
         (str(method).lower(), rule.rule.replace("<path:name>", "{name}"))
@@ -39,11 +39,11 @@ def test_every_route_is_in_it_and_nothing_else() -> None:
         for method in rule.methods or ()
         if method not in ("HEAD", "OPTIONS")
     }
-    told = {(method, path) for path, operations in document(True)["paths"].items() for method in operations}
-    assert told == routes
+    documented = {(method, path) for path, operations in document(True)["paths"].items() for method in operations}
+    assert documented == routes
 
 
-def test_the_bodies_are_what_validates_requests() -> None:
+def test_document_bodies_are_request_models() -> None:
     schemas = document(True)["components"]["schemas"]
     chat = schemas["ChatCompletion"]["properties"]
     assert chat["temperature"]["anyOf"] == [{"maximum": 100, "minimum": 0, "type": "number"}, {"type": "null"}]
@@ -55,7 +55,7 @@ def test_the_bodies_are_what_validates_requests() -> None:
     assert schemas["Tokenize"]["additionalProperties"] == {"type": "null"}
 
 
-def test_a_key_is_asked_for_where_there_is_one() -> None:
+def test_document_requires_key_where_one_is_set() -> None:
     def security(guarded: bool, path: str, method: str) -> Any:
         return document(guarded)["paths"][path][method].get("security")
 
@@ -64,9 +64,9 @@ def test_a_key_is_asked_for_where_there_is_one() -> None:
     assert security(True, "/", "get") is None
 
 
-def test_both_come_without_a_key(function: ServedFunction) -> None:
-    status, told = function.get("/openapi.json")
-    assert (status, told) == (200, json.loads(json.dumps(document(True))))
+def test_document_and_docs_need_no_key(function: ServedFunction) -> None:
+    status, documented = function.get("/openapi.json")
+    assert (status, documented) == (200, json.loads(json.dumps(document(True))))
     status, headers, text = function.exchange("/docs", None)
     assert status == 200
     assert headers["content-type"] == "text/html; charset=utf-8"
@@ -75,7 +75,7 @@ def test_both_come_without_a_key(function: ServedFunction) -> None:
     assert function.exchange("/docs", None, {"If-None-Match": headers["etag"]})[0] == 304
 
 
-def test_docs_come_packed(function: ServedFunction) -> None:
+def test_docs_are_compressed(function: ServedFunction) -> None:
     with urlopen(Request(f"{function.url}/docs", headers={"Accept-Encoding": "gzip"})) as response:
         data = response.read()
     assert response.headers["Content-Encoding"] == "gzip"
@@ -83,7 +83,7 @@ def test_docs_come_packed(function: ServedFunction) -> None:
     assert gzip.decompress(data).startswith(b"<!DOCTYPE html>")
 
 
-def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:
+def test_docs_are_not_imported_with_main() -> None:
     code = (
         "import sys; import function.main; "
         "late = ['function.web.docs.openapi', 'function.web.docs.swagger', 'flask_swagger_ui', 'numpy']; "

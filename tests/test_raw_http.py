@@ -1,4 +1,4 @@
-"""Bytes that no client would send, to the server that the container uses: refused, and nothing is smuggled past it."""
+"""Invalid bytes to the server of the container: rejected, and no request is smuggled past it."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
 
 
 def exchange(function: ServedFunction, data: bytes) -> bytes:
-    """All that comes back for ``data``, after which the client says no more."""
+    """Return the whole response to ``data``, after which the client closes its sending side."""
     address = urlsplit(function.url)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE) as client:
         with contextlib.suppress(OSError):
@@ -41,7 +41,7 @@ def exchange(function: ServedFunction, data: bytes) -> bytes:
 
 
 def statuses(answer: bytes) -> list[int]:
-    """The status of each response in ``answer``."""
+    """Return the status of each response in ``answer``."""
     return [int(line.split()[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
 
 
@@ -69,9 +69,9 @@ def chunked(*chunks: bytes) -> bytes:
         b"X: a\nTransfer-Encoding: chunked\r\n",
     ],
 )
-def test_what_two_servers_could_read_differently_is_refused(function: ServedFunction, head: bytes) -> None:
+def test_ambiguous_framing_is_rejected(function: ServedFunction, head: bytes) -> None:
     answer = exchange(function, POST + head + b"\r\n" + chunked(BODY) + HIDDEN)
-    assert statuses(answer), "it is told"
+    assert statuses(answer), "it is answered"
     assert all(400 <= status < 600 and status != 500 for status in statuses(answer)), answer[:300]
     assert MARKER.encode() not in answer
 
@@ -97,10 +97,10 @@ def test_what_two_servers_could_read_differently_is_refused(function: ServedFunc
         (POST + b"Content-Length: 100\r\n\r\n{", 400),
     ],
 )
-def test_what_is_not_http_is_refused_with_a_status(function: ServedFunction, data: bytes, status: int | None) -> None:
-    told = statuses(exchange(function, data))
-    assert len(told) == 1
-    assert told[0] == status if status else 400 <= told[0] < 500
+def test_invalid_http_is_rejected_with_status(function: ServedFunction, data: bytes, status: int | None) -> None:
+    found = statuses(exchange(function, data))
+    assert len(found) == 1
+    assert found[0] == status if status else 400 <= found[0] < 500
     assert function.get("/health/ready")[0] == 200
 
 
@@ -112,22 +112,22 @@ def test_pipelined_requests_are_answered_in_order(function: ServedFunction) -> N
 
 
 @pytest.mark.parametrize("rounds", [150, pytest.param(3000, marks=pytest.mark.slow)])
-def test_bent_requests_never_take_it_down(function: ServedFunction, rounds: int) -> None:
-    """Bytes of healthy requests flipped, dropped, doubled and cut: a status, or a hang-up, and never a 500."""
-    assert bent(function, rounds)["5xx"] == 0
+def test_mutated_requests_never_fail_the_server(function: ServedFunction, rounds: int) -> None:
+    """Flip, drop, double and insert bytes of valid requests: a status or a closed connection, never a 500."""
+    assert mutate(function, rounds)["5xx"] == 0
     assert function.ask("/chat", SEEDED) == function.ask("/chat", SEEDED)
     assert "Traceback" not in function.log.read_text()
 
 
-def bent(function: ServedFunction, rounds: int) -> dict[str, int]:
-    """How ``rounds`` bent requests were answered."""
+def mutate(function: ServedFunction, rounds: int) -> dict[str, int]:
+    """Return the number of responses of each kind to ``rounds`` mutated requests."""
     healthy = [
         POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
         POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(BODY[:5], BODY[5:]),
         b"GET /health/ready HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
         b"OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: x\r\nOrigin: http://a.example\r\n\r\n",
     ]
-    counts = {"2xx": 0, "4xx": 0, "5xx": 0, "501": 0, "hung up": 0}
+    counts = {"2xx": 0, "4xx": 0, "5xx": 0, "501": 0, "closed": 0}
     for seed in range(rounds):
         chance = random.Random(seed)
         data = bytearray(chance.choice(healthy))
@@ -142,8 +142,8 @@ def bent(function: ServedFunction, rounds: int) -> dict[str, int]:
                 data[where:where] = data[where : where + chance.randrange(1, 40)]
             else:
                 data[where:where] = chance.choice((b"\r\n", b"\n", b"\0", b":", b" ", b"\xff", b"%00", b"../"))
-        told = statuses(exchange(function, bytes(data)))
-        for status in told:
-            counts["501" if status == 501 else f"{status // 100}xx"] += 1  # 501: a transfer coding nobody has
-        counts["hung up"] += not told
+        found = statuses(exchange(function, bytes(data)))
+        for status in found:
+            counts["501" if status == 501 else f"{status // 100}xx"] += 1  # 501: an unknown transfer coding
+        counts["closed"] += not found
     return counts

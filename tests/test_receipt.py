@@ -1,4 +1,4 @@
-"""One cold and one warm request, and what the log, the header, the metrics and the receipt say of them."""
+"""Log, header, metrics and receipt of one cold and one warm request."""
 
 import json
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 def lines(function: ServedFunction, event: str) -> list[dict[str, Any]]:
-    """The log lines of one kind of event."""
-    told = [json.loads(line) for line in function.log.read_text().splitlines() if line.startswith("{")]
-    return [line for line in told if line.get("event") == event]
+    """Return the log lines of one kind of event."""
+    entries = [json.loads(line) for line in function.log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in entries if line.get("event") == event]
 
 
 def timings(header: str) -> dict[str, float]:
-    """A Server-Timing header's seconds by name; 0 for a name alone."""
+    """Return the seconds of a Server-Timing header by name; 0 for a name alone."""
     entries = [entry.partition(";dur=") for entry in header.split(", ")]
     return {name: float(value or 0) / 1000 for name, _, value in entries}
 
 
 def scraped(function: ServedFunction) -> dict[str, float]:
-    """The samples of /metrics by name and labels."""
+    """Return the samples of /metrics by name and labels."""
     _, _, text = function.exchange("/metrics", None)
     return {
         sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
@@ -41,26 +41,26 @@ def scraped(function: ServedFunction) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one request was told: its receipt and its headers."""
+class Reply:
+    """Receipt and headers of one reply."""
 
     receipt: dict[str, Any]
     headers: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """A function that has answered one cold and one warm request; its metrics at that moment."""
+class Run:
+    """Function after one cold and one warm request; its metrics at that moment."""
 
     function: ServedFunction
-    cold: Told
-    warm: Told
+    cold: Reply
+    warm: Reply
     metrics: dict[str, float]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Ran]:
-    """A function, and its answers to one cold and one warm request."""
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Run]:
+    """Serve a function and send it one cold and one warm request."""
     tmp = tmp_path_factory.mktemp("receipt")
     with gated_store(tiny_model) as (uri, gate), serving(tmp, MODEL_URI=uri, GOOGLE_CLOUD_PROJECT="shop") as running:
         running.wait("fetching")
@@ -70,16 +70,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[
             running.arrived()
             gate.set()
             _, got, text = waits.result()
-        cold = Told(json.loads(text)["receipt"], got)
+        cold = Reply(json.loads(text)["receipt"], got)
         headers = {"X-Receipt": "1", "X-Request-Id": "mine-1", "traceparent": f"00-{TRACE}-{SPAN}-01"}
         asked = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "ignore_eos": True}
         _, got, text = running.exchange("/v1/chat/completions", asked, headers)
-        warm = Told(json.loads(text)["receipt"], got)
-        yield Ran(running, cold, warm, scraped(running))
+        warm = Reply(json.loads(text)["receipt"], got)
+        yield Run(running, cold, warm, scraped(running))
 
 
-def test_the_log_and_the_receipt_have_the_same_numbers(ran: Ran) -> None:
-    for line, each in zip(lines(ran.function, "reply")[:2], (ran.cold, ran.warm), strict=True):
+def test_log_line_equals_receipt(run: Run) -> None:
+    for line, each in zip(lines(run.function, "reply")[:2], (run.cold, run.warm), strict=True):
         receipt = each.receipt
         assert line["request_id"] == receipt["request_id"] == each.headers["x-request-id"]
         assert line["cold"] == receipt["cold"]
@@ -94,8 +94,8 @@ def test_the_log_and_the_receipt_have_the_same_numbers(ran: Ran) -> None:
         assert line["finish_reason"] == receipt["finish_reason"] == "length"
 
 
-def test_the_metrics_have_the_same_numbers(ran: Ran) -> None:
-    metrics, cold, warm = ran.metrics, ran.cold.receipt, ran.warm.receipt
+def test_metrics_equal_receipts(run: Run) -> None:
+    metrics, cold, warm = run.metrics, run.cold.receipt, run.warm.receipt
     for receipt, label in ((cold, "true"), (warm, "false")):
         for phase, seconds in receipt["seconds"].items():
             assert metrics[f"chat_request_seconds_sum cold={label} phase={phase}"] == seconds
@@ -110,8 +110,8 @@ def test_the_metrics_have_the_same_numbers(ran: Ran) -> None:
         assert metrics[f"chat_cold_start_seconds_sum phase={phase}"] == cold["seconds"][phase]
 
 
-def test_the_metrics_say_where_the_model_the_queue_and_the_memory_are(ran: Ran, tiny_model: Path) -> None:
-    metrics = ran.metrics
+def test_metrics_have_model_queue_and_memory(run: Run, tiny_model: Path) -> None:
+    metrics = run.metrics
     assert (metrics["chat_ready"], metrics["chat_running"], metrics["chat_queue"]) == (1, 0, 0)
     assert metrics["chat_queue_limit"] == 2
     assert 0 < metrics["chat_memory_bytes kind=used"] <= metrics["chat_memory_bytes kind=limit"]
@@ -121,8 +121,8 @@ def test_the_metrics_say_where_the_model_the_queue_and_the_memory_are(ran: Ran, 
     assert not [name for name in metrics if name.startswith(("python_", "process_"))]
 
 
-def test_the_cold_start_is_one_line_and_part_of_the_cold_receipt_alone(ran: Ran) -> None:
-    running, cold, warm = ran.function, ran.cold, ran.warm
+def test_cold_start_is_one_log_line_and_in_cold_receipt_only(run: Run) -> None:
+    running, cold, warm = run.function, run.cold, run.warm
     (ready,) = lines(running, "ready")
     assert cold.receipt["cold"]
     assert not warm.receipt["cold"]
@@ -134,22 +134,22 @@ def test_the_cold_start_is_one_line_and_part_of_the_cold_receipt_alone(ran: Ran)
     assert ready["cpu"] == cold.receipt["engine"]["cpu"]
 
 
-def test_the_header_of_a_whole_reply_is_its_receipt_in_milliseconds(ran: Ran) -> None:
-    assert timings(ran.cold.headers["server-timing"]) == {"cold": 0.0} | ran.cold.receipt["seconds"]
-    assert timings(ran.warm.headers["server-timing"]) == {"warm": 0.0} | ran.warm.receipt["seconds"]
+def test_server_timing_equals_receipt_in_milliseconds(run: Run) -> None:
+    assert timings(run.cold.headers["server-timing"]) == {"cold": 0.0} | run.cold.receipt["seconds"]
+    assert timings(run.warm.headers["server-timing"]) == {"warm": 0.0} | run.warm.receipt["seconds"]
 
 
-def test_a_stream_ends_with_its_receipt_and_its_header_says_what_is_known_when_it_begins(ran: Ran) -> None:
+def test_stream_ends_with_receipt_and_begins_with_known_timings(run: Run) -> None:
     asked = {"messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 4}
-    with Stream(ran.function, asked | {"stream_options": {"include_usage": True}, "ignore_eos": True}) as stream:
+    with Stream(run.function, asked | {"stream_options": {"include_usage": True}, "ignore_eos": True}) as stream:
         assert stream.response.getheader("Server-Timing") == "warm"
         last = json.loads(stream.rest()[-2].removeprefix("data: "))
     assert last["usage"]["completion_tokens"] == last["receipt"]["tokens"]["completion"] == 4
     assert last["receipt"]["request_id"] == stream.response.getheader("X-Request-Id")
 
 
-def test_a_receipt_names_model_and_engine(ran: Ran) -> None:
-    running, warm = ran.function, ran.warm
+def test_receipt_names_model_and_engine(run: Run) -> None:
+    running, warm = run.function, run.warm
     assert warm.receipt["model"]["name"] == "tiny random"
     assert warm.receipt["model"]["version"]
     assert warm.receipt["engine"]["build"].startswith("llama-cpp-python ")
@@ -157,8 +157,8 @@ def test_a_receipt_names_model_and_engine(ran: Ran) -> None:
     assert body["system_fingerprint"] == warm.receipt["system_fingerprint"]
 
 
-def test_a_request_s_id_and_trace_are_on_its_line(ran: Ran) -> None:
-    running, cold, warm = ran.function, ran.cold, ran.warm
+def test_log_line_has_request_id_and_trace(run: Run) -> None:
+    running, cold, warm = run.function, run.cold, run.warm
     first, second = lines(running, "reply")[:2]
     assert cold.receipt["request_id"].startswith("req_")
     assert warm.receipt["request_id"] == "mine-1" == second["request_id"]
@@ -168,8 +168,8 @@ def test_a_request_s_id_and_trace_are_on_its_line(ran: Ran) -> None:
     assert not [name for name in first if name.startswith("logging.")]
 
 
-def test_only_who_asks_gets_a_receipt(ran: Ran) -> None:
-    running = ran.function
+def test_receipt_is_sent_on_request_only(run: Run) -> None:
+    running = run.function
     status, headers, text = running.exchange("/chat", PROMPT)
     assert status == 200
     _, _, with_receipt = running.exchange("/chat", PROMPT, {"X-Receipt": "1"})
@@ -182,13 +182,13 @@ def test_only_who_asks_gets_a_receipt(ran: Ran) -> None:
 
 
 @pytest.mark.parametrize("given", ["two words", "line\tbreak", "x" * 200, ""])
-def test_an_id_that_could_do_harm_is_not_taken(ran: Ran, given: str) -> None:
-    _, headers, _ = ran.function.exchange("/health/live", None, {"X-Request-Id": given})
+def test_request_id_with_unsafe_characters_is_replaced(run: Run, given: str) -> None:
+    _, headers, _ = run.function.exchange("/health/live", None, {"X-Request-Id": given})
     assert headers["x-request-id"].startswith("req_")
 
 
-def test_what_is_refused_is_logged_by_its_code_without_what_was_sent(ran: Ran) -> None:
-    running = ran.function
+def test_refusal_is_logged_by_code_without_request_text(run: Run) -> None:
+    running = run.function
     status, headers, _ = running.exchange("/chat", {"prompt": "a secret plan", "temperature": "a secret plan"})
     assert status == 400
     (line,) = [line for line in lines(running, "refusal") if line["request_id"] == headers["x-request-id"]]
@@ -197,8 +197,8 @@ def test_what_is_refused_is_logged_by_its_code_without_what_was_sent(ran: Ran) -
     assert scraped(running)["chat_requests_total outcome=invalid_request"] == 1
 
 
-def test_who_leaves_is_logged_once(ran: Ran) -> None:
-    running = ran.function
+def test_client_that_leaves_is_logged_once(run: Run) -> None:
+    running = run.function
     with Stream(running, {"messages": [{"role": "user", "content": "hi"}], "stream": True, "ignore_eos": True}) as left:
         left.until("data: ")
     running.idle()
@@ -207,12 +207,12 @@ def test_who_leaves_is_logged_once(ran: Ran) -> None:
     assert line["seconds"] > 0
 
 
-def test_the_timing_header_is_whole_milliseconds() -> None:
+def test_server_timing_has_whole_milliseconds() -> None:
     assert server_timing(True, {"wait": 1.5, "total": 2.0}) == "cold, wait;dur=1500, total;dur=2000"
     assert server_timing(None, {}) == ""
 
 
-def test_metrics_wait_for_the_model_and_ask_for_the_key(tmp_path: Path, tiny_model: Path) -> None:
+def test_metrics_require_model_and_key(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri, API_KEY="k") as function:
         function.wait("fetching")
         assert function.ask("/metrics", None)[0] == 401

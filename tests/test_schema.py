@@ -1,3 +1,5 @@
+"""Request models: defaults, conversions and errors."""
+
 from dataclasses import fields
 from typing import Any
 
@@ -16,7 +18,7 @@ def refusal(**fields: Any) -> RequestError:
     return raised.value
 
 
-def test_the_defaults_are_the_engines() -> None:
+def test_sampling_defaults_are_those_of_engine() -> None:
     assert ChatCompletion.parse({"messages": [USER]}, strict=True).sampling == Sampling()
 
 
@@ -26,13 +28,13 @@ def test_null_counts_as_not_given() -> None:
     assert asked.stop_strings == ()
 
 
-def test_a_reply_may_be_sent_back_as_it_came() -> None:
+def test_reply_may_be_returned_unchanged() -> None:
     reply = {"role": "assistant", "content": "hello", "refusal": None, "tool_calls": None, "audio": None}
     asked = ChatCompletion.parse({"messages": [USER, reply, USER]}, strict=True)
     assert (asked.messages[1].role, asked.messages[1].text()) == ("assistant", "hello")
 
 
-def test_every_parameter_reaches_the_sampler() -> None:
+def test_sampling_has_every_parameter() -> None:
     given: dict[str, Any] = {
         "temperature": 1,
         "top_k": 5,
@@ -70,7 +72,7 @@ def test_stop_is_one_text_or_several() -> None:
     assert ChatCompletion.parse({"messages": [USER], "stop": ["a", "b"]}, strict=True).stop_strings == ("a", "b")
 
 
-def test_the_newer_name_of_max_tokens_wins() -> None:
+def test_max_completion_tokens_overrides_max_tokens() -> None:
     asked = ChatCompletion.parse({"messages": [USER], "max_tokens": 5, "max_completion_tokens": 7}, strict=True)
     assert asked.token_limit == 7
 
@@ -132,20 +134,20 @@ def test_fields_without_effect_are_accepted() -> None:
         ({"temprature": 1}, "temprature"),
     ],
 )
-def test_what_cannot_be_honoured_is_named(fields: dict[str, Any], param: str) -> None:
+def test_unsupported_field_is_named(fields: dict[str, Any], param: str) -> None:
     error = refusal(**fields)
     assert error.status == 400
     assert error.param == param
     assert param in str(error)
 
 
-def test_a_form_has_texts_only() -> None:
+def test_form_texts_are_converted() -> None:
     asked = Chat.parse({"prompt": "hi", "temperature": "0.5", "max_tokens": "7"}, strict=False)
     assert asked.sampling.temperature == 0.5
     assert asked.token_limit == 7
 
 
 @pytest.mark.parametrize("fields", [{}, {"prompt": "a", "messages": [USER]}])
-def test_a_chat_has_a_prompt_or_messages(fields: dict[str, Any]) -> None:
+def test_chat_needs_prompt_or_messages(fields: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
         Chat.parse(fields, strict=True)

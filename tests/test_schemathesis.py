@@ -1,4 +1,4 @@
-"""Everything that /openapi.json allows, and much that it forbids, asked of a running function."""
+"""Requests that /openapi.json allows, and many that it forbids, to a running function."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
 
 
 def ask(function: ServedFunction, operation: str, mode: GenerationMode, examples: int) -> None:
-    """The same examples each time, and no clock: machines are busy."""
+    """Send the same examples each time, without a time limit: machines are busy."""
 
     @settings(
         max_examples=examples,
@@ -67,17 +67,19 @@ def ask(function: ServedFunction, operation: str, mode: GenerationMode, examples
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if found.body])
-def test_a_body_is_answered_as_it_says(function: ServedFunction, operation: str, mode: GenerationMode) -> None:
+def test_operation_with_body_conforms_to_document(
+    function: ServedFunction, operation: str, mode: GenerationMode
+) -> None:
     ask(function, operation, mode, 12)
 
 
 @pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if not found.body])
-def test_what_has_no_body_is_answered_as_it_says(function: ServedFunction, operation: str) -> None:
+def test_operation_without_body_conforms_to_document(function: ServedFunction, operation: str) -> None:
     ask(function, operation, GenerationMode.POSITIVE, 3)
 
 
 @pytest.mark.parametrize("operation", ["POST /v1/chat/completions", "POST /v1/completions", "POST /chat"])
-def test_every_event_of_a_stream_is_as_it_says(function: ServedFunction, operation: str) -> None:
+def test_stream_events_conform_to_document(function: ServedFunction, operation: str) -> None:
     asked: dict[str, Any] = {"prompt": "hi"}
     if "/chat/" in operation:
         asked = {"messages": [{"role": "user", "content": "hi"}]}
@@ -90,5 +92,5 @@ def test_every_event_of_a_stream_is_as_it_says(function: ServedFunction, operati
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if found.body])
-def test_for_long(function: ServedFunction, operation: str, mode: GenerationMode) -> None:
+def test_operation_conforms_for_many_examples(function: ServedFunction, operation: str, mode: GenerationMode) -> None:
     ask(function, operation, mode, 500)

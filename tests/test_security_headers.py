@@ -1,4 +1,4 @@
-"""Every response, whatever it is, tells browsers to take it for nothing else."""
+"""Security headers on every kind of response."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
         ("/chat", b"{"),
     ],
 )
-def test_every_response_is_for_what_it_says(function: ServedFunction, path: str, body: object) -> None:
+def test_security_headers_are_on_every_response(function: ServedFunction, path: str, body: object) -> None:
     _, headers, _ = function.exchange(path, body)
     assert {name.lower() for name in HEADERS} <= set(headers), headers
     assert headers["x-content-type-options"] == "nosniff"
@@ -41,8 +41,8 @@ def test_every_response_is_for_what_it_says(function: ServedFunction, path: str,
     assert "gunicorn/" not in headers.get("server", "")
 
 
-def test_no_request_names_anything_that_would_be_opened(function: ServedFunction) -> None:
-    """No endpoint takes a URL or a path: whoever asks cannot make the function read another place."""
+def test_request_fields_name_no_file_or_url(function: ServedFunction) -> None:
+    """No endpoint takes a URL or a path: a caller cannot make the function read another place."""
     document = function.get("/openapi.json")[1]
     asked = json.dumps([operation for path in document["paths"].values() for operation in path.values()])
     schemas, seen = document["components"]["schemas"], set[str]()

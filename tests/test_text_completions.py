@@ -1,4 +1,4 @@
-"""/v1/completions: a prompt as it is."""
+"""/v1/completions: a prompt without a template."""
 
 import itertools
 import json
@@ -24,9 +24,9 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
 
 
 def ask(function: ServedFunction, **fields: Any) -> Any:
-    status, told = function.ask(PATH, SEEDED | fields)
-    assert status == 200, told
-    return told
+    status, answer = function.ask(PATH, SEEDED | fields)
+    assert status == 200, answer
+    return answer
 
 
 def choice(function: ServedFunction, **fields: Any) -> Any:
@@ -41,7 +41,7 @@ def streamed(function: ServedFunction, **fields: Any) -> list[Any]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def test_the_openai_client_completes(function: ServedFunction) -> None:
+def test_completion_for_openai_client(function: ServedFunction) -> None:
     with openai.OpenAI(base_url=f"{function.url}/v1", api_key="none", max_retries=0) as client:
         asked: dict[str, Any] = {"model": "any", "prompt": PROMPT, "seed": 7, "max_tokens": 12, "logprobs": 2}
         whole = client.completions.create(**asked)
@@ -64,26 +64,26 @@ def test_the_openai_client_completes(function: ServedFunction) -> None:
         assert list(itertools.chain.from_iterable(tokens)) == got.logprobs.tokens
 
 
-def test_a_text_its_tokens_and_a_list_of_one_of_them_are_the_same_prompt(function: ServedFunction) -> None:
+def test_prompt_as_text_tokens_or_single_list_is_the_same(function: ServedFunction) -> None:
     tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
     expected = choice(function)
     for prompt in ([PROMPT], tokens, [tokens]):
         assert choice(function, prompt=prompt) == expected
 
 
-def test_no_template_is_laid_around_the_prompt(function: ServedFunction) -> None:
+def test_prompt_gets_no_template(function: ServedFunction) -> None:
     tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
     assert ask(function)["usage"]["prompt_tokens"] == len(tokens)
 
 
-def test_sixteen_tokens_are_the_default(function: ServedFunction) -> None:
+def test_max_tokens_default_is_sixteen(function: ServedFunction) -> None:
     fields = {key: value for key, value in SEEDED.items() if key != "max_tokens"}
-    told = function.ask(PATH, fields)[1]
-    assert told["usage"]["completion_tokens"] == 16
-    assert told["choices"][0]["finish_reason"] == "length"
+    answer = function.ask(PATH, fields)[1]
+    assert answer["usage"]["completion_tokens"] == 16
+    assert answer["choices"][0]["finish_reason"] == "length"
 
 
-def test_echo_puts_the_prompt_before_the_completion(function: ServedFunction) -> None:
+def test_echo_puts_prompt_before_completion(function: ServedFunction) -> None:
     text = choice(function)["text"]
     assert choice(function, echo=True)["text"] == PROMPT + text
     assert choice(function, echo=True, max_tokens=0) == {
@@ -97,7 +97,7 @@ def test_echo_puts_the_prompt_before_the_completion(function: ServedFunction) ->
     assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == PROMPT + text
 
 
-def test_stop_strings_do_not_look_at_the_echo(function: ServedFunction) -> None:
+def test_stop_strings_ignore_echo(function: ServedFunction) -> None:
     text = choice(function)["text"]
     stop = text[8:12]
     got = choice(function, echo=True, stop=["One", stop])
@@ -105,39 +105,39 @@ def test_stop_strings_do_not_look_at_the_echo(function: ServedFunction) -> None:
     assert got["finish_reason"] == "stop"
 
 
-def test_logprobs_name_the_token_its_place_and_what_else_was_likely(function: ServedFunction) -> None:
+def test_logprobs_have_tokens_offsets_and_alternatives(function: ServedFunction) -> None:
     got = choice(function, logprobs=3)
-    told = got["logprobs"]
-    assert {len(column) for column in told.values()} == {24}
-    for token, logprob, top in zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True):
+    answer = got["logprobs"]
+    assert {len(column) for column in answer.values()} == {24}
+    for token, logprob, top in zip(answer["tokens"], answer["token_logprobs"], answer["top_logprobs"], strict=True):
         assert top[token] >= logprob
         assert 3 <= len(top) <= 4
         assert sorted(top.values(), reverse=True)[0] >= logprob
-    assert told["text_offset"][0] == 0
-    for token, offset in zip(told["tokens"], told["text_offset"], strict=True):
+    assert answer["text_offset"][0] == 0
+    for token, offset in zip(answer["tokens"], answer["text_offset"], strict=True):
         if not token.startswith("bytes:"):
             assert got["text"].startswith(token, offset)
     assert [list(top) for top in choice(function, logprobs=0)["logprobs"]["top_logprobs"]] == [
-        [token] for token in told["tokens"]
+        [token] for token in answer["tokens"]
     ]
 
 
-def test_echo_with_logprobs_tells_those_of_the_prompt_too(function: ServedFunction) -> None:
+def test_echo_with_logprobs_includes_prompt(function: ServedFunction) -> None:
     text = choice(function, logprobs=2)
     tokens = function.ask("/tokenize", {"content": PROMPT, "add_special": True})[1]["tokens"]
     both = choice(function, logprobs=2, echo=True)
-    told = both["logprobs"]
-    assert told["token_logprobs"][0] is None
-    assert told["top_logprobs"][0] is None
-    assert len(told["tokens"]) == len(tokens) + 24
-    assert told["tokens"][len(tokens) :] == text["logprobs"]["tokens"]
-    for token, offset in zip(told["tokens"], told["text_offset"], strict=True):
+    answer = both["logprobs"]
+    assert answer["token_logprobs"][0] is None
+    assert answer["top_logprobs"][0] is None
+    assert len(answer["tokens"]) == len(tokens) + 24
+    assert answer["tokens"][len(tokens) :] == text["logprobs"]["tokens"]
+    for token, offset in zip(answer["tokens"], answer["text_offset"], strict=True):
         if not token.startswith("bytes:"):
             assert both["text"].startswith(token, offset)
 
     chunks = streamed(function, echo=True, logprobs=2)
     joined = list(itertools.chain.from_iterable(chunk["choices"][0]["logprobs"]["tokens"] for chunk in chunks))
-    assert joined == told["tokens"]
+    assert joined == answer["tokens"]
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,6 @@ def test_echo_with_logprobs_tells_those_of_the_prompt_too(function: ServedFuncti
         ({"messages": []}, "messages"),
     ],
 )
-def test_what_cannot_be_honoured_is_a_400_that_names_it(
-    function: ServedFunction, fields: dict[str, Any], param: str
-) -> None:
-    status, told = function.ask(PATH, SEEDED | fields)
-    assert (status, told["error"]["param"]) == (400, param), told
+def test_unsupported_field_is_400_that_names_it(function: ServedFunction, fields: dict[str, Any], param: str) -> None:
+    status, answer = function.ask(PATH, SEEDED | fields)
+    assert (status, answer["error"]["param"]) == (400, param), answer

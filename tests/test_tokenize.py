@@ -1,4 +1,4 @@
-"""/tokenize, /detokenize and /apply-template: llama-server's shapes, no place in the line."""
+"""/tokenize, /detokenize and /apply-template: llama-server's shapes, no place in the queue."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,43 +22,43 @@ def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iter
 
 
 def tokens(function: ServedFunction, content: str, **fields: Any) -> Any:
-    status, told = function.ask("/tokenize", {"content": content, **fields})
-    assert status == 200, told
-    return told["tokens"]
+    status, answer = function.ask("/tokenize", {"content": content, **fields})
+    assert status == 200, answer
+    return answer["tokens"]
 
 
-def test_a_text_becomes_tokens_and_is_itself_again(function: ServedFunction) -> None:
+def test_tokenize_and_detokenize_are_inverse(function: ServedFunction) -> None:
     for fields in ({}, {"parse_special": False}, {"add_special": False}):
         assert function.ask("/detokenize", {"tokens": tokens(function, TEXT, **fields)}) == (200, {"content": TEXT})
     assert tokens(function, "") == []
     assert function.ask("/detokenize", {"tokens": []}) == (200, {"content": ""})
 
 
-def test_special_tokens_are_parsed_unless_they_are_to_be_text(function: ServedFunction) -> None:
+def test_special_tokens_are_parsed_unless_switched_off(function: ServedFunction) -> None:
     assert len(tokens(function, "<|im_end|>")) == 1
     assert len(tokens(function, "<|im_end|>", parse_special=False)) > 1
 
 
 def test_pieces_are_texts_or_bytes(function: ServedFunction) -> None:
-    told = tokens(function, TEXT, with_pieces=True)
-    assert [entry["id"] for entry in told] == tokens(function, TEXT)
-    assert any(isinstance(entry["piece"], list) for entry in told)
-    data = b"".join(bytes(p) if isinstance(p := entry["piece"], list) else p.encode() for entry in told)
+    answer = tokens(function, TEXT, with_pieces=True)
+    assert [entry["id"] for entry in answer] == tokens(function, TEXT)
+    assert any(isinstance(entry["piece"], list) for entry in answer)
+    data = b"".join(bytes(p) if isinstance(p := entry["piece"], list) else p.encode() for entry in answer)
     assert data.decode() == TEXT
 
 
-def test_a_template_is_applied_as_a_chat_would(function: ServedFunction) -> None:
+def test_apply_template_equals_prompt_of_chat(function: ServedFunction) -> None:
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}]
-    status, told = function.ask("/apply-template", {"messages": messages})
-    assert (status, told["prompt"]) == (
+    status, answer = function.ask("/apply-template", {"messages": messages})
+    assert (status, answer["prompt"]) == (
         200,
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n",
     )
     usage = function.ask("/v1/chat/completions", {"messages": messages, "max_tokens": 1})[1]["usage"]
-    assert usage["prompt_tokens"] == len(tokens(function, told["prompt"]))
+    assert usage["prompt_tokens"] == len(tokens(function, answer["prompt"]))
 
 
-def test_they_do_not_wait_for_the_model_to_be_free(function: ServedFunction) -> None:
+def test_token_endpoints_do_not_queue(function: ServedFunction) -> None:
     with Stream(function, ENDLESS) as busy:
         busy.until("data: ")
         assert function.ask("/chat", {"prompt": "hi"})[0] == 429
@@ -83,17 +83,17 @@ def test_they_do_not_wait_for_the_model_to_be_free(function: ServedFunction) -> 
         ("/apply-template", {"prompt": "x"}, "messages"),
     ],
 )
-def test_a_wrong_field_is_a_400_that_names_it(function: ServedFunction, path: str, body: object, param: str) -> None:
-    status, told = function.ask(path, body)
-    assert (status, told["error"]["param"]) == (400, param), told
+def test_wrong_field_is_400_that_names_it(function: ServedFunction, path: str, body: object, param: str) -> None:
+    status, answer = function.ask(path, body)
+    assert (status, answer["error"]["param"]) == (400, param), answer
 
 
-def test_long_texts_are_tokenized_and_longer_ones_refused(function: ServedFunction) -> None:
+def test_tokenize_accepts_long_texts_up_to_body_limit(function: ServedFunction) -> None:
     assert len(tokens(function, "ab" * 100_000)) > 0
     assert function.ask("/tokenize", {"content": "x" * (5 << 20)})[0] == 413
 
 
-def test_during_a_cold_start_they_wait_for_the_model(tmp_path: Path, tiny_model: Path) -> None:
+def test_token_endpoints_wait_for_model_in_cold_start(tmp_path: Path, tiny_model: Path) -> None:
     with (
         gated_store(tiny_model) as (uri, gate),
         serving(tmp_path, MODEL_URI=uri) as function,
@@ -106,13 +106,13 @@ def test_during_a_cold_start_they_wait_for_the_model(tmp_path: Path, tiny_model:
         assert asked.result()[0] == 200
 
 
-def test_without_a_model_they_say_why(tmp_path: Path) -> None:
+def test_token_endpoints_report_load_failure(tmp_path: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tmp_path / "none.gguf")) as function:
-        status, told = function.ask("/tokenize", {"content": "hi"})
-        assert (status, told["error"]["code"]) == (503, "model_not_found")
+        status, answer = function.ask("/tokenize", {"content": "hi"})
+        assert (status, answer["error"]["code"]) == (503, "model_not_found")
 
 
-def test_they_need_the_key(tmp_path: Path, tiny_model: Path) -> None:
+def test_token_endpoints_require_key(tmp_path: Path, tiny_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tiny_model), API_KEY="k") as function:
         for path in ("/tokenize", "/detokenize", "/apply-template", "/v1/completions"):
             assert function.ask(path, {})[0] == 401

@@ -1,4 +1,4 @@
-"""A real browser for the chat page. Without Chromium these tests are skipped, and say so."""
+"""A real browser for the chat page. Without Chromium these tests are skipped."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request,
 from tests.servers.page_server import PageServer
 
 PATIENCE_MS = 30_000
-"""For anything the page is to do: a bound for a machine that is busy, not a measure."""
+"""Bound for any action of the page on a busy machine, not a measure."""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ALONE = [
     "--no-sandbox",
@@ -25,13 +25,13 @@ ALONE = [
     "--disable-sync",
     "--disable-quic",
 ]
-"""A browser that talks to nobody but the page's server."""
+"""Options of a browser that connects to the page's server alone."""
 SHOTS = os.environ.get("PAGE_SHOTS")
-"""A folder for screenshots of the states that tests pass through, to be looked at."""
+"""Folder for screenshots of the states that tests pass through."""
 
 
 class Visitor:
-    """Somebody at the page. What the console says and what is requested is recorded and judged at the end."""
+    """Visitor of the page. Console messages and requests are recorded and judged at the end."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -78,26 +78,26 @@ class Visitor:
 
     @property
     def replies(self) -> Locator:
-        """The replies shown."""
+        """Visible replies."""
         return self.page.locator(".reply")
 
     @property
     def questions(self) -> Locator:
-        """The user's messages shown."""
+        """Visible messages of the user."""
         return self.page.locator(".question .bubble")
 
     @property
     def problem(self) -> Locator:
-        """What went wrong, where it is told."""
+        """Visible failures."""
         return self.page.locator(".problem")
 
     def shot(self, name: str) -> None:
-        """Keep a picture, if somebody wants to look."""
+        """Save a screenshot, if PAGE_SHOTS is set."""
         if SHOTS:
             self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
     def judge(self) -> None:
-        """The console is silent and nobody else was asked for anything."""
+        """Check that the console is empty and that no other server was requested."""
         foreign = [url for url in self.requested if not self._own(url)]
         assert foreign == []
         complaints = self.complaints
@@ -110,7 +110,7 @@ class Visitor:
 
 
 class Visit(Protocol):
-    """Opens the page in a browser context of its own; the arguments are Playwright's for a context."""
+    """Opener of the page in a new browser context; the arguments are Playwright's for a context."""
 
     def __call__(self, url: str | None = None, **options: Any) -> Visitor: ...
 

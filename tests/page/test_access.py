@@ -1,4 +1,4 @@
-"""Everybody can use the page: with a keyboard, a screen reader, on a phone, in light and in dark."""
+"""Accessibility of the page: with a keyboard, a screen reader, on a phone, in light and in dark."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile":
 
 
 def violations(visitor: Visitor) -> list[str]:
-    """What axe has to say, settled animations included."""
+    """Return the violations that axe finds once animations have settled."""
     visitor.page.evaluate(
         "document.getAnimations().forEach((a) => { try { a.finish(); } catch { a.cancel(); } })"  # endless ones cannot
     )
@@ -23,7 +23,7 @@ def violations(visitor: Visitor) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(visit: Visit, server: PageServer, scheme: str) -> None:
+def test_axe_finds_no_violation(visit: Visit, server: PageServer, scheme: str) -> None:
     visitor = visit(color_scheme=scheme)
     visitor.failures_expected = True
     page = visitor.page
@@ -55,7 +55,7 @@ def test_axe_finds_nothing(visit: Visit, server: PageServer, scheme: str) -> Non
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_a_phone(visit: Visit, server: PageServer, scheme: str) -> None:
+def test_axe_finds_no_violation_on_phone(visit: Visit, server: PageServer, scheme: str) -> None:
     visitor = visit(color_scheme=scheme, **PHONE)
     server.will(whole(EVERYTHING))
     visitor.ask("Show me")
@@ -64,7 +64,7 @@ def test_axe_finds_nothing_on_a_phone(visit: Visit, server: PageServer, scheme: 
     assert violations(visitor) == []
 
 
-def test_a_keyboard_is_enough(visitor: Visitor, server: PageServer) -> None:
+def test_keyboard_reaches_everything(visitor: Visitor, server: PageServer) -> None:
     page, keyboard = visitor.page, visitor.page.keyboard
     gate = Gate()
     server.will(
@@ -133,7 +133,7 @@ def tab_to(visitor: Visitor, name: str, *, back: bool = False) -> None:
     raise AssertionError(f"Tab does not lead to {name}")
 
 
-def test_a_link_skips_to_the_message_box(visitor: Visitor) -> None:
+def test_skip_link_leads_to_message_box(visitor: Visitor) -> None:
     tab_to(visitor, "Skip to the message box", back=True)
     link = visitor.page.get_by_role("link", name="Skip to the message box")
     expect(link).to_be_focused()
@@ -142,7 +142,7 @@ def test_a_link_skips_to_the_message_box(visitor: Visitor) -> None:
     expect(visitor.page.get_by_label("Message", exact=True)).to_be_focused()
 
 
-def test_a_screen_reader_is_told_what_happens(visitor: Visitor, server: PageServer) -> None:
+def test_screen_reader_announcements_follow_reply(visitor: Visitor, server: PageServer) -> None:
     announcer = visitor.page.get_by_role("status")
     gates = [Gate(), Gate(), Gate()]
     server.will(
@@ -169,7 +169,7 @@ def test_a_screen_reader_is_told_what_happens(visitor: Visitor, server: PageServ
     expect(announcer).to_have_text("Reply: Hello.")
 
 
-def test_on_a_phone_everything_fits_and_is_in_reach(visit: Visit, server: PageServer) -> None:
+def test_phone_layout_fits_and_is_in_reach(visit: Visit, server: PageServer) -> None:
     visitor = visit(**PHONE)
     page = visitor.page
     server.will(whole(EVERYTHING + "\n\n`" + "long" * 60 + "`"), whole("Yes."))
@@ -201,7 +201,7 @@ def test_on_a_phone_everything_fits_and_is_in_reach(visit: Visit, server: PageSe
     assert server.asked[1].messages == [("user", "One line\nand another")]
 
 
-def test_reading_is_not_disturbed_by_what_comes(visitor: Visitor, server: PageServer) -> None:
+def test_scroll_position_is_kept_while_reply_grows(visitor: Visitor, server: PageServer) -> None:
     page = visitor.page
     page.set_viewport_size({"width": 900, "height": 420})
     gate = Gate()

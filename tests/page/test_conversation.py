@@ -1,4 +1,4 @@
-"""Talking to the model, as a person at the page does."""
+"""Conversations with the model on the page."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tests.page.conftest import Visit, Visitor
 from tests.servers.page_server import Gate, PageServer, Raw, ending, first, text, whole
 
 
-def test_two_turns(visitor: Visitor, server: PageServer) -> None:
+def test_conversation_of_two_turns(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("Paper floats **well**."), whole("Until it is soaked."))
     visitor.ask("Does paper float?")
     visitor.ask("For how long?")
@@ -28,13 +28,13 @@ def test_two_turns(visitor: Visitor, server: PageServer) -> None:
     visitor.shot("two-turns")
 
 
-def test_the_page_is_one_response_and_a_reply_one_request(visitor: Visitor, server: PageServer) -> None:
+def test_page_is_one_response_and_reply_one_request(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("Hello."))
     visitor.ask("Hi")
     assert server.paths == ["/", "/v1/chat/completions"]
 
 
-def test_under_a_path_without_a_slash_it_asks_below_that_path(visit: Visit) -> None:
+def test_page_under_path_without_slash_requests_below_it(visit: Visit) -> None:
     with PageServer(prefix="/chat-function") as server:
         server.will(whole("Hello."))
         visitor = visit(server.url)
@@ -42,7 +42,7 @@ def test_under_a_path_without_a_slash_it_asks_below_that_path(visit: Visit) -> N
         assert server.asked[0].path == "/chat-function/v1/chat/completions"
 
 
-def test_tokens_appear_as_they_come_and_the_numbers_at_the_end(visitor: Visitor, server: PageServer) -> None:
+def test_tokens_appear_at_once_and_statistics_at_end(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
     server.will([first(), *text("First half,"), gate, *text(" second half."), *ending(tokens=30)])
     visitor.say("Go")
@@ -58,9 +58,9 @@ def test_tokens_appear_as_they_come_and_the_numbers_at_the_end(visitor: Visitor,
     )
 
 
-def test_stop_midway_keeps_what_came_and_frees_the_function(visitor: Visitor, server: PageServer) -> None:
+def test_stop_midway_keeps_text_and_closes_connection(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
-    server.will([first(), *text("A long story"), gate, *text(" that nobody hears"), *ending()], whole("Short."))
+    server.will([first(), *text("A long story"), gate, *text(" that is never read"), *ending()], whole("Short."))
     visitor.say("Tell me")
     expect(visitor.replies.locator(".markdown")).to_have_text("A long story")
     visitor.page.get_by_role("button", name="Stop the reply").click()
@@ -72,7 +72,7 @@ def test_stop_midway_keeps_what_came_and_frees_the_function(visitor: Visitor, se
     expect(visitor.replies.nth(1).locator(".markdown")).to_have_text("Short.")
 
 
-def test_stop_before_the_first_token(visitor: Visitor, server: PageServer) -> None:
+def test_stop_before_first_token_leaves_empty_reply(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
     server.will([gate])
     visitor.say("Tell me")
@@ -84,8 +84,8 @@ def test_stop_before_the_first_token(visitor: Visitor, server: PageServer) -> No
     expect(visitor.page.locator(".wait")).to_have_count(0)
 
 
-def test_a_character_split_between_reads_is_whole(visitor: Visitor, server: PageServer) -> None:
-    gates = [Gate(tells=False) for _ in range(3)]  # nothing may come between the halves
+def test_character_split_between_reads_is_whole(visitor: Visitor, server: PageServer) -> None:
+    gates = [Gate(comments=False) for _ in range(3)]  # nothing may come between the halves
     event = text("Grüße, 世界 🛶!", size=99)[0]
     assert isinstance(event, Raw)
     boat = event.data.index("🛶".encode())
@@ -101,7 +101,7 @@ def test_a_character_split_between_reads_is_whole(visitor: Visitor, server: Page
     expect(visitor.replies.locator(".markdown")).to_have_text("Grüße, 世界 🛶!")
 
 
-def test_a_reply_cut_by_its_limit_says_so(visitor: Visitor, server: PageServer) -> None:
+def test_reply_cut_by_limit_shows_reason(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("And then", reason="length"))
     visitor.ask("Tell me")
     expect(visitor.replies.locator(".ending")).to_contain_text("reached its limit")
@@ -121,7 +121,7 @@ def test_regenerate_keeps_both_versions(visitor: Visitor, server: PageServer) ->
     expect(visitor.replies.locator(".markdown")).to_have_text("Tails.")
 
 
-def test_an_earlier_message_edited_asks_from_there(visitor: Visitor, server: PageServer) -> None:
+def test_edit_of_earlier_message_starts_new_branch(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("One."), whole("Two."), whole("Another one."))
     visitor.ask("First")
     visitor.ask("Second")
@@ -141,7 +141,7 @@ def test_an_earlier_message_edited_asks_from_there(visitor: Visitor, server: Pag
     expect(visitor.questions).to_have_text(["First", "Second"])
 
 
-def test_an_edit_can_be_abandoned(visitor: Visitor, server: PageServer) -> None:
+def test_edit_can_be_cancelled(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("One."))
     visitor.ask("First")
     visitor.questions.first.hover()
@@ -151,7 +151,7 @@ def test_an_edit_can_be_abandoned(visitor: Visitor, server: PageServer) -> None:
     expect(visitor.page.get_by_role("button", name="Edit message")).to_be_focused()
 
 
-def test_a_reload_keeps_the_history(visitor: Visitor, server: PageServer) -> None:
+def test_reload_keeps_history(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("It *floats*."), whole("Yes."))
     visitor.ask("Does it float?")
     visitor.page.reload()
@@ -162,7 +162,7 @@ def test_a_reload_keeps_the_history(visitor: Visitor, server: PageServer) -> Non
     assert len(server.asked[1].messages) == 3
 
 
-def test_a_reload_in_the_middle_of_a_reply_offers_to_ask_again(visitor: Visitor, server: PageServer) -> None:
+def test_reload_during_reply_offers_retry(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
     server.will([first(), *text("Once upon"), gate], whole("Once upon a time."))
     visitor.say("Tell me")
@@ -176,7 +176,7 @@ def test_a_reload_in_the_middle_of_a_reply_offers_to_ask_again(visitor: Visitor,
     expect(visitor.replies.locator(".markdown")).to_have_text("Once upon a time.")
 
 
-def test_settings_go_into_the_request_and_stay(visitor: Visitor, server: PageServer) -> None:
+def test_settings_reach_request_and_stay(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("Arr."), whole("Arr again."))
     visitor.page.get_by_role("button", name="Settings").click()
     visitor.page.get_by_label("System prompt").fill("You are a pirate.")
@@ -196,9 +196,7 @@ def test_settings_go_into_the_request_and_stay(visitor: Visitor, server: PageSer
     assert server.asked[1].messages[0] == ("system", "You are a pirate.")
 
 
-def test_several_conversations_renamed_exported_and_deleted(
-    visitor: Visitor, server: PageServer, tmp_path: Path
-) -> None:
+def test_conversations_are_renamed_exported_and_deleted(visitor: Visitor, server: PageServer, tmp_path: Path) -> None:
     page = visitor.page
     server.will(whole("Blue."), whole("Green."))
     visitor.ask("What colour is the sea?")
@@ -250,7 +248,7 @@ def json_is_right(file: Path) -> None:
     }
 
 
-def test_another_conversation_can_be_read_while_a_reply_comes(visitor: Visitor, server: PageServer) -> None:
+def test_other_conversation_is_readable_during_reply(visitor: Visitor, server: PageServer) -> None:
     page = visitor.page
     gate = Gate()
     server.will(whole("Blue."), [first(), *text("Gre"), gate, *text("en."), *ending()])
@@ -269,7 +267,7 @@ def test_another_conversation_can_be_read_while_a_reply_comes(visitor: Visitor, 
     expect(visitor.replies.locator(".markdown")).to_have_text("Green.")
 
 
-def test_a_second_tab_sees_what_the_first_one_says(visitor: Visitor, server: PageServer) -> None:
+def test_second_tab_sees_messages_of_first(visitor: Visitor, server: PageServer) -> None:
     other = Visitor(visitor.page.context.new_page(), server.url).come()
     server.will(whole("Blue."))
     visitor.ask("The sea?")
@@ -279,7 +277,7 @@ def test_a_second_tab_sees_what_the_first_one_says(visitor: Visitor, server: Pag
     other.judge()
 
 
-def test_a_browser_that_keeps_nothing_says_so_and_chats(visit: Visit, server: PageServer) -> None:
+def test_browser_without_storage_warns_and_chats(visit: Visit, server: PageServer) -> None:
     visitor = visit()
     visitor.page.add_init_script("delete Window.prototype.indexedDB; delete window.indexedDB;")
     visitor.page.reload()
@@ -291,7 +289,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_chats(visit: Visit, server: Pa
     expect(visitor.page.locator(".conversation")).to_have_text(["Hi"])
 
 
-def test_copy_buttons(visit: Visit, server: PageServer) -> None:
+def test_copy_buttons_copy_text(visit: Visit, server: PageServer) -> None:
     visitor = visit(permissions=["clipboard-read", "clipboard-write"])
     reply = "Like so:\n\n```python\nprint('boat')\n```"
     server.will(whole(reply))
@@ -304,7 +302,7 @@ def test_copy_buttons(visit: Visit, server: PageServer) -> None:
     assert visitor.page.evaluate("navigator.clipboard.readText()") == reply
 
 
-def test_the_theme_stays(visit: Visit) -> None:
+def test_theme_stays_after_reload(visit: Visit) -> None:
     visitor = visit(color_scheme="light")
     button = visitor.page.get_by_role("button", name="Theme")
     paper = "getComputedStyle(document.body).backgroundColor"

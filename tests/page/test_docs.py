@@ -20,7 +20,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
 
 @pytest.fixture
 def reader(browser: Browser, function: ServedFunction) -> Iterator[Visitor]:
-    """Somebody at /docs; judged, like a visitor of the chat page, by its console and its requests."""
+    """Visitor of /docs; judged, like a visitor of the chat page, by its console and its requests."""
     context = browser.new_context()
     made = Visitor(context.new_page(), function.url)
     made.page.goto(f"{function.url}/docs")
@@ -29,13 +29,13 @@ def reader(browser: Browser, function: ServedFunction) -> Iterator[Visitor]:
     made.judge()
 
 
-def test_it_is_one_response_that_shows_every_operation(reader: Visitor) -> None:
+def test_docs_are_one_response_with_every_operation(reader: Visitor) -> None:
     expect(reader.page.locator(".opblock")).to_have_count(len(OPERATIONS))
     expect(reader.page.get_by_role("heading", name="GGUF chat function")).to_be_visible()
     assert [url for url in reader.requested if not url.startswith("data:")] == [f"{reader.url}/docs"]
 
 
-def test_an_operation_can_be_tried_with_the_key(reader: Visitor) -> None:
+def test_operation_can_be_tried_with_key(reader: Visitor) -> None:
     page = reader.page
     page.get_by_role("button", name="Authorize", exact=True).click()
     page.get_by_label("auth-bearer-value").fill("open sesame")

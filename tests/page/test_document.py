@@ -1,4 +1,4 @@
-"""The document itself: small, whole, and allowed to do only what it brought with it."""
+"""The page as a document: small, self-contained, and restricted to its own content."""
 
 import base64
 import gzip
@@ -12,7 +12,7 @@ LARGEST = 250_000
 
 
 class Outline(HTMLParser):
-    """What matters of a document: its inline texts and everything that could refer to something else."""
+    """Inline texts of a document, and its attributes, which could refer to another one."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -50,17 +50,17 @@ def hashes(texts: list[str]) -> list[str]:
     return [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts]
 
 
-def test_it_is_small() -> None:
+def test_page_is_small() -> None:
     assert len(render().gzipped) < LARGEST
     assert gzip.decompress(render().gzipped) == render().body
 
 
-def test_it_is_built_once_and_its_etag_is_of_its_bytes() -> None:
+def test_page_is_built_once_and_etag_is_its_hash() -> None:
     assert render() is render()
     assert render().etag == f'"{hashlib.sha256(render().body).hexdigest()[:32]}"'
 
 
-def test_the_policy_allows_each_script_and_style_by_its_hash_and_nothing_else() -> None:
+def test_policy_allows_scripts_and_styles_by_hash_only() -> None:
     found = outline()
     assert len(found.scripts) == 4
     assert directive("script-src") == hashes(found.scripts)
@@ -69,7 +69,7 @@ def test_the_policy_allows_each_script_and_style_by_its_hash_and_nothing_else() 
     assert directive("connect-src") == ["'self'"]
 
 
-def test_nothing_in_it_needs_a_second_response() -> None:
+def test_page_needs_no_second_response() -> None:
     for name, value in outline().attributes:
         assert name not in ("src", "srcset", "style"), f"{name}={value}"
         assert not name.startswith("on"), name
@@ -78,13 +78,13 @@ def test_nothing_in_it_needs_a_second_response() -> None:
             assert value.startswith(("#", "data:image/svg+xml,")), value
 
 
-def test_what_it_joins_leaves_no_module_to_load_and_no_source_map() -> None:
+def test_joined_scripts_have_no_imports_or_source_map() -> None:
     text = render().body.decode()
     assert not re.search(r"^(?:import|export) ", text, re.MULTILINE)
     assert "sourceMappingURL" not in text
 
 
-def test_every_source_is_in_it() -> None:
+def test_page_includes_every_source() -> None:
     text = render().body.decode()
     for source in (ROOT / "scripts").glob("*.js"):
         if source.name != "theme.js":
@@ -93,7 +93,7 @@ def test_every_source_is_in_it() -> None:
         assert sheet.read_text() in text, f"index.html does not name {sheet.name}"
 
 
-def test_vendored_files_are_what_their_list_says() -> None:
+def test_vendored_files_match_their_list() -> None:
     vendor = ROOT / "vendor"
     rows = re.findall(r"^\| (\S+\.js) \| \S+ \S+ \| .+ \| ([0-9a-f]{64}) \|$", (vendor / "README.md").read_text(), re.M)
     assert {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name, _ in rows} == dict(rows)

@@ -1,4 +1,4 @@
-"""What goes wrong is told where it went wrong, the wait ends, and asking again works."""
+"""Failures: shown in place, the wait ends, and a retry works."""
 
 import pytest
 from playwright.sync_api import expect
@@ -6,13 +6,13 @@ from playwright.sync_api import expect
 from tests.page.conftest import Visit, Visitor
 from tests.servers.page_server import Cut, Gate, PageServer, Raw, Refusal, Reply, comment, failure, first, text, whole
 
-BUSY = Refusal(429, "The model is taken and 4 requests wait.", "busy", {"Retry-After": "60"})
+BUSY_REPLY = Refusal(429, "The model is taken and 4 requests wait.", "busy", {"Retry-After": "60"})
 LOST = Refusal(503, "There is no gs://models/boat.gguf.", "model_not_found")
 LONG = Refusal(400, "The prompt has 9000 tokens.", "context_length_exceeded")
 PROXY = Refusal(502, body="<html><h1>Bad gateway</h1></html>")
 
 FAILURES: dict[str, tuple[Reply, str, str]] = {
-    "busy": (BUSY, "The model is busy", "4 requests wait"),
+    "busy": (BUSY_REPLY, "The model is busy", "4 requests wait"),
     "lost": (LOST, "The model is not available", "There is no gs://models/boat.gguf."),
     "long": (LONG, "The function refused this", "9000 tokens"),
     "proxy": (PROXY, "The function refused this", "502"),
@@ -30,7 +30,7 @@ FAILURES: dict[str, tuple[Reply, str, str]] = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failure_is_told_in_its_place_and_tried_again(visitor: Visitor, server: PageServer, name: str) -> None:
+def test_failure_is_shown_in_place_and_retried(visitor: Visitor, server: PageServer, name: str) -> None:
     visitor.failures_expected = True
     reply, title, message = FAILURES[name]
     server.will(reply, whole("All is well."))
@@ -49,7 +49,7 @@ def test_a_failure_is_told_in_its_place_and_tried_again(visitor: Visitor, server
     assert server.asked[0].messages == server.asked[1].messages == [("user", "How are you?")]
 
 
-def test_a_dropped_connection_keeps_what_came(visitor: Visitor, server: PageServer) -> None:
+def test_dropped_connection_keeps_text(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
     gate = Gate()
     server.will([first(), *text("Half a sentence that"), gate, Cut()], whole("A whole one."))
@@ -68,9 +68,9 @@ def test_a_dropped_connection_keeps_what_came(visitor: Visitor, server: PageServ
     expect(visitor.replies.locator(".markdown")).to_have_text("Half a sentence that")
 
 
-def test_when_busy_the_time_is_counted_down(visitor: Visitor, server: PageServer) -> None:
+def test_busy_function_shows_countdown(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
-    server.will(BUSY)
+    server.will(BUSY_REPLY)
     visitor.page.clock.install()
     visitor.ask("Hello?")
     expect(visitor.page.locator(".countdown")).to_contain_text("likely free in")
@@ -78,8 +78,8 @@ def test_when_busy_the_time_is_counted_down(visitor: Visitor, server: PageServer
     expect(visitor.page.locator(".countdown")).to_be_empty()
 
 
-def test_a_connection_that_went_silent_is_given_up(visitor: Visitor, server: PageServer) -> None:
-    gate = Gate(tells=False)
+def test_silent_connection_times_out(visitor: Visitor, server: PageServer) -> None:
+    gate = Gate(comments=False)
     server.will([first(), *text("And then"), gate])
     visitor.page.clock.install()
     visitor.say("Go on")
@@ -91,7 +91,7 @@ def test_a_connection_that_went_silent_is_given_up(visitor: Visitor, server: Pag
     gate.open()
 
 
-def test_a_function_that_cannot_be_reached(visitor: Visitor, server: PageServer) -> None:
+def test_unreachable_function_is_reported(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
     server.will(whole("Back."))
     visitor.page.context.set_offline(True)
@@ -103,7 +103,7 @@ def test_a_function_that_cannot_be_reached(visitor: Visitor, server: PageServer)
     expect(visitor.replies.locator(".markdown")).to_have_text("Back.")
 
 
-def test_a_question_without_a_reply_joins_the_next_one(visitor: Visitor, server: PageServer) -> None:
+def test_question_without_reply_joins_next_one(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
     server.will(LOST, whole("Both."))
     visitor.ask("One?")
@@ -112,7 +112,7 @@ def test_a_question_without_a_reply_joins_the_next_one(visitor: Visitor, server:
 
 
 @pytest.mark.parametrize("remembered", [False, True])
-def test_a_key_is_asked_for_where_one_is_needed(visit: Visit, remembered: bool) -> None:
+def test_key_is_requested_where_needed(visit: Visit, remembered: bool) -> None:
     with PageServer(key="open sesame") as server:
         visitor = visit(server.url)
         visitor.failures_expected = True

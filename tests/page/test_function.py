@@ -31,7 +31,7 @@ def visiting(function: ServedFunction, visit: Visit) -> Iterator[Visitor]:
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
-def test_a_key_and_two_turns_with_the_embedded_model(door: str, visit: Visit, tmp_path: Path) -> None:
+def test_key_and_two_turns_with_embedded_model(door: str, visit: Visit, tmp_path: Path) -> None:
     with serving(tmp_path, door, API_KEY="open sesame", **QUICK) as function, visiting(function, visit) as visitor:
         visitor.failures_expected = True
         visitor.ask("Hello! Who are you?")
@@ -48,7 +48,7 @@ def test_a_key_and_two_turns_with_the_embedded_model(door: str, visit: Visit, tm
         visitor.shot(f"function-{door}")
 
 
-def test_it_comes_packed_with_its_policy_and_is_not_sent_twice(function: ServedFunction) -> None:
+def test_page_is_compressed_with_policy_and_not_sent_twice(function: ServedFunction) -> None:
     status, headers, _ = function.exchange("/", None)
     assert status == 200
     assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
@@ -56,7 +56,7 @@ def test_it_comes_packed_with_its_policy_and_is_not_sent_twice(function: ServedF
     assert function.exchange("/", None, {"If-None-Match": headers["etag"]})[0] == 304
 
 
-def test_stop_frees_the_model(function: ServedFunction, visit: Visit) -> None:
+def test_stop_frees_model(function: ServedFunction, visit: Visit) -> None:
     visitor = visit(function.url)
     visitor.page.evaluate(ENDLESS)
     visitor.say("Tell me a long story")
@@ -67,7 +67,7 @@ def test_stop_frees_the_model(function: ServedFunction, visit: Visit) -> None:
     function.idle()
 
 
-def test_who_comes_second_sees_the_queue_and_then_a_reply(function: ServedFunction, visit: Visit) -> None:
+def test_second_visitor_sees_queue_and_then_reply(function: ServedFunction, visit: Visit) -> None:
     first, second = visit(function.url), visit(function.url)
     first.page.evaluate(ENDLESS)
     first.say("Tell me a long story")
@@ -90,7 +90,7 @@ ENDLESS = """() => {
 """Here the reply goes on until it is stopped."""
 
 
-def test_a_conversation_too_long_is_told(function: ServedFunction, visit: Visit) -> None:
+def test_conversation_beyond_context_is_reported(function: ServedFunction, visit: Visit) -> None:
     visitor = visit(function.url)
     visitor.failures_expected = True
     visitor.ask("word " * 20_000)
@@ -99,7 +99,7 @@ def test_a_conversation_too_long_is_told(function: ServedFunction, visit: Visit)
     expect(visitor.problem).to_have_count(0)
 
 
-def test_a_cold_start_is_seen(visit: Visit, tiny_model: Path, tmp_path: Path) -> None:
+def test_cold_start_is_shown(visit: Visit, tiny_model: Path, tmp_path: Path) -> None:
     with (
         gated_store(tiny_model) as (uri, gate),
         serving(tmp_path, MODEL_URI=uri, **QUICK) as function,

@@ -1,4 +1,4 @@
-"""What a model writes can come from anybody: nothing of it runs, nothing of it is loaded."""
+"""Untrusted text of a model: nothing of it runs, nothing of it is loaded."""
 
 from playwright.sync_api import expect
 
@@ -34,7 +34,7 @@ UNWANTED = (
 )
 
 
-def test_nothing_runs_and_no_request_leaves(visitor: Visitor, server: PageServer) -> None:
+def test_hostile_markdown_runs_nothing_and_sends_nothing(visitor: Visitor, server: PageServer) -> None:
     page = visitor.page
     for count, (name, reply) in enumerate(HOSTILE.items(), start=1):
         server.will(whole(reply))
@@ -54,22 +54,22 @@ def test_nothing_runs_and_no_request_leaves(visitor: Visitor, server: PageServer
     assert set(server.paths) == {"/", "/v1/chat/completions"}
 
 
-def test_html_is_shown_as_it_was_written(visitor: Visitor, server: PageServer) -> None:
+def test_html_is_shown_as_text(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("Use <button onclick='x'>this</button>, or<br>that: H<sub>2</sub>O."))
     visitor.ask("How?")
     expect(visitor.replies.locator(".markdown")).to_have_text("Use <button onclick='x'>this</button>, orthat: H2O.")
     expect(visitor.replies.locator("sub")).to_have_text("2")
 
 
-def test_what_the_user_writes_is_text(visitor: Visitor, server: PageServer) -> None:
+def test_user_messages_are_text(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("Yes."))
     visitor.ask("<img src=x onerror=alert(1)> **bold**")
     expect(visitor.questions).to_have_text("<img src=x onerror=alert(1)> **bold**")
     expect(visitor.page.locator(".conversation")).to_have_text("<img src=x onerror=alert(1)> **bold**")
 
 
-def test_the_policy_stops_what_would_get_through(visitor: Visitor) -> None:
-    """The wall behind the sanitizer holds on its own."""
+def test_policy_blocks_injected_scripts(visitor: Visitor) -> None:
+    """The Content-Security-Policy holds without the sanitizer."""
     stopped = visitor.page.evaluate(
         """() => {
             const image = new Image();

@@ -1,4 +1,4 @@
-"""Markdown that grows is drawn as if it had come at once."""
+"""Growing Markdown is drawn like the whole text."""
 
 from playwright.sync_api import expect
 
@@ -48,7 +48,7 @@ The end, and a [reference][r].
 DRAWN = "document.querySelectorAll('.reply .markdown')[%d].innerHTML"
 
 
-def test_it_grows_into_what_it_would_have_been_at_once(visitor: Visitor, server: PageServer) -> None:
+def test_growing_markdown_equals_whole_markdown(visitor: Visitor, server: PageServer) -> None:
     gates = [Gate() for _ in range(0, len(EVERYTHING), 9)]
     pieces = text(EVERYTHING, size=9)
     grown = [step for piece, gate in zip(pieces, gates, strict=True) for step in (piece, gate)]
@@ -83,7 +83,7 @@ def test_settled_blocks_are_not_drawn_again(visitor: Visitor, server: PageServer
     assert kept == [True, True, True, False, False]
 
 
-def test_a_long_code_block_grows_in_place(visitor: Visitor, server: PageServer) -> None:
+def test_long_code_block_grows_in_place(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
     server.will([first(), *text("```js\nlet a;\n"), gate, *text("let b;\n```\n"), *ending()])
     visitor.say("Code")

@@ -1,4 +1,4 @@
-"""The wait before a reply, told while it lasts."""
+"""Progress of the wait before a reply."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from tests.page.conftest import Visitor
 from tests.servers.page_server import Gate, PageServer, Step, comment, ending, first, text, whole
 
 
-def told(gates: Sequence[Gate], *words: str) -> list[Step]:
-    """Comments, each followed by a gate."""
+def gated_comments(gates: Sequence[Gate], *words: str) -> list[Step]:
+    """Return comments, each followed by a gate."""
     return [step for word, gate in zip(words, gates, strict=True) for step in (comment(word), gate)]
 
 
-def test_a_cold_start_is_seen_step_by_step(visitor: Visitor, server: PageServer) -> None:
+def test_cold_start_is_shown_step_by_step(visitor: Visitor, server: PageServer) -> None:
     words = (
         "starting",
         "fetching 41% eta 3.2s",
@@ -30,7 +30,7 @@ def test_a_cold_start_is_seen_step_by_step(visitor: Visitor, server: PageServer)
         ("Reading the conversation", "512 of 900 tokens"),
     )
     gates = [Gate() for _ in words]
-    server.will([*told(gates, *words), first(), *text("Awake."), *ending()])
+    server.will([*gated_comments(gates, *words), first(), *text("Awake."), *ending()])
     visitor.say("Wake up")
     bar = visitor.page.get_by_role("progressbar")
     for gate, (phase, detail) in zip(gates, seen, strict=True):
@@ -47,7 +47,7 @@ def test_a_cold_start_is_seen_step_by_step(visitor: Visitor, server: PageServer)
     expect(visitor.replies.locator(".stats")).to_contain_text("with cold start")
 
 
-def test_the_bar_is_as_long_as_what_is_done(visitor: Visitor, server: PageServer) -> None:
+def test_progress_bar_has_length_of_share(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
     server.will([comment("fetching 25% eta 9s"), gate, *whole("Done.")])
     visitor.say("Wake up")
@@ -63,9 +63,9 @@ def test_the_bar_is_as_long_as_what_is_done(visitor: Visitor, server: PageServer
     visitor.rest()
 
 
-def test_a_place_in_the_queue_is_told(visitor: Visitor, server: PageServer) -> None:
+def test_queue_position_is_shown(visitor: Visitor, server: PageServer) -> None:
     gates = [Gate(), Gate()]
-    server.will([*told(gates, "queued 2", "queued 1"), *whole("Your turn.")])
+    server.will([*gated_comments(gates, "queued 2", "queued 1"), *whole("Your turn.")])
     visitor.say("Me too")
     expect(visitor.page.locator(".wait-phase")).to_have_text("Waiting for the model to be free")
     for gate, ahead in zip(gates, ("2 requests ahead", "1 request ahead"), strict=True):
@@ -75,7 +75,7 @@ def test_a_place_in_the_queue_is_told(visitor: Visitor, server: PageServer) -> N
     visitor.rest()
 
 
-def test_a_warm_model_shows_no_steps(visitor: Visitor, server: PageServer) -> None:
+def test_warm_model_shows_no_steps(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
     server.will([comment("prefill 64/900"), gate, *whole("Yes.")])
     visitor.say("Warm?")
@@ -86,7 +86,7 @@ def test_a_warm_model_shows_no_steps(visitor: Visitor, server: PageServer) -> No
     expect(visitor.replies.locator(".stats")).not_to_contain_text("cold")
 
 
-def test_comments_nobody_knows_are_taken_for_signs_of_life(visitor: Visitor, server: PageServer) -> None:
+def test_unknown_comments_show_waiting(visitor: Visitor, server: PageServer) -> None:
     gate = Gate()
     server.will([comment("warm"), comment("polishing 12%"), gate, *whole("Yes.")])
     visitor.say("Hm?")

@@ -1,6 +1,6 @@
-"""A server that the chat page can be tried against: it serves the page and answers as a test tells it to.
+"""Server for tests of the chat page: serves the page, and the replies that a test gives it.
 
-A reply is a list of steps. Where the order of things matters, a step waits at a gate that the test opens.
+A reply is a list of steps. Where the order of events matters, a step waits at a gate that the test opens.
 """
 
 import json
@@ -15,34 +15,34 @@ from function.web.page import render
 from function.web.reply import sse
 
 MODEL = "paper-boat-1b"
-PATIENCE = 60.0
-"""Seconds that a step waits at a gate before it gives up: far more than any test takes."""
+GATE_TIMEOUT_SECONDS = 60.0
+"""Time after which a step no longer waits at a gate: far more than any test takes."""
 
 
 class Gate:
     """A step that waits until the test opens it, or until the client has gone.
 
-    ``tells``: whether it sends a comment now and then, the only way to learn that nobody reads.
+    With ``comments=True`` it sends a comment now and then, the only way to notice a client that has gone.
     """
 
-    def __init__(self, *, tells: bool = True) -> None:
-        self._tells = tells
+    def __init__(self, *, comments: bool = True) -> None:
+        self._comments = comments
         self._opened = threading.Event()
         self.reached = threading.Event()
         self.left = threading.Event()
         """Set once the client was seen to go while the reply waited here."""
 
     def open(self) -> None:
-        """Let the reply go on."""
+        """Let the reply continue."""
         self._opened.set()
 
     def wait(self, handler: BaseHTTPRequestHandler) -> None:
         """Wait; raises ConnectionError when the client goes first."""
         self.reached.set()
-        for _ in range(int(PATIENCE / 0.05)):
+        for _ in range(int(GATE_TIMEOUT_SECONDS / 0.05)):
             if self._opened.wait(0.05):
                 return
-            if not self._tells:
+            if not self._comments:
                 continue
             try:
                 handler.wfile.write(_chunk(b": waiting\n\n"))
@@ -54,19 +54,19 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes as they are, flushed on their own."""
+    """Bytes, flushed on their own."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection ends here, in the middle of the stream."""
+    """End of the connection in the middle of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Instead of a stream: a status with an error object, or with ``body`` where something else answers."""
+    """Status with an error object, or with ``body`` of another server, instead of a stream."""
 
     status: int
     message: str = ""
@@ -81,7 +81,7 @@ Reply = Sequence[Step] | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the page sent."""
+    """Request of the page."""
 
     path: str
     authorization: str | None
@@ -94,46 +94,46 @@ class Asked:
 
 
 def comment(text: str) -> Raw:
-    """A word on the wait."""
+    """Return a progress comment."""
     return Raw(sse.comment(text))
 
 
 def chunk(**fields: Any) -> Raw:
-    """One object of a stream."""
+    """Return one object of a stream."""
     return Raw(sse.data({"object": "chat.completion.chunk", "model": MODEL, **fields}))
 
 
 def text(content: str, size: int = 4) -> list[Step]:
-    """``content`` in pieces of ``size`` characters."""
+    """Return ``content`` in pieces of ``size`` characters."""
     pieces = [content[at : at + size] for at in range(0, len(content), size)]
     return [chunk(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}]) for piece in pieces]
 
 
 def first() -> Raw:
-    """The chunk that opens a reply."""
+    """Return the first chunk of a reply."""
     return chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
 
 
 def ending(reason: str = "stop", tokens: int = 12) -> list[Step]:
-    """The chunks that end one."""
+    """Return the last chunks of a reply."""
     usage = {"prompt_tokens": 20, "completion_tokens": tokens, "total_tokens": 20 + tokens}
     last = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
     return [last, chunk(choices=[], usage=usage), Raw(sse.DONE)]
 
 
 def whole(content: str, reason: str = "stop") -> list[Step]:
-    """A reply without incidents."""
+    """Return a reply without incidents."""
     return [first(), *text(content), *ending(reason)]
 
 
 def failure(message: str, code: str = "engine_error") -> Raw:
-    """A failure after the first byte."""
+    """Return a failure after the first byte."""
     error = {"message": message, "type": "server_error", "param": None, "code": code}
     return Raw(sse.event("error", {"error": error}))
 
 
 class PageServer:
-    """Serves on a free port of loopback. ``replies`` are given in turn; ``asked`` is what was asked."""
+    """Server on a free port of loopback. It sends ``replies`` in turn and records requests in ``asked``."""
 
     def __init__(self, key: str | None = None, prefix: str = "/") -> None:
         self.key = key
@@ -148,16 +148,16 @@ class PageServer:
 
     @property
     def origin(self) -> str:
-        """The server's own address."""
+        """Address of the server."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """Address of the page."""
         return self.origin + self.prefix
 
     def will(self, *replies: Reply) -> None:
-        """Give these replies to the next requests."""
+        """Send these replies to the next requests."""
         self.replies.extend(replies)
 
     def __enter__(self) -> "PageServer":
@@ -234,6 +234,6 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Tests speak for themselves."""
+            """Write no log."""
 
     return Handler

@@ -39,27 +39,27 @@ export class Chat extends EventTarget {
   show(conversation) {
     this.current = conversation;
     prefer("current", conversation.id);
-    this.#tell("list", "thread");
+    this.#notify("list", "thread");
   }
 
   /** Show the branch through `message`. */
   showVersion(message) {
     showVersion(this.current, message);
     this.save(this.current);
-    this.#tell("thread");
+    this.#notify("thread");
   }
 
   rename(conversation, title) {
     Object.assign(conversation, { title, named: true });
     this.save(conversation);
-    this.#tell("list");
+    this.#notify("list");
   }
 
   async delete(conversation) {
     if (this.active?.conversation === conversation) this.stop();
     this.conversations = this.conversations.filter((other) => other !== conversation);
     if (this.current === conversation) this.show(this.#empty());
-    else this.#tell("list");
+    else this.#notify("list");
     await deleteConversation(conversation.id);
   }
 
@@ -96,7 +96,7 @@ export class Chat extends EventTarget {
     const kept = await saveConversation(conversation);
     if (kept === this.keeps) return;
     this.keeps = kept;
-    this.#tell("storage");
+    this.#notify("storage");
   }
 
   async #reply(conversation, message) {
@@ -106,7 +106,7 @@ export class Chat extends EventTarget {
     const active = { conversation, message, began, controller, progress: CONNECTING, saved: began, first: null, last: null };
     this.active = active;
     this.save(conversation);
-    this.#tell("list", "thread", "reply");
+    this.#notify("list", "thread", "reply");
     const question = conversation.messages[message.parent];
     const body = {
       messages: requestMessages(conversation, question),
@@ -125,14 +125,14 @@ export class Chat extends EventTarget {
     this.active = null;
     this.save(conversation);
     this.dispatchEvent(new CustomEvent("reply", { detail: active }));
-    this.#tell("list");
+    this.#notify("list");
   }
 
   #take(active, part) {
     const { message } = active;
     if (part.comment !== undefined && active.first === null) {
       active.progress = progressed(active.progress, part.comment);
-      this.#tell("progress");
+      this.#notify("progress");
     }
     if (part.model) message.model = part.model;
     if (part.finish) message.finish = part.finish;
@@ -140,7 +140,7 @@ export class Chat extends EventTarget {
       active.last = performance.now();
       active.first ??= active.last;
       message.content += part.text;
-      this.#tell("text");
+      this.#notify("text");
       if (active.last - active.saved > SAVE_INTERVAL_MS) {
         active.saved = active.last;
         this.save(active.conversation);
@@ -158,12 +158,12 @@ export class Chat extends EventTarget {
     const found = await loadConversation(id);
     this.conversations = this.conversations.filter((other) => other.id !== id);
     if (found) this.conversations.push(found);
-    if (this.current.id !== id) return this.#tell("list");
+    if (this.current.id !== id) return this.#notify("list");
     this.current = found ?? this.#empty();
-    this.#tell("list", "thread");
+    this.#notify("list", "thread");
   }
 
-  #tell(...names) {
+  #notify(...names) {
     for (const name of names) this.dispatchEvent(new CustomEvent(name));
   }
 }
