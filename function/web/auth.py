@@ -40,7 +40,9 @@ def guard(app: Flask, settings: Settings) -> None:
         response.vary.add("Origin")
         if origin is not None and ("*" in settings.cors_origins or origin in settings.cors_origins):
             response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "x-request-id, server-timing, retry-after"
+            response.headers["Access-Control-Expose-Headers"] = (
+                "x-request-id, server-timing, retry-after, x-ignored-fields"
+            )
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 response.headers["Access-Control-Allow-Methods"] = "GET, POST"
                 # OpenAI's client in a browser sends a dozen headers of its own.

@@ -41,10 +41,11 @@ class GenerationStream:
         self._job_engine: Engine | None = None
         self._generation: Generation | None = None
         self.exchange = exchange.current()
-        if (grammar := body.grammar()) is not None:
+        self._grammar = body.grammar()
+        if self._grammar is not None:
             from function.engine.grammar.probe import attempt  # its imports are for such requests alone
 
-            attempt(grammar)
+            attempt(self._grammar)
         self._client = client_of_request(service)
         service.start()
         ready = service.status().state == "ready"
@@ -107,6 +108,7 @@ class GenerationStream:
 
     def _checked_job(self, engine: Engine) -> Job:
         body, prompt = self.body, self._make_prompt(engine)
+        grammar = prompt.grammar or self._grammar
         limits = [limit for limit in (body.token_limit, self._service.settings.max_tokens) if limit is not None]
         job = Job(
             prompt=prompt.tokens,
@@ -117,7 +119,7 @@ class GenerationStream:
             sampling=body.sampling,
             deadline=self._client.deadline,
             logprobs=body.alternatives,
-            constraint=engine.constrain(prompt.grammar) if prompt.grammar else None,
+            constraint=engine.constrain(grammar) if grammar else None,
             shown=prompt.shown,
         )
         engine.check(job)

@@ -24,8 +24,8 @@ FAILURES: dict[str, tuple[Reply, str, str]] = {
     ),
     "failed-midway": ([first(), *text("Half a"), failure("The engine failed.")], "The reply failed", "engine_error"),
     "no-json": ([Raw(b"data: {oops\n\n")], "The reply failed", "not a reply"),
-    "ended": ([first(), *text("Half a")], "The connection dropped", "before the reply was complete"),
-    "cut-cold": ([comment("fetching 12%"), Cut()], "The connection dropped", "before the reply was complete"),
+    "ended": ([first(), *text("Half a")], "The connection dropped", "ended before it was complete"),
+    "cut-cold": ([comment("fetching 12%"), Cut()], "The connection dropped", "ended before it was complete"),
 }
 
 
@@ -125,7 +125,7 @@ def test_key_is_requested_where_needed(visit: Visit, remembered: bool) -> None:
         visitor.shot("key")
         field.fill("open barley")
         field.press("Enter")
-        field = page.get_by_label("not the right one")
+        field = page.get_by_label("The key is wrong")
         field.fill("open sesame")
         if remembered:
             visitor.problem.get_by_label("Remember it on this device").check()

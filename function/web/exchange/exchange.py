@@ -20,11 +20,12 @@ from function.observability.log_format import request_fields
 from function.observability.trace_context import parse_trace_context
 from function.observability.tracing import exporter
 from function.settings import Telemetry
-from function.web.exchange.outcome import EndEvent, Outcome, PhaseSeconds, Receipt, server_timing
+from function.web.exchange.outcome import EndEvent, Outcome, PhaseSeconds, Receipt, header_list, server_timing
 from function.web.exchange.report import ExchangeReporter
 
 REQUEST_ID = "X-Request-Id"
 RECEIPT = "X-Receipt"
+IGNORED_FIELDS = "X-Ignored-Fields"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _current: ContextVar["Exchange"] = ContextVar("exchange")
 
@@ -52,6 +53,8 @@ class Exchange:
         self.request_id = given if _SAFE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         self.trace = parse_trace_context(headers.get("traceparent", ""), headers.get("X-Cloud-Trace-Context", ""))
         self.wants_receipt = headers.get(RECEIPT, "").strip().lower() not in ("", "0", "false", "no")
+        self.ignored_fields: list[str] = []
+        """Names of the request's fields that had no effect."""
         self.cold: bool | None = None
         """True if the model was not loaded when the request asked for it; None before."""
 
@@ -105,6 +108,7 @@ class Exchange:
             tokens_per_second=round(tokens_per_second, 2) if tokens_per_second else None,
             finish_reason=end.reason,
             provenance=self._service.made,
+            ignored_fields=tuple(self.ignored_fields),
         )
         self._end("reply", end.reason, receipt=receipt)
 
@@ -177,6 +181,8 @@ def watch(app: Flask, service: Service) -> None:
     def stamp(response: Response) -> Response:
         exchange = current()
         response.headers[REQUEST_ID] = exchange.request_id
+        if names := header_list(exchange.ignored_fields):
+            response.headers[IGNORED_FIELDS] = names
         if timing := server_timing(exchange.cold, exchange.seconds):
             response.headers["Server-Timing"] = timing
         return response

@@ -1,6 +1,6 @@
 """Outcome of one exchange, and the receipt of its reply. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,6 +8,8 @@ from function.errors import FunctionError
 from function.lifecycle.provenance import Provenance
 from function.observability.trace_context import TraceContext
 
+MAX_LISTED_BYTES = 1000
+"""Longest list in a header: servers and proxies reject larger ones than a few kilobytes."""
 PhaseSeconds = Mapping[str, float]
 """Seconds by phase, to the millisecond. Only a cold request has ``wait``, for the model, and the phases of the cold
 start (``fetch``, ``load`` and others). ``queued``: until its turn; ``prefill``: reading the prompt; ``first_token`` and
@@ -32,6 +34,7 @@ class Receipt:
     tokens_per_second: float | None
     finish_reason: str
     provenance: Provenance
+    ignored_fields: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the block that a reply ends with."""
@@ -50,6 +53,7 @@ class Receipt:
             "model": {"name": made.model, "version": made.version, "digest": made.digest},
             "engine": {"build": made.build, "cpu": made.cpu},
             "system_fingerprint": made.fingerprint,
+            **({"ignored_fields": list(self.ignored_fields)} if self.ignored_fields else {}),
         }
 
     def log_fields(self) -> dict[str, Any]:
@@ -111,3 +115,9 @@ def server_timing(cold: bool | None, phases: PhaseSeconds) -> str:
     """Return a ``Server-Timing`` header, in milliseconds: ``warm, queued;dur=0, total;dur=204``."""
     start = [] if cold is None else ["cold" if cold else "warm"]
     return ", ".join([*start, *(f"{phase};dur={round(seconds * 1000)}" for phase, seconds in phases.items())])
+
+
+def header_list(names: Sequence[str]) -> str:
+    """Return ``names`` as a header value: in ASCII, without control characters, cut at MAX_LISTED_BYTES."""
+    text = ", ".join(name.encode("ascii", "backslashreplace").decode() for name in names)
+    return "".join(filter(str.isprintable, text))[:MAX_LISTED_BYTES]

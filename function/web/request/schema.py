@@ -1,16 +1,14 @@
 """Bodies of requests, as pydantic models."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field, model_validator
 
 from function.engine.grammar.grammar import Grammar, json_schema
 from function.engine.types import Sampling
 from function.errors import RequestError
-from function.web.request.base_model import Name, RequestModel, Unicode
+from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import Message
 from function.web.request.tools import Tool, ToolChoice
 
@@ -18,35 +16,36 @@ DEFAULT = Sampling()
 MAX_STOPS = 16
 
 Token = Annotated[int, Field(ge=0, lt=2**31)]
-Stop = Annotated[Unicode, Field(min_length=1, max_length=1024)]
+Stop = Annotated[Unicode, Field(max_length=1024)]
 Breaker = Annotated[Unicode, Field(min_length=1, max_length=40)]
 TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
-IGNORED = frozenset(
-    (
-        "user",
-        "store",
-        "metadata",
-        "service_tier",
-        "safety_identifier",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "prediction",
-    )
-)
-"""Fields of OpenAI's API that do not change a reply."""
 
-NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "modalities": (["text"],),
-    "verbosity": ("medium",),
-    "suffix": ("",),
-    "best_of": (1,),
-}
-"""Fields that would change a reply, with the values that do not."""
+def _listed(stop: Any) -> Any:
+    return [stop] if isinstance(stop, str) else stop
+
+
+def _pairs_as_object(bias: Any) -> Any:
+    """Return llama.cpp's pairs as OpenAI's object; ``false`` bans a token."""
+    if isinstance(bias, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in bias):
+        bias = {str(token): value for token, value in bias}
+    if isinstance(bias, dict):
+        bias = {token: -100 if value is False else value for token, value in bias.items()}
+    return bias
+
+
+Stops = Annotated[
+    list[Stop], Field(max_length=MAX_STOPS), BeforeValidator(_listed, json_schema_input_type=Stop | list[Stop])
+]
+LogitBias = Annotated[
+    dict[TokenId, Bias],
+    Field(max_length=1024, json_schema_extra={"additionalProperties": False}),
+    BeforeValidator(
+        _pairs_as_object,
+        json_schema_input_type=dict[TokenId, Bias | Literal[False]] | list[tuple[int | TokenId, Bias | Literal[False]]],
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +65,37 @@ class Prompt:
 class JsonSchema(RequestModel):
     """Named schema. The reply follows it exactly, with or without ``strict``."""
 
-    name: Name
+    name: Unicode = ""
     description: Unicode | None = None
     json_schema: dict[str, Any] | None = Field(None, alias="schema")
     strict: bool | None = None
 
 
 class ResponseFormat(RequestModel):
-    """Format of a reply: text, any JSON object, or JSON that follows a schema."""
+    """Format of a reply: text, any JSON object, or JSON that follows a schema.
+
+    The schema is in ``json_schema``, as for OpenAI, or in ``schema``, as for llama.cpp.
+    """
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    llama_schema: dict[str, Any] | None = Field(None, alias="schema")
 
     def grammar(self) -> Grammar | None:
         """Return the grammar of the format; None for text. Raises RequestError for an unusable schema."""
         param = "response_format.json_schema"
-        if (self.type == "json_schema") != (self.json_schema is not None):
-            raise RequestError(f'{param}: set it together with "type": "json_schema".', param=param)
-        if self.json_schema is None:
-            return None if self.type == "text" else json_schema({"type": "object"}, "response_format")
-        schema = self.json_schema.json_schema
-        return json_schema({"type": "object"} if schema is None else schema, f"{param}.schema")
+        if self.type == "text":
+            return None
+        if self.llama_schema is not None:
+            return json_schema(self.llama_schema, "response_format.schema")
+        if self.json_schema is not None and self.json_schema.json_schema is not None:
+            return json_schema(self.json_schema.json_schema, f"{param}.schema")
+        if self.type == "json_schema" and self.json_schema is None:
+            raise RequestError(f'{param}: "type": "json_schema" needs it.', param=param)
+        return json_schema({"type": "object"}, "response_format")
+
+
+TEXT_FORMAT = ResponseFormat.parse({"type": "text"}, strict=True)
 
 
 class StreamOptions(RequestModel):
@@ -99,9 +108,29 @@ class StreamOptions(RequestModel):
 class GenerationRequest(RequestModel):
     """Fields of every generating endpoint: OpenAI's and llama.cpp's sampling parameters."""
 
+    DEFAULT_LIMIT: ClassVar[int | None] = None
+    WITHOUT_EFFECT = (
+        "user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+        "prediction",
+    )  # fmt: skip
+    UNSUPPORTED: ClassVar = {
+        "n": (1,), "best_of": (1,), "logprobs": (False,), "top_logprobs": (0,), "prompt_logprobs": (),
+        "suffix": ("",), "modalities": (["text"],), "audio": (), "web_search_options": (),
+        "functions": ([],), "function_call": ("none", "auto"), "documents": ([],), "image_data": ([],),
+        "grammar": ("",), "guided_json": (), "guided_regex": ("",), "guided_choice": ([],), "guided_grammar": ("",),
+        "structured_outputs": (), "lora": ([],), "samplers": ([],), "options": ({},),
+        "n_probs": (0,), "min_keep": (0,), "post_sampling_probs": (False,), "return_tokens": (False,),
+        "response_fields": ([],), "t_max_predict_ms": (0, -1), "n_indent": (0,), "adaptive_target": (-1,),
+        "reasoning_budget_tokens": (-1,), "thinking_budget_tokens": (-1,), "reasoning_format": ("auto", "deepseek"),
+        "parse_tool_calls": (True,), "add_generation_prompt": (True,), "continue_final_message": (False,),
+        "repetition_penalty": (1,), "length_penalty": (1,), "use_beam_search": (False,), "early_stopping": (False,),
+        "min_tokens": (0,), "stop_token_ids": ([],), "bad_words": ([],), "include_stop_str_in_output": (False,),
+        "skip_special_tokens": (True,), "spaces_between_special_tokens": (True,), "truncate_prompt_tokens": (-1,),
+    }  # fmt: skip
+
     model: str = ""
     temperature: float = Field(DEFAULT.temperature, ge=0, le=100)
-    top_k: int = Field(DEFAULT.top_k, ge=0, le=1_000_000)
+    top_k: int = Field(DEFAULT.top_k, ge=-1, le=1_000_000)
     top_p: float = Field(DEFAULT.top_p, ge=0, le=1)
     min_p: float = Field(DEFAULT.min_p, ge=0, le=1)
     typical_p: float = Field(DEFAULT.typical_p, ge=0, le=1)
@@ -125,54 +154,43 @@ class GenerationRequest(RequestModel):
         default_factory=lambda: [*DEFAULT.dry_sequence_breakers], max_length=16
     )
     seed: int | None = Field(None, ge=-(2**63), lt=2**64)
-    logit_bias: dict[TokenId, Bias] = Field(
-        default_factory=dict, max_length=1024, json_schema_extra={"additionalProperties": False}
-    )
+    logit_bias: LogitBias = Field(default_factory=dict)
     ignore_eos: bool = False
-    stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] = Field(default_factory=list)
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    stop: Stops = Field(default_factory=list)
+    max_tokens: int | None = Field(None, ge=-1)
+    max_completion_tokens: int | None = Field(None, ge=-1)
+    n_predict: int | None = Field(None, ge=-1)
+    json_schema: dict[str, Any] | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
 
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any], *, strict: bool) -> Self:
-        """See RequestModel. Drops fields without effect; raises RequestError for those that cannot be honoured."""
-        given = {key: value for key, value in fields.items() if value is not None and key not in IGNORED}
-        for key in [key for key in given if key in NEUTRAL and key not in cls.model_fields]:
-            value, neutral = given.pop(key), NEUTRAL[key]
-            if not (_is_one_of(value, neutral) or (not strict and value in map(str, neutral))):
-                raise RequestError(f"{key}: this server cannot honour it. Leave it out.", param=key)
-        return super().parse(given, strict=strict)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """See RequestModel. Adds the fields that are accepted without effect, or with a neutral value alone."""
-        reference = super().__get_pydantic_json_schema__(core_schema, handler)
-        properties = handler.resolve_ref_schema(reference)["properties"]
-        for name in sorted(IGNORED):
-            properties.setdefault(name, {"description": "Accepted; does not change a reply."})
-        for name, values in NEUTRAL.items():
-            properties.setdefault(name, {"enum": [*values, None], "description": "No other value can be honoured."})
-        return reference
+    @model_validator(mode="after")
+    def _check_limit(self) -> Self:
+        for param in ("max_tokens", "max_completion_tokens", "n_predict"):
+            if getattr(self, param) == 0 and self.DEFAULT_LIMIT is None:
+                raise RequestError(f"{param}: a reply has at least one token.", param=param)
+        return self
 
     @property
     def sampling(self) -> Sampling:
         """Sampling parameters of the engine."""
         values = {field.name: getattr(self, field.name) for field in fields(Sampling)}
         values["logit_bias"] = {int(token): bias for token, bias in self.logit_bias.items()}
+        values["top_k"] = max(0, self.top_k)  # -1 is the name that others have for no limit
         values["dry_sequence_breakers"] = tuple(self.dry_sequence_breakers)
         return Sampling(**values)
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """Texts that end the reply."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        return tuple(filter(None, self.stop))
 
     @property
     def token_limit(self) -> int | None:
         """Largest number of tokens in the reply; None without a limit of the request's own."""
-        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        given = (self.max_completion_tokens, self.max_tokens, self.n_predict, self.DEFAULT_LIMIT)
+        limit = next((limit for limit in given if limit is not None), None)
+        return None if limit == -1 else limit
 
     @property
     def alternatives(self) -> int | None:
@@ -181,7 +199,24 @@ class GenerationRequest(RequestModel):
 
     def grammar(self) -> Grammar | None:
         """Return the grammar that constrains the reply, if any. Raises RequestError."""
-        return None
+        return None if self.json_schema is None else json_schema(self.json_schema, "json_schema")
+
+
+class OtherTool(RequestModel):
+    """Tool of a type that only its own provider can run. The reply is generated without it."""
+
+    type: Unicode
+
+
+def _known_tools(tools: Any) -> Any:
+    if not isinstance(tools, list):
+        return tools
+    return [tool for tool in tools if not isinstance(tool, dict) or tool.get("type", "function") == "function"]
+
+
+Tools = Annotated[
+    list[Tool], Field(max_length=128), BeforeValidator(_known_tools, json_schema_input_type=list[Tool | OtherTool])
+]
 
 
 class ChatCompletion(GenerationRequest):
@@ -190,8 +225,8 @@ class ChatCompletion(GenerationRequest):
     messages: list[Message] = Field(min_length=1)
     logprobs: bool = False
     top_logprobs: int = Field(0, ge=0, le=20)
-    response_format: ResponseFormat = ResponseFormat(type="text")
-    tools: list[Tool] = Field(default_factory=list, max_length=128)
+    response_format: ResponseFormat = TEXT_FORMAT
+    tools: Tools = Field(default_factory=list)
     tool_choice: ToolChoice = ToolChoice(type="auto")
     parallel_tool_calls: bool = True
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
@@ -210,7 +245,7 @@ class ChatCompletion(GenerationRequest):
 
     def grammar(self) -> Grammar | None:
         """See GenerationRequest."""
-        return self.response_format.grammar()
+        return self.response_format.grammar() or super().grammar()
 
 
 def _unwrap_single(prompt: Any) -> Any:
@@ -240,7 +275,7 @@ class Completion(GenerationRequest):
     prompt: OnePrompt
     echo: bool = False
     logprobs: int | None = Field(None, ge=0, le=5)
-    max_tokens: int | None = Field(16, ge=0)
+    DEFAULT_LIMIT = 16
 
     @property
     def alternatives(self) -> int | None:
@@ -279,8 +314,3 @@ class Detokenize(RequestModel):
     """Body of /detokenize."""
 
     tokens: list[Token]
-
-
-def _is_one_of(value: Any, known: tuple[Any, ...]) -> bool:
-    """Return True if ``value`` is in ``known`` as JSON compares values: true is not 1."""
-    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in known)
