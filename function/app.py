@@ -2,13 +2,13 @@
 
 import logging
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, current_app, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.lifecycle.service import Service
-from function.web import auth, exchange, security_headers
+from function.web import auth, exchange, paths, security_headers
 from function.web.request.client import ClientGone
 from function.web.routes import completions, health, metrics, pages, tokenize
 
@@ -21,10 +21,6 @@ MAX_DRAINED_BYTES = 4 * MAX_BODY_BYTES
 CLIENT_GONE_STATUS = 499
 """Status in logs for a request whose client left; it is never sent."""
 ERROR_TYPES: dict[int | None, type[FunctionError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
-MESSAGES = {
-    413: f"The body is larger than {MAX_BODY_BYTES >> 20} MiB, more than any context holds.",
-    404: "No such path. Ask POST /chat or POST /v1/chat/completions.",
-}
 
 
 def create_app(service: Service) -> Flask:
@@ -34,6 +30,7 @@ def create_app(service: Service) -> Flask:
     app.json = provider = DefaultJSONProvider(app)
     provider.sort_keys = provider.ensure_ascii = False
     provider.compact = True
+    paths.accept_aliases(app)
     exchange.watch(app, service)
     security_headers.harden(app)
     auth.guard(app, service.settings)
@@ -63,8 +60,15 @@ def _http_error_response(error: HTTPException) -> Response:
         return _internal_error_response(error)
     if status == 413:
         _drain_body()
-    error_type = ERROR_TYPES.get(status, RequestError)
-    response = _error_response(error_type(MESSAGES.get(status, error.description or error.name)))
+    message = error.description or error.name
+    if status == 404:
+        nearest = paths.nearest_path(current_app, request.path)
+        message = "No such path. " + (
+            f"Did you mean {nearest}?" if nearest else "Chat with POST /v1/chat/completions or POST /chat."
+        )
+    elif status == 413:
+        message = f"The body is larger than {MAX_BODY_BYTES >> 20} MiB, more than any context holds."
+    response = _error_response(ERROR_TYPES.get(status, RequestError)(message))
     response.status_code = status
     for key, value in error.get_headers():
         if key.lower() in ("allow", "retry-after"):

@@ -120,6 +120,11 @@ class ContextExceeded(RequestError):
 
     code = "context_length_exceeded"
 
+    def body(self) -> dict[str, Any]:
+        """Return the error object, with the two numbers as ``n_prompt_tokens`` and ``n_ctx``."""
+        numbers = {"n_prompt_tokens": self.evidence.get("tokens"), "n_ctx": self.evidence.get("n_ctx")}
+        return {"error": super().body()["error"] | numbers}
+
 
 class Unauthorized(RequestError):
     """The key is missing or wrong."""

@@ -162,7 +162,10 @@ class Settings:
     api_key: str | None = _setting(None, _text, "Guards what reaches the model", shown="none")
     api_key_parameter: str | None = _setting(None, _text, "The SSM parameter that holds API_KEY, on AWS", shown="none")
     cors_origins: tuple[str, ...] = _setting(
-        (), _list, "Origins a browser may call from, separated by commas; `*` is any", shown="none"
+        (),
+        _list,
+        "Origins a browser may call from, separated by commas; `localhost` is any on this machine, `*` any",
+        shown="none",
     )
     log_level: LogLevel = _setting("INFO", _one_of(LogLevel), "DEBUG, INFO, WARNING or ERROR")
     port: int = _setting(8080, _integer(1, 65_535), "The port gunicorn binds")

@@ -1,6 +1,8 @@
 """Authentication by API_KEY, and cross-origin access by CORS_ORIGINS."""
 
 import hmac
+from collections.abc import Set
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
@@ -11,10 +13,14 @@ from function.web.api_key import api_key_reader
 OPEN_PATHS = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi.json"))
 """Paths that platforms, schedulers and browsers request without a key; none of them reaches the model."""
 
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+"""Hosts of origins that CORS_ORIGINS=localhost allows, with any scheme and port."""
+
 
 def guard(app: Flask, settings: Settings) -> None:
     """Require API_KEY where it is set, and answer cross-origin requests of CORS_ORIGINS."""
     read_key = api_key_reader(settings)
+    allowed = frozenset(origin.rstrip("/").lower() for origin in settings.cors_origins)
 
     @app.before_request
     def check_key() -> None:
@@ -35,10 +41,10 @@ def guard(app: Flask, settings: Settings) -> None:
     @app.after_request
     def allow_origin(response: Response) -> Response:
         origin = request.headers.get("Origin")
-        if not settings.cors_origins:
+        if not allowed:
             return response
         response.vary.add("Origin")
-        if origin is not None and ("*" in settings.cors_origins or origin in settings.cors_origins):
+        if origin is not None and _is_allowed(origin.lower(), allowed):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = (
                 "x-request-id, server-timing, retry-after, x-ignored-fields"
@@ -50,3 +56,11 @@ def guard(app: Flask, settings: Settings) -> None:
                 response.headers["Access-Control-Allow-Headers"] = wanted
                 response.headers["Access-Control-Max-Age"] = "3600"
         return response
+
+
+def _is_allowed(origin: str, allowed: Set[str]) -> bool:
+    try:
+        local = "localhost" in allowed and urlsplit(origin).hostname in LOOPBACK_HOSTS
+    except ValueError:  # an unbalanced bracket
+        local = False
+    return local or origin in allowed or "*" in allowed

@@ -48,8 +48,11 @@ class GenerationStream:
             attempt(self._grammar)
         self._client = client_of_request(service)
         service.start()
-        ready = service.status().state == "ready"
+        status = service.status()
+        ready = status.state == "ready"
         self.exchange.begin_wait(cold=not ready)
+        if status.error is not None:  # known before the first byte, so that a stream has its status too
+            raise status.error
         if ready:
             self._job = self._checked_job(service.engine)
         self._ticket = service.queue.enter()

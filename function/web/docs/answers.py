@@ -18,6 +18,8 @@ class ErrorDetail(Answer):
     type: str
     param: str | None
     code: str
+    n_prompt_tokens: int | None = None
+    n_ctx: int | None = None
 
 
 class Error(Answer):
@@ -187,13 +189,49 @@ class CompletionReply(ReplyObject):
     receipt: dict[str, Any] | None = None
 
 
+class ModelSizes(Answer):
+    """Sizes of the model: tokens of its context here, of its context in training, and of its vocabulary."""
+
+    n_ctx: int
+    n_ctx_train: int
+    n_vocab: int
+
+
 class Model(Answer):
-    """The model that is served."""
+    """The model that is served. Its sizes are known once it is loaded."""
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
+    context_length: int | None = None
+    max_model_len: int | None = None
+    meta: ModelSizes | None = None
+
+
+class GenerationDefaults(Answer):
+    """Context in tokens, and the sampling parameters of a request without any."""
+
+    n_ctx: int
+    params: dict[str, Any]
+
+
+class Modalities(Answer):
+    """Kinds of input beside text."""
+
+    vision: bool
+    audio: bool
+
+
+class Properties(Answer):
+    """Properties of the loaded model, as llama-server names them."""
+
+    default_generation_settings: GenerationDefaults
+    total_slots: int
+    model_alias: str
+    chat_template: str
+    modalities: Modalities
+    build_info: str
 
 
 class Models(Answer):

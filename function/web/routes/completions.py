@@ -1,11 +1,13 @@
-"""The endpoints that generate a reply, and the list of models."""
+"""The endpoints that generate a reply, and those that describe the model."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, request
 
 from function.engine.engine import Engine
+from function.engine.types import Sampling
 from function.lifecycle.service import Service
 from function.web.generation_stream import GenerationStream, loaded_engine
 from function.web.reply import respond
@@ -67,7 +69,24 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/v1/models/<path:name>")
     def model(name: str) -> dict[str, Any]:
-        return {"id": service.name, "object": "model", "created": created, "owned_by": "local"}
+        card = {"id": service.name, "object": "model", "created": created, "owned_by": "local"}
+        if service.status().state != "ready":
+            return card
+        engine = service.engine
+        sizes = {"n_ctx": engine.n_ctx, "n_ctx_train": engine.n_ctx_train, "n_vocab": engine.n_vocab}
+        return card | {"context_length": engine.n_ctx, "max_model_len": engine.n_ctx, "meta": sizes}
+
+    @routes.get("/props")
+    def properties() -> dict[str, Any]:
+        engine = service.engine
+        return {
+            "default_generation_settings": {"n_ctx": engine.n_ctx, "params": asdict(Sampling())},
+            "total_slots": 1,
+            "model_alias": service.name,
+            "chat_template": engine.chat_template,
+            "modalities": {"vision": False, "audio": False},
+            "build_info": service.made.build,
+        }
 
     return routes
 
