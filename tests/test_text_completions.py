@@ -157,7 +157,7 @@ def test_echo_with_logprobs_includes_prompt(function: ServedFunction) -> None:
         ({"logprobs": 6}, "logprobs"),
         ({"logprobs": True}, "logprobs"),
         ({"max_tokens": 0}, "max_tokens"),
-        ({"max_tokens": -1, "echo": True}, "max_tokens"),
+        ({"max_tokens": -2, "echo": True}, "max_tokens"),
         ({"stream": "yes"}, "stream"),
         ({"messages": []}, "messages"),
     ],

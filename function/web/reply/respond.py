@@ -4,15 +4,17 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from flask import Response
+from flask import Response, request
 
 from function.engine.types import Finished, PrefillProgress, TextPiece, Usage
-from function.errors import FunctionError
+from function.errors import FunctionError, Stopping
 from function.web.generation_stream import GenerationStream
 from function.web.reply import sse
 from function.web.request.client import ClientGone
 
 EVENTS = "text/event-stream"
+PROGRESS = "X-Progress"
+OFF = ("0", "false", "no", "off")
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 Object = dict[str, Any]
 
@@ -58,9 +60,14 @@ def send_whole(stream: GenerationStream, make_format: Callable[[], ReplyFormat])
 
 
 def send_events(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Response:
-    """Return the reply as server-sent events, which begin at once: comments report the progress of the wait."""
-    stream.exchange.wants_receipt |= stream.body.stream_options.include_usage
-    return _streaming(stream, _events(stream, make_format), EVENTS)
+    """Return the reply as server-sent events, which begin at once: comments report the progress of the wait.
+
+    ``X-Progress: 0`` or ``stream_options.include_progress: false`` switches them off.
+    """
+    options = stream.body.stream_options
+    stream.exchange.wants_receipt |= options.include_usage
+    progress = options.include_progress and request.headers.get(PROGRESS, "").strip().lower() not in OFF
+    return _streaming(stream, _events(stream, make_format, progress=progress), EVENTS)
 
 
 def send_text(stream: GenerationStream) -> Response:
@@ -82,16 +89,18 @@ def _streaming(stream: GenerationStream, pieces: Iterator[str] | Iterator[bytes]
     return response
 
 
-def _events(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Iterator[bytes]:
+def _events(stream: GenerationStream, make_format: Callable[[], ReplyFormat], *, progress: bool) -> Iterator[bytes]:
     try:
-        for progress in stream.wait():
-            yield sse.comment(progress)
+        yield b""  # servers send the headers with the first piece
+        for waiting in stream.wait():
+            if progress:
+                yield sse.comment(waiting)
         reply = make_format()
         yield from map(sse.data, reply.opening())
         for event in stream.events():
             if isinstance(event, TextPiece):
                 yield from map(sse.data, reply.pieces(event))
-            elif isinstance(event, PrefillProgress):
+            elif isinstance(event, PrefillProgress) and progress:
                 yield sse.comment(f"prefill {event.done}/{event.total}")
             elif isinstance(event, Finished):
                 yield from map(sse.data, reply.closing(event))
@@ -113,7 +122,7 @@ def _text_pieces(stream: GenerationStream) -> Iterator[str]:
                 yield event.text
             elif isinstance(event, Finished) and (block := stream.exchange.receipt_block()):
                 yield f"\n\n{sse.dumps(block)}\n"
-    except ClientGone:
+    except (ClientGone, Stopping):  # plain text has no place for an error: a stopped reply ends where it is
         return
     finally:
         stream.release()

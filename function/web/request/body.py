@@ -38,6 +38,8 @@ def any_fields(request: Request) -> tuple[dict[str, Any], bool]:
 
 def _read(request: Request) -> bytes:
     """Return the body. Werkzeug cuts a body without a length at the limit; such a one is rejected here."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestError("The body is compressed. Send it without a Content-Encoding.")
     try:
         data = request.get_data()
     except (HTTPException, FunctionError):

@@ -103,6 +103,7 @@ class StreamOptions(RequestModel):
 
     include_usage: bool = False
     include_obfuscation: bool = False
+    include_progress: bool = True
 
 
 class GenerationRequest(RequestModel):
@@ -276,6 +277,7 @@ class Completion(GenerationRequest):
     echo: bool = False
     logprobs: int | None = Field(None, ge=0, le=5)
     DEFAULT_LIMIT = 16
+    UNSUPPORTED: ClassVar = GenerationRequest.UNSUPPORTED | {"messages": ()}
 
     @property
     def alternatives(self) -> int | None:
