@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.lifecycle.service import Service
-from function.web import auth, exchange, paths, security_headers
+from function.web import auth, exchange, origins, paths, security_headers
 from function.web.request.client import ClientGone
 from function.web.routes import completions, health, metrics, pages, tokenize
 
@@ -33,6 +33,7 @@ def create_app(service: Service) -> Flask:
     paths.accept_aliases(app)
     exchange.watch(app, service)
     security_headers.harden(app)
+    origins.restrict(app, service.settings)
     auth.guard(app, service.settings)
     for routes in (completions, tokenize, health, metrics, pages):
         app.register_blueprint(routes.blueprint(service))

@@ -5,6 +5,7 @@
     ├── RequestError          400 what the caller sent
     │   ├── ContextExceeded   400
     │   ├── Unauthorized      401
+    │   ├── OriginRejected    403
     │   ├── NotFound          404
     │   ├── MethodNotAllowed  405
     │   ├── RequestTooSlow    408
@@ -132,6 +133,14 @@ class Unauthorized(RequestError):
     status = 401
     code = "invalid_api_key"
     type = "authentication_error"
+
+
+class OriginRejected(RequestError):
+    """The web page that sent the request may not use the function."""
+
+    status = 403
+    code = "origin_rejected"
+    type = "permission_error"
 
 
 class NotFound(RequestError):

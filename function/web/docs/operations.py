@@ -20,6 +20,7 @@ ERROR = answers.Error
 NOT_READY = {503: "No model: it is loading, cannot be served, or the instance stops"}
 ERRORS = {
     400: "A field is wrong or cannot be honoured; `param` names it",
+    403: "A web page of a foreign origin sent the request",
     408: "The request arrived too slowly",
     413: "The body is larger than any context",
     500: "Internal error",
