@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.lifecycle.service import Service
 from function.web import auth, exchange, origins, paths, security_headers
+from function.web.api_key import api_key_reader
 from function.web.request.client import ClientGone
 from function.web.routes import completions, health, metrics, pages, tokenize
 
@@ -34,7 +35,7 @@ def create_app(service: Service) -> Flask:
     exchange.watch(app, service)
     security_headers.harden(app)
     origins.restrict(app, service.settings)
-    auth.guard(app, service.settings)
+    auth.guard(app, api_key_reader(service.settings))
     for routes in (completions, tokenize, health, metrics, pages):
         app.register_blueprint(routes.blueprint(service))
     app.register_error_handler(FunctionError, _error_response)

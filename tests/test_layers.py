@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine", "engine.llama", "fetch", "gguf", "observability", "settings", "sizing", "snapshot", "system",
     },
     "web": {"engine", "engine.grammar", "lifecycle", "settings", "web.exchange", "web.request"},
-    "web.request": {"dialect", "engine", "engine.grammar", "lifecycle", "web.exchange"},
+    "web.request": {"dialect", "engine", "engine.grammar", "lifecycle"},
     "web.exchange": {"engine", "lifecycle", "observability", "settings"},
     "web.reply": {"dialect", "engine", "web", "web.request"},
     "web.docs": {"web", "web.request"},

@@ -1,20 +1,18 @@
 """Authentication by API_KEY."""
 
 import hmac
+from collections.abc import Callable
 
 from flask import Flask, request
 
 from function.errors import Unauthorized
-from function.settings import Settings
-from function.web.api_key import api_key_reader
 
 OPEN_PATHS = frozenset(("/events", "/health/live", "/health/ready", "/docs", "/openapi.json"))
 """Paths that platforms, schedulers and browsers request without a key; none of them reaches the model."""
 
 
-def guard(app: Flask, settings: Settings) -> None:
-    """Require API_KEY where it is set."""
-    read_key = api_key_reader(settings)
+def guard(app: Flask, read_key: Callable[[], str | None]) -> None:
+    """Require the key of ``read_key``, where there is one."""
 
     @app.before_request
     def check_key() -> None:

@@ -15,7 +15,7 @@ from function.lifecycle.service import Service
 from function.lifecycle.status import ENDS, Status
 from function.web import exchange
 from function.web.request.client import Client, ClientGone
-from function.web.request.schema import GenerationRequest, Prompt
+from function.web.request.schema import Body, GenerationRequest, Prompt
 
 POLL_SECONDS = 0.02
 """Interval between two checks of the client's connection: a fifth of the time that freeing the model may take."""
@@ -41,6 +41,7 @@ class GenerationStream:
         self._job_engine: Engine | None = None
         self._generation: Generation | None = None
         self.exchange = exchange.current()
+        self.exchange.ignored_fields = body.ignored_fields()
         self._grammar = body.grammar()
         if self._grammar is not None:
             from function.engine.grammar.probe import attempt  # its imports are for such requests alone
@@ -196,10 +197,11 @@ def wait_for_engine(service: Service, client: Client, poll_seconds: float = 0.1)
     return service.status()
 
 
-def loaded_engine(service: Service) -> Engine:
-    """Return the engine, without a place in the queue, once it is loaded.
+def loaded_engine(service: Service, body: Body) -> Engine:
+    """Return the engine for ``body``, without a place in the queue, once it is loaded.
 
     Raises the error that keeps it away, and ClientGone.
     """
+    exchange.current().ignored_fields = body.ignored_fields()
     wait_for_engine(service, client_of_request(service))
     return service.engine

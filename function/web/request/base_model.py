@@ -16,7 +16,6 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from function.errors import RequestError
-from function.web import exchange
 from function.web.request.body import any_fields, json_fields
 
 _NO_CHARACTER = "half of a surrogate pair is not a character"
@@ -51,13 +50,13 @@ class RequestModel(BaseModel):
     @classmethod
     def from_json(cls, request: Request) -> Self:
         """Return the JSON body of ``request``, validated. Raises RequestError with the first field at fault."""
-        return cls._note_ignored(cls.parse(json_fields(request), strict=True))
+        return cls.parse(json_fields(request), strict=True)
 
     @classmethod
     def from_any(cls, request: Request) -> Self:
         """Return the JSON body, form or query of ``request``, validated. Raises RequestError."""
         fields, typed = any_fields(request)
-        return cls._note_ignored(cls.parse(fields, strict=typed))
+        return cls.parse(fields, strict=typed)
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, strict: bool) -> Self:
@@ -88,11 +87,6 @@ class RequestModel(BaseModel):
             for part in value if isinstance(value, list) else (value,):
                 if isinstance(part, RequestModel):
                     yield from (f"{name}.{inner}" for inner in part._ignored())
-
-    @classmethod
-    def _note_ignored(cls, body: Self) -> Self:
-        exchange.current().ignored_fields = body.ignored_fields()
-        return body
 
     @model_validator(mode="before")
     @classmethod

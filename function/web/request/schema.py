@@ -316,3 +316,6 @@ class Detokenize(RequestModel):
     """Body of /detokenize."""
 
     tokens: list[Token]
+
+
+Body = GenerationRequest | Tokenize | Detokenize

@@ -61,7 +61,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/apply-template")
     def apply_template() -> dict[str, Any]:
         body = ChatCompletion.from_json(request)
-        return {"prompt": ChatPrompt(service, body.messages, body).text(loaded_engine(service))}
+        return {"prompt": ChatPrompt(service, body.messages, body).text(loaded_engine(service, body))}
 
     @routes.get("/v1/models")
     def models() -> dict[str, Any]:

@@ -16,7 +16,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/tokenize")
     def tokenize() -> dict[str, Any]:
         body = Tokenize.from_json(request)
-        engine = loaded_engine(service)
+        engine = loaded_engine(service, body)
         tokens = engine.tokenize(body.content, add_special=body.add_special, parse_special=body.parse_special)
         if not body.with_pieces:
             return {"tokens": tokens}
@@ -26,7 +26,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/detokenize")
     def detokenize() -> dict[str, Any]:
         body = Detokenize.from_json(request)
-        return {"content": b"".join(loaded_engine(service).spelled(body.tokens)).decode(errors="replace")}
+        return {"content": b"".join(loaded_engine(service, body).spelled(body.tokens)).decode(errors="replace")}
 
     return routes
 
