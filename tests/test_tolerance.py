@@ -139,6 +139,7 @@ def test_tool_call_arguments_may_be_object_or_null(arguments: Any, text: str) ->
 def test_tool_of_unknown_type_is_skipped() -> None:
     body = parse(tools=[{"type": "web_search"}, TOOL, {"type": "custom", "custom": {"name": "x"}}])
     assert [tool.function.name for tool in body.tools] == ["f"]
+    assert body.ignored_fields() == ["tools.web_search", "tools.custom"]
 
 
 @pytest.mark.parametrize(

@@ -209,14 +209,16 @@ class OtherTool(RequestModel):
     type: Unicode
 
 
-def _known_tools(tools: Any) -> Any:
-    if not isinstance(tools, list):
-        return tools
-    return [tool for tool in tools if not isinstance(tool, dict) or tool.get("type", "function") == "function"]
+def _is_skipped(tool: Any) -> bool:
+    return isinstance(tool, dict) and isinstance(tool.get("type"), str) and tool["type"] != "function"
+
+
+def _drop_skipped(tools: Any) -> Any:
+    return [tool for tool in tools if not _is_skipped(tool)] if isinstance(tools, list) else tools
 
 
 Tools = Annotated[
-    list[Tool], Field(max_length=128), BeforeValidator(_known_tools, json_schema_input_type=list[Tool | OtherTool])
+    list[Tool], Field(max_length=128), BeforeValidator(_drop_skipped, json_schema_input_type=list[Tool | OtherTool])
 ]
 
 
@@ -232,6 +234,15 @@ class ChatCompletion(GenerationRequest):
     parallel_tool_calls: bool = True
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_skipped_tools(cls, given: Any) -> Any:
+        """Add the types of skipped tools as unknown fields, which are reported as ignored."""
+        tools = given.get("tools") if isinstance(given, dict) else None
+        if not isinstance(tools, list):
+            return given
+        return {**given, **{f"tools.{tool['type']}": True for tool in tools if _is_skipped(tool)}}
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> Self:
