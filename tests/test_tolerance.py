@@ -277,3 +277,141 @@ def test_json_schema_holds_text_completion(function: ServedFunction) -> None:
     body = {"prompt": "x", "json_schema": {"const": 42}, "n_predict": 8}
     answer = function.ask("/v1/completions", body)[1]
     assert answer["choices"][0]["text"] == "42"
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "litellm cache_control": {
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]},
+            USER,
+        ]
+    },
+    "vercel": {"messages": [USER], "stream": True, "stream_options": {"include_usage": True}, "verbosity": "medium"},
+    "langchain": {"messages": [USER], "n": 1, "stream": False, "parallel_tool_calls": None, "logit_bias": None},
+    "pydantic-ai": {"messages": [USER], "tool_choice": "auto", "tools": [TOOL], "max_completion_tokens": 64},
+    "instructor": {
+        "messages": [USER],
+        "tools": [TOOL],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "parallel_tool_calls": False,
+    },
+    "openai-agents": {"messages": [USER], "tools": [], "store": False, "metadata": {}, "top_logprobs": None},
+    "open webui": {"messages": [USER], "stream": True, "chat_id": "c", "session_id": "s", "background_tasks": {}},
+    "openrouter": {
+        "messages": [USER],
+        "usage": {"include": True},
+        "provider": {"order": ["x"]},
+        "plugins": [],
+        "transforms": [],
+        "include_reasoning": True,
+    },
+    "openrouter reply": {
+        "messages": [
+            USER,
+            {
+                "role": "assistant",
+                "content": "a",
+                "reasoning": "r",
+                "reasoning_details": [{"type": "reasoning.text", "text": "r"}],
+                "refusal": None,
+                "annotations": [],
+            },
+            USER,
+        ]
+    },
+    "litellm reply": {
+        "messages": [
+            USER,
+            {
+                "role": "assistant",
+                "content": "a",
+                "thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}],
+                "provider_specific_fields": {"citations": None},
+                "function_call": None,
+            },
+            USER,
+        ]
+    },
+    "gemini tool call": {
+        "messages": [
+            USER,
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [CALL | {"extra_content": {"google": {"thought_signature": "s"}}}],
+            },
+            {"role": "tool", "tool_call_id": "c1", "name": "f", "content": "x"},
+        ]
+    },
+    "qwen-code": {"messages": [USER], "stream": True, "max_tokens": 2000, "temperature": 0, "top_p": 1, "metadata": {}},
+    "opencode": {"messages": [USER], "max_tokens": 32000, "stream": True, "stream_options": {"include_usage": True}},
+    "vllm": {
+        "messages": [USER],
+        "top_k": -1,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "length_penalty": 1.0,
+        "use_beam_search": False,
+        "stop_token_ids": [],
+        "include_stop_str_in_output": False,
+        "min_tokens": 0,
+        "skip_special_tokens": True,
+        "spaces_between_special_tokens": True,
+        "add_generation_prompt": True,
+        "continue_final_message": False,
+        "add_special_tokens": False,
+        "priority": 0,
+        "request_id": "r",
+        "return_token_ids": False,
+        "kv_transfer_params": None,
+    },
+    "llama.cpp web": {
+        "messages": [USER],
+        "stream": True,
+        "cache_prompt": True,
+        "reasoning_format": "auto",
+        "samplers": [],
+        "dynatemp_range": 0,
+        "xtc_probability": 0,
+        "typical_p": 1,
+        "max_tokens": -1,
+        "timings_per_token": True,
+        "return_progress": True,
+        "n_probs": 0,
+        "id_slot": -1,
+        "n_keep": 0,
+        "t_max_predict_ms": 0,
+        "grammar": "",
+        "ignore_eos": False,
+    },
+    "llama-cpp-python": {
+        "messages": [USER],
+        "response_format": {"type": "json_object", "schema": {"type": "object"}},
+        "repeat_penalty": 1.1,
+        "mirostat_mode": 0,
+    },
+    "ollama": {"messages": [USER], "keep_alive": "5m", "think": False, "format": "", "options": {}},
+    "n8n": {
+        "messages": [USER],
+        "max_tokens": -1,
+        "temperature": 0.7,
+        "frequency_penalty": 0.0,
+        "presence_penalty": 0.0,
+    },
+    "javascript numbers": {"messages": [USER], "max_tokens": 256.0, "seed": 1.0, "top_k": 40.0},
+    "sillytavern": {"messages": [USER], "stop": ["", "\n\n"], "logit_bias": {}, "include_reasoning": False},
+    "librechat": {"messages": [USER], "user": "u", "stop": [], "stream": True, "safety_identifier": "s"},
+    "codex chat": {
+        "messages": [USER],
+        "tools": [TOOL, {"type": "local_shell"}, {"type": "web_search"}],
+        "stream": True,
+    },
+    "azure": {"messages": [USER], "data_sources": [], "user_security_context": {}},
+    "dify": {"messages": [USER], "model": "m", "response_format": {"type": "text"}, "stop": []},
+    "continue": {"messages": [USER], "prediction": {"type": "content", "content": "x"}, "max_tokens": 100},
+}
+
+
+@pytest.mark.parametrize("client", BODIES)
+def test_body_of_known_client_is_accepted(client: str) -> None:
+    assert ChatCompletion.parse(BODIES[client], strict=True).messages
