@@ -226,7 +226,7 @@ def test_what_does_not_fit_is_refused_before_its_bytes_are_there(wide: Path, tmp
     with filling_store(wide, FIRST) as store:
         service = Service(Settings(model_uri=store.url, model_cache_dir=tmp_path, n_ctx=1 << 24))
         service.start()
-        error = service.wait_for("ready", PATIENCE).error
+        error = service.await_ready(PATIENCE).error
         assert not store.gate.is_set()
         service.close()
     assert error is not None

@@ -113,7 +113,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), ma
 service.start()
 resource.setrlimit(resource.RLIMIT_NOFILE, (few, many))
 for _ in range(5):
-    status = service.wait_for("ready", 100)
+    status = service.await_ready(100)
     service.start()
 print(status.state, status.error)
 service.close()
@@ -134,7 +134,7 @@ print(service.status().state, error.code, error.permanent, "thread" in str(error
 service.start(retry=False)
 threading.stack_size(0)
 service.start()
-print(service.wait_for("ready", 100).state)
+print(service.await_ready(100).state)
 service.close()
 """
     told = said(code, str(tiny_model) if local else uri, tmp_path)

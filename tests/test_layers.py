@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.llama": {"engine", "gguf", "settings", "system"},
     "engine.template": {"engine.llama"},
     "sizing": {"gguf", "settings", "system"},
-    "snapshot": {"engine", "engine.kv", "engine.llama", "fetch", "gguf", "settings", "system"},
+    "snapshot": {"engine", "engine.kv", "engine.llama", "fetch", "gguf", "settings", "source", "system"},
     "lifecycle": {
         "engine", "engine.llama", "fetch", "gguf", "observability", "settings", "sizing", "snapshot", "system",
     },

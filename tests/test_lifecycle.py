@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from function.app import create_app
 from function.engine.types import Finished, Job, TextPiece
 from function.lifecycle.service import Service
 from function.settings import Settings
@@ -125,10 +126,10 @@ def test_a_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp
         assert made.status().state == "starting"
         made.start()
         made.start()
-        assert made.wait_for("ready", PATIENCE).state == "ready"
-        assert made.warmth()["first_token"] is True
+        assert made.await_ready(PATIENCE).state == "ready"
+        assert create_app(made).test_client().get("/events").get_json()["first_token"] is True
         prompt = made.engine.chat_tokens([{"role": "user", "content": "hi"}])
-        events = list(made.submit(Job(prompt, max_tokens=5)))
+        events = list(made.runner.submit(made.engine, Job(prompt, max_tokens=5)))
         assert any(isinstance(event, TextPiece) for event in events)
         assert isinstance(events[-1], Finished)
     finally:
@@ -140,7 +141,7 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_not(tmp_path: Path, ti
     model = tmp_path / "model.gguf"
     made = service(model, tmp_path / "cache")
     made.start()
-    status = made.wait_for("ready", PATIENCE)
+    status = made.await_ready(PATIENCE)
     assert status.error is not None
     assert status.error.code == "model_not_found"
     model.write_bytes(tiny_model.read_bytes())

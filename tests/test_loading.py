@@ -7,7 +7,7 @@ import pytest
 from function.errors import DoesNotFit
 from function.gguf import Header, read_header
 from function.settings import Settings
-from function.sizing.load_plan import LoadPlan, choose
+from function.sizing.load_plan import LoadPlan, plan_load
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -28,7 +28,7 @@ def chosen(header: Header, limit: int, *, amx: bool = False, **settings: object)
 
 def loaded(header: Header, limit: int, *, amx: bool = False, **settings: object) -> LoadPlan:
     made = Settings(**settings)  # type: ignore[arg-type]  # any of the settings
-    return choose(header, made, path=Path("/proc"), size=header.file_size, local=False, amx=amx, limit=limit)
+    return plan_load(header, made, path=Path("/proc"), size=header.file_size, local=False, amx=amx, limit=limit)
 
 
 def times(header: Header, factor: int) -> Header:
@@ -82,13 +82,13 @@ def test_a_second_copy_needs_room(header: Header) -> None:
 
 @pytest.mark.parametrize("mode", ["mapped", "repacked"])
 def test_a_setting_is_obeyed(header: Header, mode: str) -> None:
-    assert chosen(header, 8 * GB, load_mode=mode) == (mode, "LOAD_MODE says so")
+    assert chosen(header, 8 * GB, load_mode=mode) == (mode, f"set by LOAD_MODE={mode}")
 
 
 def test_the_refusal_names_what_would_help(header: Header) -> None:
     needs = loaded(header, GB, n_ctx=2048).fit
     base = needs.least - needs.repacked
-    with pytest.raises(DoesNotFit, match=r"N_CTX=\d+ would fit; or give it \d+ MiB"):
+    with pytest.raises(DoesNotFit, match=r"Set N_CTX=\d+, or give the container \d+ MiB"):
         chosen(header, base - 1, n_ctx=2048)
-    with pytest.raises(DoesNotFit, match=r"Give it \d+ MiB, or take a smaller quantisation"):
+    with pytest.raises(DoesNotFit, match=r"Use a smaller model or quantisation, or give the container \d+ MiB"):
         chosen(header, 1000)

@@ -283,7 +283,7 @@ def test_what_does_not_fit_is_not_held(wide: Path) -> None:
     with filling_store(wide, FIRST) as store:
         service = Service(Settings(model_uri=store.url, model_cache="memory", n_ctx=1 << 24))
         service.start()
-        error = service.wait_for("ready", PATIENCE).error
+        error = service.await_ready(PATIENCE).error
         assert not store.gate.is_set()
         assert error is not None
         assert error.code == "model_does_not_fit"

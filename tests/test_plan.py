@@ -12,7 +12,7 @@ import pytest
 from function.gguf import Header, fit, largest_context, read_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import REPACKED
-from function.sizing.deployment import CLOUD_RUN, plan
+from function.sizing.deployment import CLOUD_RUN_MIB, plan_deployment
 from tests.gguf_files import STRING, File
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -96,25 +96,25 @@ def test_the_prefix_cache_holds_two_contexts_and_gives_way(folder: Path) -> None
     ("size", "smallest", "on_lambda"), [(GB // 2, 1, True), (7 * GB, 2, True), (14 * GB, 4, False), (30 * GB, 8, False)]
 )
 def test_sizes_that_fit_and_why_others_do_not(folder: Path, size: int, smallest: int, on_lambda: bool) -> None:
-    made = plan("x", header(folder, "tiny"), size=size, n_ctx=None, kv_type="f16", rate=5e8)
+    made = plan_deployment("x", header(folder, "tiny"), size=size, n_ctx=None, kv_type="f16", rate=5e8)
     *run, function = made.sizes
     assert next(item.cpus for item in run if item.problem is None) == smallest
     for item in run:
         assert (item.problem is None) == (item.cpus >= smallest)
-        assert CLOUD_RUN[int(item.cpus)][0] <= item.memory_mib <= CLOUD_RUN[int(item.cpus)][1]
+        assert CLOUD_RUN_MIB[int(item.cpus)][0] <= item.memory_mib <= CLOUD_RUN_MIB[int(item.cpus)][1]
         if item.problem:
             assert f"at most {item.memory_mib}" in item.problem
     assert (function.problem is None) == on_lambda
 
 
 def test_a_file_larger_than_lambdas_disk(folder: Path) -> None:
-    made = plan("x", header(folder, "tiny"), size=11 * GB, n_ctx=None, kv_type="f16", rate=5e8)
+    made = plan_deployment("x", header(folder, "tiny"), size=11 * GB, n_ctx=None, kv_type="f16", rate=5e8)
     assert "/tmp holds at most 10240" in str(made.sizes[-1].problem)
 
 
 def test_a_slower_store_starts_later(folder: Path) -> None:
     fast, slow = (
-        plan("x", header(folder, "tiny"), size=GB, n_ctx=None, kv_type="f16", rate=rate) for rate in (1e9, 1e8)
+        plan_deployment("x", header(folder, "tiny"), size=GB, n_ctx=None, kv_type="f16", rate=rate) for rate in (1e9, 1e8)
     )
     assert slow.cold_start - fast.cold_start == pytest.approx(9)
 
@@ -131,7 +131,7 @@ def test_the_command_tells_programs_the_same(folder: Path) -> None:
     expected = fit(header(folder, "tiny"), 2048, "q8_0")  # the model's own context is below the default
     assert told["chosen"]["total"] == expected.total
     assert told["model"]["context_length"] == told["chosen"]["n_ctx"] == 2048
-    assert len(told["sizes"]) == len(CLOUD_RUN) + 1
+    assert len(told["sizes"]) == len(CLOUD_RUN_MIB) + 1
 
 
 def test_the_figures_for_terraform_are_its_variables(folder: Path, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from function.errors import SourceError
 from function.settings import Settings
 from function.snapshot import file_format
 from function.snapshot.file_format import SnapshotMismatch
-from function.snapshot.prefix import prefix
-from function.snapshot.store import place, put
+from function.snapshot.prefix import find_prefix
+from function.snapshot.store import snapshot_uri, store_file
 from tests.servers.doors import ServedFunction, serving
 from tests.servers.stores import Store
 from tools.models import write_model
@@ -167,21 +167,21 @@ def test_every_byte_counts(tmp_path: Path) -> None:
 
 
 def test_its_place_is_beside_the_model_or_where_it_is_put() -> None:
-    assert place(Settings(model_uri="gs://b/m.gguf")) == "gs://b/m.gguf.snapshot"
-    assert place(Settings(model_uri="https://h/m.gguf?k=1")) == "https://h/m.gguf.snapshot?k=1"
-    assert place(Settings(model_uri="gs://b/m.gguf", snapshot_uri="s3://c/x")) == "s3://c/x"
+    assert snapshot_uri(Settings(model_uri="gs://b/m.gguf")) == "gs://b/m.gguf.snapshot"
+    assert snapshot_uri(Settings(model_uri="https://h/m.gguf?k=1")) == "https://h/m.gguf.snapshot?k=1"
+    assert snapshot_uri(Settings(model_uri="gs://b/m.gguf", snapshot_uri="s3://c/x")) == "s3://c/x"
 
 
 def test_the_prefix_is_what_all_conversations_share_in_whole_chunks(tiny_model: Path) -> None:
     engine = Engine.load(tiny_model, LoadOptions(n_ctx=1024))
     try:
-        tokens = prefix(engine, PROMPT)
+        tokens = find_prefix(engine, PROMPT)
         assert len(tokens) > 0
         assert len(tokens) % 64 == 0
         for question in ("What is it?", "Why?", " ", "\n\n"):
             messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}]
             assert engine.chat_tokens(messages)[: len(tokens)] == tokens
-        assert prefix(engine, "Be brief.") == ()
+        assert find_prefix(engine, "Be brief.") == ()
     finally:
         engine.close()
 
@@ -347,7 +347,7 @@ def test_two_that_store_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
     for number in range(2):
         file_format.write(tmp_path / f"made{number}", {"a": 1}, bytes([number]) * 1_000_000)
         places.append(tmp_path / f"made{number}")
-    threads = [threading.Thread(target=put, args=(made, f"file://{target}")) for made in places * 5]
+    threads = [threading.Thread(target=store_file, args=(made, f"file://{target}")) for made in places * 5]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from function.observability import tracing
-from function.observability.tracing import Exporter, Span, exporter
+from function.observability.tracing import Exporter, Span, make_exporter
 from function.settings import Telemetry
 from tests.servers.collector import attributes, collecting
 from tests.servers.doors import serving
@@ -33,7 +33,7 @@ CHAT = {"messages": [{"role": "user", "content": "a secret plan"}], "max_tokens"
     ],
 )
 def test_the_standard_variables_switch_it(environ: Mapping[str, str], on: bool) -> None:
-    assert (exporter(Telemetry.from_env(environ)) is not None) is on
+    assert (make_exporter(Telemetry.from_env(environ)) is not None) is on
 
 
 def test_a_cold_and_a_refused_request_are_traced_with_their_phases(tmp_path: Path, tiny_model: Path) -> None:

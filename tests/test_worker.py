@@ -156,7 +156,7 @@ def test_a_client_that_reads_slowly_keeps_nobody_from_the_model_and_loses_nothin
 
 def test_next_to_nothing_is_not_enough_either() -> None:
     server, client = socket.socketpair()
-    with ClientSocket(server, patience=0.5) as sending, client:
+    with ClientSocket(server, timeout_seconds=0.5) as sending, client:
 
         def sip() -> None:
             with contextlib.suppress(OSError):

@@ -72,17 +72,17 @@ def run(args: argparse.Namespace) -> int:
     service = Service(replace(settings, model_uri=args.model) if args.model else settings)
     service.start()
     try:
-        status = service.wait_for("ready", PATIENCE)
+        status = service.await_ready(PATIENCE)
         if status.error is not None:
             raise status.error
         results = [_measure(service.engine, question, args.rounds) for question in QUESTIONS]
         machine = {
             "cpus": cpus(),
             "threads": settings.n_threads or cpus(),
-            "cpu": service.made.cpu,
-            "build": service.made.build,
+            "cpu": service.provenance.cpu,
+            "build": service.provenance.build,
             "memory": memory_used(),
-            "cold_start": service.seconds.rounded(),
+            "cold_start": service.timings.rounded(),
         }
         told = {
             "model": service.name,

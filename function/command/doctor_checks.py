@@ -18,7 +18,7 @@ from function.fetch import MemoryDestination
 from function.gguf import Header, largest_context
 from function.lifecycle.provenance import build, cpu_level
 from function.settings import Settings, Stores, Telemetry
-from function.sizing.load_plan import memory_needed
+from function.sizing.load_plan import estimate_memory
 from function.source import open_source
 from function.source.split_model import parts
 from function.system.limits import cpus, memory_limit
@@ -108,7 +108,7 @@ def memory() -> Finding:
 
 def traces() -> Iterator[Finding]:
     """OpenTelemetry, where it is asked for."""
-    if not Telemetry.from_env().traces:
+    if not Telemetry.from_env().exports_traces:
         return
     names = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
     if all(_installed(name) for name in names):
@@ -187,7 +187,7 @@ def model(settings: Settings, uri: str) -> Iterator[Finding]:
 
 def fits(settings: Settings, header: Header, size: int) -> Finding:
     """The memory that the model needs, beside what there is."""
-    needs = memory_needed(header, settings, size, memory_limit())
+    needs = estimate_memory(header, settings, size, memory_limit())
     found = f"{bytes_of(needs.total)} with {needs.n_ctx:,} tokens of context"
     if settings.n_gpu_layers:
         return Finding("fits", "good", f"{found}, of which what is the GPU's is known once it is loaded")

@@ -11,7 +11,7 @@ from function.command.plan import describe
 from function.command.progress_bar import bytes_of
 from function.gguf import Header
 from function.gguf.reader import Array, Value
-from function.sizing.deployment import plan
+from function.sizing.deployment import plan_deployment
 
 WIDTH = 96  # characters of a value that are shown
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 def as_json(uri: str, header: Header, size: int) -> dict[str, object]:
     """The header as plain values. Arrays of the metadata are told by their length: vocabularies are long."""
-    made = plan(uri, header, size=size, n_ctx=None, kv_type="f16", rate=1e9)
+    made = plan_deployment(uri, header, size=size, n_ctx=None, kv_type="f16", rate=1e9)
     return {
         "uri": uri,
         "size": size,

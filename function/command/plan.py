@@ -12,8 +12,9 @@ from function.errors import SourceError
 from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import KV_BITS
-from function.sizing.deployment import LAMBDA_DISK, MIB, DeploymentPlan, plan
-from function.sizing.prices import Cost, Prices, cost, read
+from function.sizing.deployment import LAMBDA_DISK_MIB, DeploymentPlan, plan_deployment
+from function.sizing.load_plan import MIB
+from function.sizing.prices import Cost, Prices, compute_cost, read_prices
 from function.sizing.prices import as_json as cost_as_json
 from function.source import open_source
 from function.source.split_model import parts
@@ -51,10 +52,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     header, size = describe(args.uri)
-    made = plan(args.uri, header, size=size, n_ctx=args.n_ctx, kv_type=args.kv_type, rate=args.rate * 1e6)
-    prices = read(args.prices)
+    made = plan_deployment(args.uri, header, size=size, n_ctx=args.n_ctx, kv_type=args.kv_type, rate=args.rate * 1e6)
+    prices = read_prices(args.prices)
     fitting = [size for size in made.sizes if size.problem is None]
-    costs = [cost(size, made.chosen.weights, prices, args.reply_seconds) for size in fitting]
+    costs = [compute_cost(size, made.chosen.weights, prices, args.reply_seconds) for size in fitting]
     if args.tfvars == HERE:
         sys.stdout.write(made.tfvars())
         return 0
@@ -129,11 +130,11 @@ def as_text(made: DeploymentPlan) -> str:
     for size in made.sizes:
         fits = f"{size.memory_mib} MiB" if size.problem is None else f"no: {size.problem}"
         lines.append(f"  {size.platform:10}{size.cpus:>4g} vCPU  {fits}")
-    disk = max(LAMBDA_DISK[0], -(-chosen.weights // MIB))
+    disk = max(LAMBDA_DISK_MIB[0], -(-chosen.weights // MIB))
     lines += [
         "",
         f"Lambda needs {disk} MiB of /tmp for the file, or MODEL_CACHE=memory."
-        if disk <= LAMBDA_DISK[1]
+        if disk <= LAMBDA_DISK_MIB[1]
         else "Lambda's /tmp is too small.",
         f"Expected cold start at {made.rate / 1e6:,.0f} MB/s: {made.cold_start:.1f} s to the first token.",
     ]

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     service = Service(settings)
     try:
         service.start()
-        while (status := service.wait_for("ready", 1.0)).state != "ready":
+        while (status := service.await_ready(1.0)).state != "ready":
             if status.error is not None:
                 raise status.error
         told = _make(service, store=not args.dry_run, again=args.again)

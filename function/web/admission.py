@@ -8,7 +8,7 @@ from flask import request
 from function.engine.engine import Engine
 from function.engine.types import Job
 from function.lifecycle.service import Service
-from function.lifecycle.status import ENDS
+from function.lifecycle.status import FINAL_STATES
 from function.web.generation_stream import ClientGone, GenerationStream
 from function.web.request.client_connection import ClientConnection
 from function.web.request.deadline import LAMBDA_CONTEXT, deadline
@@ -58,7 +58,7 @@ def loaded(service: Service) -> Engine:
     service.start()
     connection = ClientConnection(request.environ, service.settings.client_timeout)
     until = deadline(request.headers.get(LAMBDA_CONTEXT), service.settings.request_timeout)
-    while service.wait_for("ready", LOOK).state not in ENDS and time.monotonic() < until:
+    while service.await_ready(LOOK).state not in FINAL_STATES and time.monotonic() < until:
         if connection.gone():
             raise ClientGone
     return service.engine

@@ -49,7 +49,7 @@ class GenerationStream:
         self.exchange.opens(cold=not ready)
         if ready:
             self._job = self._checked(service.engine)
-        self._place = service.queue.enter()
+        self._place = service.runner.queue.enter()
 
     def waiting(self) -> Iterator[str]:
         """Wait until the job runs; yields what is being waited for, when it changes and every HEARTBEAT.
@@ -63,7 +63,7 @@ class GenerationStream:
                 self._job = self._checked(self._service.engine)
             yield from self._paced(self._queued, self._rest_queued)
             self.exchange.queued()
-            self._generation = self._service.submit(self._job)
+            self._generation = self._service.runner.submit(self._service.engine, self._job)
             self._generation.when_finished(self._place.leave)  # who reads slowly keeps nobody from the model
         except FunctionError as e:
             self.exchange.refused(e)

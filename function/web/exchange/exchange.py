@@ -17,7 +17,7 @@ from function.engine.types import Finished, Timings
 from function.errors import FunctionError
 from function.lifecycle.service import Service
 from function.observability.log_format import request_fields
-from function.observability.tracing import exporter
+from function.observability.tracing import make_exporter
 from function.settings import Telemetry
 from function.web.exchange.receipt import PhaseDurations, Receipt, server_timing
 from function.web.exchange.report import ExchangeReporter
@@ -65,7 +65,7 @@ class Exchange:
     def waited(self) -> None:
         """The model is there. What the instance's start consisted of is part of a cold request's story."""
         if self.cold:
-            start = self._recorder.service.seconds
+            start = self._recorder.service.timings
             self._seconds |= start.rounded()
             self._mark("wait")
             for phase, ended in start.ended.items():
@@ -100,7 +100,7 @@ class Exchange:
             completion_tokens=usage.completion_tokens,
             tokens_per_second=round(tokens_per_second, 2) if tokens_per_second else None,
             finish_reason=end.reason,
-            made=self._recorder.service.made,
+            made=self._recorder.service.provenance,
         )
         self._recorder.reply(self, self.receipt)
 
@@ -156,7 +156,7 @@ def refused(error: FunctionError) -> None:
 def watch(app: Flask, service: Service) -> None:
     """Begin an exchange with every request; put its id, and the times that are known by then, into the response."""
 
-    recorder = ExchangeReporter(service, exporter(Telemetry.from_env()))
+    recorder = ExchangeReporter(service, make_exporter(Telemetry.from_env()))
 
     @app.before_request
     def begin() -> None:

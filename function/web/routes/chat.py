@@ -22,7 +22,7 @@ def blueprint(service: Service) -> Blueprint:
     def frame(asked: GenerationRequest, dialogue: ChatPrompt) -> Callable[[], ChatReply]:
         return lambda: ChatReply(
             model=service.name,
-            fingerprint=service.made.fingerprint,
+            fingerprint=service.provenance.fingerprint,
             logprobs=asked.alternatives() is not None,
             reader=dialogue.reader(),
             new_id=dialogue.new_id,

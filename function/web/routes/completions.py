@@ -23,7 +23,7 @@ def blueprint(service: Service) -> Blueprint:
 
         def frame() -> TextReply:
             logprobs = asked.logprobs is not None
-            return TextReply(model=service.name, fingerprint=service.made.fingerprint, logprobs=logprobs)
+            return TextReply(model=service.name, fingerprint=service.provenance.fingerprint, logprobs=logprobs)
 
         if asked.stream:
             return respond.events(service, turn, frame, include_usage=asked.include_usage())

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 
 from function.errors import FunctionError
 from function.lifecycle.service import Service
-from function.lifecycle.status import ENDS, Status
+from function.lifecycle.status import FINAL_STATES, Status
 from function.web.generation_stream import ClientGone
 from function.web.reply import sse
 from function.web.request.client_connection import ClientConnection
@@ -33,7 +33,7 @@ def blueprint(service: Service) -> Blueprint:
     def ready() -> Response:
         service.start(retry=False)
         status = service.status()
-        requests = {"requests": waiting} if (waiting := len(service.queue)) else {}
+        requests = {"requests": waiting} if (waiting := len(service.runner.queue)) else {}
         return _json(_told(status) | requests, 200 if status.state == "ready" else 503)
 
     @routes.route("/events", methods=["GET", "POST"])
@@ -41,16 +41,30 @@ def blueprint(service: Service) -> Blueprint:
         service.start()
         connection = ClientConnection(request.environ, service.settings.client_timeout)
         until = time.monotonic() + min(service.settings.request_timeout, WARMUP_PATIENCE)
-        while (status := service.wait_for("ready", LOOK)).state not in ENDS and time.monotonic() < until:
+        while (status := service.await_ready(LOOK)).state not in FINAL_STATES and time.monotonic() < until:
             if connection.gone():
                 raise ClientGone
-        service.snapshot.settle(max(0.0, min(SETTLE, until - time.monotonic())))
-        body = service.warmth()
+        service.snapshot.await_stored(max(0.0, min(SETTLE, until - time.monotonic())))
+        body = _warmup_report(service)
         if status.error is not None:
             body |= status.error.body()
         return _json(body, 200 if status.state == "ready" else 503)
 
     return routes
+
+
+def _warmup_report(service: Service) -> dict[str, object]:
+    status, loaded = service.status(), service.loaded
+    return {
+        "state": status.state,
+        "age_seconds": round(service.age_seconds, 3),
+        "model": service.name,
+        "file": loaded.fetched.name if loaded else None,
+        "loaded": loaded is not None,
+        "first_token": status.state == "ready",
+        "cold_start_seconds": service.timings.rounded(),
+        "busy": len(service.runner.queue) > 0,
+    }
 
 
 def _told(status: Status) -> dict[str, object]:

@@ -72,7 +72,10 @@ class _Collector:
         from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
         service = self._service
-        waiting, made = len(service.queue), {key: value or "" for key, value in asdict(service.made).items()}
+        waiting, made = (
+            len(service.runner.queue),
+            {key: value or "" for key, value in asdict(service.provenance).items()},
+        )
         yield GaugeMetricFamily("chat_ready", "1 when a token could be produced", service.status().state == "ready")
         yield GaugeMetricFamily("chat_running", "Requests that have the model", min(waiting, 1))
         yield GaugeMetricFamily("chat_queue", "Requests that wait for the model", max(waiting - 1, 0))
@@ -82,6 +85,6 @@ class _Collector:
             if size is not None:
                 memory.add_metric([kind], size)
         yield memory
-        if service.fetched is not None:
-            yield GaugeMetricFamily("chat_model_bytes", "The model's file in the cache", service.fetched.size)
+        if (loaded := service.loaded) is not None:
+            yield GaugeMetricFamily("chat_model_bytes", "The model's file in the cache", loaded.fetched.size)
         yield InfoMetricFamily("chat_model", "The model, llama.cpp and the CPU that replies are made with", made)
