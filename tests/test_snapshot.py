@@ -378,4 +378,4 @@ def test_two_that_store_into_a_bucket_at_once_leave_one_that_is_whole(
 def test_a_place_that_cannot_be_written_is_an_error_of_the_store(tmp_path: Path) -> None:
     file_format.write(tmp_path / "s", {"a": 1}, b"x")
     with pytest.raises(SourceError, match="none"):
-        put(tmp_path / "s", str(tmp_path / "none" / "s"))
+        store_file(tmp_path / "s", str(tmp_path / "none" / "s"))
