@@ -23,6 +23,7 @@ from function.lifecycle.status import State
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
+from function.source import is_remote
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from function.gguf import Header
 
 log = logging.getLogger(__name__)
-
-REMOTE = ("gs://", "s3://", "https://", "http://", "hf://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +106,14 @@ class ColdStart:
 
         Raises LoadCrashed if earlier processes repeatedly died while they loaded the model.
         """
-        from function.fetch.process import FetchProcess
-        from function.fetch.thread import FetchThread
+        from function.fetch.job import FetchJob
+        from function.fetch.start import start_fetch
 
         settings = self._settings
         crash_loop_guard().begin(settings.model_uri)
         self._enter("fetching")
         cache = cache_of(settings, settings.model_uri)
-        if _remote(settings.model_uri) and FetchProcess.possible():
-            try:
-                self._fetch = FetchProcess(settings.model_uri, cache, settings.model_sha256, self.progress)
-                return
-            except OSError as e:
-                log.warning("no process could be started for the fetch (%s); it runs in a thread", e.strerror)
-        self._fetch = FetchThread(settings.model_uri, cache, settings.model_sha256, self.progress)
+        self._fetch = start_fetch(FetchJob(settings.model_uri, cache, settings.model_sha256, self.progress))
 
     def close(self) -> None:
         """Stop the fetch and release the files. Idempotent."""
@@ -141,7 +134,7 @@ class ColdStart:
                 cpu.prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
                 gpu.require(self._settings.n_gpu_layers)
             self._fetch_adapter()
-            if not _remote(self._settings.model_uri):
+            if not is_remote(self._settings.model_uri):
                 self._await_fetch()
             options = self._load_options()
             engine = self._load_during_fetch(options) or self._load_after_fetch(options)
@@ -227,7 +220,7 @@ class ColdStart:
 
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
-        local = not _remote(self._settings.model_uri)
+        local = not is_remote(self._settings.model_uri)
         plan = plan_load(header, self._settings, path=path, size=size, local=local, amx=amx())
         if self._mode != plan.mode:  # a load that falls back from the placeholder is planned twice
             log.info("load mode %s: %s", plan.mode, plan.reason)
@@ -278,7 +271,3 @@ class ColdStart:
 def _warn_if_unverified(fetched: Fetched) -> None:
     if not fetched.verified:
         log.warning("unverified: the store of %s offers no checksum; set MODEL_SHA256 to verify the file", fetched.uri)
-
-
-def _remote(uri: str) -> bool:
-    return uri.startswith(REMOTE)
