@@ -32,9 +32,9 @@ from tests.models import SLOW
 from tests.servers.descendants import alive, descendants
 from tests.servers.doors import Stream, serving
 from tests.servers.gated import gated_store
-from tests.test_crash import CUT, ENDLESS, SEEDED, kill
+from tests.test_crash_loop import CUT, ENDLESS, SEEDED, kill
 from tests.test_raw_http import bent as bent_requests
-from tests.test_stop import STATES, fetching, loading
+from tests.test_shutdown import STATES, fetching, loading
 from tools.models import write_model
 from tools.shapes import SHAPES
 

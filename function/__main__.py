@@ -46,11 +46,12 @@ def main(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.configure(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(rest)
     try:
         return int(command.run(args))
     except FunctionError as e:
-        if getattr(args, "json", False):
+        if args.json:
             print(json.dumps(e.body()))
         else:
             print(e, file=sys.stderr)
