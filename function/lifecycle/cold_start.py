@@ -225,12 +225,7 @@ class ColdStart:
         if self._mode != plan.mode:  # a load that falls back from the placeholder is planned twice
             log.info("load mode %s: %s", plan.mode, plan.reason)
         self._mode = plan.mode
-        return replace(
-            options,
-            repack=plan.mode == "repacked",
-            prefix_cache=plan.fit.prefix_room,
-            ahead=options.n_threads if plan.ahead else 0,
-        )
+        return replace(options, repack=plan.mode == "repacked", prefix_cache=plan.fit.prefix_room)
 
     def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
         from function.engine.engine import Engine

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from function.errors import DoesNotFit
-from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context, prefix_cache
-from function.gguf.memory import CHUNK, REPACKED, REPACKED_FOR_AMX, copy
+from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context
+from function.gguf.memory import REPACKED, REPACKED_FOR_AMX, copy
 from function.settings import LoadMode, Settings
 from function.system.limits import memory_limit, on_disk
 
@@ -19,8 +19,6 @@ ESTIMATE_ERROR = 0.05
 """Share by which an estimate of memory may be too low."""
 REPACK_BYTES_PER_SECOND = 0.6e9
 """Delay of a repacked load, compared to a mapped one, when the download leaves no CPU idle (bench/README.md)."""
-MIN_CONTEXT_TOKENS = 256
-"""Smallest context that llama.cpp allocates."""
 MIN_REPACKED_SHARE = 0.5
 """Share of the file that a repacked load must copy to be worth it."""
 
@@ -44,15 +42,11 @@ WITH_AMX = Repacking(REPACKED_FOR_AMX, 8.0, "prefills and decodes 3 times as fas
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """Decision on a load. ``mode`` is ``mapped``, the file as it is, or ``repacked``, copied into a faster layout.
-
-    ``ahead``: the first prompt may be prefilled while the model is downloading.
-    """
+    """Decision on a load. ``mode`` is ``mapped``, the file as it is, or ``repacked``, copied into a faster layout."""
 
     mode: str
     reason: str
     fit: Fit
-    ahead: bool = False
 
 
 def plan_load(
@@ -72,9 +66,7 @@ def plan_load(
     repacking = WITH_AMX if amx else WITHOUT_AMX
     repacked = estimate_memory(header, settings, size, limit, repack=repacking.types)
     mode, reason = _choose_mode(header, settings.load_mode, repacking, mapped, repacked)
-    if mode == "repacked":
-        return LoadPlan(mode, reason, repacked)
-    return LoadPlan(mode, reason, mapped, _allows_early_prefill(header, settings, mapped))
+    return LoadPlan(mode, reason, repacked if mode == "repacked" else mapped)
 
 
 def estimate_memory(
@@ -105,22 +97,6 @@ def suggest_remedy(header: Header, needs: Fit) -> str:
 def round_up_mib(size: int) -> int:
     """Return the MiB of the instance that an estimate of ``size`` bytes needs."""
     return math.ceil(size * (1 + ESTIMATE_ERROR) / (INSTANCE_STEP_MIB * MIB)) * INSTANCE_STEP_MIB
-
-
-def _allows_early_prefill(header: Header, settings: Settings, needs: Fit) -> bool:
-    """Return True if a prefill in a small context of its own can be taken over, and that context fits.
-
-    The state of recurrent layers cannot be taken over, nor can that of layers with a sliding window; with factors for
-    long contexts the positions depend on the size of the context. An adapter would have to be applied twice; and a
-    system prompt may be restored from a snapshot, which is longer.
-    """
-    if settings.lora_uri or settings.system_prompt or not prefix_cache(header, MIN_CONTEXT_TOKENS):
-        return False
-    window = header.field("attention.sliding_window")
-    if 0 < window <= CHUNK or any("rope_factors" in tensor.name for tensor in header.tensors):
-        return False
-    small = fit(header, MIN_CONTEXT_TOKENS, settings.kv_type)
-    return needs.limit is None or needs.least + small.kv_cache + small.compute <= needs.limit
 
 
 def _choose_mode(header: Header, mode: LoadMode, repacking: Repacking, mapped: Fit, repacked: Fit) -> tuple[str, str]:
