@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from function.errors import ChecksumMismatch, ObjectChanged, ObjectNotFound, SourceError, Stopping
@@ -30,11 +30,11 @@ class FetchJob:
 
     uri: str
     cache: Path | MemoryDestination
-    sha256: str | None
-    progress: Progress
-    cancel: threading.Event | None
-    policy: Policy
-    stores: Stores | None
+    sha256: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    cancel: threading.Event | None = None
+    policy: Policy = Policy()
+    stores: Stores | None = None
 
     def run(self) -> Fetched:
         began = time.monotonic()

@@ -25,6 +25,7 @@ from function.lifecycle.status import State
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
+from function.source import is_remote
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK = 0.1  # seconds between two looks at whether to stop
-REMOTE = ("gs://", "s3://", "https://", "http://", "hf://")
 
 
 class ColdStart:
@@ -82,20 +82,14 @@ class ColdStart:
 
         Raises LoadCrashed when processes before this one died of it.
         """
-        from function.fetch.process import FetchProcess
-        from function.fetch.thread import FetchThread
+        from function.fetch.job import FetchJob
+        from function.fetch.start import start_fetch
 
         settings = self._settings
         lives().begin(settings.model_uri)
         self._enter("fetching")
         cache = cache_of(settings, settings.model_uri)
-        if _remote(settings.model_uri) and FetchProcess.possible():
-            try:
-                self._fetch = FetchProcess(settings.model_uri, cache, settings.model_sha256, self.progress)
-                return
-            except OSError as e:
-                log.warning("there is no process for the fetch (%s); it has a thread of this one", e.strerror)
-        self._fetch = FetchThread(settings.model_uri, cache, settings.model_sha256, self.progress)
+        self._fetch = start_fetch(FetchJob(settings.model_uri, cache, settings.model_sha256, self.progress))
 
     def close(self) -> None:
         """End the fetch, let go of the files. Idempotent."""
@@ -117,7 +111,7 @@ class ColdStart:
                 cpu.prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
                 gpu.require(self._settings.n_gpu_layers)
             self.adapter = self._fetch_adapter()
-            if not _remote(self._settings.model_uri):
+            if not is_remote(self._settings.model_uri):
                 self._await_fetch()
             options = self._options()
             engine = self._load_beside(options) or self._load_after(options)
@@ -229,7 +223,7 @@ class ColdStart:
 
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
-        local = not _remote(self._settings.model_uri)
+        local = not is_remote(self._settings.model_uri)
         loading = choose(header, self._settings, path=path, size=size, local=local, amx=amx())
         if self.mode != loading.mode:  # decided before the file was there, perhaps, and decided again
             log.info("load mode %s: %s", loading.mode, loading.reason)
@@ -288,7 +282,3 @@ class ColdStart:
         began = time.monotonic()
         yield
         self._seconds[phase] = time.monotonic() - began
-
-
-def _remote(uri: str) -> bool:
-    return uri.startswith(REMOTE)

@@ -8,7 +8,8 @@ from function.source.base import ObjectInfo, Source
 
 _UNWRITTEN = re.compile(r"^[^/]*[\s\"<>][^/]*@|[?#].*[\s\"<>]", re.DOTALL)  # in a user, a query or a fragment
 
-__all__ = ["ObjectInfo", "Source", "open_source"]
+__all__ = ["ObjectInfo", "Source", "is_remote", "open_source"]
+REMOTE_SCHEMES = ("gs", "hf", "http", "https", "s3")
 
 
 def open_source(uri: str, stores: Stores | None = None) -> Source:
@@ -55,3 +56,9 @@ def _open(uri: str, stores: Stores | None) -> Source:
         uri=uri,
         scheme=scheme,
     )
+
+
+def is_remote(uri: str) -> bool:
+    """Return True if ``uri`` has the scheme of a store: the object is read over the network."""
+    scheme, separator, _ = uri.partition("://")
+    return bool(separator) and scheme in REMOTE_SCHEMES
