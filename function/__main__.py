@@ -15,6 +15,7 @@ COMMANDS = {
     "snapshot": "read the system prompt once, and keep what was read beside the model for every instance",
     "chat": "a conversation in the terminal, with a running function or a model of one's own",
     "bench": "the standard questions, asked on this machine: how fast it reads and writes",
+    "capacity": "how long people wait and what it costs, simulated from your traffic",
     "doctor": "what stands between this machine and a good reply, each finding with its remedy",
 }
 
