@@ -81,7 +81,8 @@ def _flattened(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(inner, dict):
         inner = _parsed(str(entry.get("message", entry.get("@message", ""))))
     outer = {name: entry[name] for name in _TIME_NAMES if name in entry}
-    return outer | (inner if inner is not None else entry if "event" in entry else {"event": "other"})
+    fields: Mapping[str, Any] = inner or (entry if "event" in entry else {"event": "other"})
+    return {**outer, **fields}
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

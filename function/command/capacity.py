@@ -142,9 +142,7 @@ def _print(args: argparse.Namespace, evaluation: Evaluation, found: list[Evaluat
         lines.append(f"Cheapest with 95 % of first tokens within {target:g} s: the second row; it {change} $ a month.")
     elif args.recommend:
         fastest = found[0].outcome.first_token.quantile(0.95)
-        lines.append(
-            f"No settings tried hold 95 % of first tokens within {target:g} s; the fastest take {fastest:.1f} s."
-        )
+        lines.append(f"No settings tried hold 95 % of first tokens within {target:g} s; the best is {fastest:.1f} s.")
     lines.append(f"List prices of {prices.as_of}: check them ({prices.check[0]}), or give your own with --prices.")
     sys.stdout.write("\n".join(lines) + "\n")
 
