@@ -7,7 +7,7 @@ from function.capacity.recommend import Evaluation
 from function.sizing.prices import MONTH
 
 _HEADINGS = ("settings", "p50", "p95", "p99", "cold", "429", "inst.-h", "$/month", "$/1,000")
-_ROW_HEIGHT, _LABEL_WIDTH, _BAR_WIDTH = 30, 330, 300
+_ROW_HEIGHT, _LABEL_WIDTH, _BAR_WIDTH = 30, 430, 300
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1f2328}.quiet{fill:#59636e}.p95{fill:#54aeff}.p50{fill:#0969da}"
     "@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.quiet{fill:#9198a1}.p95{fill:#1f6feb}.p50{fill:#79c0ff}}"
