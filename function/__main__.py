@@ -15,6 +15,7 @@ COMMANDS = {
     "snapshot": "prefill the system prompt once, and store the result beside the model for every instance",
     "chat": "chat in the terminal, with a running function or with a model in this process",
     "bench": "measure the speed of a model on this machine, with standard questions",
+    "capacity": "simulate traffic: how long requests wait, what a month costs, which settings would be cheaper",
     "doctor": "check this machine and the model for problems, each with its remedy",
 }
 

@@ -114,7 +114,8 @@ def test_a_file_larger_than_lambdas_disk(folder: Path) -> None:
 
 def test_a_slower_store_starts_later(folder: Path) -> None:
     fast, slow = (
-        plan_deployment("x", header(folder, "tiny"), size=GB, n_ctx=None, kv_type="f16", rate=rate) for rate in (1e9, 1e8)
+        plan_deployment("x", header(folder, "tiny"), size=GB, n_ctx=None, kv_type="f16", rate=rate)
+        for rate in (1e9, 1e8)
     )
     assert slow.cold_start - fast.cold_start == pytest.approx(9)
 

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.llama": {"engine", "gguf", "settings", "system"},
     "engine.template": {"engine.llama"},
     "sizing": {"gguf", "settings", "system"},
+    "capacity": {"sizing"},
     "snapshot": {"engine", "engine.kv", "engine.llama", "fetch", "gguf", "settings", "source", "system"},
     "lifecycle": {
         "engine", "engine.llama", "fetch", "gguf", "observability", "settings", "sizing", "snapshot", "source",
@@ -41,9 +42,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": {"lifecycle", "web", "web.docs", "web.exchange", "web.reply", "web.routes"},
     "main": {"app", "lifecycle", "observability", "settings", "system"},
     "command": {
-        "app", "engine", "engine.llama", "fetch", "gguf", "lifecycle", "settings", "sizing", "source", "system",
+        "app", "capacity", "engine", "engine.llama", "fetch", "gguf", "lifecycle", "settings", "sizing", "source",
+        "system",
     },
-"__main__": set(),
+    "__main__": set(),
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
