@@ -27,14 +27,14 @@ from function.source import open_source
 from function.source.split_model import parts
 from tests import template_attacks
 from tests.bent_files import bent, ends_of
+from tests.busy_streams import STATES, fetching, loading
+from tests.crashes import CONNECTION_ERRORS, ENDLESS, SEEDED, kill_worker
 from tests.gguf_files import File
 from tests.models import SLOW
 from tests.servers.descendants import alive, descendants
 from tests.servers.doors import Stream, serving
 from tests.servers.gated import gated_store
-from tests.test_crash_loop import CUT, ENDLESS, SEEDED, kill
 from tests.test_raw_http import bent as bent_requests
-from tests.test_shutdown import STATES, fetching, loading
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -78,9 +78,9 @@ def _kills(folder: Path, model: Path, times: int) -> str:
     with serving(folder / "kills", MODEL_URI=str(model), N_CTX="8192") as function:
         expected = function.ask("/chat", SEEDED)
         for _ in range(times):
-            with contextlib.suppress(*CUT, urllib.error.URLError), Stream(function, ENDLESS):
+            with contextlib.suppress(*CONNECTION_ERRORS, urllib.error.URLError), Stream(function, ENDLESS):
                 time.sleep(chance.uniform(0, 2.5))
-                kill(function)
+                kill_worker(function)
             if function.ask("/chat", SEEDED) != expected:
                 sys.exit("after a kill the same request got another reply")
         died = function.log.read_text().count("the last worker died")

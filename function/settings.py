@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from function.errors import SettingsError
 
@@ -19,16 +19,8 @@ LoadMode = Literal["auto", "mapped", "repacked"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-def _text(value: str) -> str:
-    return value.strip()
-
-
 def _path(value: str) -> Path:
     return Path(value.strip())
-
-
-def _prose(value: str) -> str:
-    return value  # leading and trailing white space is significant
 
 
 def _number(kind: Callable[[str], Any], name: str, low: float, high: float) -> Callable[[str], Any]:
@@ -81,7 +73,10 @@ def _sha256(value: str) -> str:
 
 
 def _setting(default: Any, parse: Callable[[str], Any], meaning: str, *, shown: str | None = None) -> Any:
-    """Return a field with its parser and its description in the README. ``shown``: the default in the README."""
+    """Return a field with its parser and its description in the README. ``shown``: the default in the README.
+
+    The parser of single words strips white space, that of prose (``str``) keeps it.
+    """
     metadata = {"parse": parse, "meaning": meaning, "shown": shown}
     return field(default=default, metadata=metadata)
 
@@ -92,11 +87,11 @@ class Settings:
 
     model_uri: str = _setting(
         str(DEMO_MODEL),
-        _text,
+        str.strip,
         "The model: `gs://bucket/name.gguf`, `s3://bucket/name.gguf`, `file://…` or a path",
         shown="the embedded demo model",
     )
-    model_name: str | None = _setting(None, _text, "Name of the model in replies", shown="the header's")
+    model_name: str | None = _setting(None, str.strip, "Name of the model in replies", shown="the header's")
     model_sha256: str | None = _setting(None, _sha256, "SHA-256 that the model's bytes must have", shown="not checked")
     model_cache: CacheKind = _setting(
         "directory",
@@ -106,15 +101,15 @@ class Settings:
     model_cache_dir: Path = _setting(DEFAULT_CACHE, _path, "Directory of the fetched models")
     chat_template: str | None = _setting(
         None,
-        _prose,
+        str,
         "A template name that llama.cpp knows, the text of a Jinja template, or its URI",
         shown="the model's",
     )
     lora_uri: str | None = _setting(
-        None, _text, "URI of a LoRA adapter in GGUF, which is applied to the model", shown="none"
+        None, str.strip, "URI of a LoRA adapter in GGUF, which is applied to the model", shown="none"
     )
     system_prompt: str | None = _setting(
-        None, _prose, "Text, or its URI, that starts each conversation without a system message", shown="none"
+        None, str, "Text, or its URI, that starts each conversation without a system message", shown="none"
     )
     snapshot: SnapshotMode = _setting(
         "off",
@@ -122,7 +117,7 @@ class Settings:
         "With `auto`, an instance that finds no valid snapshot of SYSTEM_PROMPT stores one",
     )
     snapshot_uri: str | None = _setting(
-        None, _text, "URI of the snapshot of SYSTEM_PROMPT", shown="the model's, with `.snapshot` after the name"
+        None, str.strip, "URI of the snapshot of SYSTEM_PROMPT", shown="the model's, with `.snapshot` after the name"
     )
     n_ctx: int | None = _setting(
         None, _integer(64, 1 << 24), "Context in tokens, at most the model's", shown="the model's, at most 4096"
@@ -133,7 +128,7 @@ class Settings:
     n_threads: int | None = _setting(None, _integer(1, 1024), "Threads of the engine", shown="the available CPUs")
     cpu_level: str | None = _setting(
         None,
-        _text,
+        str.strip,
         "CPU library to use, in an image with several: `baseline`, `avx512`, …",
         shown="the fastest that works",
     )
@@ -162,8 +157,8 @@ class Settings:
         "Timeout in seconds for receiving a request and for a client that stops reading its reply",
     )
     queue_size: int = _setting(2, _integer(0, 1000), "Requests that may wait for the model; further ones get a 429")
-    api_key: str | None = _setting(None, _text, "Key that callers must send", shown="none")
-    api_key_parameter: str | None = _setting(None, _text, "SSM parameter that holds API_KEY, on AWS", shown="none")
+    api_key: str | None = _setting(None, str.strip, "Key that callers must send", shown="none")
+    api_key_parameter: str | None = _setting(None, str.strip, "SSM parameter that holds API_KEY, on AWS", shown="none")
     cors_origins: tuple[str, ...] = _setting(
         (), _list, "Origins that a browser may call from, separated by commas; `*` is any", shown="none"
     )
@@ -194,7 +189,17 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
+class _Variables:
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read from ``environ``, by default the process's environment. Empty values count as not set."""
+        environ = os.environ if environ is None else environ
+        texts = {item.name: environ.get(item.name.upper(), "").strip() for item in fields(cls)}
+        return cls(**{name: text for name, text in texts.items() if text})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores(_Variables):
     """Environment variables of the object stores' SDKs, under the SDKs' own names.
 
     Requests to a store are made with these before any SDK is imported. An SDK is asked for all other credentials
@@ -215,14 +220,9 @@ class Stores:
     hf_endpoint: str = "https://huggingface.co"
     hf_token: str | None = None
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Stores":
-        """Read from ``environ``, by default the process's environment. Empty values count as not set."""
-        return cls(**_read_fields(cls, environ))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry:
+class Telemetry(_Variables):
     """Environment variables of the platforms and of OpenTelemetry, under their own names.
 
     Each field is the environment variable of the same name in capitals. OpenTelemetry's SDK reads all others itself.
@@ -234,23 +234,11 @@ class Telemetry:
     otel_exporter_otlp_endpoint: str | None = None
     otel_exporter_otlp_traces_endpoint: str | None = None
 
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Telemetry":
-        """Read from ``environ``, by default the process's environment. Empty values count as not set."""
-        return cls(**_read_fields(cls, environ))
-
     @property
     def exports_traces(self) -> bool:
         """True if an endpoint is set and traces are not disabled."""
         off = self.otel_sdk_disabled.lower() == "true" or self.otel_traces_exporter.lower() != "otlp"
         return not off and bool(self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint)
-
-
-def _read_fields(cls: "type[Stores] | type[Telemetry]", environ: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the fields of ``cls`` whose variables are set."""
-    environ = os.environ if environ is None else environ
-    texts = {item.name: environ.get(item.name.upper(), "").strip() for item in fields(cls)}
-    return {name: text for name, text in texts.items() if text}
 
 
 _LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"

@@ -14,9 +14,14 @@ from function.engine.load_options import LoadOptions
 from function.engine.types import Event, Finished, Job, TextPiece
 from function.fetch import Progress
 from function.gguf import read_header
-from tests.servers.doors import PATIENCE, ServedFunction, serving
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
+from tools.shapes import Shape
 
 SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
+WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
+"""Model with several blocks of a fetch, and a context that needs more memory than any machine has."""
+FIRST = 10 << 20
+"""Bytes of it that include the header, but not the last block."""
 
 
 class Drip(Progress):
@@ -90,7 +95,7 @@ def numbers(engine: Engine, job: Job) -> tuple[list[Event], Finished]:
 
 def until(function: ServedFunction, line: str) -> None:
     """Wait for a line of the function's log."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while line not in function.log.read_text():
         assert time.monotonic() < deadline, function.log.read_text()
         time.sleep(0.02)

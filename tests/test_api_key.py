@@ -8,17 +8,15 @@ from function.web.api_key import api_key
 from tests.servers.stores import s3_store
 
 
-def test_without_a_key_none_is_asked_for() -> None:
+def test_no_key_is_required_by_default() -> None:
     assert api_key(Settings())() is None
 
 
-def test_the_environments_key_comes_first() -> None:
+def test_key_of_the_environment_comes_first() -> None:
     assert api_key(Settings(api_key="k", api_key_parameter="/never/read"))() == "k"
 
 
-def test_a_parameter_is_read_once_and_a_missing_one_is_asked_for_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parameter_is_read_once_and_a_missing_one_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import boto3
 
     with s3_store(tmp_path / "log") as store:

@@ -19,7 +19,7 @@ from function.errors import ChecksumMismatch, Stopping
 from function.gguf import read_header
 from function.gguf.memory import REPACKED, copy
 from tests.drip import SEEDED, Drip, children, engines, filling_is_mapped, from_a_file, numbers, standin, until, worker
-from tests.servers.doors import PATIENCE, ServedFunction, serving
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 from tests.servers.filling import FillingStore, filling_store
 from tools.models import Quant, write_model
 from tools.shapes import SHAPES, Shape
@@ -33,7 +33,7 @@ JOB = Job(tuple(range(3, 40)), max_tokens=8, sampling=Sampling(seed=7, ignore_eo
 
 def is_copied(function: ServedFunction) -> None:
     """Wait until what has arrived of the model is being copied."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while not filling_is_mapped(function):
         assert time.monotonic() < deadline, function.log.read_text()
         time.sleep(0.02)
@@ -195,5 +195,5 @@ def test_it_stops_when_told_to(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, repacked(store, tmp_path) as function:
         until(function, "load mode repacked")
         function.process.terminate()
-        assert function.process.wait(PATIENCE) == 0
+        assert function.process.wait(WAIT_SECONDS) == 0
         assert "Traceback" not in function.log.read_text()

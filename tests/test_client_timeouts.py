@@ -1,4 +1,4 @@
-"""Clients that stall, dawdle or never hang up, through the server that the container uses."""
+"""Clients that stall, send or read slowly, or never close, with the server of the container."""
 
 import contextlib
 import http.client
@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from infra.worker import ClientSocket
-from tests.servers.doors import PATIENCE, ServedFunction, serving
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 
 POST = b"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
-MANY = 50
+STALLED_CLIENTS = 50
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +28,18 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
 
 def connect(function: ServedFunction) -> socket.socket:
     address = urlsplit(function.url)
-    return socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=WAIT_SECONDS)
 
 
 def read(client: socket.socket) -> bytes:
-    """All that comes until the server hangs up."""
+    """Return everything until the server closes the connection."""
     return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 @pytest.mark.parametrize("sent", [b"GET /health/live HT", POST + b'{"prom'], ids=["header", "body"])
-def test_many_stalled_clients_keep_nobody_from_an_answer(function: ServedFunction, sent: bytes) -> None:
+def test_stalled_clients_do_not_block_others(function: ServedFunction, sent: bytes) -> None:
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(connect(function)) for _ in range(MANY)]
+        clients = [stack.enter_context(connect(function)) for _ in range(STALLED_CLIENTS)]
         for client in clients:
             client.sendall(sent)
         assert function.get("/health/live")[0] == 200
@@ -48,7 +48,7 @@ def test_many_stalled_clients_keep_nobody_from_an_answer(function: ServedFunctio
             assert b" 408 " in read(client)
 
 
-def test_a_stalled_body_is_told_why(function: ServedFunction) -> None:
+def test_stalled_body_gets_an_error_object(function: ServedFunction) -> None:
     with connect(function) as client:
         client.sendall(POST + b"{")
         head, _, body = read(client).partition(b"\r\n\r\n")
@@ -65,17 +65,17 @@ def test_a_stalled_body_is_told_why(function: ServedFunction) -> None:
     ],
     ids=["header", "body", "chunk"],
 )
-def test_a_byte_now_and_then_is_not_enough(function: ServedFunction, start: bytes) -> None:
+def test_client_that_sends_single_bytes_times_out(function: ServedFunction, start: bytes) -> None:
     stop = threading.Event()
     with connect(function) as client:
         client.sendall(start)
 
-        def dawdle() -> None:
+        def send_slowly() -> None:
             with contextlib.suppress(OSError):
                 while not stop.wait(0.1):
                     client.sendall(b"a")
 
-        sender = threading.Thread(target=dawdle)
+        sender = threading.Thread(target=send_slowly)
         sender.start()
         try:
             assert b" 408 " in client.recv(65536)
@@ -84,8 +84,8 @@ def test_a_byte_now_and_then_is_not_enough(function: ServedFunction, start: byte
             sender.join()
 
 
-def test_clients_that_never_hang_up_keep_nobody_waiting(function: ServedFunction) -> None:
-    """gunicorn's own worker waits two seconds for each of them, in the one thread that accepts."""
+def test_clients_that_never_close_do_not_block_others(function: ServedFunction) -> None:
+    """gunicorn's own worker waits two seconds for each of them, in its only accepting thread."""
     with contextlib.ExitStack() as stack:
         for _ in range(100):
             client = stack.enter_context(connect(function))
@@ -93,33 +93,33 @@ def test_clients_that_never_hang_up_keep_nobody_waiting(function: ServedFunction
         assert function.get("/health/live")[0] == 200
 
 
-def test_a_client_that_takes_its_time_within_the_limit_is_served(function: ServedFunction) -> None:
+def test_slow_client_within_the_timeout_is_served(function: ServedFunction) -> None:
     body = json.dumps({"prompt": "hi", "max_tokens": 2}).encode()
     request = POST.replace(b"100", b"%d" % len(body)) + body
-    waited = threading.Event()
+    pause = threading.Event()
     with connect(function) as client:
         for start in range(0, len(request), 40):
             client.sendall(request[start : start + 40])
-            waited.wait(0.05)
+            pause.wait(0.05)
         assert client.recv(12) == b"HTTP/1.1 200"
 
 
-def test_a_connection_is_kept_for_longer_than_a_request_may_take(function: ServedFunction) -> None:
-    waited = threading.Event()
+def test_idle_connection_outlives_the_request_timeout(function: ServedFunction) -> None:
+    pause = threading.Event()
     address = urlsplit(function.url)
-    with contextlib.closing(http.client.HTTPConnection(address.netloc, timeout=PATIENCE)) as client:
+    with contextlib.closing(http.client.HTTPConnection(address.netloc, timeout=WAIT_SECONDS)) as client:
         client.connect()
         first = client.sock
         for _ in range(2):
             client.request("GET", "/health/live")
             assert client.getresponse().read()
-            waited.wait(2.2)
+            pause.wait(2.2)
         assert client.sock is first
 
 
 @contextlib.contextmanager
-def hardly_reading(function: ServedFunction, **more: int) -> Iterator[socket.socket]:
-    """A client that asks for a long stream, and has no room to receive it in."""
+def open_slow_reader(function: ServedFunction, **more: int) -> Iterator[socket.socket]:
+    """A client that requests a long stream, with a minimal receive buffer."""
     messages = [{"role": "user", "content": "hi"}]
     data = json.dumps({"messages": messages, "ignore_eos": True, "stream": True, **more}).encode()
     address = urlsplit(function.url)
@@ -130,19 +130,17 @@ def hardly_reading(function: ServedFunction, **more: int) -> Iterator[socket.soc
         yield client
 
 
-def test_a_client_that_reads_nothing_is_cut_off(tmp_path: Path, slow_model: Path) -> None:
+def test_client_that_reads_nothing_does_not_block_the_model(tmp_path: Path, slow_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(slow_model), N_CTX="8192", CLIENT_TIMEOUT="1") as function:
         function.wait("ready")
-        with hardly_reading(function):
+        with open_slow_reader(function):
             assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200, "it waited for its turn"
 
 
-def test_a_client_that_reads_slowly_keeps_nobody_from_the_model_and_loses_nothing(
-    tmp_path: Path, tiny_model: Path
-) -> None:
+def test_client_that_reads_slowly_does_not_block_the_model_and_loses_nothing(tmp_path: Path, tiny_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tiny_model), N_CTX="2048", CLIENT_TIMEOUT="600") as function:
         function.wait("ready")
-        with hardly_reading(function, max_tokens=1900) as client:
+        with open_slow_reader(function, max_tokens=1900) as client:
             function.arrived()
             function.idle()
             assert function.ask("/chat", {"prompt": "hi", "max_tokens": 2})[0] == 200
@@ -154,16 +152,16 @@ def test_a_client_that_reads_slowly_keeps_nobody_from_the_model_and_loses_nothin
         assert b'"finish_reason":"length"' in received
 
 
-def test_next_to_nothing_is_not_enough_either() -> None:
+def test_client_that_reads_too_slowly_is_disconnected() -> None:
     server, client = socket.socketpair()
     with ClientSocket(server, timeout_seconds=0.5) as sending, client:
 
-        def sip() -> None:
+        def read_slowly() -> None:
             with contextlib.suppress(OSError):
                 while client.recv(500):
                     time.sleep(0.01)
 
-        reader = threading.Thread(target=sip)
+        reader = threading.Thread(target=read_slowly)
         reader.start()
         with pytest.raises(BrokenPipeError):
             sending.sendall(bytes(1 << 24))

@@ -1,4 +1,4 @@
-"""From settings to an engine: what happens beside the fetch, and what becomes of it when the fetch goes wrong."""
+"""Cold starts: loads that overlap with the fetch, and fetches that fail."""
 
 import os
 import signal
@@ -16,16 +16,11 @@ from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.drip import SEEDED, Drip, children, engines, from_a_file, numbers, standin, until, worker
-from tests.servers.doors import PATIENCE, serving
+from tests.drip import FIRST, SEEDED, WIDE, Drip, children, engines, from_a_file, numbers, standin, until, worker
+from tests.servers.doors import WAIT_SECONDS, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
-from tools.shapes import SHAPES, Shape
-
-WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
-"""Several blocks of a fetch, and a context that no machine holds."""
-FIRST = 10 << 20
-"""Bytes that hold what is read for the header, and not the last block."""
+from tools.shapes import SHAPES
 
 
 @pytest.fixture(scope="module")
@@ -46,27 +41,27 @@ def reply(engine: Engine) -> str:
     return "".join(event.text for event in generation if isinstance(event, TextPiece))
 
 
-def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
+def test_engine_is_set_up_before_the_weights_are_fetched(wide: Path, tmp_path: Path) -> None:
     held: list[int] = []
 
-    def come() -> Path:
+    def complete() -> Path:
         held.append(early_source.held)
         return wide
 
     options = LoadOptions(n_ctx=512)
-    early_source = standin(wide, come)
+    early_source = standin(wide, complete)
     early, late = Engine.load(early_source, options), Engine.load(wide, options)
     early_source.close()
     try:
         assert reply(early) == reply(late)
         header = read_header(wide).data_offset
-        assert held[0] < header + (64 << 10), "what stands in for the weights takes no memory"
+        assert held[0] < header + (64 << 10), "the placeholder of the weights takes no memory"
     finally:
         early.close()
         late.close()
 
 
-def test_the_weights_are_mapped_once(wide: Path) -> None:
+def test_weights_are_mapped_once(wide: Path) -> None:
     source = standin(wide, lambda: wide)
     engine = Engine.load(source, LoadOptions(n_ctx=512))
     source.close()
@@ -77,7 +72,7 @@ def test_the_weights_are_mapped_once(wide: Path) -> None:
     assert str(wide) not in Path("/proc/self/maps").read_text()
 
 
-def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
+def test_failed_fetch_fails_the_load(wide: Path) -> None:
     def never() -> Path:
         raise ChecksumMismatch("The bytes are wrong.")
 
@@ -85,7 +80,7 @@ def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
         Engine.load(standin(wide, never), LoadOptions(n_ctx=512))
 
 
-def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Path) -> None:
+def test_file_of_another_model_does_not_replace_the_placeholder(wide: Path, other: Path) -> None:
     with pytest.raises(HeaderMismatch, match="replaced"):
         Engine.load(standin(wide, lambda: other), LoadOptions(n_ctx=512))
 
@@ -105,7 +100,7 @@ def test_placeholder_load_gives_the_same_numbers(shape: str, tokens: int, wide: 
         first, end = numbers(early, job)
         assert end.usage.cached_tokens == 0
         assert first == numbers(late, job)[0]
-        assert first == numbers(early, job)[0], "and again, from what it remembers"
+        assert first == numbers(early, job)[0], "and again, from the prefix cache"
 
 
 def test_waiting_request_is_validated_during_the_fetch(wide: Path, tmp_path: Path) -> None:
@@ -123,7 +118,7 @@ def test_waiting_request_is_validated_during_the_fetch(wide: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])
-def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
+def test_model_is_loaded_during_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
     expected = from_a_file(wide, tmp_path / "local")
     with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, N_CTX="512") as function:
         function.get("/health/live")
@@ -134,7 +129,7 @@ def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("held_from", [1, FIRST], ids=["before the header", "after it"])
-def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: Path, tmp_path: Path) -> None:
+def test_fetch_continues_in_the_server_after_its_process_dies(held_from: int, wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, held_from) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         function.wait("fetching")
         if held_from == FIRST:
@@ -147,13 +142,13 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: 
         assert function.ask("/chat", SEEDED)[0] == 200
 
 
-def test_the_fetching_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
+def test_fetch_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
         process = worker(function)
         (fetching,) = children(process)
         os.kill(process, signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_SECONDS
         while Path(f"/proc/{fetching}").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -161,7 +156,7 @@ def test_the_fetching_process_ends_with_its_server(wide: Path, tmp_path: Path) -
         assert function.ask("/chat", SEEDED)[0] == 200
 
 
-def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, other: Path, tmp_path: Path) -> None:
+def test_object_replaced_after_the_load_is_loaded_again(wide: Path, other: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
         store.exchange(other)
@@ -169,11 +164,11 @@ def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, o
         assert function.get("/v1/models")[1]["data"][0]["id"] == "the other"
 
 
-def test_what_does_not_fit_is_refused_before_its_bytes_are_there(wide: Path, tmp_path: Path) -> None:
+def test_model_that_does_not_fit_is_rejected_before_it_is_fetched(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store:
         service = Service(Settings(model_uri=store.url, model_cache_dir=tmp_path, n_ctx=1 << 24))
         service.start()
-        error = service.await_ready(PATIENCE).error
+        error = service.await_ready(WAIT_SECONDS).error
         assert not store.gate.is_set()
         service.close()
     assert error is not None

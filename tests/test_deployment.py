@@ -1,4 +1,4 @@
-"""What a model needs and where it fits, from its header alone."""
+"""Deployment plans from a header alone: memory, sizes that fit, cold start."""
 
 import json
 import re
@@ -33,13 +33,13 @@ def header(folder: Path, name: str) -> Header:
     return read_header(folder / f"{name}.gguf")
 
 
-def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_plan(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "function", "plan", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
     )
 
 
-def test_keys_and_values_grow_with_the_context_and_shrink_with_their_type(folder: Path) -> None:
+def test_kv_cache_grows_with_the_context_and_shrinks_with_its_type(folder: Path) -> None:
     tiny = header(folder, "tiny")  # 2 layers of 2 heads, each with 32 elements of key and value
     assert fit(tiny, 1024).kv_cache == 1024 * 2 * 2 * 64 * 2
     assert fit(tiny, 1000).kv_cache == fit(tiny, 1024).kv_cache  # rounded up to 256
@@ -47,30 +47,30 @@ def test_keys_and_values_grow_with_the_context_and_shrink_with_their_type(folder
     assert fit(tiny, 1024, "q8_0").kv_cache * 16 == fit(tiny, 1024).kv_cache * 8.5
 
 
-def test_grouped_heads_keep_one_of_their_group(folder: Path) -> None:
+def test_grouped_heads_share_a_kv_cache(folder: Path) -> None:
     assert fit(header(folder, "tiny-gqa"), 1024).kv_cache == 1024 * 2 * 1 * 64 * 2
 
 
-def test_a_sliding_window_bounds_five_layers_of_six(folder: Path) -> None:
+def test_sliding_window_bounds_five_of_six_layers(folder: Path) -> None:
     window = header(folder, "tiny-window")
     token = 64 * 2
     assert fit(window, 2048).kv_cache == 2048 * 6 * token
     assert fit(window, 2048, whole_window=False).kv_cache == (2048 + 5 * 256) * token
 
 
-def test_a_recurrent_state_does_not_grow(folder: Path) -> None:
+def test_recurrent_state_does_not_grow_with_the_context(folder: Path) -> None:
     recurrent = header(folder, "tiny-recurrent")
     assert fit(recurrent, 256).kv_cache == fit(recurrent, 2048).kv_cache == 2 * (3 * 128 + 128 * 16) * 4
 
 
-def test_repacking_keeps_a_second_copy_of_what_is_multiplied_with(tmp_path: Path) -> None:
+def test_repacking_adds_a_copy_of_the_matrices(tmp_path: Path) -> None:
     packed = read_header(write_model(tmp_path / "q4.gguf", SHAPES["tiny"], quant="Q4_0"))
     matrices = sum(tensor.size for tensor in packed.tensors if tensor.type.name == "Q4_0")
     assert fit(packed, 1024, repack=REPACKED).repacked == matrices
     assert fit(packed, 1024).repacked == 0
 
 
-def test_the_largest_context_that_fits(folder: Path) -> None:
+def test_largest_context_is_the_largest_that_fits(folder: Path) -> None:
     tiny = header(folder, "tiny")
     exact = fit(tiny, 1024, prefixes=0)
     assert largest_context(tiny, replace(exact, limit=exact.total)) == 1024
@@ -79,7 +79,7 @@ def test_the_largest_context_that_fits(folder: Path) -> None:
     assert largest_context(tiny, replace(exact, limit=1 << 20)) is None
 
 
-def test_the_prefix_cache_holds_two_contexts_and_gives_way(folder: Path) -> None:
+def test_prefix_cache_has_two_contexts_or_the_memory_left(folder: Path) -> None:
     tiny = header(folder, "tiny")
     needs = fit(tiny, 1024)
     assert needs.prefix_cache == needs.prefix_room == 2 * needs.kv_cache
@@ -95,7 +95,7 @@ def test_the_prefix_cache_holds_two_contexts_and_gives_way(folder: Path) -> None
 @pytest.mark.parametrize(
     ("size", "smallest", "on_lambda"), [(GB // 2, 1, True), (7 * GB, 2, True), (14 * GB, 4, False), (30 * GB, 8, False)]
 )
-def test_sizes_that_fit_and_why_others_do_not(folder: Path, size: int, smallest: int, on_lambda: bool) -> None:
+def test_sizes_fit_or_have_a_reason(folder: Path, size: int, smallest: int, on_lambda: bool) -> None:
     made = plan_deployment("x", header(folder, "tiny"), size=size, n_ctx=None, kv_type="f16", rate=5e8)
     *run, function = made.sizes
     assert next(item.cpus for item in run if item.problem is None) == smallest
@@ -107,12 +107,12 @@ def test_sizes_that_fit_and_why_others_do_not(folder: Path, size: int, smallest:
     assert (function.problem is None) == on_lambda
 
 
-def test_a_file_larger_than_lambdas_disk(folder: Path) -> None:
+def test_file_larger_than_lambdas_disk_does_not_fit(folder: Path) -> None:
     made = plan_deployment("x", header(folder, "tiny"), size=11 * GB, n_ctx=None, kv_type="f16", rate=5e8)
     assert "/tmp holds at most 10240" in str(made.sizes[-1].problem)
 
 
-def test_a_slower_store_starts_later(folder: Path) -> None:
+def test_cold_start_is_later_with_a_slower_store(folder: Path) -> None:
     fast, slow = (
         plan_deployment("x", header(folder, "tiny"), size=GB, n_ctx=None, kv_type="f16", rate=rate)
         for rate in (1e9, 1e8)
@@ -120,25 +120,25 @@ def test_a_slower_store_starts_later(folder: Path) -> None:
     assert slow.cold_start - fast.cold_start == pytest.approx(9)
 
 
-def test_the_command_tells_people(folder: Path) -> None:
-    done = command(folder / "tiny.gguf", "--n-ctx", "512")
+def test_plan_command_prints_text(folder: Path) -> None:
+    done = run_plan(folder / "tiny.gguf", "--n-ctx", "512")
     assert (done.returncode, done.stderr) == (0, "")
     for word in ("random-tiny", "Q8_0", "512 tokens", "q8_0", "Cloud Run", "Lambda", "cold start"):
         assert word in done.stdout
 
 
-def test_the_command_tells_programs_the_same(folder: Path) -> None:
-    told = json.loads(command(folder / "tiny.gguf", "--json", "--kv-type", "q8_0").stdout)
+def test_plan_command_prints_json(folder: Path) -> None:
+    report = json.loads(run_plan(folder / "tiny.gguf", "--json", "--kv-type", "q8_0").stdout)
     expected = fit(header(folder, "tiny"), 2048, "q8_0")  # the model's own context is below the default
-    assert told["chosen"]["total"] == expected.total
-    assert told["model"]["context_length"] == told["chosen"]["n_ctx"] == 2048
-    assert len(told["sizes"]) == len(CLOUD_RUN_MIB) + 1
+    assert report["chosen"]["total"] == expected.total
+    assert report["model"]["context_length"] == report["chosen"]["n_ctx"] == 2048
+    assert len(report["sizes"]) == len(CLOUD_RUN_MIB) + 1
 
 
-def test_the_figures_for_terraform_are_its_variables(folder: Path, tmp_path: Path) -> None:
+def test_tfvars_are_variables_of_terraform(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "model.auto.tfvars"
-    assert command(folder / "tiny.gguf", "--tfvars", file).returncode == 0
-    assert command(folder / "tiny.gguf", "--tfvars").stdout == file.read_text()
+    assert run_plan(folder / "tiny.gguf", "--tfvars", file).returncode == 0
+    assert run_plan(folder / "tiny.gguf", "--tfvars").stdout == file.read_text()
     figures = dict(line.split(" = ") for line in file.read_text().splitlines())
     expected = fit(header(folder, "tiny"), 2048)
     assert figures == {"model_bytes": str(expected.weights), "model_memory_bytes": str(expected.beside)}
@@ -147,14 +147,14 @@ def test_the_figures_for_terraform_are_its_variables(folder: Path, tmp_path: Pat
         assert figures.keys() <= set(re.findall(r'variable "(\w+)"', variables))
 
 
-def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+def test_plan_command_rejects_a_file_that_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "page.gguf").write_text("<!DOCTYPE html>")
-    done = command(tmp_path / "page.gguf")
+    done = run_plan(tmp_path / "page.gguf")
     assert (done.returncode, done.stdout) == (1, "")
     assert "not a GGUF" in done.stderr
 
 
-def test_a_header_longer_than_the_first_read(folder: Path, tmp_path: Path) -> None:
+def test_plan_command_reads_a_header_longer_than_the_first_read(folder: Path, tmp_path: Path) -> None:
     file = File.load(folder / "tiny.gguf").set("general.description", STRING, "x" * (FIRST_READ + 1))
     (tmp_path / "long.gguf").write_bytes(file.dump())
-    assert json.loads(command(tmp_path / "long.gguf", "--json").stdout)["model"]["name"] == "random-tiny"
+    assert json.loads(run_plan(tmp_path / "long.gguf", "--json").stdout)["model"]["name"] == "random-tiny"

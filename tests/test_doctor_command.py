@@ -1,4 +1,4 @@
-"""``python -m function doctor``: what is wrong is found, and what to do is said."""
+"""``python -m function doctor``: problems are found, each with a remedy."""
 
 import json
 from pathlib import Path
@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from function.command.doctor_checks import Finding, fits
+from function.command.doctor_checks import Finding, check_fit
 from function.gguf import read_header
 from function.settings import DEMO_MODEL, Settings
 from tests.command_line import function
 from tests.servers.stores import Store
 
 
-def findings(*arguments: str | Path, **env: str) -> tuple[int, dict[str, Any]]:
-    """Exit status, and findings by what they are about."""
+def run_doctor(*arguments: str | Path, **env: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit status, and the findings by subject."""
     outcome = function("doctor", *arguments, "--json", env=env)
     return outcome.returncode, {each["about"]: each for each in json.loads(outcome.stdout)["findings"]}
 
 
-def test_a_healthy_machine_is_healthy() -> None:
+def test_doctor_finds_nothing_bad_on_a_healthy_machine() -> None:
     outcome = function("doctor")
     assert outcome.returncode == 0, outcome.stdout
     for about in ("llama.cpp", "CPU", "threads", "memory", "store", "header", "fits"):
@@ -27,24 +27,24 @@ def test_a_healthy_machine_is_healthy() -> None:
     assert "BAD" not in outcome.stdout
 
 
-def test_a_model_in_a_bucket_is_reached_read_and_fitted(s3: Store, tmp_path: Path) -> None:
+def test_doctor_checks_a_model_in_a_bucket(s3: Store, tmp_path: Path) -> None:
     uri = s3.put("doctor.gguf", DEMO_MODEL.read_bytes())
-    status, found = findings(uri, **s3.env, MODEL_CACHE_DIR=str(tmp_path))
+    status, found = run_doctor(uri, **s3.env, MODEL_CACHE_DIR=str(tmp_path))
     assert status == 0, found
     assert found["cache"]["found"].startswith(str(tmp_path))
     assert found["credentials"]["grade"] == "good"
     assert "Demo" in found["header"]["found"]
 
 
-def test_memory_as_the_cache_needs_no_directory(s3: Store) -> None:
+def test_memory_cache_needs_no_directory(s3: Store) -> None:
     uri = s3.put("doctor.gguf", DEMO_MODEL.read_bytes())
-    status, found = findings(uri, **s3.env, MODEL_CACHE="memory", MODEL_CACHE_DIR="/proc/nowhere")
+    status, found = run_doctor(uri, **s3.env, MODEL_CACHE="memory", MODEL_CACHE_DIR="/proc/nowhere")
     assert status == 0, found
     assert found["cache"]["found"].startswith("memory")
 
 
 @pytest.mark.parametrize(
-    ("env", "about", "said"),
+    ("env", "about", "remedy"),
     [
         ({"N_THREADS": "1000"}, "threads", "Unset N_THREADS"),
         ({"N_CTX": "many"}, "settings", "Correct the variable"),
@@ -60,23 +60,23 @@ def test_memory_as_the_cache_needs_no_directory(s3: Store) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_is_wrong_comes_with_its_remedy(env: dict[str, str], about: str, said: str) -> None:
-    status, found = findings(**env)
+def test_bad_finding_has_a_remedy(env: dict[str, str], about: str, remedy: str) -> None:
+    status, found = run_doctor(**env)
     assert status == 1
     assert found[about]["grade"] == "bad"
-    assert said in found[about]["remedy"]
+    assert remedy in found[about]["remedy"]
 
 
-def test_a_context_too_large_for_the_memory_is_said_with_one_that_fits() -> None:
+def test_model_that_does_not_fit_is_bad() -> None:
     header = read_header(DEMO_MODEL)
-    assert fits(Settings(), header, header.file_size).grade == "good"
-    too_large = fits(Settings(), header, 1 << 50)
+    assert check_fit(Settings(), header, header.file_size).grade == "good"
+    too_large = check_fit(Settings(), header, 1 << 50)
     assert isinstance(too_large, Finding)
     assert too_large.grade == "bad"
-    assert "Take a model that is smaller" in too_large.remedy
+    assert "Use a smaller model" in too_large.remedy
 
 
-def test_what_fits_depends_on_the_settings() -> None:
+def test_check_fit_depends_on_the_settings() -> None:
     header = read_header(DEMO_MODEL)
-    found = {kind: fits(Settings(kv_type=kind), header, header.file_size).found for kind in ("f32", "q8_0")}
+    found = {kind: check_fit(Settings(kv_type=kind), header, header.file_size).found for kind in ("f32", "q8_0")}
     assert found["f32"] != found["q8_0"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import DOORS, PATIENCE, ROOT, serving
+from tests.servers.doors import DOORS, ROOT, WAIT_SECONDS, serving
 from tests.servers.stores import Store
 from tests.split_model import split
 
@@ -30,7 +30,7 @@ def test_every_door_serves_the_embedded_model_by_default(door: str, tmp_path: Pa
 def test_every_door_streams_piece_by_piece(door: str, tmp_path: Path) -> None:
     with serving(tmp_path, door) as function:
         request = urllib.request.Request(function.url + "/chat", json.dumps(SEEDED | {"ignore_eos": True}).encode())
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:
             assert response.headers["Transfer-Encoding"] == "chunked" or response.headers["Connection"] == "close"
             chunks = list(iter(lambda: response.read1(65536), b""))
         assert len(chunks) > 4, "a reply of 24 tokens comes in many pieces"
@@ -132,7 +132,7 @@ def test_a_failure_that_may_pass_is_tried_again_by_the_next_request(
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
 def test_a_wrong_setting_stops_the_start_with_a_sentence(door: str) -> None:
     done = subprocess.run(
-        DOORS[door], cwd=ROOT, env={"PATH": "", "N_CTX": "lots"}, capture_output=True, text=True, timeout=PATIENCE
+        DOORS[door], cwd=ROOT, env={"PATH": "", "N_CTX": "lots"}, capture_output=True, text=True, timeout=WAIT_SECONDS
     )
     assert done.returncode != 0
     assert "N_CTX='lots' is not a whole number" in done.stdout + done.stderr

@@ -14,7 +14,7 @@ from function import errors
 from function.errors import FunctionError, SourceError, Unavailable
 from function.fetch.process import _Reporter, packed, unpacked
 from function.fetch.transfer.response import RangeRejected
-from tests.servers.doors import PATIENCE
+from tests.servers.doors import WAIT_SECONDS
 from tests.servers.filling import filling_store
 
 HEAD = """
@@ -49,7 +49,7 @@ def fetched():
 def said(code: str, uri: str, cache: Path) -> list[str]:
     """What ``code`` prints, run by itself."""
     command = [sys.executable, "-c", HEAD + code, uri, str(cache)]
-    outcome = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
     assert outcome.returncode == 0, outcome.stderr
     assert "Exception in thread" not in outcome.stderr, outcome.stderr
     return outcome.stdout.splitlines()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers.doors import BIN, PATIENCE, ROOT
+from tests.servers.doors import BIN, ROOT, WAIT_SECONDS
 from tests.servers.images import build, entrypoint, running
 from tests.servers.lambdas import INVOKE, SCHEDULED, emulated
 from tests.servers.stores import Store
@@ -79,7 +79,7 @@ def test_a_stop_in_the_middle_of_a_stream_is_told_and_clean(
         function.wait("ready")
         process = function.process
         assert process is not None
-        connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=WAIT_SECONDS)
         headers = {"Content-Type": "application/json"}
         with contextlib.closing(connection):
             connection.request("POST", "/v1/chat/completions", json.dumps(ENDLESS), headers)
@@ -89,7 +89,7 @@ def test_a_stop_in_the_middle_of_a_stream_is_told_and_clean(
                 process.send_signal(signal.SIGTERM)
                 began = time.monotonic()
                 rest = response.read().decode()  # raises where the stream is cut off
-        status = process.wait(PATIENCE)
+        status = process.wait(WAIT_SECONDS)
         took = time.monotonic() - began
     assert "event: error\n" in rest
     assert '"code":"stopping"' in rest

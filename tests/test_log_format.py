@@ -21,7 +21,7 @@ def restored() -> Iterator[None]:
     logger.handlers, logger.level, logger.propagate = before
 
 
-def test_a_line_is_json_with_severity_message_and_what_extra_names() -> None:
+def test_json_line_has_severity_message_and_extra_fields() -> None:
     out = io.StringIO()
     configure_logging("INFO", out)
     logging.getLogger("function.x").info("loaded %s", "ä", extra={"code": "c"})
@@ -29,7 +29,7 @@ def test_a_line_is_json_with_severity_message_and_what_extra_names() -> None:
     assert (line["severity"], line["message"], line["code"]) == ("INFO", "loaded ä", "c")
 
 
-def test_an_exception_stays_on_its_line() -> None:
+def test_exception_stays_on_one_line() -> None:
     out = io.StringIO()
     configure_logging("INFO", out)
     try:
@@ -40,18 +40,19 @@ def test_an_exception_stays_on_its_line() -> None:
     assert "ValueError: no" in json.loads(line)["exception"]
 
 
-def test_a_terminal_gets_text() -> None:
+def test_terminal_gets_text() -> None:
     out = Terminal()
     configure_logging("INFO", out)
     logging.getLogger("function").warning("careful")
     assert out.getvalue().endswith("W careful\n")
 
 
-def test_the_level_holds_and_configuring_again_replaces() -> None:
+def test_second_configuration_replaces_the_first() -> None:
     first, second = io.StringIO(), io.StringIO()
     configure_logging("INFO", first)
     configure_logging("ERROR", second)
-    logging.getLogger("function").warning("not told")
-    logging.getLogger("function").error("told")
+    logging.getLogger("function").warning("dropped")
+    logging.getLogger("function").error("kept")
     assert first.getvalue() == ""
-    assert "not told" not in second.getvalue()
+    assert "dropped" not in second.getvalue()
+    assert "kept" in second.getvalue()

@@ -19,14 +19,13 @@ from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectN
 from function.fetch import MemoryDestination, Progress, fetch
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.drip import SEEDED, children, until, worker
-from tests.servers.doors import PATIENCE, ServedFunction, serving
+from tests.drip import FIRST, SEEDED, WIDE, children, until, worker
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 from tests.servers.faulty import Fault, FaultyStore
 from tests.servers.filling import filling_store
 from tests.servers.stores import Store
 from tests.split_model import split
 from tests.test_adapter import write_adapter
-from tests.test_cold_start import FIRST, WIDE
 from tests.test_fetch_faults import DATA, QUICK, SIZE
 from tools.models import write_model
 
@@ -211,7 +210,7 @@ def test_a_limit_on_files_is_named() -> None:
     )
     with FaultyStore(DATA) as store:
         command = [sys.executable, "-c", code, store.uri("s3"), repr(store.stores)]
-        outcome = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
     assert "cannot be kept in memory (File too large)" in outcome.stderr
 
 
@@ -252,7 +251,7 @@ def test_a_worker_that_comes_back_fetches_again(moment: str, wide: Path, expecte
         function.wait(moment)
         first = worker(function)
         os.kill(first, signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_SECONDS
         while not (found := children(function.process.pid)) or found == [first]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -283,12 +282,12 @@ def test_what_does_not_fit_is_not_held(wide: Path) -> None:
     with filling_store(wide, FIRST) as store:
         service = Service(Settings(model_uri=store.url, model_cache="memory", n_ctx=1 << 24))
         service.start()
-        error = service.await_ready(PATIENCE).error
+        error = service.await_ready(WAIT_SECONDS).error
         assert not store.gate.is_set()
         assert error is not None
         assert error.code == "model_does_not_fit"
         service.close()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_SECONDS
         while held():  # a thread that fetches lets go when it hears of it
             assert time.monotonic() < deadline
             time.sleep(0.02)

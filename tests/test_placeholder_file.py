@@ -7,10 +7,9 @@ import pytest
 
 from function.engine.llama.model import Model
 from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
-from tests.drip import SEEDED, Drip, from_a_file, standin
+from tests.drip import FIRST, SEEDED, WIDE, Drip, from_a_file, standin
 from tests.servers.doors import serving
 from tests.servers.filling import filling_store
-from tests.test_cold_start import FIRST, WIDE
 from tools.models import write_model
 
 

@@ -16,16 +16,16 @@ from function.lifecycle.provenance import build, cpu_level, describe
         ("", "baseline"),
     ],
 )
-def test_the_level_is_the_best_that_is_used(info: str, level: str) -> None:
+def test_cpu_level_is_the_fastest_in_use(info: str, level: str) -> None:
     assert cpu_level(info) == level
 
 
-def test_this_builds_level_is_known() -> None:
+def test_cpu_level_of_this_build_is_known() -> None:
     assert cpu_level(library.system_info()) != "baseline"
     assert build() == "llama-cpp-python 0.3.36"
 
 
-def test_without_a_model_there_is_a_fingerprint_all_the_same() -> None:
+def test_provenance_without_a_model_has_a_fingerprint() -> None:
     made = describe("none yet", [], None)
     assert (made.version, made.digest) == (None, None)
     assert made.fingerprint.startswith("fp_")

@@ -1,4 +1,4 @@
-"""What people write, what they are answered, and what opens doors: in no log line, error or metric."""
+"""Secrecy of prompts, replies and keys: none is in a log line, an error or a metric."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
 def ask_everything(function: ServedFunction) -> list[str]:
-    """Requests that work and that fail in each way; what came back of those that failed."""
+    """Send requests that succeed and that fail in each way; return the bodies of the failures."""
     messages = [{"role": "user", "content": PROMPT}]
     good = {"messages": messages, "max_tokens": 8, "seed": 1}
     failed = []
@@ -47,7 +47,7 @@ def ask_everything(function: ServedFunction) -> list[str]:
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
-def test_no_key_prompt_or_reply_is_logged_told_or_counted(level: str, tmp_path: Path, tiny_model: Path) -> None:
+def test_key_prompt_and_reply_are_in_no_log_error_or_metric(level: str, tmp_path: Path, tiny_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tiny_model), API_KEY=KEY, LOG_LEVEL=level, N_CTX="512") as function:
         function.wait("ready")
         failed = ask_everything(function)
@@ -72,21 +72,21 @@ def test_no_key_prompt_or_reply_is_logged_told_or_counted(level: str, tmp_path: 
         assert TOKEN not in text
 
 
-def test_a_signed_uri_is_told_without_its_signature(tmp_path: Path, tiny_model: Path) -> None:
+def test_signature_of_a_uri_is_not_shown(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate):
         gate.set()
         signed = f"{uri.replace('//', f'//user:{KEY}@')}?X-Amz-Signature={TOKEN}"
         with serving(tmp_path, MODEL_URI=signed, LOG_LEVEL="DEBUG") as function:
-            told = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events", "/v1/models")]
-            told += [str(function.ask("/chat", {"prompt": "hi", "max_tokens": 2}))]
+            shown = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events", "/v1/models")]
+            shown += [str(function.ask("/chat", {"prompt": "hi", "max_tokens": 2}))]
             log = function.log.read_text()
-    for text in (log, *told):
+    for text in (log, *shown):
         assert TOKEN not in text
         assert KEY not in text
 
 
-def test_a_signed_uri_that_fails_to_load_is_told_without_its_signature(tmp_path: Path) -> None:
-    """The model's name is the file's until a header says another."""
+def test_signature_of_a_uri_that_fails_to_load_is_not_shown(tmp_path: Path) -> None:
+    """The name of the model is that of its file until its header is read."""
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"no gguf" * 1000)
     with gated_store(broken) as (uri, gate):
@@ -94,10 +94,10 @@ def test_a_signed_uri_that_fails_to_load_is_told_without_its_signature(tmp_path:
         signed = f"{uri.replace('//', f'//user:{KEY}@')}?sig={TOKEN}&v=1.0#k={TOKEN}"
         with serving(tmp_path, MODEL_URI=signed, LOG_LEVEL="DEBUG") as function:
             function.wait("failed")
-            told = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events", "/v1/models")]
+            shown = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events", "/v1/models")]
             log = function.log.read_text()
-    assert '"model": "broken"' in told[1]
-    for text in (log, *told):
+    assert '"model": "broken"' in shown[1]
+    for text in (log, *shown):
         assert TOKEN not in text
         assert KEY not in text
 
@@ -113,23 +113,23 @@ def test_a_signed_uri_that_fails_to_load_is_told_without_its_signature(tmp_path:
         ("/models/a?b#c@d.gguf", "a?b#c@d"),
     ],
 )
-def test_the_name_of_a_model_is_its_files(uri: str, name: str) -> None:
+def test_model_name_is_the_files_without_secrets(uri: str, name: str) -> None:
     assert Service(Settings(model_uri=uri)).name == name
 
 
-@pytest.mark.slow  # the host is asked again until patience ends
-def test_a_password_is_in_no_error_of_a_host_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.slow  # the fetch retries the host until its timeout
+def test_password_is_in_no_error_of_an_unreachable_host(tmp_path: Path) -> None:
     with serving(tmp_path, MODEL_URI=f"http://user:{KEY}@127.0.0.1:9/m.gguf") as function:
         function.wait("failed")
-        told = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events")]
+        shown = [json.dumps(function.ask(path, None)[1]) for path in ("/health/ready", "/events")]
         log = function.log.read_text()
-    assert "127.0.0.1:9" in told[0]
-    for text in (log, *told):
+    assert "127.0.0.1:9" in shown[0]
+    for text in (log, *shown):
         assert KEY not in text
         assert "user:" not in text
 
 
-def test_a_prompt_in_a_stream_that_fails_stays_out_of_the_log(tmp_path: Path, slow_model: Path) -> None:
+def test_prompt_of_a_failed_stream_is_not_logged(tmp_path: Path, slow_model: Path) -> None:
     asked = {"messages": [{"role": "user", "content": PROMPT}], "ignore_eos": True, "stream": True}
     with serving(tmp_path, MODEL_URI=str(slow_model), REQUEST_TIMEOUT="1") as function:
         function.wait("ready")
@@ -142,14 +142,14 @@ def test_a_prompt_in_a_stream_that_fails_stays_out_of_the_log(tmp_path: Path, sl
 
 
 @pytest.mark.parametrize("query", [f"sig={TOKEN}&v=1.0", TOKEN])
-def test_what_a_uri_holds_of_secrets_is_told_to_nobody_without_a_key(query: str, tmp_path: Path) -> None:
+def test_secrets_of_a_uri_are_not_shown_without_a_key(query: str, tmp_path: Path) -> None:
     with FaultyStore(b"") as store:
         uri = f"{store.uri('http', 'missing.gguf')}?{query}".replace("//", f"//user:{KEY}@", 1)
         with serving(tmp_path, MODEL_URI=uri, API_KEY="another") as function:
             assert function.wait("failed")["error"]["code"] == "model_not_found"
-            told = [json.dumps(function.get(path)) for path in ("/health/ready", "/events", "/v1/models", "/metrics")]
-            told.append(function.log.read_text())
+            shown = [json.dumps(function.get(path)) for path in ("/health/ready", "/events", "/v1/models", "/metrics")]
+            shown.append(function.log.read_text())
             assert function.get("/events")[1]["model"] == "missing"
-    for text in told:
+    for text in shown:
         assert KEY not in text
         assert TOKEN not in text

@@ -1,4 +1,4 @@
-"""Starting, waiting, failing and stopping, as those outside see it."""
+"""Service: starts, waits, failures and stops, as clients see them."""
 
 import json
 import signal
@@ -10,14 +10,14 @@ from function.app import create_app
 from function.engine.types import Finished, Job, TextPiece
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.servers.doors import PATIENCE, Stream, serving
+from tests.servers.doors import WAIT_SECONDS, Stream, serving
 from tests.servers.filling import filling_store
 from tests.servers.gated import gated_store
 
 ENDLESS: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
 
 
-def test_a_stop_in_the_middle_of_a_stream_is_told_in_it(tmp_path: Path, slow_model: Path) -> None:
+def test_stop_during_a_stream_ends_it_with_an_error_event(tmp_path: Path, slow_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(slow_model)) as function:
         function.wait("ready")
         with Stream(function, ENDLESS) as stream:
@@ -27,10 +27,10 @@ def test_a_stop_in_the_middle_of_a_stream_is_told_in_it(tmp_path: Path, slow_mod
         assert lines[-2] == "event: error"
         assert json.loads(lines[-1][6:])["error"]["code"] == "stopping"
         assert "data: [DONE]" not in lines
-        assert function.process.wait(PATIENCE) == 0
+        assert function.process.wait(WAIT_SECONDS) == 0
 
 
-def test_a_stop_while_others_are_queued_tells_them_too(tmp_path: Path, slow_model: Path) -> None:
+def test_stop_ends_queued_streams_with_an_error_event(tmp_path: Path, slow_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(slow_model)) as function:
         function.wait("ready")
         with Stream(function, ENDLESS) as first, Stream(function, ENDLESS) as second:
@@ -39,10 +39,10 @@ def test_a_stop_while_others_are_queued_tells_them_too(tmp_path: Path, slow_mode
             function.process.send_signal(signal.SIGTERM)
             assert "stopping" in first.rest()[-1]
             assert "stopping" in second.rest()[-1]
-        assert function.process.wait(PATIENCE) == 0
+        assert function.process.wait(WAIT_SECONDS) == 0
 
 
-def test_the_deadline_ends_a_reply_with_length_and_a_whole_last_event(tmp_path: Path, slow_model: Path) -> None:
+def test_deadline_ends_a_reply_with_length_and_a_complete_last_event(tmp_path: Path, slow_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(slow_model), REQUEST_TIMEOUT="2") as function:
         function.wait("ready")
         with Stream(function, ENDLESS) as stream:
@@ -52,16 +52,16 @@ def test_the_deadline_ends_a_reply_with_length_and_a_whole_last_event(tmp_path: 
         function.idle()
 
 
-def test_a_cold_start_is_told_in_the_stream_and_the_reply_follows(tmp_path: Path, tiny_model: Path) -> None:
+def test_cold_start_progress_precedes_the_reply_in_the_stream(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri) as function:
         with Stream(function, ENDLESS | {"max_tokens": 3}) as stream:
-            told = stream.until(": fetching")
-            while "%" not in told or " 0%" in told:
-                told = stream.until(": fetching")
+            line = stream.until(": fetching")
+            while "%" not in line or " 0%" in line:
+                line = stream.until(": fetching")
             status, ready = function.get("/health/ready")
             assert (status, ready["state"]) == (503, "fetching")
             assert 0 < ready["bytes"] < ready["total"] == tiny_model.stat().st_size
-            assert ready["rate"] >= 0, "the store holds back: it may be zero"
+            assert ready["rate"] >= 0, "zero while the store sends nothing"
             assert function.get("/health/live") == (200, {"state": "fetching"})
             gate.set()
             lines = stream.rest()
@@ -71,7 +71,7 @@ def test_a_cold_start_is_told_in_the_stream_and_the_reply_follows(tmp_path: Path
         assert "unverified" in function.log.read_text(), "this server offers no checksum"
 
 
-def test_who_leaves_during_a_cold_start_does_not_cancel_it_for_others(tmp_path: Path, tiny_model: Path) -> None:
+def test_client_that_leaves_during_a_cold_start_does_not_cancel_it(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri) as function:
         with Stream(function, ENDLESS) as leaving:
             leaving.until(": fetching")
@@ -91,12 +91,12 @@ def test_plain_requests_and_warmup_pings_wait_for_the_model(tmp_path: Path, tiny
             assert not ping.done()
             gate.set()
             assert reply.result()[0] == 200
-            status, told = ping.result()
-        assert (status, told["state"], told["first_token"]) == (200, "ready", True)
-        assert set(told["cold_start_seconds"]) == {"engine", "header", "fetch", "load"}
+            status, report = ping.result()
+        assert (status, report["state"], report["first_token"]) == (200, "ready", True)
+        assert set(report["cold_start_seconds"]) == {"engine", "header", "fetch", "load"}
 
 
-def test_a_prompt_too_long_for_a_model_that_is_still_coming_is_an_error_event(tmp_path: Path, tiny_model: Path) -> None:
+def test_too_long_prompt_during_a_fetch_ends_with_an_error_event(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri) as function:
         long = {"messages": [{"role": "user", "content": "word " * 3000}], "stream": True}
         with Stream(function, long) as stream:
@@ -107,7 +107,7 @@ def test_a_prompt_too_long_for_a_model_that_is_still_coming_is_an_error_event(tm
         assert json.loads(lines[-1][6:])["error"]["code"] == "context_length_exceeded"
 
 
-def test_a_request_during_a_failing_cold_start_ends_with_an_error_event(tmp_path: Path) -> None:
+def test_request_after_a_failed_cold_start_ends_with_an_error_event(tmp_path: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tmp_path / "none.gguf")) as function:
         function.wait("failed")
         with Stream(function, ENDLESS) as stream:
@@ -116,41 +116,41 @@ def test_a_request_during_a_failing_cold_start_ends_with_an_error_event(tmp_path
         assert json.loads(lines[-1][6:])["error"]["code"] == "model_not_found"
 
 
-def service(model: Path, tmp_path: Path) -> Service:
+def make_service(model: Path, tmp_path: Path) -> Service:
     return Service(Settings(model_uri=str(model), model_cache_dir=tmp_path))
 
 
-def test_a_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp_path: Path) -> None:
-    made = service(tiny_model, tmp_path)
+def test_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp_path: Path) -> None:
+    service = make_service(tiny_model, tmp_path)
     try:
-        assert made.status().state == "starting"
-        made.start()
-        made.start()
-        assert made.await_ready(PATIENCE).state == "ready"
-        assert create_app(made).test_client().get("/events").get_json()["first_token"] is True
-        prompt = made.engine.chat_tokens([{"role": "user", "content": "hi"}])
-        events = list(made.runner.submit(made.engine, Job(prompt, max_tokens=5)))
+        assert service.status().state == "starting"
+        service.start()
+        service.start()
+        assert service.await_ready(WAIT_SECONDS).state == "ready"
+        assert create_app(service).test_client().get("/events").get_json()["first_token"] is True
+        prompt = service.engine.chat_tokens([{"role": "user", "content": "hi"}])
+        events = list(service.runner.submit(service.engine, Job(prompt, max_tokens=5)))
         assert any(isinstance(event, TextPiece) for event in events)
         assert isinstance(events[-1], Finished)
     finally:
-        made.close()
-    assert made.status().state == "stopping"
+        service.close()
+    assert service.status().state == "stopping"
 
 
-def test_what_may_pass_is_tried_again_and_what_may_not_is_not(tmp_path: Path, tiny_model: Path) -> None:
+def test_permanent_failure_is_not_retried(tmp_path: Path, tiny_model: Path) -> None:
     model = tmp_path / "model.gguf"
-    made = service(model, tmp_path / "cache")
-    made.start()
-    status = made.await_ready(PATIENCE)
+    service = make_service(model, tmp_path / "cache")
+    service.start()
+    status = service.await_ready(WAIT_SECONDS)
     assert status.error is not None
     assert status.error.code == "model_not_found"
     model.write_bytes(tiny_model.read_bytes())
-    made.start()
-    assert made.status().state == "failed", "no such file is final: starting again reads nothing"
-    made.close()
+    service.start()
+    assert service.status().state == "failed", "a missing file is permanent: a second start reads nothing"
+    service.close()
 
 
-def test_damage_that_a_waiting_request_finds_is_the_instances_failure(tmp_path: Path, tiny_model: Path) -> None:
+def test_damaged_weights_fail_the_service_during_the_first_request(tmp_path: Path, tiny_model: Path) -> None:
     data = bytearray(tiny_model.read_bytes())
     data[-4 * 64 :] = b"\xff\xff\xff\x7f" * 64  # NaN in the norm before the output
     damaged = tmp_path / "damaged.gguf"

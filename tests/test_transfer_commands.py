@@ -1,4 +1,4 @@
-"""``python -m function fetch`` and ``push``, as a user runs them."""
+"""``python -m function fetch`` and ``push``, run as by a user."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from function.settings import DEMO_MODEL
 from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
 
-DATA = random.Random(1).randbytes(20_000_000)  # beyond the size from which the SDKs upload in parts
+DATA = random.Random(1).randbytes(20_000_000)  # large enough for the SDKs to upload it in parts
 
 
 def function(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,15 +25,15 @@ def function(*arguments: str, env: dict[str, str] | None = None) -> subprocess.C
 
 
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
-def test_what_is_pushed_is_fetched(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_pushed_file_is_fetched(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     store: Store = request.getfixturevalue(kind)
     (tmp_path / "model.gguf").write_bytes(DATA)
     uri = store.uri("pushed/")
     pushed = function("push", str(tmp_path / "model.gguf"), uri, "--json", env=dict(store.env))
     assert pushed.returncode == 0, pushed.stderr
-    told = json.loads(pushed.stdout)
-    assert (told["uri"], told["size"], told["skipped"]) == (f"{uri}model.gguf", len(DATA), False)
-    assert told["digest"].startswith("crc")
+    report = json.loads(pushed.stdout)
+    assert (report["uri"], report["size"], report["skipped"]) == (f"{uri}model.gguf", len(DATA), False)
+    assert report["digest"].startswith("crc")
     again = function("push", str(tmp_path / "model.gguf"), uri, "--json", env=dict(store.env))
     assert json.loads(again.stdout)["skipped"]
     target = tmp_path / "there" / "copy.gguf"
@@ -42,13 +42,13 @@ def test_what_is_pushed_is_fetched(kind: str, request: pytest.FixtureRequest, tm
     assert fetched.returncode == 0, fetched.stderr
     assert target.read_bytes() == DATA
     assert list(target.parent.iterdir()) == [target]
-    told = json.loads(fetched.stdout)
-    assert told["digest"] == json.loads(pushed.stdout)["digest"]
-    assert told["path"] == str(target)
+    report = json.loads(fetched.stdout)
+    assert report["digest"] == json.loads(pushed.stdout)["digest"]
+    assert report["path"] == str(target)
     assert "100% of 20 MB" in fetched.stderr
 
 
-def test_a_cache_is_filled_and_used_again(tmp_path: Path) -> None:
+def test_fetch_fills_the_cache_and_uses_it_again(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         first, second = (function("fetch", store.uri("http"), "--cache-dir", str(tmp_path)) for _ in range(2))
     assert "unverified" in first.stdout
@@ -56,7 +56,7 @@ def test_a_cache_is_filled_and_used_again(tmp_path: Path) -> None:
     assert Path(second.stdout.partition(": ")[0]).read_bytes() == DATA
 
 
-def test_a_file_of_ones_own_has_the_whole_name_however_long(tmp_path: Path) -> None:
+def test_fetch_to_a_folder_keeps_a_long_name(tmp_path: Path) -> None:
     name = "x" * 250
     with FaultyStore(DATA) as store:
         outcome = function("fetch", store.uri("http", name), "--to", str(tmp_path))
@@ -64,7 +64,7 @@ def test_a_file_of_ones_own_has_the_whole_name_however_long(tmp_path: Path) -> N
     assert (tmp_path / name).read_bytes() == DATA
 
 
-def test_a_hash_that_does_not_match_is_an_error(tmp_path: Path) -> None:
+def test_fetch_with_a_wrong_hash_is_an_error(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         arguments = ("fetch", store.uri("http"), "--cache-dir", str(tmp_path), "--json")
         wrong = function(*arguments, "--sha256", "0" * 64)
@@ -75,16 +75,16 @@ def test_a_hash_that_does_not_match_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
-def test_push_to_a_bucket_that_is_not_there_says_so(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_push_to_a_missing_bucket_is_an_error(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     store: Store = request.getfixturevalue(kind)
     (tmp_path / "model.gguf").write_bytes(b"small")
-    pushed = function("push", str(tmp_path / "model.gguf"), f"{store.scheme}://nobody/model.gguf", env=dict(store.env))
+    pushed = function("push", str(tmp_path / "model.gguf"), f"{store.scheme}://missing/model.gguf", env=dict(store.env))
     assert pushed.returncode == 1
-    assert f"{store.scheme}://nobody/model.gguf: no such object or bucket" in pushed.stderr
+    assert f"{store.scheme}://missing/model.gguf: no such object or bucket" in pushed.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (("fetch", "s3://bucket"), "s3://bucket/key"),
         (("fetch", "/nonexistent/model.gguf"), "no such file"),
@@ -92,21 +92,21 @@ def test_push_to_a_bucket_that_is_not_there_says_so(kind: str, request: pytest.F
         (("push", __file__, "https://host/x"), "gs:// and s3://"),
     ],
 )
-def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
+def test_mistake_is_one_error_message(arguments: tuple[str, ...], message: str) -> None:
     outcome = function(*arguments)
     assert outcome.returncode == 1
-    assert sentence in outcome.stderr
+    assert message in outcome.stderr
     assert "Traceback" not in outcome.stderr
 
 
-def test_without_a_command_the_commands_are_listed() -> None:
+def test_commands_are_listed_without_a_command() -> None:
     outcome = function()
     assert outcome.returncode == 2
     assert "push" in outcome.stderr
     assert function("--help").returncode == 0
 
 
-def test_fetching_imports_no_engine_no_web_and_no_sdk(tmp_path: Path) -> None:
+def test_fetch_imports_no_engine_no_web_and_no_sdk(tmp_path: Path) -> None:
     code = (
         "import sys, function.fetch as f, pathlib\nfrom function.settings import Stores\n"
         "f.fetch(sys.argv[1], cache=pathlib.Path(sys.argv[2]), stores=eval(sys.argv[3]))\n"
@@ -120,13 +120,13 @@ def test_fetching_imports_no_engine_no_web_and_no_sdk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_teaches(name: str) -> None:
+def test_every_command_has_help_with_examples(name: str) -> None:
     helped = function(name, "--help").stdout
     assert "--json" in helped
     assert f"python -m function {name}" in helped.partition("\nexamples:\n")[2].splitlines()[0]
 
 
-def test_a_plan_is_priced_by_a_table_of_ones_own(tmp_path: Path) -> None:
+def test_plan_uses_custom_prices(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text('as_of = "today"\n["Lambda"]\ngib_second = 1\nmillion_requests = 0\n')
     arguments = ("plan", str(DEMO_MODEL), "--prices", str(tmp_path / "own.toml"))
     priced = json.loads(function(*arguments, "--reply-seconds", "2", "--json").stdout)["prices"]
@@ -135,7 +135,7 @@ def test_a_plan_is_priced_by_a_table_of_ones_own(tmp_path: Path) -> None:
     assert "list prices of today" in function(*arguments).stdout
 
 
-def test_the_documentation_lists_the_commands() -> None:
+def test_commands_are_documented() -> None:
     text = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text()
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
     assert {name.strip("`"): meaning for name, meaning in rows} == COMMANDS

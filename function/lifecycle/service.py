@@ -68,18 +68,14 @@ class Service:
             try:
                 start.begin()
                 thread.start()
+                self._thread = thread
             except FunctionError as e:
                 self._fail(e)
             except Exception as e:  # for lack of threads or files: the state must not stay "fetching"
                 start.close()
-                self._fail(
-                    Unavailable(
-                        f"The fetch of the model could not be started: {type(e).__name__}: {e}. The next request tries "
-                        "again. If the error persists, give the instance more threads, open files or memory."
-                    )
-                )
-            else:
-                self._thread = thread
+                reason = f"{type(e).__name__}: {e}. The next request tries again. If the error persists, give the "
+                reason += "instance more threads, open files or memory."
+                self._fail(Unavailable(f"The fetch of the model could not be started: {reason}"))
 
     def stop(self) -> None:
         """Stop for good: fetch, load, queued and running requests end with an error. Returns at once."""

@@ -68,19 +68,19 @@ def plan_deployment(
 
 
 def _cloud_run_size(needs: Fit, cpus: int) -> InstanceSize:
-    least, most = CLOUD_RUN_MIB[cpus]
-    wanted = max(round_up_mib(needs.total), least)
-    problem = f"{wanted} MiB are needed; {cpus} vCPU have at most {most}" if wanted > most else None
-    return InstanceSize("Cloud Run", cpus, min(wanted, most), problem)
+    memory_mib, problem = _clamp_memory(needs, *CLOUD_RUN_MIB[cpus], f"{cpus} vCPU have")
+    return InstanceSize("Cloud Run", cpus, memory_mib, problem)
 
 
 def _lambda_size(needs: Fit) -> InstanceSize:
-    least, most = LAMBDA_MEMORY_MIB
-    wanted = max(round_up_mib(needs.total), least)
-    file_mib, problem = -(-needs.weights // MIB), None
+    memory_mib, problem = _clamp_memory(needs, *LAMBDA_MEMORY_MIB, "a function has")
+    file_mib = -(-needs.weights // MIB)
     if file_mib > LAMBDA_DISK_MIB[1]:
         problem = f"the file takes {file_mib} MiB; /tmp holds at most {LAMBDA_DISK_MIB[1]}"
-    elif wanted > most:
-        problem = f"{wanted} MiB are needed; a function has at most {most}"
-    memory = min(wanted, most)
-    return InstanceSize("Lambda", round(memory / LAMBDA_MIB_PER_VCPU, 1), memory, problem)
+    return InstanceSize("Lambda", round(memory_mib / LAMBDA_MIB_PER_VCPU, 1), memory_mib, problem)
+
+
+def _clamp_memory(needs: Fit, least: int, most: int, owner: str) -> tuple[int, str | None]:
+    """Return the MiB of an instance within its limits, and the problem if that is too little."""
+    wanted = max(round_up_mib(needs.total), least)
+    return min(wanted, most), f"{wanted} MiB are needed; {owner} at most {most}" if wanted > most else None

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import PATIENCE, ROOT, ServedFunction
+from tests.servers.doors import ROOT, WAIT_SECONDS, ServedFunction
 from tests.servers.process import free_port
 
 TAG = "localhost/gguf-chat-function-test"
@@ -56,7 +56,7 @@ def running(tag: str, tmp: Path, **settings: str) -> Iterator[ServedFunction]:
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         function = ServedFunction(f"http://127.0.0.1:{port}", log, process)
         try:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + WAIT_SECONDS
             while not _answers(function):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
