@@ -29,11 +29,11 @@ lifeline = ParentWatch()
 
 def _before_fork() -> None:
     if service.status().state == "starting":  # otherwise this process serves, and forks for other reasons
-        lifeline.tie()
+        lifeline.install_handlers()
 
 
 def _begin() -> None:
-    if lifeline.take():
+    if lifeline.enter_worker():
         service.start()
         lifeline.watch(service.stop)
 

@@ -36,14 +36,14 @@ loglevel = "error"  # its warnings quote what it cannot read, which can be a pro
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Have the worker hear of the master's end."""
-    _lifeline.tie()
+    _lifeline.install_handlers()
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """Leave the line in the master's hand; then bring the model up, before what the server imports."""
     from function.lifecycle.service import get_service
 
-    _lifeline.take()
+    _lifeline.enter_worker()
     configure_logging(_settings.log_level, project=Telemetry.from_env().google_cloud_project)
     get_service().start()
 

@@ -12,12 +12,13 @@ import pytest
 
 from function.errors import CacheUnusable, NoSpace
 from function.fetch import Fetched, fetch
-from function.fetch.destination.cache_dir import EVICTED, KEY_LENGTH, make_room
-from function.fetch.destination.verification_record import NAME, VerificationRecord
+from function.fetch.destination.cache_dir import EVICTED_SUFFIX, make_room
+from function.fetch.destination.verification_record import RECORD_NAME, VerificationRecord
+from function.source import VERSION_DIGITS
+from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.doors import serving
 from tests.servers.faulty import FaultyStore
 from tests.servers.gated import gated_store
-from tests.test_fetch_faults import DATA, QUICK, SIZE
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 NOBODY = 65534
@@ -68,7 +69,7 @@ def zeroed(path: Path) -> None:
 
 def booted(path: Path) -> None:
     """As if the machine had been started anew since the file was written."""
-    note = path.parent / NAME
+    note = path.parent / RECORD_NAME
     told = json.loads(note.read_text())
     for one in told["files"].values():
         one["boot"] = "another"
@@ -98,7 +99,7 @@ PLANTED = [
 ]
 
 
-@pytest.mark.parametrize("name", ["", "model.gguf", NAME, ".lock"])
+@pytest.mark.parametrize("name", ["", "model.gguf", RECORD_NAME, ".lock"])
 @pytest.mark.parametrize(("plant", "reason"), [*PLANTED, (pipe, "(it is no file|Not a directory)")])
 def test_what_another_can_have_put_there_is_an_error_that_names_it(
     name: str, plant: Callable[[Path], None], reason: str, tmp_path: Path
@@ -139,7 +140,7 @@ def test_a_planted_model_is_not_served(tmp_path: Path, tiny_model: Path) -> None
         planted = fetch(uri, cache=cache)
         planted.close()
         folder = planted.path.parent
-        (folder / NAME).unlink()
+        (folder / RECORD_NAME).unlink()
         for path in (*folder.iterdir(), folder):
             theirs(path)
         with serving(tmp_path, MODEL_URI=uri) as function:
@@ -152,13 +153,13 @@ def test_a_planted_model_is_not_served(tmp_path: Path, tiny_model: Path) -> None
 def test_beside_what_others_keep_there_it_works(tmp_path: Path) -> None:
     """A directory like /tmp, where names of theirs look like ours."""
     tmp_path.chmod(0o1777)
-    key = "0" * KEY_LENGTH
-    others = [tmp_path / name for name in (key, f"{key}{EVICTED}", f"notes{EVICTED}", "file")]
+    key = "0" * VERSION_DIGITS
+    others = [tmp_path / name for name in (key, f"{key}{EVICTED_SUFFIX}", f"notes{EVICTED_SUFFIX}", "file")]
     for path in others:
         path.mkdir()
         (path / ".lock").touch()
         theirs(path)
-    (own := tmp_path / f"mine{EVICTED}").mkdir()
+    (own := tmp_path / f"mine{EVICTED_SUFFIX}").mkdir()
     with FaultyStore(DATA) as store:
         path = fetched(store, tmp_path)
         assert got(store, tmp_path).cached
@@ -243,7 +244,7 @@ def test_what_a_power_cut_may_have_zeroed_is_read_back_once(tmp_path: Path) -> N
         assert one.cached
         assert SIZE <= read < 2 * SIZE, "the checksum of the store is enough to see that the bytes are still there"
         one.close()
-        told = json.loads((path.parent / NAME).read_text())
+        told = json.loads((path.parent / RECORD_NAME).read_text())
         assert told["files"]["model.gguf"]["boot"] == "", "what was read from the disk is on the disk"
 
 
@@ -252,14 +253,14 @@ def test_where_no_boot_is_told_the_bytes_are_forced_to_disk_instead(tmp_path: Pa
     file.write_bytes(DATA)
     record = VerificationRecord(tmp_path, boot=tmp_path / "nonexistent")
     record.add(file, check=None)
-    assert VerificationRecord(tmp_path).knows(file, file.stat())
+    assert VerificationRecord(tmp_path).matches(file, file.stat())
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"files": 1, "sha256": null}', '{"files": {"model.gguf": {}}}'])
 def test_a_damaged_record_is_no_record(damage: str, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         path = fetched(store, tmp_path)
-        (path.parent / NAME).write_text(damage)
+        (path.parent / RECORD_NAME).write_text(damage)
         one, read = read_by(lambda: got(store, tmp_path))
         assert one.cached
         assert read >= SIZE
@@ -268,7 +269,7 @@ def test_a_damaged_record_is_no_record(damage: str, tmp_path: Path) -> None:
 def test_what_nothing_vouches_for_is_fetched_anew(tmp_path: Path) -> None:
     with FaultyStore(DATA, checksums=False) as store:
         path = fetched(store, tmp_path, "http")
-        (path.parent / NAME).unlink()
+        (path.parent / RECORD_NAME).unlink()
         assert not got(store, tmp_path, "http").cached
 
 
@@ -300,7 +301,7 @@ def test_a_changed_cache_is_not_served(tmp_path: Path, tiny_model: Path) -> None
 # What it is called
 
 
-@pytest.mark.parametrize("name", ["x" * 242, "x" * 243, "x" * 250, "x" * 255, "ü" * 300, ".lock", NAME])
+@pytest.mark.parametrize("name", ["x" * 242, "x" * 243, "x" * 250, "x" * 255, "ü" * 300, ".lock", RECORD_NAME])
 def test_an_object_may_be_called_anything(name: str, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         first = got(store, tmp_path, name=name)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
 
 
 @pytest.mark.parametrize(("name", "check"), [("crc32", 0xCBF43926), ("crc32c", 0xE3069283)])
@@ -24,7 +24,7 @@ def test_pieces_combine_into_the_whole(name: str, pieces: list[bytes]) -> None:
     algorithm = ALGORITHMS[name]
     update = algorithm.load()
     whole = update(0, memoryview(b"".join(pieces)))
-    assert algorithm.whole((update(0, memoryview(piece)), len(piece)) for piece in pieces) == whole
+    assert algorithm.combine_all((update(0, memoryview(piece)), len(piece)) for piece in pieces) == whole
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -43,4 +43,4 @@ def test_a_piece_longer_than_memory_combines_in_no_time() -> None:
 
 
 def test_hex_keeps_leading_zeros() -> None:
-    assert ALGORITHMS["crc32"].hex(0xAB) == "000000ab"
+    assert ALGORITHMS["crc32"].format_hex(0xAB) == "000000ab"

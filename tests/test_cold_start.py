@@ -195,7 +195,7 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: 
         process = worker(function)
         (fetching,) = children(process)
         os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
+        until(function, "died: continuing in a thread")
         store.gate.set()
         assert function.ask("/chat", SEEDED)[0] == 200
 

@@ -17,15 +17,16 @@ import pytest
 from function.errors import CacheUnusable, ChecksumMismatch, NoSpace, Stopping
 from function.fetch import Fetched, Progress, fetch
 from function.fetch.destination.cache_dir import make_room
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
+from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.faulty import Fault, FaultyStore
-from tests.test_fetch_faults import DATA, QUICK, SIZE
 
-BLOCK = QUICK.min_block
+BLOCK = QUICK.min_block_bytes
 CHILD = """
 import sys
 from pathlib import Path
-from function.fetch import Policy, fetch
+from function.fetch import fetch
+from function.fetch.policy import Policy
 from function.settings import Stores
 fetched = fetch(sys.argv[1], cache=Path(sys.argv[2]), policy=eval(sys.argv[3]), stores=eval(sys.argv[4]))
 print(fetched.cached, flush=True)
@@ -125,7 +126,7 @@ def test_cancelled_it_stops_at_once_even_on_a_silent_store(tmp_path: Path) -> No
     cancel, silent = threading.Event(), threading.Event()
     with FaultyStore(DATA, always=Fault("stall", 0.1)) as store:
         store.on_request = lambda count: silent.set()
-        patient = replace(QUICK, stall=600.0)
+        patient = replace(QUICK, stall_seconds=600.0)
         ended = threading.Event()
 
         def run() -> None:

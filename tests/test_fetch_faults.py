@@ -1,10 +1,8 @@
 """Every fault over every kind of store: the right bytes or a clear error, never a wrong file, never a hang."""
 
 import hashlib
-import random
 import threading
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,28 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from function.errors import ChecksumMismatch, FunctionError, SourceError
-from function.fetch import Fetched, Policy, fetch
+from function.fetch import Fetched, fetch
+from function.fetch.policy import Policy
+from tests.fetch_data import DATA, IMPATIENT, QUICK, SIZE
 from tests.servers.faulty import KINDS, WRONG_BYTES, Fault, FaultyStore
 
 SCHEMES = ("s3", "gs", "http", "hf")
-SIZE = 300_000  # bytes: 19 blocks, the last one short
-DATA = random.Random(3).randbytes(SIZE)
-QUICK = Policy(
-    connections=4,
-    min_block=16 << 10,
-    max_block=16 << 10,
-    max_request=64 << 10,
-    buffer=8 << 10,
-    gain=8 << 10,
-    backoff=0.001,
-    max_backoff=0.01,
-    max_retry_after=0.05,
-    stall=20.0,  # a busy machine is silent for seconds
-    tick=0.02,
-    attempts=5,
-)
-IMPATIENT = replace(QUICK, stall=0.5)  # where a store that falls silent is what is looked at
-HANG = 60.0  # seconds; far beyond any of these fetches
+HANG_SECONDS = 60.0  # far beyond any of these fetches
 
 
 def fetched(
@@ -41,7 +24,7 @@ def fetched(
 ) -> Fetched:
     """``fetch``, ended by its own means should it hang."""
     cancel = threading.Event()
-    guard = threading.Timer(HANG, cancel.set)
+    guard = threading.Timer(HANG_SECONDS, cancel.set)
     guard.start()
     try:
         return fetch(store.uri(scheme), cache=cache, sha256=sha256, policy=policy, stores=store.stores, cancel=cancel)
@@ -148,8 +131,8 @@ def test_only_what_is_missing_is_asked_again(kind: str, tmp_path: Path) -> None:
         assert fetched(store, "s3", tmp_path).path.read_bytes() == DATA
         whole = [one for one in store.served if one.fault is None]
         again = store.sent_bytes() - SIZE
-        assert sum(one.sent for one in whole) <= SIZE + QUICK.max_request
-        assert again <= 3 * QUICK.max_request
+        assert sum(one.sent for one in whole) <= SIZE + QUICK.max_request_bytes
+        assert again <= 3 * QUICK.max_request_bytes
 
 
 def test_credentials_that_never_work_are_an_error_that_says_what_to_grant(tmp_path: Path) -> None:

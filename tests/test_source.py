@@ -11,11 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from function.errors import FunctionError, ObjectNotFound, SourceError, UnknownScheme
-from function.fetch import fetch, read_text
+from function.fetch import fetch
 from function.settings import Stores
-from function.source import Source, open_source
-from function.source.base import unreachable
-from function.source.split_model import parts
+from function.source import Source, connection_error, list_parts, open_source, read_text
 from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
 
@@ -128,13 +126,13 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_split_model_is_all_its_files() -> None:
-    assert parts("s3://b/m-00001-of-00003.gguf") == (
+    assert list_parts("s3://b/m-00001-of-00003.gguf") == (
         "s3://b/m-00001-of-00003.gguf",
         "s3://b/m-00002-of-00003.gguf",
         "s3://b/m-00003-of-00003.gguf",
     )
-    assert parts("s3://b/m-00004-of-00003.gguf") == ("s3://b/m-00004-of-00003.gguf",)
-    assert parts("s3://b/m.gguf") == ("s3://b/m.gguf",)
+    assert list_parts("s3://b/m-00004-of-00003.gguf") == ("s3://b/m-00004-of-00003.gguf",)
+    assert list_parts("s3://b/m.gguf") == ("s3://b/m.gguf",)
 
 
 def test_a_directory_is_not_a_model(tmp_path: Path) -> None:
@@ -144,7 +142,7 @@ def test_a_directory_is_not_a_model(tmp_path: Path) -> None:
 
 @given(st.text(alphabet=st.sampled_from("abs3g:/[]@?%#.\n\0 ñ\udc80"), max_size=40), st.sampled_from(SCHEMES))
 def test_whatever_is_set_as_a_uri_is_a_source_or_a_sentence(text: str, scheme: str) -> None:
-    for uri in parts(scheme + text):
+    for uri in list_parts(scheme + text):
         with contextlib.suppress(FunctionError):
             assert open_source(uri)
 
@@ -160,7 +158,7 @@ def test_no_error_quotes_what_opens_a_door(secret: str, place: str) -> None:
         open_source(f"http://{where}").describe()
     if not where.startswith("127.0.0.1:9:"):  # that is a port, which nobody takes for a secret
         assert "S3CR3T" not in str(caught.value)
-    assert "S3CR3T" not in str(unreachable("s3://bucket/m.gguf", f"http://{where}", InvalidURL(where)))
+    assert "S3CR3T" not in str(connection_error("s3://bucket/m.gguf", f"http://{where}", InvalidURL(where)))
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/m.gguf", "gs://bucket/m.gguf", "hf://owner/name/m.gguf"])

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from function.errors import AccessDenied
 from function.fetch import fetch
 from function.settings import Stores
+from tests.fetch_data import DATA, QUICK
 from tests.servers.faulty import FaultyStore
-from tests.test_fetch_faults import DATA, QUICK
 
 
 def expire(store: FaultyStore, token: str, after: int = 4) -> None:

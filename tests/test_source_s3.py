@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.settings import Stores
-from function.source.s3 import S3Source, _checksums
+from function.source.s3 import S3Source, _read_checksums
 from function.source.sigv4 import Credentials, sign
 
 keys = st.text(st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)
@@ -63,7 +63,7 @@ CRC = base64.b64encode(bytes(range(8))).decode()
     ],
 )
 def test_only_a_checksum_of_the_whole_object_counts(headers: dict[str, str], expected: dict[str, str]) -> None:
-    assert _checksums(headers) == expected
+    assert _read_checksums(headers) == expected
 
 
 @pytest.mark.parametrize(

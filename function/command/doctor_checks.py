@@ -14,13 +14,12 @@ from function.engine.llama import gpu, library
 from function.engine.llama.cpu import choose
 from function.engine.llama.cpu_variants import CPUVariants
 from function.errors import EngineError, FunctionError, NoGPU, UnsuitedCPU
-from function.fetch import MemoryDestination
+from function.fetch import open_cache
 from function.gguf import Header, largest_context
 from function.lifecycle.provenance import build, cpu_level
 from function.settings import Settings, Stores, Telemetry
 from function.sizing.load_plan import memory_needed
-from function.source import open_source
-from function.source.split_model import parts
+from function.source import list_parts, open_source
 from function.system.limits import cpus, memory_limit
 
 CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI"}
@@ -122,7 +121,7 @@ def cache(settings: Settings) -> Finding:
     """The place a fetched model is kept in."""
     if settings.model_cache == "memory":
         try:
-            MemoryDestination("").close()
+            open_cache(settings, "")  # closed with its last reference
         except FunctionError as e:
             return Finding("cache", "bad", str(e), _remedy(e.code))
         return Finding("cache", "good", "memory, which the file takes once; each new process fetches it again")
@@ -158,7 +157,7 @@ def credentials(uri: str, stores: Stores) -> Iterator[Finding]:
 def model(settings: Settings, uri: str) -> Iterator[Finding]:
     """The store, the object, its header, and whether it fits."""
     try:
-        source = open_source(parts(uri)[0])
+        source = open_source(list_parts(uri)[0])
         info = source.describe()
     except FunctionError as e:
         yield Finding("store", "bad", str(e), _remedy(e.code))

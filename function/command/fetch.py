@@ -10,9 +10,9 @@ from pathlib import Path
 
 from function.command.progress_bar import ProgressBar, bytes_of
 from function.errors import CacheUnusable
-from function.fetch import Fetched, Progress, fetch, name_of
+from function.fetch import Fetched, Progress, fetch
 from function.settings import Settings
-from function.source.split_model import parts
+from function.source import list_parts, name_file
 
 EXAMPLES = """\
 examples:
@@ -59,7 +59,7 @@ def _beside(to: Path) -> Path:
 def _place(fetched: Fetched, to: Path, work: Path) -> tuple[Path, ...]:
     """Give the files the names asked for. Unlike a cache they are to survive a power cut: they are forced to disk."""
     # In the cache a very long name is shortened: what the object is called counts.
-    names = [path.name for path in fetched.parts] if fetched.lease is None else map(name_of, parts(fetched.uri))
+    names = [path.name for path in fetched.parts] if fetched.lease is None else map(name_file, list_parts(fetched.uri))
     targets = (to,) if len(fetched.parts) == 1 and not to.is_dir() else tuple(to / name for name in names)
     try:
         for path, target in zip(fetched.parts, targets, strict=True):

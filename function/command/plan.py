@@ -15,8 +15,7 @@ from function.gguf.memory import KV_BITS
 from function.sizing.deployment import LAMBDA_DISK, MIB, DeploymentPlan, plan
 from function.sizing.prices import Cost, Prices, cost, read
 from function.sizing.prices import as_json as cost_as_json
-from function.source import open_source
-from function.source.split_model import parts
+from function.source import list_parts, open_source
 
 HERE = Path("-")
 
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def describe(uri: str) -> tuple[Header, int]:
     """The header, and the bytes of all files of the model. Raises SourceError, NotGGUF, ModelError."""
     size, header = 0, None
-    for part in parts(uri):
+    for part in list_parts(uri):
         source = open_source(part)
         info = source.describe()
         if info.size is None:

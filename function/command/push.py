@@ -8,7 +8,7 @@ from pathlib import Path
 
 from function.command.progress_bar import ProgressBar, bytes_of
 from function.fetch import Progress
-from function.source.upload import upload
+from function.source import upload_file
 
 EXAMPLES = """\
 examples:
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     uri = args.uri + args.file.name if args.uri.endswith("/") else args.uri
     progress, began = Progress(), time.monotonic()
     with ProgressBar(args.file.name, progress):
-        stored = upload(args.file, uri, start=progress.start, add=progress.add)
+        stored = upload_file(args.file, uri, start=progress.start, add=progress.add)
     seconds = time.monotonic() - began
     if args.json:
         told = {"uri": uri, "size": stored.size, "version": stored.version, "digest": stored.digest}

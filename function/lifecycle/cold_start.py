@@ -19,21 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from function.errors import Stopping
-from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
+from function.fetch import Fetched, FetchJob, Progress, RunningFetch, fetch, open_cache, start_fetch
 from function.lifecycle.crash_loop import lives
 from function.lifecycle.status import State
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
-from function.source import is_remote
+from function.source import is_remote, load_text, name_file
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
     from function.engine.llama.placeholder_file import PlaceholderFile
     from function.engine.load_options import LoadOptions
-    from function.fetch.process import FetchProcess
-    from function.fetch.thread import FetchThread
     from function.gguf import Header
 
 log = logging.getLogger(__name__)
@@ -70,7 +68,7 @@ class ColdStart:
         """How the model is loaded: mapped or repacked."""
         self.early: Engine | None = None
         """The engine while it can do all but compute."""
-        self._fetch: FetchThread | FetchProcess | None = None
+        self._fetch: RunningFetch | None = None
 
     @property
     def files(self) -> list[Fetched]:
@@ -82,13 +80,10 @@ class ColdStart:
 
         Raises LoadCrashed when processes before this one died of it.
         """
-        from function.fetch.job import FetchJob
-        from function.fetch.start import start_fetch
-
         settings = self._settings
         lives().begin(settings.model_uri)
         self._enter("fetching")
-        cache = cache_of(settings, settings.model_uri)
+        cache = open_cache(settings, settings.model_uri)
         self._fetch = start_fetch(FetchJob(settings.model_uri, cache, settings.model_sha256, self.progress))
 
     def close(self) -> None:
@@ -102,7 +97,7 @@ class ColdStart:
         """The loaded engine. Raises what keeps it from being there, Stopping once cancelled."""
         assert self._fetch is not None
         try:
-            self._fetch.listen()
+            self._fetch.follow()
             self._snapshot.begin(self._cancel)
             with self._span("engine"):
                 import function.engine.engine  # noqa: F401  while the first bytes are on their way
@@ -129,13 +124,13 @@ class ColdStart:
         from function.engine.load_options import LoadOptions
 
         settings = self._settings
-        self.system_prompt = text_of(settings.system_prompt)
+        self.system_prompt = load_text(settings.system_prompt)
         return LoadOptions(
             n_ctx=settings.n_ctx,
             n_threads=settings.n_threads or cpus(),
             n_gpu_layers=settings.n_gpu_layers,
             kv_type=settings.kv_type,
-            chat_template=text_of(settings.chat_template),
+            chat_template=load_text(settings.chat_template),
             lora=self.adapter.path if self.adapter else None,
             reader_timeout=settings.client_timeout,
         )
@@ -163,7 +158,7 @@ class ColdStart:
                 lambda: self._await_fetch().path,
                 self.progress,
                 {tensor.name: tensor.offset + tensor.size for tensor in header.tensors},
-                name_of(self._settings.model_uri),
+                name_file(self._settings.model_uri),
             )
             with closing(standin):
                 return self._load(standin, options)
@@ -263,7 +258,7 @@ class ColdStart:
         settings = self._settings
         if settings.lora_uri is None:
             return None
-        adapter = fetch(settings.lora_uri, cache=cache_of(settings, settings.lora_uri), cancel=self._cancel)
+        adapter = fetch(settings.lora_uri, cache=open_cache(settings, settings.lora_uri), cancel=self._cancel)
         self._warn(adapter)
         return adapter
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from function.errors import FunctionError, Stopping, Unavailable
-from function.fetch import name_of
 from function.lifecycle.cold_start import ColdStart
 from function.lifecycle.crash_loop import lives
 from function.lifecycle.provenance import Provenance, describe
@@ -23,6 +22,7 @@ from function.observability.metrics import Metrics
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
+from function.source import name_file
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
@@ -174,7 +174,7 @@ class Service:
         if "://" not in uri:
             return Path(uri).stem
         try:  # without the query, a signature perhaps, and what a password with a / in it leaves before the host
-            return Path(name_of(uri).rpartition("@")[2]).stem
+            return Path(name_file(uri).rpartition("@")[2]).stem
         except ValueError:  # no URI is written like that, and the error for it says so
             return "model"
 

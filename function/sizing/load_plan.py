@@ -8,7 +8,7 @@ from function.errors import DoesNotFit
 from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context, prefix_cache
 from function.gguf.memory import CHUNK, REPACKED, REPACKED_FOR_AMX, copy
 from function.settings import LoadMode, Settings
-from function.system.limits import memory_limit, on_disk
+from function.system.limits import is_on_disk, memory_limit
 
 # Bytes a second by which a repacked load is later than a mapped one, on a wire that leaves no CPU idle; where one does,
 # or the model is small, it costs less (bench/README.md).
@@ -60,7 +60,7 @@ def choose(
     mapped = memory_needed(header, settings, size, limit)
     if settings.n_gpu_layers:
         return LoadPlan("mapped", "the GPU's memory is its own; llama.cpp says if it does not suffice", mapped)
-    if not mapped.fits and not (local and on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
+    if not mapped.fits and not (local and is_on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
         raise DoesNotFit(_sentence(header, mapped), needed=mapped.least, limit=limit)
     repacking = AMX if amx else PLAIN
     repacked = memory_needed(header, settings, size, limit, repack=repacking.types)

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from function.settings import Stores
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
 
 SLOW_PIECES = 8  # pieces a throttled body is sent in
 SLOW_PAUSE = 0.01  # seconds between them

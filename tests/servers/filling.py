@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
 
 PATIENCE = 120.0
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
 from tests.servers.process import free_port, running
 
 CONFIG = """

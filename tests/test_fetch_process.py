@@ -12,8 +12,9 @@ import pytest
 
 from function import errors
 from function.errors import FunctionError, SourceError, Unavailable
-from function.fetch.process import _Reporter, packed, unpacked
-from function.fetch.transfer.response import RangeRejected
+from function.fetch import Progress
+from function.fetch.process import PipeReporter, decode_error, encode_error
+from function.fetch.transfer.worker import RangeRejected
 from tests.servers.doors import PATIENCE
 from tests.servers.filling import filling_store
 
@@ -21,9 +22,8 @@ HEAD = """
 import os, resource, signal, sys, threading, time
 from pathlib import Path
 from function.errors import FunctionError
-from function.fetch import Progress
+from function.fetch import FetchJob
 from function.fetch.process import FetchProcess
-from function.fetch.thread import FetchThread
 from function.lifecycle.service import Service
 from function.settings import Settings
 
@@ -63,8 +63,8 @@ def uri(tiny_model: Path) -> Iterator[str]:
 
 def test_a_child_that_is_gone_is_not_killed(uri: str, tmp_path: Path) -> None:
     code = """
-fetch = FetchProcess(uri, cache, None, Progress())
-fetch.listen()
+fetch = FetchProcess(FetchJob(uri, cache))
+fetch.follow()
 fetch.result(threading.Event())
 print(alone())
 fetch.close()
@@ -73,14 +73,14 @@ print(killed)
     assert said(code, uri, tmp_path) == ["True", "[]"]
 
 
-@pytest.mark.parametrize("listens", [True, False])
-def test_one_that_is_given_up_leaves_nothing(listens: bool, tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("follows", [True, False])
+def test_one_that_is_given_up_leaves_nothing(follows: bool, tiny_model: Path, tmp_path: Path) -> None:
     code = f"""
 files = len(os.listdir("/proc/self/fd"))
-fetch, listens = FetchProcess(uri, cache, None, Progress()), {listens}
+fetch, follows = FetchProcess(FetchJob(uri, cache)), {follows}
 child = fetch._pid
-if listens:
-    fetch.listen()
+if follows:
+    fetch.follow()
 fetch.close()
 while threading.active_count() > 1:
     time.sleep(0.02)
@@ -92,15 +92,14 @@ print(killed == [(child, signal.SIGKILL)], alone(), len(os.listdir("/proc/self/f
 
 def test_a_lock_that_is_gone_is_a_failed_fetch(uri: str, tmp_path: Path) -> None:
     code = """
-progress = Progress()
-fetch = FetchProcess(uri, cache, None, progress)
+fetch = FetchProcess(job := FetchJob(uri, cache))
 fetched().with_name(".lock").unlink()
-fetch.listen()
+fetch.follow()
 try:
     fetch.result(threading.Event())
 except FunctionError as e:
     print(e.code, e.permanent, ".lock" in str(e))
-print(progress.over, alone())
+print(job.progress.over, alone())
 """
     assert said(code, uri, tmp_path) == ["fetch_failed False True", "True True"]
 
@@ -143,10 +142,11 @@ service.close()
 
 def test_bytes_and_cpu_are_told_beside_the_part(tmp_path: Path) -> None:
     out, told = os.pipe()
-    reporter = _Reporter(told)
-    reporter.start(10)
-    reporter.fill(tmp_path, 1)
-    reporter.add(3)
+    progress = Progress()
+    progress.report = PipeReporter(told)
+    progress.start(10)
+    progress.fill(tmp_path, 1)
+    progress.add(3)
     os.close(told)
     with os.fdopen(out) as pipe:
         lines = [json.loads(line) for line in pipe]
@@ -161,11 +161,11 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 def test_an_error_is_the_same_in_the_parent(kind: type[FunctionError]) -> None:
     error = kind("What happened.", param="model", size=3)
     error.permanent = not kind.permanent
-    again = unpacked(json.loads(json.dumps(packed(error))))
+    again = decode_error(json.loads(json.dumps(encode_error(error))))
     assert (type(again), again.message, again.param, again.evidence) == (kind, error.message, "model", {"size": 3})
     assert again.permanent == error.permanent
 
 
 def test_an_error_of_one_s_own_is_its_nearest_public_kind() -> None:
-    again = unpacked(packed(RangeRejected("The whole object.")))
+    again = decode_error(encode_error(RangeRejected("The whole object.")))
     assert (type(again), again.code) == (SourceError, RangeRejected.code)

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 
 from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectNotFound
-from function.fetch import MemoryDestination, Progress, fetch
+from function.fetch import Progress, fetch
+from function.fetch.destination.memory import MemoryDestination
 from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.drip import SEEDED, children, until, worker
+from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.doors import PATIENCE, ServedFunction, serving
 from tests.servers.faulty import Fault, FaultyStore
 from tests.servers.filling import filling_store
@@ -27,7 +29,6 @@ from tests.servers.stores import Store
 from tests.split_model import split
 from tests.test_adapter import write_adapter
 from tests.test_cold_start import FIRST, WIDE
-from tests.test_fetch_faults import DATA, QUICK, SIZE
 from tools.models import write_model
 
 
@@ -205,7 +206,8 @@ def test_a_limit_on_files_is_named() -> None:
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE // 2}, {SIZE // 2}))\n"
-        "from function.fetch import MemoryDestination, Policy, fetch\n"
+        "from function.fetch import fetch\n"
+        "from function.fetch.destination.memory import MemoryDestination\n"
         "from function.settings import Stores\n"
         "fetch(sys.argv[1], cache=MemoryDestination(sys.argv[1]), stores=eval(sys.argv[2]))"
     )
@@ -237,7 +239,7 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, expected: 
         (fetching,) = children(worker(function))
         (filled,) = set(open_files(fetching))
         os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
+        until(function, "died: continuing in a thread")
         store.gate.set()
         assert function.ask("/chat", SEEDED) == expected
         assert held(worker(function)) == ["wide.gguf"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from function.errors import CacheUnusable
-from function.fetch.destination.cache_dir import hold
+from function.fetch.destination.cache_dir import acquire
 from tests.servers.doors import serving
 from tests.servers.gated import gated_store
 
@@ -89,7 +89,7 @@ def test_a_limit_on_files_is_named(tmp_path: Path, tiny_model: Path) -> None:
 
 def test_who_waits_goes_on_when_the_cache_is_removed(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    first = hold(cache, "key", ready=lambda folder: False, pause=lambda: None)
+    first = acquire(cache, "key", is_complete=lambda folder: False, pause=lambda: None)
     ended = threading.Event()
 
     removed = threading.Event()
@@ -100,7 +100,7 @@ def test_who_waits_goes_on_when_the_cache_is_removed(tmp_path: Path) -> None:
             removed.set()
 
     def wait() -> None:
-        with hold(cache, "key", ready=lambda folder: False, pause=pause) as second:
+        with acquire(cache, "key", is_complete=lambda folder: False, pause=pause) as second:
             assert second.lock(fcntl.LOCK_EX)
             ended.set()
 
@@ -113,5 +113,5 @@ def test_who_waits_goes_on_when_the_cache_is_removed(tmp_path: Path) -> None:
 def test_where_no_folder_can_be_made_is_an_error() -> None:
     paused = []
     with pytest.raises(CacheUnusable, match="No such file"):
-        hold(Path("/proc"), "key", ready=lambda folder: False, pause=lambda: paused.append(1))
+        acquire(Path("/proc"), "key", is_complete=lambda folder: False, pause=lambda: paused.append(1))
     assert paused, "it lets others have the CPU meanwhile, and may be told to stop"
