@@ -15,15 +15,15 @@ def settle(*, each: float, limit: float) -> int:
     return probe.connections
 
 
-def test_connections_grow_while_each_brings_its_share() -> None:
+def test_connections_grow_while_the_rate_grows() -> None:
     assert settle(each=80e6, limit=1e12) == POLICY.max_connections
 
 
-def test_connections_settle_when_the_wire_is_full() -> None:
+def test_connections_settle_when_the_network_is_full() -> None:
     assert settle(each=80e6, limit=1e9) == 24
 
 
-def test_a_busy_store_gets_fewer_and_no_new_trial() -> None:
+def test_overloaded_store_gets_fewer_connections_and_no_new_trial() -> None:
     probe = ConcurrencyProbe(POLICY)
     assert probe.back_off() == 12
     assert probe.review(1e12) == 12
@@ -32,7 +32,7 @@ def test_a_busy_store_gets_fewer_and_no_new_trial() -> None:
     assert probe.connections == 1
 
 
-def test_a_connection_far_below_the_others_is_a_laggard() -> None:
+def test_connection_far_slower_than_the_others_is_a_laggard() -> None:
     assert find_laggards({"a": 100, "b": 110, "c": 90, "d": 5}, POLICY) == {"d"}
     assert find_laggards({"a": 100, "b": 110, "c": 90, "d": 40}, POLICY) == set()
     assert find_laggards({"a": 100, "b": 1}, POLICY) == set()
@@ -40,7 +40,7 @@ def test_a_connection_far_below_the_others_is_a_laggard() -> None:
 
 
 @given(size=st.integers(0, 1 << 44))
-def test_blocks_are_enough_for_all_connections_and_within_bounds(size: int) -> None:
+def test_block_size_is_within_bounds_and_feeds_all_connections(size: int) -> None:
     block = POLICY.choose_block_bytes(size)
     assert POLICY.min_block_bytes <= block <= POLICY.max_block_bytes
     if block > POLICY.min_block_bytes:
