@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_waiting_process_continues_when_the_cache_is_removed(tmp_path: Path) -> 
             removed.set()
 
     def wait() -> None:
-        with acquire(cache, "key", is_complete=lambda folder: False, pause=pause) as second:
+        with closing(acquire(cache, "key", is_complete=lambda folder: False, pause=pause)) as second:
             assert second.lock(fcntl.LOCK_EX)
             ended.set()
 

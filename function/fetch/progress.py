@@ -11,7 +11,7 @@ SAMPLE_SECONDS = 0.1  # between stored samples
 
 
 class Progress:
-    """Bytes done and to do. ``total`` is None until it is known.
+    """Bytes done, including those of an earlier attempt, and the ``total``, None until it is known. To be read only.
 
     ``part`` is the unfinished file while a single one is being filled, at its full size from the start; its first
     ``prefix`` bytes are complete. ``over`` is True once the fetch has ended, with or without success. ``cpu`` are the
@@ -21,24 +21,14 @@ class Progress:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._filled = threading.Condition(self._lock)
+        self.done = 0
+        self.total: int | None = None
         self.part: Path | None = None
         self.prefix = 0
         self.over = False
         self.cpu = 0.0
         self.report: Callable[..., None] = lambda **values: None
-        self._done = 0
-        self._total: int | None = None
         self._samples: deque[tuple[float, int]] = deque(maxlen=int(RATE_WINDOW_SECONDS / SAMPLE_SECONDS) + 1)
-
-    @property
-    def done(self) -> int:
-        """Bytes in the file, including those of an earlier attempt."""
-        return self._done
-
-    @property
-    def total(self) -> int | None:
-        """Bytes of the whole file."""
-        return self._total
 
     @property
     def rate(self) -> float:
@@ -48,20 +38,20 @@ class Progress:
             recent = [(at, done) for at, done in self._samples if now - at <= RATE_WINDOW_SECONDS]
             if not recent or now <= recent[0][0]:
                 return 0.0
-            return max(0.0, (self._done - recent[0][1]) / (now - recent[0][0]))
+            return max(0.0, (self.done - recent[0][1]) / (now - recent[0][0]))
 
     @property
     def eta(self) -> float | None:
         """Seconds until the last byte at the current rate; None if unknown."""
-        total, rate = self._total, self.rate
+        total, rate = self.total, self.rate
         if total is None or rate <= 0:
             return None
-        return max(0.0, (total - self._done) / rate)
+        return max(0.0, (total - self.done) / rate)
 
     def start(self, total: int | None, done: int = 0) -> None:
         """Begin a fetch of ``total`` bytes, of which ``done`` are from before."""
         with self._lock:
-            self._total, self._done = total, done
+            self.total, self.done = total, done
             self._samples.clear()
             self._samples.append((time.monotonic(), done))
         self.report(total=total, done=done)
@@ -70,10 +60,10 @@ class Progress:
         """Add ``count`` bytes; negative for bytes that must be fetched again."""
         now = time.monotonic()
         with self._lock:
-            self._done += count
+            self.done += count
             if not self._samples or now - self._samples[-1][0] >= SAMPLE_SECONDS:
-                self._samples.append((now, self._done))
-        self.report(done=self._done)
+                self._samples.append((now, self.done))
+        self.report(done=self.done)
 
     def fill(self, part: Path | None, prefix: int) -> None:
         """Set the unfinished file and the number of its first bytes that are complete."""

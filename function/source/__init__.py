@@ -13,32 +13,11 @@ if TYPE_CHECKING:
     from function.source.upload import upload_file
 
 __all__ = [
-    "ALGORITHMS",
-    "TRANSIENT_STATUSES",
-    "VERSION_DIGITS",
-    "Algorithm",
-    "ObjectInfo",
-    "Request",
-    "Source",
-    "StoreConnection",
-    "WireError",
-    "choose_algorithm",
-    "combine_digests",
-    "combine_versions",
-    "connection_error",
-    "get_origin",
-    "hash_file",
-    "hash_files",
-    "is_remote",
-    "list_parts",
-    "load_text",
-    "name_file",
-    "open_source",
-    "read_headers",
-    "read_text",
-    "stated_digest",
-    "upload_file",
-]
+    "ALGORITHMS", "TRANSIENT_STATUSES", "VERSION_DIGITS", "Algorithm", "ObjectInfo", "Request", "Source",
+    "StoreConnection", "WireError", "choose_algorithm", "combine_digests", "combine_versions", "connection_error",
+    "get_origin", "hash_file", "hash_files", "is_remote", "list_parts", "load_text", "name_file", "open_source",
+    "read_headers", "read_text", "stated_digest", "upload_file",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

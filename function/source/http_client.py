@@ -9,10 +9,9 @@ import socket
 import ssl
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from types import TracebackType
 from urllib.parse import SplitResult, unquote, urlsplit
 
 CONNECT_TIMEOUT_SECONDS = 10.0  # a store's front ends accept within one round trip
@@ -114,12 +113,6 @@ class StoreConnection:
     def close(self) -> None:
         self._http.close()
 
-    def __enter__(self) -> "StoreConnection":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self.close()
-
 
 def get_origin(url: str) -> str:
     """Return ``scheme://host:port`` of a URL, the part that one connection serves."""
@@ -152,7 +145,7 @@ def exchange(request: Request, *, limit: int = MAX_REPLY_BYTES) -> Reply:
 
     Raises ``WireError``.
     """
-    with StoreConnection(request.url) as connection:
+    with closing(StoreConnection(request.url)) as connection:
         response = connection.send(request)
         return response.status, read_headers(response), response.read(limit) if request.method != "HEAD" else b""
 

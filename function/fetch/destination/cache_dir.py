@@ -17,7 +17,6 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from function.errors import CacheUnusable, NoSpace
 from function.source import VERSION_DIGITS
@@ -72,12 +71,6 @@ class CacheLease:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-
-    def __enter__(self) -> "CacheLease":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()

@@ -31,15 +31,8 @@ class JournaledFile(PartialFile):
         convert_error: Callable[[OSError], FunctionError],
     ) -> None:
         self._journal_path = path.with_name(path.name + JOURNAL_SUFFIX)
-        self._header = json.dumps(
-            {
-                "uri": info.uri,
-                "version": info.version,
-                "size": info.size,
-                "block": block_bytes,
-                "checksum": algorithm.name,
-            }
-        )
+        identity = {"uri": info.uri, "version": info.version, "size": info.size}
+        self._header = json.dumps(identity | {"block": block_bytes, "checksum": algorithm.name})
         self._journaled: dict[int, int] = {}
         super().__init__(path, info, algorithm, block_bytes, convert_error)
         try:
