@@ -316,7 +316,7 @@ def test_object_can_have_any_name(name: str, tmp_path: Path) -> None:
 def test_cache_removed_during_the_fetch_is_fetched_again(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         store.on_request = lambda count: shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-        with pytest.raises(CacheUnusable, match="removed while") as caught:
+        with pytest.raises(CacheUnusable, match="removed during") as caught:
             got(store, tmp_path / "cache")
         assert not caught.value.permanent
         store.on_request = lambda count: None
