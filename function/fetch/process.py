@@ -2,7 +2,7 @@
 
 In a child process, the fetch and the imports of a cold start do not slow each other.
 
-It is a fork without an exec: it has all imports at once, and a cold start's fetch begins 0.1 s sooner. A fork is
+The child is a fork without an exec: it has all imports at once, and a cold start's fetch begins 0.1 s sooner. A fork is
 safe only while this process has a single thread; ``start_fetch`` uses a thread otherwise.
 
 The child reports its progress as JSON lines through a pipe. It ends when a second pipe, to which nothing is written,
