@@ -23,8 +23,7 @@ from pathlib import Path
 
 from bench.record import write
 from function.errors import FunctionError
-from function.source import open_source
-from function.source.split_model import parts
+from function.source import list_parts, open_source
 from tests import template_attacks
 from tests.bent_files import bent, ends_of
 from tests.busy_streams import STATES, fetching, loading
@@ -168,7 +167,7 @@ def _uris(count: int) -> str:
         chance = random.Random(seed)
         uri = "".join(chance.choice(pieces) for _ in range(chance.randrange(1, 6)))
         try:
-            for part in parts(uri)[:3]:
+            for part in list_parts(uri)[:3]:
                 open_source(part)
             ends["taken"] += 1
         except FunctionError as e:

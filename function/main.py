@@ -29,11 +29,11 @@ parent_watch = ParentWatch()
 
 def _before_fork() -> None:
     if service.status().state == "starting":  # else this process serves, and the fork is not a worker
-        parent_watch.tie()
+        parent_watch.install_handlers()
 
 
 def _after_fork() -> None:
-    if parent_watch.take():
+    if parent_watch.enter_worker():
         service.start()
         parent_watch.watch(service.stop)
 

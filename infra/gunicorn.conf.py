@@ -36,14 +36,14 @@ loglevel = "error"  # its warnings quote malformed requests, which may contain a
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Prepare the pipe by which the worker notices the end of the master."""
-    _parent_watch.tie()
+    _parent_watch.install_handlers()
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """Leave the write end to the master; then start the load, before the server's imports."""
     from function.lifecycle.service import get_service
 
-    _parent_watch.take()
+    _parent_watch.enter_worker()
     configure_logging(_settings.log_level, project=Telemetry.from_env().google_cloud_project)
     get_service().start()
 

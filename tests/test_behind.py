@@ -185,7 +185,7 @@ def test_a_fetch_that_dies_meanwhile_goes_on(mode: str, wide: Path, tmp_path: Pa
         process = worker(function)
         (fetching,) = children(process)
         os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
+        until(function, "died: continuing in a thread")
         store.gate.set()
         assert function.ask("/chat", SEEDED) == expected
         assert children(function.process.pid) == [process]

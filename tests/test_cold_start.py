@@ -137,7 +137,7 @@ def test_fetch_continues_in_the_server_after_its_process_dies(held_from: int, wi
         process = worker(function)
         (fetching,) = children(process)
         os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
+        until(function, "died: continuing in a thread")
         store.gate.set()
         assert function.ask("/chat", SEEDED)[0] == 200
 

@@ -27,8 +27,7 @@ from function.command.plan import read_remote_header
 from function.errors import SettingsError
 from function.gguf import Header
 from function.sizing.deployment import CLOUD_RUN_MIB, DeploymentPlan, InstanceSize, plan_deployment
-from function.sizing.prices import Prices
-from function.sizing.prices import read_prices
+from function.sizing.prices import Prices, read_prices
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SHOWN_ALTERNATIVES = 4

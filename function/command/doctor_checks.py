@@ -14,13 +14,12 @@ from function.engine.llama import gpu, library
 from function.engine.llama.cpu import choose
 from function.engine.llama.cpu_variants import CPUVariants
 from function.errors import EngineError, FunctionError, NoGPU, SettingsError, UnsuitedCPU
-from function.fetch import MemoryDestination
+from function.fetch import open_cache
 from function.gguf import Header
 from function.lifecycle.provenance import build, cpu_level
 from function.settings import Settings, Stores, Telemetry
 from function.sizing.load_plan import estimate_memory, suggest_remedy
-from function.source import is_remote, open_source
-from function.source.split_model import parts
+from function.source import is_remote, list_parts, open_source
 from function.system.limits import cpus, memory_limit
 
 CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI"}
@@ -131,7 +130,7 @@ def check_cache(settings: Settings) -> Finding:
     """Check that fetched models can be stored."""
     if settings.model_cache == "memory":
         try:
-            MemoryDestination("").close()
+            open_cache(settings, "")  # closed with its last reference
         except FunctionError as e:
             return _bad("cache", e)
         return Finding("cache", "good", "memory, which holds the file once; each new process fetches it again")
@@ -166,7 +165,7 @@ def check_credentials(uri: str, stores: Stores) -> Iterator[Finding]:
 def check_model(settings: Settings, uri: str) -> Iterator[Finding]:
     """Check the store, the object, its header, and that the model fits."""
     try:
-        source = open_source(parts(uri)[0])
+        source = open_source(list_parts(uri)[0])
         info = source.describe()
     except FunctionError as e:
         yield _bad("store", e)

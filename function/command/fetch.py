@@ -9,9 +9,9 @@ from pathlib import Path
 from function.command.output import format_bytes, print_result
 from function.command.progress_bar import ProgressBar
 from function.errors import CacheUnusable
-from function.fetch import Fetched, Progress, fetch, name_of
+from function.fetch import Fetched, Progress, fetch
 from function.settings import Settings
-from function.source.split_model import parts
+from function.source import list_parts, name_file
 
 EXAMPLES = """\
 examples:
@@ -52,7 +52,7 @@ def _work_folder(to: Path) -> Path:
 def _move(fetched: Fetched, to: Path, work: Path) -> tuple[Path, ...]:
     """Move the files to the requested paths. They are synced to disk: unlike a cache they must survive a power cut."""
     # In the cache a very long name is shortened, so the names come from the URI.
-    names = [path.name for path in fetched.parts] if fetched.lease is None else map(name_of, parts(fetched.uri))
+    names = [path.name for path in fetched.parts] if fetched.lease is None else map(name_file, list_parts(fetched.uri))
     targets = (to,) if len(fetched.parts) == 1 and not to.is_dir() else tuple(to / name for name in names)
     try:
         for path, target in zip(fetched.parts, targets, strict=True):

@@ -14,8 +14,7 @@ from function.gguf.memory import KV_BITS
 from function.sizing.deployment import LAMBDA_DISK_MIB, DeploymentPlan, plan_deployment
 from function.sizing.load_plan import MIB
 from function.sizing.prices import Cost, Prices, as_json, compute_cost, read_prices
-from function.source import open_source
-from function.source.split_model import parts
+from function.source import list_parts, open_source
 
 STDOUT = Path("-")
 
@@ -58,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 def read_remote_header(uri: str) -> tuple[Header, int]:
     """Return the header, and the bytes of all files of the model. Raises SourceError, NotGGUF, ModelError."""
     size, header = 0, None
-    for part in parts(uri):
+    for part in list_parts(uri):
         source = open_source(part)
         info = source.describe()
         if info.size is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from function.command.output import format_bytes, print_result
 from function.command.progress_bar import ProgressBar
 from function.fetch import Progress
-from function.source.upload import upload
+from function.source import upload_file
 
 EXAMPLES = """\
 examples:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     uri = args.uri + args.file.name if args.uri.endswith("/") else args.uri
     progress, began = Progress(), time.monotonic()
     with ProgressBar(args.file.name, progress):
-        stored = upload(args.file, uri, start=progress.start, add=progress.add)
+        stored = upload_file(args.file, uri, start=progress.start, add=progress.add)
     seconds = time.monotonic() - began
     how = "was in the bucket already" if stored.skipped else f"in {seconds:.1f} s"
     text = f"{uri}: {format_bytes(stored.size)} {how}, {stored.digest or 'the store keeps no checksum'}\n"

@@ -1,26 +1,21 @@
 """Start of a fetch in the background: in a child process if this process may fork, else in a thread."""
 
 import logging
-from typing import TYPE_CHECKING
+import threading
 
 from function.fetch.job import FetchJob
+from function.fetch.process import FetchProcess, FetchThread
 from function.source import is_remote
 
-if TYPE_CHECKING:
-    from function.fetch.process import FetchProcess
-    from function.fetch.thread import FetchThread
-
 log = logging.getLogger(__name__)
+RunningFetch = FetchProcess | FetchThread
 
 
-def start_fetch(job: FetchJob) -> "FetchProcess | FetchThread":
-    """Start ``job`` and return it as a running fetch, with ``listen``, ``result`` and ``close``."""
-    from function.fetch.process import FetchProcess
-    from function.fetch.thread import FetchThread
-
-    if is_remote(job.uri) and FetchProcess.possible():
+def start_fetch(job: FetchJob) -> RunningFetch:
+    """Start ``job``. A local model needs no process: its files are used in place."""
+    if is_remote(job.uri) and threading.active_count() == 1:  # another thread could hold a lock in the fork
         try:
-            return FetchProcess(job.uri, job.cache, job.sha256, job.progress)
+            return FetchProcess(job)
         except OSError as e:
             log.warning("no process for the fetch (%s): fetching in a thread", e.strerror)
-    return FetchThread(job.uri, job.cache, job.sha256, job.progress)
+    return FetchThread(job)

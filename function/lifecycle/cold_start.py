@@ -17,21 +17,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
+from function.fetch import Fetched, FetchJob, Progress, RunningFetch, fetch, open_cache, start_fetch
 from function.lifecycle.crash_loop import crash_loop_guard
 from function.lifecycle.status import State
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
-from function.source import is_remote
+from function.source import is_remote, load_text, name_file
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
     from function.engine.llama.placeholder_file import PlaceholderFile
     from function.engine.load_options import LoadOptions
-    from function.fetch.process import FetchProcess
-    from function.fetch.thread import FetchThread
     from function.gguf import Header
 
 log = logging.getLogger(__name__)
@@ -75,7 +73,7 @@ class ColdStart:
         self._progress = Progress()
         self._load_share = 0.0
         self._early: Engine | None = None
-        self._fetch: FetchThread | FetchProcess | None = None
+        self._fetch: RunningFetch | None = None
         self._fetched: Fetched | None = None
         self._adapter: Fetched | None = None
         self._system_prompt = settings.system_prompt
@@ -106,13 +104,10 @@ class ColdStart:
 
         Raises LoadCrashed if earlier processes repeatedly died while they loaded the model.
         """
-        from function.fetch.job import FetchJob
-        from function.fetch.start import start_fetch
-
         settings = self._settings
         crash_loop_guard().begin(settings.model_uri)
         self._enter("fetching")
-        cache = cache_of(settings, settings.model_uri)
+        cache = open_cache(settings, settings.model_uri)
         self._fetch = start_fetch(FetchJob(settings.model_uri, cache, settings.model_sha256, self.progress))
 
     def close(self) -> None:
@@ -125,7 +120,7 @@ class ColdStart:
         """Fetch and load the model. Raises FunctionError if that fails, Stopping once cancelled."""
         assert self._fetch is not None
         try:
-            self._fetch.listen()
+            self._fetch.follow()
             self._snapshot.begin(self._cancel)
             with self._timings.measure("engine"):
                 import function.engine.engine  # noqa: F401  imported while the first bytes are downloading
@@ -154,13 +149,13 @@ class ColdStart:
         from function.engine.load_options import LoadOptions
 
         settings = self._settings
-        self._system_prompt = text_of(settings.system_prompt)
+        self._system_prompt = load_text(settings.system_prompt)
         return LoadOptions(
             n_ctx=settings.n_ctx,
             n_threads=settings.n_threads or cpus(),
             n_gpu_layers=settings.n_gpu_layers,
             kv_type=settings.kv_type,
-            chat_template=text_of(settings.chat_template),
+            chat_template=load_text(settings.chat_template),
             lora=self._adapter.path if self._adapter else None,
             reader_timeout=settings.client_timeout,
         )
@@ -189,7 +184,7 @@ class ColdStart:
                 lambda: self._await_fetch().path,
                 self.progress,
                 {tensor.name: tensor.offset + tensor.size for tensor in header.tensors},
-                name_of(self._settings.model_uri),
+                name_file(self._settings.model_uri),
             )
             with closing(placeholder):
                 return self._load(placeholder, options)
@@ -253,7 +248,7 @@ class ColdStart:
     def _fetch_adapter(self) -> None:
         settings = self._settings
         if settings.lora_uri is not None:
-            self._adapter = fetch(settings.lora_uri, cache=cache_of(settings, settings.lora_uri), cancel=self._cancel)
+            self._adapter = fetch(settings.lora_uri, cache=open_cache(settings, settings.lora_uri), cancel=self._cancel)
             _warn_if_unverified(self._adapter)
 
     def _set_early(self, engine: "Engine") -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from function.fetch import name_of
 from function.settings import Settings
+from function.source import name_file
 
 if TYPE_CHECKING:
     from function.engine.engine import Engine
@@ -57,7 +57,7 @@ def model_name(settings: Settings, engine: "Engine | None") -> str:
     if "://" not in uri:
         return Path(uri).stem
     try:  # drops the query, which may hold a signature, and a password with a slash in it
-        return Path(name_of(uri).rpartition("@")[2]).stem
+        return Path(name_file(uri).rpartition("@")[2]).stem
     except ValueError:  # not a valid URI: the fetch reports that
         return "model"
 

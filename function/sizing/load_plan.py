@@ -9,7 +9,7 @@ from function.errors import DoesNotFit
 from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context
 from function.gguf.memory import REPACKED, REPACKED_FOR_AMX, copy
 from function.settings import LoadMode, Settings
-from function.system.limits import memory_limit, on_disk
+from function.system.limits import is_on_disk, memory_limit
 
 MB = 1e6
 MIB = 1 << 20
@@ -61,7 +61,7 @@ def plan_load(
     mapped = estimate_memory(header, settings, size, limit)
     if settings.n_gpu_layers:
         return LoadPlan("mapped", "the memory of the GPU is unknown until llama.cpp allocates it", mapped)
-    if not mapped.fits and not (local and on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
+    if not mapped.fits and not (local and is_on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
         raise DoesNotFit(_explain(header, mapped), needed=mapped.least, limit=limit)
     repacking = WITH_AMX if amx else WITHOUT_AMX
     repacked = estimate_memory(header, settings, size, limit, repack=repacking.types)

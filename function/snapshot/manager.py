@@ -129,10 +129,10 @@ class SnapshotManager:
             return path.stat().st_size
 
     def _fetch(self, cancel: threading.Event) -> None:
-        from function.fetch import cache_of, fetch
+        from function.fetch import fetch, open_cache
 
         try:
-            self._file = fetch(self.uri, cache=cache_of(self._settings, self.uri), cancel=cancel)
+            self._file = fetch(self.uri, cache=open_cache(self._settings, self.uri), cancel=cancel)
         except FunctionError as e:
             self._error = e
 

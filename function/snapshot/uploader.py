@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 from function.errors import FunctionError
-from function.source.upload import upload
+from function.source import upload_file
 
 
 def main(path: str, uri: str) -> int:
     """Upload the file. Returns the exit status."""
     try:
-        upload(Path(path), uri, start=_ignore, add=_ignore)
+        upload_file(Path(path), uri, start=_ignore, add=_ignore)
     except FunctionError as e:
         sys.stdout.write(json.dumps(e.body()))
         return 1

@@ -1,4 +1,4 @@
-"""The function with one path more, on which a chat template calls what holds the interpreter's lock for ever.
+"""Function with an extra path on which a chat template holds the interpreter's lock for ever.
 
 Served as ``tests.servers.wedging:app`` instead of ``function.main:app``.
 """
@@ -13,7 +13,7 @@ __all__ = ["app"]
 
 @app.post("/wedge")
 def wedge() -> str:
-    """Render a template whose one step does not end, though each may take half a second."""
+    """Render a template with a step that never ends, under a time limit of half a second."""
     return JinjaTemplate("{{ endless() }}", time_limit=0.5).render([], endless=_endless)
 
 

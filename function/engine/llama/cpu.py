@@ -17,7 +17,7 @@ from pathlib import Path
 from function.engine.llama import library
 from function.engine.llama.cpu_variants import BASELINE, CPUVariants
 from function.errors import UnsuitedCPU
-from function.system.trusted_files import OTHERS, replace
+from function.system.trusted_files import WRITABLE_BY_OTHERS, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def _recall(memory: Path | None, key: str) -> str:
         descriptor = os.open(memory / MEMORY, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor) as file:
             found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & WRITABLE_BY_OTHERS:
                 return ""
             kept = json.loads(file.read(LONGEST))
         return str(kept["level"]) if kept["key"] == key else ""
@@ -141,6 +141,6 @@ def _remember(memory: Path | None, key: str, name: str) -> None:
     if memory is None or not memory.is_dir():
         return
     try:
-        replace(memory / MEMORY, json.dumps({"key": key, "level": name}))
+        write_atomically(memory / MEMORY, json.dumps({"key": key, "level": name}))
     except OSError as e:
         log.debug("the CPU level is not remembered: %s", e)

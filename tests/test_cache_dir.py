@@ -1,4 +1,4 @@
-"""Places that cannot be the cache: each is an answer with a sentence, from a function that lives on."""
+"""Unusable cache directories: each is reported in a reply, and the function stays alive."""
 
 import fcntl
 import os
@@ -6,16 +6,17 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from function.errors import CacheUnusable
-from function.fetch.destination.cache_dir import hold
+from function.fetch.destination.cache_dir import acquire
 from tests.servers.doors import serving
 from tests.servers.gated import gated_store
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts, and gives directories away")
 
 
@@ -58,7 +59,7 @@ def _mount(cache: Path, options: str) -> None:
         pytest.param(read_only, "cache_unusable", "Read-only", marks=ROOT_ONLY),
     ],
 )
-def test_a_place_that_cannot_hold_the_model_is_named(
+def test_unusable_cache_directory_is_named_in_the_error(
     prepare: Callable[[Path], None], code: str, word: str, tmp_path: Path, tiny_model: Path
 ) -> None:
     cache = tmp_path / "cache"
@@ -67,29 +68,29 @@ def test_a_place_that_cannot_hold_the_model_is_named(
         with gated_store(tiny_model) as (uri, gate):
             gate.set()
             with serving(tmp_path, MODEL_URI=uri) as function:
-                status, told = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
-                assert (status, told["error"]["code"]) == (503, code), told
-                assert str(cache) in told["error"]["message"]
-                assert word in told["error"]["message"]
+                status, reply = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
+                assert (status, reply["error"]["code"]) == (503, code), reply
+                assert str(cache) in reply["error"]["message"]
+                assert word in reply["error"]["message"]
                 assert function.get("/health/live")[0] == 200
     finally:
         if os.path.ismount(cache):
             subprocess.run(["umount", "-l", cache], check=True)
 
 
-def test_a_limit_on_files_is_named(tmp_path: Path, tiny_model: Path) -> None:
+def test_file_size_limit_is_named_in_the_error(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate):
         gate.set()
         with serving(tmp_path, before=("prlimit", "--fsize=150000"), MODEL_URI=uri) as function:
-            status, told = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
+            status, reply = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
             assert status == 503
-            assert "File too large" in told["error"]["message"]
+            assert "File too large" in reply["error"]["message"]
             assert function.get("/health/live")[0] == 200
 
 
-def test_who_waits_goes_on_when_the_cache_is_removed(tmp_path: Path) -> None:
+def test_waiting_process_continues_when_the_cache_is_removed(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    first = hold(cache, "key", ready=lambda folder: False, pause=lambda: None)
+    first = acquire(cache, "key", is_complete=lambda folder: False, pause=lambda: None)
     ended = threading.Event()
 
     removed = threading.Event()
@@ -100,18 +101,18 @@ def test_who_waits_goes_on_when_the_cache_is_removed(tmp_path: Path) -> None:
             removed.set()
 
     def wait() -> None:
-        with hold(cache, "key", ready=lambda folder: False, pause=pause) as second:
+        with closing(acquire(cache, "key", is_complete=lambda folder: False, pause=pause)) as second:
             assert second.lock(fcntl.LOCK_EX)
             ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
-    assert ended.wait(PATIENCE)
+    assert ended.wait(TIMEOUT_SECONDS)
     assert (cache.stat().st_mode & 0o077) == 0
     first.close()
 
 
-def test_where_no_folder_can_be_made_is_an_error() -> None:
+def test_directory_without_new_folders_is_rejected() -> None:
     paused = []
     with pytest.raises(CacheUnusable, match="No such file"):
-        hold(Path("/proc"), "key", ready=lambda folder: False, pause=lambda: paused.append(1))
-    assert paused, "it lets others have the CPU meanwhile, and may be told to stop"
+        acquire(Path("/proc"), "key", is_complete=lambda folder: False, pause=lambda: paused.append(1))
+    assert paused, "pause leaves the CPU to others, and may cancel"

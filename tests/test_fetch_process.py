@@ -1,4 +1,4 @@
-"""A fetch in a process of its own: what passes between the two, and what becomes of it where one of them fails."""
+"""Fetch in a child process: its reports to the parent, and the failures of either process."""
 
 import inspect
 import json
@@ -12,27 +12,27 @@ import pytest
 
 from function import errors
 from function.errors import FunctionError, SourceError, Unavailable
-from function.fetch.process import _Reporter, packed, unpacked
-from function.fetch.transfer.response import RangeRejected
+from function.fetch import Progress
+from function.fetch.process import PipeReporter, decode_error, encode_error
+from function.fetch.transfer.worker import RangeRejected
 from tests.servers.doors import WAIT_SECONDS
 from tests.servers.filling import filling_store
 
-HEAD = """
+PRELUDE = """
 import os, resource, signal, sys, threading, time
 from pathlib import Path
 from function.errors import FunctionError
-from function.fetch import Progress
+from function.fetch import FetchJob
 from function.fetch.process import FetchProcess
-from function.fetch.thread import FetchThread
 from function.lifecycle.service import Service
 from function.settings import Settings
 
 uri, cache = sys.argv[1], Path(sys.argv[2])
 killed = []
-sys.addaudithook(lambda event, told: killed.append(told) if event == "os.kill" else None)
+sys.addaudithook(lambda event, values: killed.append(values) if event == "os.kill" else None)
 
 def alone():
-    "Whether this process has no child, not even a dead one."
+    "Return True if this process has no child, not even a dead one."
     try:
         return os.waitpid(-1, os.WNOHANG) and False
     except ChildProcessError:
@@ -43,12 +43,12 @@ def fetched():
         time.sleep(0.02)
     return found[0]
 """
-"""What a process of one thread begins with, which may fork."""
+"""First lines of a process with one thread, which may fork."""
 
 
-def said(code: str, uri: str, cache: Path) -> list[str]:
-    """What ``code`` prints, run by itself."""
-    command = [sys.executable, "-c", HEAD + code, uri, str(cache)]
+def run_alone(code: str, uri: str, cache: Path) -> list[str]:
+    """Return the lines that ``code`` prints in a process of its own."""
+    command = [sys.executable, "-c", PRELUDE + code, uri, str(cache)]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
     assert outcome.returncode == 0, outcome.stderr
     assert "Exception in thread" not in outcome.stderr, outcome.stderr
@@ -61,51 +61,50 @@ def uri(tiny_model: Path) -> Iterator[str]:
         yield store.url
 
 
-def test_a_child_that_is_gone_is_not_killed(uri: str, tmp_path: Path) -> None:
+def test_close_does_not_kill_an_ended_child(uri: str, tmp_path: Path) -> None:
     code = """
-fetch = FetchProcess(uri, cache, None, Progress())
-fetch.listen()
+fetch = FetchProcess(FetchJob(uri, cache))
+fetch.follow()
 fetch.result(threading.Event())
 print(alone())
 fetch.close()
 print(killed)
 """
-    assert said(code, uri, tmp_path) == ["True", "[]"]
+    assert run_alone(code, uri, tmp_path) == ["True", "[]"]
 
 
-@pytest.mark.parametrize("listens", [True, False])
-def test_one_that_is_given_up_leaves_nothing(listens: bool, tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("follows", [True, False])
+def test_closed_fetch_leaves_no_child_and_no_descriptor(follows: bool, tiny_model: Path, tmp_path: Path) -> None:
     code = f"""
 files = len(os.listdir("/proc/self/fd"))
-fetch, listens = FetchProcess(uri, cache, None, Progress()), {listens}
+fetch, follows = FetchProcess(FetchJob(uri, cache)), {follows}
 child = fetch._pid
-if listens:
-    fetch.listen()
+if follows:
+    fetch.follow()
 fetch.close()
 while threading.active_count() > 1:
     time.sleep(0.02)
 print(killed == [(child, signal.SIGKILL)], alone(), len(os.listdir("/proc/self/fd")) - files)
 """
     with filling_store(tiny_model, 1) as store:
-        assert said(code, store.url, tmp_path) == ["True True 0"]
+        assert run_alone(code, store.url, tmp_path) == ["True True 0"]
 
 
-def test_a_lock_that_is_gone_is_a_failed_fetch(uri: str, tmp_path: Path) -> None:
+def test_missing_lock_fails_the_fetch(uri: str, tmp_path: Path) -> None:
     code = """
-progress = Progress()
-fetch = FetchProcess(uri, cache, None, progress)
+fetch = FetchProcess(job := FetchJob(uri, cache))
 fetched().with_name(".lock").unlink()
-fetch.listen()
+fetch.follow()
 try:
     fetch.result(threading.Event())
 except FunctionError as e:
     print(e.code, e.permanent, ".lock" in str(e))
-print(progress.over, alone())
+print(job.progress.over, alone())
 """
-    assert said(code, uri, tmp_path) == ["fetch_failed False True", "True True"]
+    assert run_alone(code, uri, tmp_path) == ["fetch_failed False True", "True True"]
 
 
-def test_where_no_process_is_to_be_had_a_thread_fetches(uri: str, tmp_path: Path) -> None:
+def test_fetch_uses_a_thread_if_no_process_can_start(uri: str, tmp_path: Path) -> None:
     code = """
 service = Service(Settings(model_uri=uri, model_cache_dir=cache))
 few, many = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -118,11 +117,11 @@ for _ in range(5):
 print(status.state, status.error)
 service.close()
 """
-    assert said(code, uri, tmp_path) == ["ready None"]
+    assert run_alone(code, uri, tmp_path) == ["ready None"]
 
 
 @pytest.mark.parametrize("local", [False, True])
-def test_where_no_thread_is_to_be_had_the_next_request_tries_again(
+def test_next_request_tries_again_if_no_thread_can_start(
     local: bool, uri: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     code = """
@@ -137,35 +136,37 @@ service.start()
 print(service.await_ready(100).state)
 service.close()
 """
-    told = said(code, str(tiny_model) if local else uri, tmp_path)
-    assert told == ["failed unavailable False True True", "ready"]
+    lines = run_alone(code, str(tiny_model) if local else uri, tmp_path)
+    assert lines == ["failed unavailable False True True", "ready"]
 
 
-def test_bytes_and_cpu_are_told_beside_the_part(tmp_path: Path) -> None:
-    out, told = os.pipe()
-    reporter = _Reporter(told)
-    reporter.start(10)
-    reporter.fill(tmp_path, 1)
-    reporter.add(3)
-    os.close(told)
-    with os.fdopen(out) as pipe:
+def test_progress_reports_bytes_and_the_part(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    progress = Progress()
+    progress.report = PipeReporter(write_end)
+    progress.start(10)
+    progress.fill(tmp_path, 1)
+    progress.add(3)
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
         lines = [json.loads(line) for line in pipe]
-    assert [line["done"] for line in lines if "cpu" in line] == [3]
+    assert {"done": 3} in lines
+    assert {"part": str(tmp_path), "prefix": 1} in lines
 
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Unavailable)]
-"""What a fetch may raise, among others."""
+"""Errors that a fetch may raise, among others."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_is_the_same_in_the_parent(kind: type[FunctionError]) -> None:
+def test_error_is_the_same_in_the_parent(kind: type[FunctionError]) -> None:
     error = kind("What happened.", param="model", size=3)
     error.permanent = not kind.permanent
-    again = unpacked(json.loads(json.dumps(packed(error))))
+    again = decode_error(json.loads(json.dumps(encode_error(error))))
     assert (type(again), again.message, again.param, again.evidence) == (kind, error.message, "model", {"size": 3})
     assert again.permanent == error.permanent
 
 
-def test_an_error_of_one_s_own_is_its_nearest_public_kind() -> None:
-    again = unpacked(packed(RangeRejected("The whole object.")))
+def test_private_error_becomes_its_nearest_public_class() -> None:
+    again = decode_error(encode_error(RangeRejected("The whole object.")))
     assert (type(again), again.code) == (SourceError, RangeRejected.code)

@@ -1,4 +1,4 @@
-"""MODEL_CACHE=memory: what is fetched is nowhere but in memory, once, for as long as it is needed."""
+"""MODEL_CACHE=memory: the model is in memory only, once, for as long as it is needed."""
 
 import gc
 import hashlib
@@ -16,27 +16,28 @@ from pathlib import Path
 import pytest
 
 from function.errors import ChecksumMismatch, DoesNotFit, FunctionError, ObjectNotFound
-from function.fetch import MemoryDestination, Progress, fetch
+from function.fetch import Progress, fetch
+from function.fetch.destination.memory import MemoryDestination
 from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.drip import FIRST, SEEDED, WIDE, children, until, worker
+from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 from tests.servers.faulty import Fault, FaultyStore
 from tests.servers.filling import filling_store
 from tests.servers.stores import Store
 from tests.split_model import split
 from tests.test_adapter import write_adapter
-from tests.test_fetch_faults import DATA, QUICK, SIZE
 from tools.models import write_model
 
 
 def open_files(pid: int | str) -> list[tuple[str, int]]:
-    """The memory files that a process has open: name and inode of each."""
+    """Return name and inode of each memory file that a process has open."""
     files = []
     for path in Path(f"/proc/{pid}/fd").iterdir():
         try:
             target = str(path.readlink())
-        except FileNotFoundError:  # the one that listed them
+        except FileNotFoundError:  # the descriptor of this listing
             continue
         if target.startswith("/memfd:"):
             files.append((target.removeprefix("/memfd:").removesuffix(" (deleted)"), path.stat().st_ino))
@@ -44,13 +45,13 @@ def open_files(pid: int | str) -> list[tuple[str, int]]:
 
 
 def held(pid: int | str = "self") -> list[str]:
-    """Their names alone."""
+    """Return the names of a process's memory files."""
     return [name for name, _ in open_files(pid)]
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_open() -> Iterator[None]:
-    gc.collect()  # what tests before these have left in an error's frames
+    gc.collect()  # files referenced by an earlier test's error
     before = held()
     yield
     assert held() == before
@@ -63,21 +64,21 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def expected(wide: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, object]:
-    """What the model answers from a file."""
+    """Return the model's reply from a file."""
     with serving(tmp_path_factory.mktemp("local"), MODEL_URI=str(wide), N_CTX="512") as function:
         return function.ask("/chat", SEEDED)
 
 
 @contextmanager
 def in_memory(tmp_path: Path, uri: str, **settings: str) -> Iterator[ServedFunction]:
-    """Serve with MODEL_CACHE=memory, which leaves the cache's directory alone."""
+    """Serve with MODEL_CACHE=memory, which does not touch the cache directory."""
     with serving(tmp_path, MODEL_URI=uri, MODEL_CACHE="memory", N_CTX="512", **settings) as function:
         yield function
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "http", "hf"])
-def test_it_is_fetched_and_verified_as_into_a_directory(scheme: str, tmp_path: Path) -> None:
+def test_memory_fetch_is_verified_like_a_fetch_to_disk(scheme: str, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         uri = store.uri(scheme)
         kept = fetch(uri, cache=tmp_path, policy=QUICK, stores=store.stores)
@@ -88,7 +89,7 @@ def test_it_is_fetched_and_verified_as_into_a_directory(scheme: str, tmp_path: P
     got.close()
 
 
-def test_it_goes_with_its_last_holder() -> None:
+def test_memory_files_close_with_their_last_reference() -> None:
     with FaultyStore(DATA) as store:
         got = fetch(store.uri("s3"), cache=MemoryDestination(store.uri("s3")), policy=QUICK, stores=store.stores)
     assert len(held()) == 1
@@ -96,7 +97,7 @@ def test_it_goes_with_its_last_holder() -> None:
     assert not held()
 
 
-def test_files_of_the_user_s_own_are_used_in_place(tmp_path: Path) -> None:
+def test_local_files_are_used_in_place(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(DATA)
     uri = str(tmp_path / "model.gguf")
     fetched = fetch(uri, cache=MemoryDestination(uri))
@@ -104,7 +105,7 @@ def test_files_of_the_user_s_own_are_used_in_place(tmp_path: Path) -> None:
     assert not held()
 
 
-def test_a_split_model_is_several_files() -> None:
+def test_split_model_becomes_several_files() -> None:
     with FaultyStore(DATA) as store:
         uri = store.uri("gs", "m-00001-of-00003.gguf")
         got = fetch(uri, cache=MemoryDestination(uri), policy=QUICK, stores=store.stores)
@@ -114,7 +115,7 @@ def test_a_split_model_is_several_files() -> None:
 
 
 @pytest.mark.parametrize("kind", ["reset", "stall", "corrupt", "429", "ignore_range"])
-def test_faults_on_the_way_change_nothing(kind: str) -> None:
+def test_transient_fault_does_not_change_the_bytes(kind: str) -> None:
     with FaultyStore(DATA) as store:
         store.faults.extend([None, Fault(kind), Fault(kind)])
         got = fetch(store.uri("s3"), cache=MemoryDestination(store.uri("s3")), policy=QUICK, stores=store.stores)
@@ -122,7 +123,7 @@ def test_faults_on_the_way_change_nothing(kind: str) -> None:
     got.close()
 
 
-def test_an_object_that_changes_midway_is_fetched_anew() -> None:
+def test_object_that_changes_midway_is_fetched_again() -> None:
     with FaultyStore(DATA) as store:
         store.faults.extend([None, None, Fault("change")])
         got = fetch(store.uri("gs"), cache=MemoryDestination(store.uri("gs")), policy=QUICK, stores=store.stores)
@@ -131,7 +132,7 @@ def test_an_object_that_changes_midway_is_fetched_anew() -> None:
 
 
 class Mapping(Progress):
-    """Maps the first file that is filled, as an engine does; ``inodes`` are those of all."""
+    """Progress that maps the first file that is filled, as an engine does; ``inodes`` are those of all files."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +148,7 @@ class Mapping(Progress):
 
 
 @pytest.mark.parametrize("kind", ["change", "corrupt"])
-def test_each_attempt_has_a_file_of_its_own(kind: str) -> None:
+def test_each_attempt_has_its_own_file(kind: str) -> None:
     progress = Mapping()
     with FaultyStore(DATA, faults=deque([None, None, Fault(kind)]), replacement=DATA[: SIZE // 2]) as store:
         uri = store.uri("gs")
@@ -157,12 +158,12 @@ def test_each_attempt_has_a_file_of_its_own(kind: str) -> None:
     assert got.path.stat().st_ino in progress.inodes
     assert progress.mapped is not None
     with progress.mapped as mapped:
-        assert bytes(mapped) == bytes(SIZE), "the first one takes no more memory, and nobody dies of reading it"
+        assert bytes(mapped) == bytes(SIZE), "the first file takes no memory, and reading its mapping kills no process"
     got.close()
 
 
 @pytest.mark.parametrize("scheme", ["s3", "http"])
-def test_a_sha256_is_held_against_it(scheme: str) -> None:
+def test_sha256_is_compared_with_the_bytes(scheme: str) -> None:
     sha256 = hashlib.sha256(DATA).hexdigest()
     with FaultyStore(DATA) as store:
         uri = store.uri(scheme)
@@ -174,7 +175,7 @@ def test_a_sha256_is_held_against_it(scheme: str) -> None:
         assert caught.value.permanent
 
 
-def test_a_split_model_s_sha256_is_that_of_its_parts_in_a_row() -> None:
+def test_split_model_sha256_covers_the_concatenated_parts() -> None:
     sha256 = hashlib.sha256(DATA * 2).hexdigest()
     with FaultyStore(DATA) as store:
         uri = store.uri("hf", "m-00001-of-00002.gguf")
@@ -184,7 +185,7 @@ def test_a_split_model_s_sha256_is_that_of_its_parts_in_a_row() -> None:
             fetch(uri, cache=MemoryDestination(uri), sha256=wrong, policy=QUICK, stores=store.stores)
 
 
-def test_what_fails_leaves_nothing_open() -> None:
+def test_failed_fetch_leaves_no_file_open() -> None:
     with FaultyStore(DATA, always=Fault("corrupt")) as store:
         with pytest.raises(FunctionError):
             fetch(store.uri("s3"), cache=MemoryDestination(store.uri("s3")), policy=QUICK, stores=store.stores)
@@ -193,18 +194,19 @@ def test_what_fails_leaves_nothing_open() -> None:
             fetch(missing, cache=MemoryDestination(missing), policy=QUICK, stores=store.stores)
 
 
-def test_what_is_larger_than_the_memory_is_refused_before_a_byte() -> None:
+def test_model_larger_than_memory_is_rejected_before_the_first_byte() -> None:
     memory = MemoryDestination("s3://bucket/model.gguf")
     with pytest.raises(DoesNotFit, match=r"has 1125899907 MB.*the container has \d+ MB"):
         memory.make_room(1 << 50)
     memory.close()
 
 
-def test_a_limit_on_files_is_named() -> None:
+def test_file_size_limit_is_named_in_the_error() -> None:
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE // 2}, {SIZE // 2}))\n"
-        "from function.fetch import MemoryDestination, Policy, fetch\n"
+        "from function.fetch import fetch\n"
+        "from function.fetch.destination.memory import MemoryDestination\n"
         "from function.settings import Stores\n"
         "fetch(sys.argv[1], cache=MemoryDestination(sys.argv[1]), stores=eval(sys.argv[2]))"
     )
@@ -214,7 +216,7 @@ def test_a_limit_on_files_is_named() -> None:
     assert "cannot be kept in memory (File too large)" in outcome.stderr
 
 
-def test_a_cold_start_answers_as_from_a_file(wide: Path, expected: object, tmp_path: Path) -> None:
+def test_cold_start_from_memory_replies_as_from_a_file(wide: Path, expected: object, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         until(function, "load mode mapped")
         assert function.get("/health/ready")[1]["state"] == "fetching"
@@ -227,24 +229,24 @@ def test_a_cold_start_answers_as_from_a_file(wide: Path, expected: object, tmp_p
         assert not children(process)
         lines = Path(f"/proc/{process}/maps").read_text().splitlines()
         mapped = {int(line.split()[4]) for line in lines if "/memfd:" in line}
-        assert mapped == {inode for _, inode in open_files(process)}, "and nothing that stood in for it"
+        assert mapped == {inode for _, inode in open_files(process)}, "and no placeholder file"
 
 
-def test_a_fetch_whose_process_dies_goes_on_in_the_server(wide: Path, expected: object, tmp_path: Path) -> None:
+def test_fetch_continues_in_the_server_when_its_process_dies(wide: Path, expected: object, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         until(function, "load mode mapped")
         (fetching,) = children(worker(function))
         (filled,) = set(open_files(fetching))
         os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
+        until(function, "died: continuing in a thread")
         store.gate.set()
         assert function.ask("/chat", SEEDED) == expected
         assert held(worker(function)) == ["wide.gguf"]
-        assert filled not in open_files(worker(function)), "the one that was begun is neither cut nor filled again"
+        assert filled not in open_files(worker(function)), "the unfinished file is neither truncated nor filled again"
 
 
 @pytest.mark.parametrize("moment", ["fetching", "ready"])
-def test_a_worker_that_comes_back_fetches_again(moment: str, wide: Path, expected: object, tmp_path: Path) -> None:
+def test_restarted_worker_fetches_again(moment: str, wide: Path, expected: object, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         if moment == "ready":
             store.gate.set()
@@ -259,7 +261,7 @@ def test_a_worker_that_comes_back_fetches_again(moment: str, wide: Path, expecte
         assert function.ask("/chat", SEEDED) == expected
 
 
-def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, tmp_path: Path) -> None:
+def test_object_replaced_after_the_load_is_loaded_again(wide: Path, tmp_path: Path) -> None:
     other = write_model(tmp_path / "other.gguf", WIDE, seed=1, name="the other")
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         until(function, "load mode mapped")
@@ -269,16 +271,16 @@ def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, t
         assert held(worker(function)) == ["wide.gguf"]
 
 
-def test_wrong_bytes_are_told_and_not_held(wide: Path, tmp_path: Path) -> None:
+def test_wrong_bytes_are_reported_and_released(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url, MODEL_SHA256="0" * 64) as function:
         until(function, "load mode mapped")
         store.gate.set()
-        told = function.wait("failed")
-        assert told["error"]["code"] == "checksum_mismatch"
+        status = function.wait("failed")
+        assert status["error"]["code"] == "checksum_mismatch"
         assert not held(worker(function))
 
 
-def test_what_does_not_fit_is_not_held(wide: Path) -> None:
+def test_model_that_does_not_fit_is_released(wide: Path) -> None:
     with filling_store(wide, FIRST) as store:
         service = Service(Settings(model_uri=store.url, model_cache="memory", n_ctx=1 << 24))
         service.start()
@@ -288,13 +290,13 @@ def test_what_does_not_fit_is_not_held(wide: Path) -> None:
         assert error.code == "model_does_not_fit"
         service.close()
         deadline = time.monotonic() + WAIT_SECONDS
-        while held():  # a thread that fetches lets go when it hears of it
+        while held():  # the fetch's thread closes them at its next poll
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
 
-def test_a_split_model_an_adapter_and_a_snapshot(s3: Store, tmp_path: Path, tiny_model: Path) -> None:
-    """Each in memory, each answering as it does from files."""
+def test_split_model_adapter_and_snapshot_work_in_memory(s3: Store, tmp_path: Path, tiny_model: Path) -> None:
+    """All are in memory, and the reply is the one from files."""
     parts = split(tiny_model, tmp_path, 8)
     for path in parts:
         s3.put(path.name, path.read_bytes())
@@ -317,13 +319,13 @@ def test_a_split_model_an_adapter_and_a_snapshot(s3: Store, tmp_path: Path, tiny
     assert not (tmp_path / "memory" / "cache").exists()
 
 
-def test_a_split_model_with_a_part_of_another_is_refused(s3: Store, tmp_path: Path, tiny_model: Path) -> None:
+def test_split_model_with_a_foreign_part_is_rejected(s3: Store, tmp_path: Path, tiny_model: Path) -> None:
     first, *others = split(tiny_model, tmp_path, 8)
     for number, path in enumerate([first, *reversed(others)], 1):
         s3.put(f"bent-{number:05}-of-{len(others) + 1:05}.gguf", path.read_bytes())
     uri = s3.uri(f"bent-00001-of-{len(others) + 1:05}.gguf")
     with in_memory(tmp_path, uri, **s3.env) as function:
-        told = function.wait("failed")
-        assert told["error"]["code"] == "model_unusable"
-        assert "is not part 2 of" in told["error"]["message"]
+        status = function.wait("failed")
+        assert status["error"]["code"] == "model_unusable"
+        assert "is not part 2 of" in status["error"]["message"]
         assert not held(worker(function))
