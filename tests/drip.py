@@ -63,14 +63,10 @@ def engines(
     path: Path,
     options: LoadOptions,
     late_options: LoadOptions | None = None,
-    job: Job | None = None,
 ) -> Iterator[tuple[Engine, Engine]]:
-    """One loaded from ``source``, where ``job`` is waited for, and one from the whole file at ``path``."""
+    """Yield an engine loaded from ``source`` and one loaded from the whole file at ``path``."""
     with ExitStack() as stack:
-        if job is None:
-            early = Engine.load(source, options)
-        else:
-            early = Engine.load(source, options, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
+        early = Engine.load(source, options)
         stack.callback(early.close)
         source.close()
         late = Engine.load(path, late_options or options)

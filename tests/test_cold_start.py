@@ -4,14 +4,11 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from function.engine.early_prefill import EarlyPrefill
 from function.engine.engine import Engine
-from function.engine.llama.model import Model
 from function.engine.llama.placeholder_file import HeaderMismatch
 from function.engine.load_options import LoadOptions
 from function.engine.types import Job, Sampling, TextPiece
@@ -93,74 +90,25 @@ def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Pa
         Engine.load(standin(wide, lambda: other), LoadOptions(n_ctx=512))
 
 
-AHEAD = LoadOptions(n_ctx=512, ahead=3)
-"""More threads than the tests' machine may have CPUs: one can be spared."""
-
-
 @pytest.mark.parametrize("tokens", [1, 20, 64, 65, 150])
 @pytest.mark.parametrize("shape", ["tiny-gqa", "wide"])
-def test_a_prompt_read_behind_the_bytes_has_the_same_numbers(
-    shape: str, tokens: int, wide: Path, tmp_path: Path
-) -> None:
+def test_placeholder_load_gives_the_same_numbers(shape: str, tokens: int, wide: Path, tmp_path: Path) -> None:
     path = wide if shape == "wide" else write_model(tmp_path / "model.gguf", SHAPES[shape])
     drip = Drip(path, tmp_path / "part")
     prompt = tuple((number * 37 + 11) % 1000 for number in range(tokens))
     job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
     source = standin(path, drip.whole, drip)
-    with engines(source, path, AHEAD, replace(AHEAD, n_threads=2), job) as (early, late):
+    with engines(source, path, LoadOptions(n_ctx=512, n_threads=2), LoadOptions(n_ctx=512)) as (
+        early,
+        late,
+    ):
         first, end = numbers(early, job)
         assert end.usage.cached_tokens == 0
         assert first == numbers(late, job)[0]
         assert first == numbers(early, job)[0], "and again, from what it remembers"
 
 
-def test_the_prompt_is_in_before_the_last_byte(wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part")
-    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    try:
-        assert EarlyPrefill(model, source, lambda: False).read(range(20), 1)
-        assert not drip.over
-        assert model.settle() == 20
-    finally:
-        model.free()
-        source.close()
-
-
-@pytest.mark.parametrize("at", [0, 3_000_000])
-def test_a_prompt_whose_model_does_not_come_is_given_up(at: int, wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part", fails_at=at)
-    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    assert not EarlyPrefill(model, source, lambda: False).read(range(20), 1)
-    assert model.settle() == 0, "nothing of it is kept"
-    model.free()
-    source.close()
-
-
-def test_what_was_read_of_another_file_is_thrown_away(wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part")
-    prompt = tuple(range(3, 40))
-    job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True))
-
-    def again() -> Path:
-        drip.whole()
-        return wide  # the same bytes, fetched anew into another file
-
-    source = standin(wide, again, drip)
-    with engines(source, wide, AHEAD, LoadOptions(n_ctx=512), job) as (early, late):
-        assert numbers(early, job)[0] == numbers(late, job)[0]
-
-
-def test_another_prompt_than_the_one_expected_is_answered_as_ever(wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part")
-    sampling = Sampling(seed=7, ignore_eos=True)
-    expected, asked = (Job(tuple(range(start, start + 40)), max_tokens=8, sampling=sampling) for start in (3, 300))
-    source = standin(wide, drip.whole, drip)
-    with engines(source, wide, AHEAD, LoadOptions(n_ctx=512), expected) as (early, late):
-        assert numbers(early, asked)[0] == numbers(late, asked)[0]
-        assert numbers(early, expected)[0] == numbers(late, expected)[0]
-
-
-def test_a_waiting_request_is_checked_and_read_while_the_model_arrives(wide: Path, tmp_path: Path) -> None:
+def test_waiting_request_is_validated_during_the_fetch(wide: Path, tmp_path: Path) -> None:
     expected = from_a_file(wide, tmp_path / "local")
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
@@ -170,7 +118,6 @@ def test_a_waiting_request_is_checked_and_read_while_the_model_arrives(wide: Pat
         assert not store.gate.is_set()
         with ThreadPoolExecutor() as pool:
             answer = pool.submit(function.ask, "/chat", SEEDED)
-            time.sleep(1)  # in which a spare CPU reads the prompt as far as the weights are there
             store.gate.set()
             assert answer.result() == expected
 

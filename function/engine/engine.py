@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from function.engine.drain_gate import DrainGate
-from function.engine.finish_loading import finish_loading
 from function.engine.generation import Generation
 from function.engine.grammar.grammar import Grammar
 from function.engine.job_validation import check
@@ -38,7 +37,6 @@ class Engine:
     def __init__(self, options: LoadOptions) -> None:
         self._options = options
         self._jobs: queue.SimpleQueue[Generation | EngineTask[Any] | None] = queue.SimpleQueue()
-        self._awaited: tuple[int, ...] | None = None
         self._guard = DrainGate(self._ended)
         self._open: set[Generation] = set()
         self._constraints: Constraints | None = None
@@ -183,10 +181,6 @@ class Engine:
             self._jobs.put(generation)
         return generation
 
-    def expect(self, job: Job) -> None:
-        """``job`` is what will be asked for first, as soon as the model is there."""
-        self._awaited = self._awaited or job.prompt
-
     def do(self, work: Callable[[KVContext], T]) -> T:
         """Have the engine's thread do ``work`` between two generations, and return its result. Raises Stopping."""
         errand = EngineTask(work)
@@ -246,8 +240,8 @@ class Engine:
             if on_set_up:
                 on_set_up(self)
             if isinstance(source, PlaceholderFile):
-                finish_loading(source, model, memory, options.ahead, lambda: self._awaited, cancel or threading.Event())
-            if not (len(memory) or (hurry and hurry())):
+                source.complete()
+            if not (hurry and hurry()):
                 model.warm_up()
             loaded.set_result(None)
             self._serve(Loop(model, memory), memory)

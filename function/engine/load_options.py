@@ -14,8 +14,7 @@ class LoadOptions:
     text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
     is laid over the whole model. ``further`` are the files of a split model after the first, in order; without them
     llama.cpp looks for them by name. ``prefix_cache``: bytes for conversations that made room for others. A reader
-    that takes no event for ``reader_timeout`` seconds loses its generation. ``ahead``: threads that may read the first
-    prompt while the model still arrives.
+    that takes no event for ``reader_timeout`` seconds loses its generation.
     """
 
     n_ctx: int | None = None
@@ -28,4 +27,3 @@ class LoadOptions:
     further: tuple[Path, ...] = ()
     prefix_cache: int = 0
     reader_timeout: float = 60.0
-    ahead: int = 0

@@ -73,9 +73,8 @@ class Loop:
         """Bring the prompt into the cache; whether it was not interrupted."""
         job, memory = run.generation.job, self._memory
         scored = self._scored(job)
-        spared = memory.prepare(job.prompt, exact=job.sampling.seed is not None, anew=scored is not None)
-        run.cached = spared - memory.ahead
-        run.generation.put(PrefillProgress(spared, len(job.prompt)))
+        run.cached = memory.prepare(job.prompt, exact=job.sampling.seed is not None, anew=scored is not None)
+        run.generation.put(PrefillProgress(run.cached, len(job.prompt)))
         while len(memory) < len(job.prompt):
             chunk = memory.cache.next_chunk(job.prompt) if scored is None else scored.next_chunk(len(memory))
             if run.generation.ended or not memory.compute(chunk, every=scored is not None):

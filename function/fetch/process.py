@@ -136,7 +136,6 @@ class FetchProcess:
                     progress.start(told["total"], told["done"])
                 elif "done" in told:
                     progress.add(told["done"] - progress.done)
-                progress.cpu = told.get("cpu", progress.cpu)
                 if "part" in told:
                     progress.fill(Path(told["part"]) if told["part"] else None, told["prefix"])
                 self._told |= told
@@ -160,7 +159,6 @@ class FetchProcess:
                 reason = "must begin anew" if "anew" in self._told else "died"
                 log.warning("the process that fetched %s %s; going on in this one", self._uri, reason)
                 self._progress.fill(None, 0)
-                self._progress.cpu = 0.0
                 if isinstance(self._cache, MemoryDestination):
                     self._cache.give_up()
                 self._beside = FetchThread(self._uri, self._cache, self._sha256, self._progress)
@@ -183,7 +181,7 @@ class _Reporter(Progress):
         now = time.monotonic()
         if now - self._said >= TELL:
             self._said = now
-            self.say(done=self.done, cpu=time.process_time())
+            self.say(done=self.done)
 
     def fill(self, part: Path | None, prefix: int) -> None:
         super().fill(part, prefix)

@@ -13,8 +13,7 @@ class Progress:
     """Bytes done and to do. ``total`` is None until it is known.
 
     ``part`` is the unfinished file while a single one is being filled, at its full size from the start; its first
-    ``prefix`` bytes are there. ``over`` once the fetch has ended, however it did. ``cpu`` are the seconds of CPU that a
-    process apart has spent on it.
+    ``prefix`` bytes are there. ``over`` once the fetch has ended, however it did.
     """
 
     def __init__(self) -> None:
@@ -23,7 +22,6 @@ class Progress:
         self.part: Path | None = None
         self.prefix = 0
         self.over = False
-        self.cpu = 0.0
         self._done = 0
         self._total: int | None = None
         self._samples: deque[tuple[float, int]] = deque(maxlen=int(WINDOW / SAMPLE) + 1)

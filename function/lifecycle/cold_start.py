@@ -234,12 +234,7 @@ class ColdStart:
         if self.mode != loading.mode:  # decided before the file was there, perhaps, and decided again
             log.info("load mode %s: %s", loading.mode, loading.reason)
         self.mode = loading.mode
-        return replace(
-            options,
-            repack=loading.mode == "repacked",
-            prefix_cache=loading.fit.prefix_room,
-            ahead=options.n_threads if loading.ahead else 0,
-        )
+        return replace(options, repack=loading.mode == "repacked", prefix_cache=loading.fit.prefix_room)
 
     def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
         from function.engine.engine import Engine

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from function.errors import DoesNotFit
-from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context, prefix_cache
-from function.gguf.memory import CHUNK, REPACKED, REPACKED_FOR_AMX, copy
+from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context
+from function.gguf.memory import REPACKED, REPACKED_FOR_AMX, copy
 from function.settings import LoadMode, Settings
 from function.system.limits import memory_limit, on_disk
 
 # Bytes a second by which a repacked load is later than a mapped one, on a wire that leaves no CPU idle; where one does,
 # or the model is small, it costs less (bench/README.md).
 REPACK_RATE = 0.6e9
-LEAST_CONTEXT = 256  # tokens: what llama.cpp rounds the context for a chunk up to
 WORTHWHILE = 0.5  # of the file that must be of such weights
 MB = 1e6
 
@@ -37,15 +36,11 @@ AMX = Repacking(REPACKED_FOR_AMX, 8.0, "prefills and decodes 3 times as fast, wi
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """``mode``: ``mapped``, the file as it is, or ``repacked``, copied into a layout that prefills faster.
-
-    ``ahead``: the first prompt may be read while the model arrives.
-    """
+    """``mode``: ``mapped``, the file as it is, or ``repacked``, copied into a layout that prefills faster."""
 
     mode: str
     reason: str
     fit: Fit
-    ahead: bool = False
 
 
 def choose(
@@ -65,9 +60,7 @@ def choose(
     repacking = AMX if amx else PLAIN
     repacked = memory_needed(header, settings, size, limit, repack=repacking.types)
     mode, reason = _mode(header, settings.load_mode, repacking, mapped, repacked)
-    if mode == "repacked":
-        return LoadPlan(mode, reason, repacked)
-    return LoadPlan(mode, reason, mapped, _ahead(header, settings, mapped))
+    return LoadPlan(mode, reason, repacked if mode == "repacked" else mapped)
 
 
 def memory_needed(
@@ -81,22 +74,6 @@ def memory_needed(
     prefixes = None if settings.prefix_cache_mb is None else settings.prefix_cache_mb * 10**6
     n_ctx = min(settings.n_ctx or DEFAULT_CONTEXT, header.context_length or DEFAULT_CONTEXT)
     return fit(header, n_ctx, settings.kv_type, limit, repack=repack, size=size, prefixes=prefixes)
-
-
-def _ahead(header: Header, settings: Settings, needs: Fit) -> bool:
-    """Whether what is read in a small context of its own can be taken over, and there is room for that context.
-
-    Not what a recurrent model remembers, nor where a sliding window leaves some out; with factors for long contexts
-    the positions are computed by the context's size. An adapter would have to be laid over both; and a system prompt
-    may come as a snapshot, which is longer.
-    """
-    if settings.lora_uri or settings.system_prompt or not prefix_cache(header, LEAST_CONTEXT):
-        return False
-    window = header.field("attention.sliding_window")
-    if 0 < window <= CHUNK or any("rope_factors" in tensor.name for tensor in header.tensors):
-        return False
-    small = fit(header, LEAST_CONTEXT, settings.kv_type)
-    return needs.limit is None or needs.least + small.kv_cache + small.compute <= needs.limit
 
 
 def _mode(header: Header, wanted: LoadMode, repacking: Repacking, mapped: Fit, repacked: Fit) -> tuple[str, str]:

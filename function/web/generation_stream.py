@@ -105,13 +105,12 @@ class GenerationStream:
         return job
 
     def _announce(self) -> None:
-        """Let the engine know, while its model still arrives, what it will be asked first."""
+        """Check the job while the model is still being fetched: a bad request fails early."""
         engine = self._service.early
         if engine is None or self._job is not None or self._place.ahead:
             return
         with contextlib.suppress(Stopping):  # it is loaded anew, and this one is gone
             self._job = self._checked(engine)
-            engine.expect(self._job)
 
     def _paced(self, look: Callable[[], str | None], rest: Callable[[], object]) -> Iterator[str]:
         """Yield what ``look`` says, when it changes and every HEARTBEAT, until it says None; ``rest`` in between."""

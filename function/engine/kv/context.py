@@ -23,9 +23,6 @@ class KVContext:
         self._model = model
         self._states = model.states
         self._prefixes = PrefixCache(budget)
-        self.ahead = 0
-        """How many tokens of the prompt that was prepared last had been read for it before it came."""
-        self._adopted: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cache)
@@ -33,13 +30,8 @@ class KVContext:
     def prepare(self, prompt: Sequence[int], *, exact: bool, anew: bool = False) -> int:
         """Have as much of ``prompt`` in the context as was ever read and is still there; returns how many tokens.
 
-        ``exact`` takes over only what is bit for bit what a prefill computes, ``anew`` nothing at all. All of it, with
-        its logits, is there only where all of it was adopted.
+        ``exact`` takes over only what is bit for bit what a prefill computes, ``anew`` nothing at all.
         """
-        adopted, self._adopted = self._adopted, ()
-        self.ahead = len(adopted) if not anew and tuple(prompt[: len(adopted)]) == adopted else 0
-        if self.ahead == len(prompt):
-            return len(prompt)
         if anew:
             self._keep_displaced(())
             self.forget()
@@ -69,15 +61,8 @@ class KVContext:
             self._states.learn(len(self.cache))
         return True
 
-    def adopt(self, tokens: Sequence[int]) -> None:
-        """``tokens``, a first chunk as a prefill has it, are in the context, and the logits after them."""
-        self.cache.add(tokens)
-        self._adopted = tuple(tokens)
-        self._states.learn(len(tokens))
-
     def forget(self) -> None:
         """Empty the context."""
-        self._adopted = ()
         self._model.cut(0)
         self.cache.cut(0)
 

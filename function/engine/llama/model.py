@@ -56,7 +56,6 @@ class Model:
     ) -> None:
         self._lib = library()
         self._context: Any = None
-        self._aside: Any = None
         self._threads: ThreadPool | None = None
         self._proven = False
         self._model = load(
@@ -93,12 +92,11 @@ class Model:
 
     @property
     def context(self) -> Any:
-        """The handle a sampler reads logits from. Another one after ``take_over``, until the next ``decode``."""
-        return self._aside or self._context
+        """The handle a sampler reads logits from."""
+        return self._context
 
     def free(self) -> None:
         """Give all memory back. Idempotent."""
-        self._drop_aside()
         if self._context:
             self._lib.llama_free(self._context)
         if self._threads:
@@ -126,7 +124,6 @@ class Model:
         There are logits for the last one afterwards, or for ``every`` one. Raises EngineError for anything else. After
         ABORTED, ``settle``.
         """
-        self._drop_aside()
         count = len(tokens)
         self._tokens[:count] = list(tokens)
         batch = self._one if count == 1 else self._lib.llama_batch_get_one(self._tokens, count)
@@ -158,32 +155,6 @@ class Model:
         self._lib.llama_memory_clear(self._memory, False)
         return 0
 
-    def context_aside(self, n_ctx: int, n_threads: int, look: Any) -> Any:
-        """A further context that computes as this one does, for ``n_ctx`` tokens at most; its maker's to free.
-
-        ``look``, an eval callback, must live as long as it computes. Raises EngineError.
-        """
-        params = type(self._params).from_buffer_copy(self._params)
-        params.n_ctx, params.cb_eval = n_ctx, look
-        params.n_threads = params.n_threads_batch = n_threads
-        return self._new_context(params)
-
-    def take_over(self, context: Any) -> bool:
-        """Take into the memory, which is empty, what a context aside has read, and its logits; then it is this one's.
-
-        False, and nothing has changed, where llama.cpp does not give the state, or does not take it.
-        """
-        lib = self._lib
-        size = int(lib.llama_state_seq_get_size(context, 0))
-        state = (ctypes.c_uint8 * size)()
-        if lib.llama_state_seq_get_data(context, state, size, 0) != size:
-            return False
-        if lib.llama_state_seq_set_data(self._context, state, size, 0) != size:
-            self.cut(0)
-            return False
-        self._aside = context
-        return True
-
     def watch(self, flag: Any) -> None:
         """Let ``decode`` return ABORTED within one graph node once ``flag``, a two-byte buffer, is not ``b"\\0\\0"``.
 
@@ -209,11 +180,6 @@ class Model:
         if n_ctx > train:
             log.warning("N_CTX=%d is lowered to %d, what the model was trained for", n_ctx, train)
         return min(n_ctx, train)
-
-    def _drop_aside(self) -> None:
-        if self._aside:
-            self._lib.llama_free(self._aside)
-        self._aside = None
 
     def _context_params(self, n_threads: int, kv_type: KVType) -> Any:
         params = self._lib.llama_context_default_params()

@@ -40,8 +40,6 @@ class ArrivingFile(Protocol):
     part: Path | None
     prefix: int
     over: bool
-    cpu: float
-    """Seconds of CPU that another process has spent on it."""
 
     def await_prefix(self, wanted: int, timeout: float) -> bool:
         """Whether ``wanted`` bytes are there or nothing more comes, waiting up to ``timeout`` seconds."""
@@ -141,25 +139,17 @@ class PlaceholderFile:
         for start, length, _ in self._places or self._ranges():
             _map(start, length, -1, 0)
 
-    def offset(self, address: int) -> int | None:
-        """Where in the file a byte of memory is from; None for one that is from elsewhere."""
-        for start, length, offset in self._places:
-            if start <= address < start + length:
-                return address - start + offset
-        return None
-
-    def complete(self) -> bool:
-        """Wait for the file and let the model be in it; whether it is in the one that it began with.
+    def complete(self) -> None:
+        """Wait for the file and map it in place of the placeholder.
 
         Raises Unlike, EngineError, and what ``whole`` does.
         """
         with self._like(self._whole()) as descriptor:
             if self._file is not None and os.path.samestat(self._file, os.fstat(descriptor)):
-                return True
+                return
             if self._copied:
                 raise HeaderMismatch(_REPLACED)
             self._replace(descriptor)
-        return False
 
     def _left_behind(self) -> bool:
         """Whether another file is being filled than the one that is mapped: of that, no more comes."""
