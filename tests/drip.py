@@ -8,10 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from function.engine.engine import Engine
-from function.engine.llama.placeholder_file import PlaceholderFile
-from function.engine.load_options import LoadOptions
-from function.engine.types import Event, Finished, Job, TextPiece
+from function.engine import Engine, Event, Finished, Job, LoadOptions, PlaceholderFile, TextPiece
 from function.fetch import Progress
 from function.gguf import read_header
 from tests.servers.doors import PATIENCE, ServedFunction, serving

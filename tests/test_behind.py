@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.llama.placeholder_file import HeaderMismatch
-from function.engine.llama.streamed_repack import StreamedRepack, possible
-from function.engine.load_options import LoadOptions
-from function.engine.types import Job, Sampling
+from function.engine import Engine, HeaderMismatch, Job, LoadOptions, Sampling, can_stream_repack
+from function.engine.llama.streamed_repack import StreamedRepack
 from function.errors import ChecksumMismatch, Stopping
 from function.gguf import read_header
 from function.gguf.memory import REPACKED, copy
@@ -132,19 +129,19 @@ def test_what_is_not_told_is_not_trusted(wide: Path) -> None:
         ("load_tensors:         AMX model buffer size =   1.00 MiB", "which weights"),
     ):
         behind = StreamedRepack(standin(wide, lambda: wide), lambda: False)
-        behind.hear(line)
+        behind.on_log_line(line)
         with pytest.raises(HeaderMismatch, match=said):
-            behind.check()
+            behind.raise_error()
     behind = StreamedRepack(standin(wide, lambda: wide), lambda: False)
-    behind.hear("load_tensors:  CPU_Mapped model buffer size =   1.00 MiB")
-    behind.check()
+    behind.on_log_line("load_tensors:  CPU_Mapped model buffer size =   1.00 MiB")
+    behind.raise_error()
 
 
 def test_amx_does_not_tell_of_f16(wide: Path, tmp_path: Path) -> None:
     f16 = read_header(write_model(tmp_path / "f16.gguf", SHAPES["tiny-gqa"], quant="F16"))
-    assert possible(read_header(wide), amx=True)
-    assert possible(f16, amx=False)
-    assert not possible(f16, amx=True)
+    assert can_stream_repack(read_header(wide), amx=True)
+    assert can_stream_repack(f16, amx=False)
+    assert not can_stream_repack(f16, amx=True)
 
 
 def repacked(

@@ -32,33 +32,33 @@ def test_prefill_runs_in_chunks_that_begin_at_multiples() -> None:
 
 def test_what_matches_is_reused_but_never_the_last_token() -> None:
     cache = filled([1, 2, 3, 4, 5], 6, 7)
-    assert cache.reusable([1, 2, 3, 4, 5, 6, 7, 8], exact=False) == 7
-    assert cache.reusable([1, 2, 3, 4, 5, 6, 7], exact=False) == 6
-    assert cache.reusable([1, 2, 9, 4], exact=False) == 2
-    assert cache.reusable([9], exact=False) == 0
+    assert cache.count_reusable([1, 2, 3, 4, 5, 6, 7, 8], exact=False) == 7
+    assert cache.count_reusable([1, 2, 3, 4, 5, 6, 7], exact=False) == 6
+    assert cache.count_reusable([1, 2, 9, 4], exact=False) == 2
+    assert cache.count_reusable([9], exact=False) == 0
 
 
 def test_exact_reuse_is_whole_chunks_that_were_prefilled_as_such() -> None:
     cache = filled(list(range(10)), 10, 11, 12, 13)
-    assert cache.reusable(list(range(20)), exact=True) == 8
-    assert cache.reusable(list(range(8)), exact=True) == 4, "the last token's chunk is computed again"
-    assert cache.reusable([0, 1, 2, 3, 4, 99, 98], exact=True) == 4
+    assert cache.count_reusable(list(range(20)), exact=True) == 8
+    assert cache.count_reusable(list(range(8)), exact=True) == 4, "the last token's chunk is computed again"
+    assert cache.count_reusable([0, 1, 2, 3, 4, 99, 98], exact=True) == 4
 
 
 def test_what_was_computed_otherwise_is_not_exact() -> None:
     cache = filled([1, 2], 3, 4)
     prefill(cache, list(range(1, 13)))
     assert cache.tokens == list(range(1, 13))
-    assert cache.reusable(list(range(1, 13)), exact=True) == 0
+    assert cache.count_reusable(list(range(1, 13)), exact=True) == 0
 
 
 def test_a_cut_forgets_the_chunk_it_cuts() -> None:
     cache = filled(list(range(12)))
-    cache.cut(6)
+    cache.truncate(6)
     assert len(cache) == 6
-    assert cache.reusable(list(range(12)), exact=True) == 4
+    assert cache.count_reusable(list(range(12)), exact=True) == 4
     prefill(cache, list(range(12)))
-    assert cache.reusable(list(range(12)), exact=True) == 4, "the second chunk was computed in two steps"
-    cache.cut(4)
+    assert cache.count_reusable(list(range(12)), exact=True) == 4, "the second chunk was computed in two steps"
+    cache.truncate(4)
     prefill(cache, list(range(12)))
-    assert cache.reusable([*range(12), 12], exact=True) == 12
+    assert cache.count_reusable([*range(12), 12], exact=True) == 12

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.llama.placeholder_file import HeaderMismatch
-from function.engine.load_options import LoadOptions
-from function.engine.types import Job, Sampling, TextPiece
+from function.engine import Engine, HeaderMismatch, Job, LoadOptions, Sampling, TextPiece
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.lifecycle.service import Service
@@ -41,7 +38,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reply(engine: Engine) -> str:
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me more"}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me more"}])
     generation = engine.submit(Job(prompt, max_tokens=12, sampling=Sampling(seed=7)))
     return "".join(event.text for event in generation if isinstance(event, TextPiece))
 
@@ -50,7 +47,7 @@ def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: 
     held: list[int] = []
 
     def come() -> Path:
-        held.append(early_source.held)
+        held.append(early_source.memory_bytes)
         return wide
 
     options = LoadOptions(n_ctx=512)

@@ -11,11 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from function.dialect.base import Dialect
 from function.dialect.tool_grammar import ToolSignature, tool_call_grammar
-from function.engine.constraint import Constraint
-from function.engine.engine import Engine
-from function.engine.grammar.grammar import after_thought, json_schema
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling, TextPiece
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling, TextPiece, allow_thought, json_grammar
+from function.engine.grammar.constraint import Constraint
 from function.errors import RequestError
 from tests.schemas import SCHEMAS, Schema
 from tools.models import write_model
@@ -42,9 +39,9 @@ def engine(tiny_model: Path) -> Iterator[Engine]:
 
 def reply(engine: Engine, schema: Schema, seed: int = 1, **job: Any) -> tuple[str, Finished, list[TextPiece]]:
     """The text of a reply that ``schema`` holds for, how it ended, and its pieces."""
-    constraint = engine.constrain(json_schema(schema, "schema"))
+    constraint = engine.constrain(json_grammar(schema, "schema"))
     asked: dict[str, Any] = {"max_tokens": 200, "sampling": Sampling(seed=seed, temperature=1.0)} | job
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me."}])
     *before, last = engine.submit(Job(prompt=prompt, constraint=constraint, **asked))
     assert isinstance(last, Finished)
     pieces = [event for event in before if isinstance(event, TextPiece)]
@@ -120,8 +117,8 @@ def test_what_leaves_no_choice_is_not_sampled(engine: Engine) -> None:
 
 def test_a_cancelled_reply_leaves_the_cache_in_order(engine: Engine) -> None:
     expected = reply(engine, PERSON, 8)[0]
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
-    constraint = engine.constrain(json_schema({"type": "array", "items": {"type": "string"}}, "schema"))
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me."}])
+    constraint = engine.constrain(json_grammar({"type": "array", "items": {"type": "string"}}, "schema"))
     generation = engine.submit(Job(prompt=prompt, constraint=constraint))
     for event in generation:
         if isinstance(event, TextPiece):
@@ -156,9 +153,9 @@ def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def follow(engine: Engine, constraint: Constraint, text: str) -> str:
     """As far as the constraint lets ``text`` come; what it forces from there."""
     for token in engine.tokenize(text, add_special=False, parse_special=True):
-        assert token in constraint.allowed(), (text, engine.spelled([token]))
-        constraint.commit(token)
-    return b"".join(engine.spelled(constraint.forced())).decode()
+        assert token in constraint.allowed_tokens(), (text, engine.token_pieces([token]))
+        constraint.accept(token)
+    return b"".join(engine.token_pieces(constraint.forced_tokens())).decode()
 
 
 def test_a_call_that_begins_in_free_text_must_be_one(marked: Engine) -> None:
@@ -172,12 +169,12 @@ def test_a_call_that_begins_in_free_text_must_be_one(marked: Engine) -> None:
 
 
 def test_a_thought_comes_before_what_must_come(marked: Engine) -> None:
-    grammar = json_schema({"const": "yes"}, "schema")
+    grammar = json_grammar({"const": "yes"}, "schema")
     for opened, text in ((True, "Let me think."), (False, "<think>Let me think.")):
-        constraint = marked.constrain(after_thought(grammar, ("<think>", "</think>"), opened=opened))
+        constraint = marked.constrain(allow_thought(grammar, ("<think>", "</think>"), opened=opened))
         assert follow(marked, constraint, text) == ""
         assert follow(marked, constraint, "</think>").startswith('\n\n"yes')
-    constraint = marked.constrain(after_thought(grammar, ("<think>", "</think>"), opened=False))
+    constraint = marked.constrain(allow_thought(grammar, ("<think>", "</think>"), opened=False))
     assert follow(marked, constraint, '"').startswith("yes")
 
 

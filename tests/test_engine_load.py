@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling
 from function.errors import ChecksumMismatch, EngineError, ModelError, Stopping
 from function.gguf import KVType, fit, read_header
 from function.gguf.memory import KV_BITS
@@ -89,7 +87,7 @@ def test_damaged_weights_are_an_error(damaged: Path) -> None:
 
 
 def test_damage_that_the_first_prompt_finds_ends_the_engine(damaged: Path) -> None:
-    engine = Engine.load(damaged, LoadOptions(), hurry=lambda: True)
+    engine = Engine.load(damaged, LoadOptions(), client_waiting=lambda: True)
     (*_, last), (*_, next_in_line) = engine.submit(Job((1, 2, 3))), engine.submit(Job((1, 2, 3)))
     for event in (last, next_in_line):
         assert isinstance(event, Finished)
@@ -121,7 +119,7 @@ def test_who_reads_the_vocabulary_while_a_load_fails_is_told_so(tiny_model: Path
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(standin(tiny_model, fails), LoadOptions(), on_set_up=set_up)
+        Engine.load(standin(tiny_model, fails), LoadOptions(), on_vocabulary=set_up)
     while not ends:
         pass
     assert isinstance(ends[0], Stopping)
@@ -160,7 +158,7 @@ def test_a_file_that_says_nothing_of_a_template_asks_for_one(tmp_path: Path) -> 
     engine = Engine.load(path, LoadOptions(chat_template="llama2-sys-bos"))
     try:
         assert engine.template_source == "llama2-sys-bos (setting)"
-        tokens = engine.chat_tokens([{"role": "user", "content": "hi"}])
+        tokens = engine.tokenize_chat([{"role": "user", "content": "hi"}])
         (bos,) = engine.tokenize("", add_special=True, parse_special=False)
         assert tokens[0] == bos
         assert tokens.count(bos) == 1
@@ -174,7 +172,7 @@ def test_there_is_one_bos_whoever_writes_it(tmp_path: Path) -> None:
     for template in ("{{ bos_token }}{{ bos_token }}hi", "{{ bos_token }}hi", "{{ '' }}hi"):
         engine = Engine.load(path, LoadOptions(chat_template=template))
         try:
-            tokens = engine.chat_tokens([])
+            tokens = engine.tokenize_chat([])
             assert tokens[0] == engine.tokenize("", add_special=True, parse_special=False)[0]
             assert tokens[1] != tokens[0]
         finally:
@@ -190,7 +188,7 @@ def test_a_template_that_is_no_jinja_is_an_error(tiny_model: Path) -> None:
 def test_a_model_answers_with_every_kv_type(slow_model: Path, kind: KVType) -> None:
     engine = Engine.load(slow_model, LoadOptions(n_ctx=512, kv_type=kind))
     try:
-        prompt = engine.chat_tokens([{"role": "user", "content": "hi"}])
+        prompt = engine.tokenize_chat([{"role": "user", "content": "hi"}])
         generation = engine.submit(Job(prompt=prompt, max_tokens=4, sampling=Sampling(ignore_eos=True, seed=1)))
         *_, last = iter(generation)
     finally:
@@ -202,8 +200,7 @@ def test_a_model_answers_with_every_kv_type(slow_model: Path, kind: KVType) -> N
 def test_memory_by_kv_type_is_as_planned(slow_model: Path) -> None:
     """What is held beyond the smallest type, in processes of their own."""
     script = (
-        "import re, sys; from pathlib import Path; from function.engine.engine import Engine; "
-        "from function.engine.load_options import LoadOptions; "
+        "import re, sys; from pathlib import Path; from function.engine import Engine, LoadOptions; "
         "engine = Engine.load(Path(sys.argv[1]), LoadOptions(n_ctx=8192, kv_type=sys.argv[2]));"
         "print(re.search(r'RssAnon:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]); engine.close()"
     )

@@ -2,8 +2,7 @@
 
 import threading
 
-from function.engine.generation import Generation
-from function.engine.types import Finished, Job, PrefillProgress, TextPiece, Timings, Usage
+from function.engine import Finished, Generation, Job, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import EngineError
 
 DONE = Finished("stop", Usage(1, 1, 0), Timings(0.0, None, 0.0))
@@ -59,24 +58,24 @@ def test_a_reader_that_stopped_reading_ends_the_job() -> None:
     made.put(TextPiece("a", 1))
     assert made.next_event() == TextPiece("a", 1)
     made.put(TextPiece("b", 2))
-    while made.ended is None:
+    while made.end_reason is None:
         made.put(TextPiece("c", 3))
-    assert made.ended == "cancelled"
-    assert made.flag.value
+    assert made.end_reason == "cancelled"
+    assert made.abort_flag.value
 
 
 def test_the_first_reason_to_end_counts() -> None:
     made = generation()
     made.end("deadline")
     made.cancel()
-    assert made.ended == "deadline"
+    assert made.end_reason == "deadline"
 
 
 def test_cancelling_what_is_over_changes_nothing() -> None:
     made = generation()
     made.finish(DONE)
     made.cancel()
-    assert made.ended is None
+    assert made.end_reason is None
 
 
 def test_who_reads_slowly_does_not_hide_that_the_engine_is_done() -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.llama import gpu
+from function.engine.llama.gpu import no_gpu_error, require_gpu
 from tests.servers.doors import serving
 
 
 def test_none_is_needed_where_no_layers_go_to_one() -> None:
-    gpu.require(0)
+    require_gpu(0)
 
 
 def test_a_server_without_the_gpu_it_is_to_use_says_so(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_server_without_the_gpu_it_is_to_use_says_so(tmp_path: Path) -> None:
     ("info", "remedy"), [("CUDA : ARCHS = 890 | CPU : AVX2 = 1 | ", "its driver"), ("CPU : AVX2 = 1 | ", "CUDA=12-6")]
 )
 def test_what_to_do_depends_on_what_llama_cpp_was_built_for(info: str, remedy: str) -> None:
-    assert remedy in str(gpu.refusal(-1, info))
+    assert remedy in str(no_gpu_error(-1, info))
 
 
 def test_a_build_for_a_gpu_on_a_machine_without_its_driver_says_so(tmp_path: Path) -> None:

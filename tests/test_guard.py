@@ -8,36 +8,36 @@ from function.engine.drain_gate import DrainGate
 
 
 def test_it_waits_for_everybody_who_is_inside_and_lets_nobody_in() -> None:
-    guard, freed = DrainGate(lambda: LookupError("gone")), threading.Event()
+    gate, freed = DrainGate(lambda: LookupError("gone")), threading.Event()
 
     def free() -> None:
-        guard.close()
-        guard.await_empty()
+        gate.close()
+        gate.wait_until_empty()
         freed.set()
 
-    with guard.inside(), guard.inside():
+    with gate.enter(), gate.enter():
         thread = threading.Thread(target=free)
         thread.start()
-        while not guard.closed:
+        while not gate.closed:
             pass
         assert not freed.is_set()
-        with pytest.raises(LookupError, match="gone"), guard.inside():
+        with pytest.raises(LookupError, match="gone"), gate.enter():
             pass
-        with pytest.raises(LookupError, match="gone"), guard.held():
+        with pytest.raises(LookupError, match="gone"), gate.hold_open():
             pass
     assert freed.wait(60)
     thread.join()
 
 
 def test_it_is_closed_once() -> None:
-    guard = DrainGate(RuntimeError)
-    assert guard.close()
-    assert not guard.close()
+    gate = DrainGate(RuntimeError)
+    assert gate.close()
+    assert not gate.close()
 
 
 def test_an_error_inside_lets_it_out() -> None:
-    guard = DrainGate(RuntimeError)
-    with pytest.raises(KeyError), guard.inside():
+    gate = DrainGate(RuntimeError)
+    with pytest.raises(KeyError), gate.enter():
         raise KeyError
-    guard.close()
-    guard.await_empty()
+    gate.close()
+    gate.wait_until_empty()

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 
-from function.engine.llama.library import library, openmp, system_info
+from function.engine import has_openmp, read_system_info
+from function.engine.llama.library import library
 
 
 def test_our_build_has_no_openmp() -> None:
-    assert "CPU :" in system_info()
-    assert not openmp(), "llama-cpp-python must be built with CMAKE_ARGS=-DGGML_OPENMP=OFF"
+    assert "CPU :" in read_system_info()
+    assert not has_openmp(), "llama-cpp-python must be built with CMAKE_ARGS=-DGGML_OPENMP=OFF"
 
 
 def test_the_bindings_load_once() -> None:

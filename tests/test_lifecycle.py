@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from function.engine.types import Finished, Job, TextPiece
+from function.engine import Finished, Job, TextPiece
 from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.servers.doors import PATIENCE, Stream, serving
@@ -127,7 +127,7 @@ def test_a_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp
         made.start()
         assert made.wait_for("ready", PATIENCE).state == "ready"
         assert made.warmth()["first_token"] is True
-        prompt = made.engine.chat_tokens([{"role": "user", "content": "hi"}])
+        prompt = made.engine.tokenize_chat([{"role": "user", "content": "hi"}])
         events = list(made.submit(Job(prompt, max_tokens=5)))
         assert any(isinstance(event, TextPiece) for event in events)
         assert isinstance(events[-1], Finished)

@@ -8,9 +8,7 @@ import numpy.typing as npt
 import pytest
 from llama_cpp import Llama
 
-from function.engine.engine import Engine
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Logprob, Sampling, TextPiece, TokenChoice
+from function.engine import Engine, Finished, Job, LoadOptions, Logprob, Sampling, TextPiece, TokenChoice
 from function.web.reply.openai_logprobs import chat_logprobs
 
 STORY = [{"role": "user", "content": " ".join(f"word{i * i % 97} and" for i in range(20))}]
@@ -65,7 +63,7 @@ def check(told: list[Logprob], expected: Numbers, top: int) -> None:
 
 
 def test_they_are_the_log_softmax_of_the_models_own_logits(engine: Engine, tiny_model: Path) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     # What changes the choice must not change what is told of it.
     sampling = Sampling(seed=5, temperature=2.0, top_k=0, repeat_penalty=1.3, logit_bias={7: -100.0, 400: 2.0})
     told = entries(read(engine, Job(prompt=prompt, max_tokens=30, sampling=sampling, logprobs=20))[0])
@@ -76,7 +74,7 @@ def test_they_are_the_log_softmax_of_the_models_own_logits(engine: Engine, tiny_
 
 
 def test_those_of_a_prompt_are_too(engine: Engine, tiny_model: Path) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     job = Job(prompt=prompt, max_tokens=0, logprobs=5, echo="the prompt")
     (text,), end = read(engine, job)
     assert (text.text, text.tokens, end.reason, end.usage.completion_tokens) == ("the prompt", 0, "length", 0)
@@ -87,7 +85,7 @@ def test_those_of_a_prompt_are_too(engine: Engine, tiny_model: Path) -> None:
 
 
 def test_scoring_a_prompt_leaves_nothing_behind_that_changes_a_reply(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     plain, scored = (Job(prompt=prompt, max_tokens=20, sampling=SEEDED, logprobs=0, echo=echo) for echo in (None, ""))
     before = read(engine, plain)[0]
     once, _ = read(engine, scored)
@@ -96,14 +94,14 @@ def test_scoring_a_prompt_leaves_nothing_behind_that_changes_a_reply(engine: Eng
 
 
 def test_the_greedy_choice_is_the_likeliest(engine: Engine) -> None:
-    job = Job(prompt=engine.chat_tokens(STORY), max_tokens=8, sampling=Sampling(temperature=0), logprobs=3)
+    job = Job(prompt=engine.tokenize_chat(STORY), max_tokens=8, sampling=Sampling(temperature=0), logprobs=3)
     for entry in entries(read(engine, job)[0]):
         assert entry.top[0] == entry.chosen
         assert len(entry.top) == 3
 
 
 def test_none_are_told_unasked_and_asking_changes_no_token(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     plain, _ = read(engine, Job(prompt=prompt, max_tokens=40, sampling=SEEDED))
     assert entries(plain) == []
     asked, _ = read(engine, Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=0))
@@ -130,7 +128,7 @@ def text_of(found: list[Logprob]) -> str:
 
 @pytest.mark.parametrize("start", range(0, 30, 3))
 def test_those_of_a_stop_string_are_cut_with_it(engine: Engine, start: int) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     plain = Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=1)
     whole = read(engine, plain)[0]
     text, all_of_them = "".join(piece.text for piece in whole), entries(whole)
@@ -145,7 +143,7 @@ def test_those_of_a_stop_string_are_cut_with_it(engine: Engine, start: int) -> N
 
 
 def test_a_held_back_beginning_of_a_stop_string_holds_its_entries_back(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     whole = read(engine, Job(prompt=prompt, max_tokens=40, sampling=SEEDED))[0]
     text = "".join(piece.text for piece in whole)
     job = Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=0, stop=(text[10:] + "never",))

@@ -21,7 +21,7 @@ def test_the_level_is_the_best_that_is_used(info: str, level: str) -> None:
 
 
 def test_this_builds_level_is_known() -> None:
-    assert cpu_level(library.system_info()) != "baseline"
+    assert cpu_level(library.read_system_info()) != "baseline"
     assert build() == "llama-cpp-python 0.3.36"
 
 

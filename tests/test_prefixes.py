@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling, TextPiece
 from function.engine.kv.cached_tokens import CachedTokens
 from function.engine.kv.prefix_cache import CachedPrefix, PrefixCache
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling, TextPiece
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -119,7 +117,7 @@ def cache(*tokens: int) -> CachedTokens:
 
 
 def spared(prefixes: PrefixCache, *prompt: int) -> int:
-    return prefixes.best(prompt, exact=False)[1]
+    return prefixes.find_longest(prompt, exact=False)[1]
 
 
 def test_a_longer_conversation_takes_the_place_of_its_beginning() -> None:

@@ -96,5 +96,5 @@ def test_an_empty_stop_string_stops_nothing() -> None:
 def test_it_tells_where_the_text_of_the_next_piece_begins() -> None:
     stream = TextStream(("END",))
     for piece, before in ((b"aE", 0), (b"N", 1), (b"x\xf0", 2), (b"\x9f", 0), (b"a", 1), (b"\xc3", 0), (b"\xb1", 0)):
-        assert stream.before(piece) == before
+        assert stream.count_held(piece) == before
         stream.feed(piece)

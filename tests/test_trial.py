@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from function.engine.grammar.grammar import json_schema
-from function.engine.grammar.probe import attempt
+from function.engine import json_grammar, probe_grammar
 from function.errors import RequestError
 from tests.schemas import Schema
 
@@ -76,7 +75,7 @@ WRONG: dict[str, tuple[Schema, str, str]] = {
 
 def refusal(schema: Schema) -> RequestError:
     with pytest.raises(RequestError) as raised:
-        attempt(json_schema(schema, "schema"))
+        probe_grammar(json_grammar(schema, "schema"))
     return raised.value
 
 
@@ -112,7 +111,7 @@ def test_what_is_wrong_is_refused_with_its_place(name: str) -> None:
     ],
 )
 def test_what_is_large_and_in_order_is_taken(schema: Schema) -> None:
-    attempt(json_schema(schema, "schema"))
+    probe_grammar(json_grammar(schema, "schema"))
 
 
 def test_a_caller_cannot_change_how_strictly_a_schema_is_read() -> None:

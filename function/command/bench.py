@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from function.command.progress_bar import bytes_of
-from function.engine.engine import Engine
-from function.engine.types import Finished, Job, Sampling
+from function.engine import Engine, Finished, Job, Sampling
 from function.lifecycle.service import Service
 from function.settings import Settings
 from function.system.limits import cpus, memory_used
@@ -129,7 +128,7 @@ def _ask(engine: Engine, question: Question, number: int) -> Measured:
 
 def _generate(engine: Engine, messages: Sequence[Mapping[str, Any]], tokens: int) -> tuple[str, Finished, float | None]:
     """The reply's text, its end, and the decode's tokens per second."""
-    job = Job(engine.chat_tokens(messages), max_tokens=tokens, sampling=Sampling(ignore_eos=True))
+    job = Job(engine.tokenize_chat(messages), max_tokens=tokens, sampling=Sampling(ignore_eos=True))
     generation = engine.submit(job)
     pieces: list[str] = []
     for event in generation:

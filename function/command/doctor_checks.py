@@ -10,9 +10,16 @@ from typing import Literal
 
 from function.command.plan import describe
 from function.command.progress_bar import bytes_of
-from function.engine.llama import gpu, library
-from function.engine.llama.cpu import choose
-from function.engine.llama.cpu_variants import CPUVariants
+from function.engine import (
+    CPUVariants,
+    choose_cpu_variant,
+    find_libraries,
+    has_openmp,
+    list_gpus,
+    read_system_info,
+    require_gpu,
+    use_libraries,
+)
 from function.errors import EngineError, FunctionError, NoGPU, UnsuitedCPU
 from function.fetch import MemoryDestination
 from function.gguf import Header, largest_context
@@ -55,17 +62,18 @@ def engine(settings: Settings) -> Iterator[Finding]:
     """llama.cpp: whether it loads, how it was built, which instructions it uses."""
     rebuild = "CMAKE_ARGS=-DGGML_OPENMP=OFF pip install --force-reinstall --no-binary :all: llama-cpp-python"
     try:
-        level = choose(CPUVariants(library.folder()), settings.cpu_level, memory=settings.model_cache_dir)
+        variants = CPUVariants(find_libraries())
+        level = choose_cpu_variant(variants, settings.cpu_level, cache_dir=settings.model_cache_dir)
         if level is not None:
-            library.use(level.folder, level.name)
-        info = library.system_info()
+            use_libraries(level.folder, level.name)
+        info = read_system_info()
     except (UnsuitedCPU, NoGPU) as e:
         yield Finding("CPU" if isinstance(e, UnsuitedCPU) else "GPU", "bad", str(e), _remedy(e.code))
         return
     except EngineError as e:
         yield Finding("llama.cpp", "bad", str(e), "Install it anew: make install.")
         return
-    if library.openmp():
+    if has_openmp():
         yield Finding("llama.cpp", "bad", f"{build()}, with OpenMP: replies can be 2.8 times slower", rebuild)
     else:
         yield Finding("llama.cpp", "good", f"{build()}, without OpenMP")
@@ -83,10 +91,10 @@ def engine(settings: Settings) -> Iterator[Finding]:
 def graphics(settings: Settings) -> Finding:
     """The GPU that layers are to go to."""
     try:
-        gpu.require(settings.n_gpu_layers)
+        require_gpu(settings.n_gpu_layers)
     except (NoGPU, EngineError) as e:
         return Finding("GPU", "bad", str(e), _remedy(e.code))
-    return Finding("GPU", "good", ", ".join(gpu.names()))
+    return Finding("GPU", "good", ", ".join(list_gpus()))
 
 
 def processors(settings: Settings) -> Finding:

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from function.command.progress_bar import bytes_of
-from function.engine.types import Finished, Job, Sampling
+from function.engine import Finished, Job, Sampling
 from function.errors import EngineError, ModelError, SettingsError
 from function.lifecycle.service import Service
 from function.settings import Settings
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def _make(service: Service, *, store: bool, again: bool) -> dict[str, object]:
     """Read the prompt and store the state after it."""
     snapshot, engine = service.snapshot, service.engine
-    layout = engine.do(lambda memory: memory.layout)
+    layout = engine.run_task(lambda memory: memory.layout)
     if layout is None:
         raise ModelError(
             "The state of this model cannot be cut to a prefix: its memory is recurrent, or of its own kind."

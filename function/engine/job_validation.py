@@ -1,16 +1,13 @@
-"""Whether a job can be carried out: asked before anybody waits for it."""
+"""Validation of a job, before it is queued."""
 
-from function.engine.llama.sampler import check as check_sampling
-from function.engine.llama.vocabulary import Vocabulary
 from function.engine.types import Job
 from function.errors import ContextExceeded, RequestError
 
 
-def check(job: Job, vocabulary: Vocabulary, n_ctx: int) -> None:
-    """Raise RequestError for a job that cannot be carried out in a context of ``n_ctx`` tokens.
+def validate_job(job: Job, *, n_ctx: int, n_vocab: int) -> None:
+    """Raise RequestError for a job that cannot run: an empty prompt, sampling parameters out of range.
 
-    ContextExceeded for a prompt that leaves no room for a reply; tokens outside the vocabulary; sampling parameters out
-    of range.
+    Raises ContextExceeded for a prompt that leaves no room for a reply in ``n_ctx`` tokens.
     """
     prompt = job.prompt
     if not prompt:
@@ -25,5 +22,4 @@ def check(job: Job, vocabulary: Vocabulary, n_ctx: int) -> None:
         )
     if job.max_tokens is not None and job.max_tokens < (1 if job.echo is None else 0):
         raise RequestError(f"max_tokens is {job.max_tokens}; it must be at least 1.", param="max_tokens")
-    vocabulary.check(prompt, param=job.param)
-    check_sampling(job.sampling, vocabulary.size)
+    job.sampling.check(n_vocab)

@@ -28,9 +28,7 @@ from function.snapshot.manager import SnapshotManager
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.llama.placeholder_file import PlaceholderFile
-    from function.engine.load_options import LoadOptions
+    from function.engine import Engine, LoadOptions, PlaceholderFile
     from function.fetch.process import FetchProcess
     from function.fetch.thread import FetchThread
     from function.gguf import Header
@@ -111,11 +109,10 @@ class ColdStart:
             self._fetch.listen()
             self._snapshot.begin(self._cancel)
             with self._span("engine"):
-                import function.engine.engine  # noqa: F401  while the first bytes are on their way
-                from function.engine.llama import cpu, gpu
+                from function.engine import Engine, require_gpu, use_cpu_variant  # noqa: F401  during the download
 
-                cpu.prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
-                gpu.require(self._settings.n_gpu_layers)
+                use_cpu_variant(self._settings.cpu_level, cache_dir=self._settings.model_cache_dir)
+                require_gpu(self._settings.n_gpu_layers)
             self.adapter = self._fetch_adapter()
             if not _remote(self._settings.model_uri):
                 self._await_fetch()
@@ -132,7 +129,7 @@ class ColdStart:
         return engine
 
     def _options(self) -> "LoadOptions":
-        from function.engine.load_options import LoadOptions
+        from function.engine import LoadOptions
 
         settings = self._settings
         self.system_prompt = text_of(settings.system_prompt)
@@ -148,9 +145,7 @@ class ColdStart:
 
     def _load_beside(self, options: "LoadOptions") -> "Engine | None":
         """Load what is still being fetched; None if that is over, or the file must be whole first."""
-        from function.engine.llama import streamed_repack
-        from function.engine.llama.library import amx
-        from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
+        from function.engine import HeaderMismatch, PlaceholderFile, can_stream_repack, has_amx
 
         early = self._early_header()
         part = self.progress.part
@@ -158,9 +153,9 @@ class ColdStart:
             return None
         header, data = early
         options = self._checked(header, part, header.file_size, options)
-        if options.n_gpu_layers or not PlaceholderFile.possible():
+        if options.n_gpu_layers or not PlaceholderFile.is_supported():
             return None
-        if options.repack and not streamed_repack.possible(header, amx=amx()):
+        if options.repack and not can_stream_repack(header, amx=has_amx()):
             return None
         try:
             standin = PlaceholderFile(
@@ -223,21 +218,21 @@ class ColdStart:
 
     def _checked(self, header: "Header", path: Path, size: int, options: "LoadOptions") -> "LoadOptions":
         """The options with what depends on the model. Raises DoesNotFit, and what is wrong with the adapter."""
-        from function.engine.llama.library import amx
+        from function.engine import has_amx
         from function.gguf import check_adapter
         from function.sizing.load_plan import choose
 
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
         local = not _remote(self._settings.model_uri)
-        loading = choose(header, self._settings, path=path, size=size, local=local, amx=amx())
+        loading = choose(header, self._settings, path=path, size=size, local=local, amx=has_amx())
         if self.mode != loading.mode:  # decided before the file was there, perhaps, and decided again
             log.info("load mode %s: %s", loading.mode, loading.reason)
         self.mode = loading.mode
         return replace(options, repack=loading.mode == "repacked", prefix_cache=loading.fit.prefix_room)
 
     def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
-        from function.engine.engine import Engine
+        from function.engine import Engine
 
         with self._span("load"):
             return Engine.load(
@@ -245,8 +240,8 @@ class ColdStart:
                 options,
                 on_progress=self._on_progress,
                 cancel=self._cancel,
-                hurry=self._hurry,
-                on_set_up=self._on_set_up,
+                client_waiting=self._hurry,
+                on_vocabulary=self._on_set_up,
             )
 
     def _await_fetch(self) -> Fetched:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
+    from function.engine import Engine
     from function.fetch import Fetched
 
 CPU_LEVELS = (

@@ -25,9 +25,7 @@ from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.generation import Generation
-    from function.engine.types import Job
+    from function.engine import Engine, Generation, Job
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
@@ -192,7 +190,7 @@ class Service:
                 raise self._error
             if self._running is not None:
                 self._speed = self._running.tokens_per_second or self._speed
-            self._running = engine.submit(job)
+            self._running = engine.start(job)
             self.snapshot.after(engine, lambda: len(self.queue) <= 1)
             return self._running
 

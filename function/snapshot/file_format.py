@@ -3,7 +3,7 @@
     magic, 8 bytes │ length of the binding, 4 bytes │ binding, JSON │ state │ SHA-256 of all before, 32 bytes
 
 Nothing of it is believed before its hash is right and its binding is, byte for byte, the one that is expected. What the
-state says of itself is for the engine to check (see function.engine.llama.state_layout).
+state says of itself is for the engine to check (see function/engine/llama/state_layout.py).
 """
 
 import hashlib

@@ -20,8 +20,7 @@ from function.snapshot.store import place, put
 from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.kv.context import KVContext
+    from function.engine import Engine, KVContext
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
@@ -75,7 +74,7 @@ class SnapshotManager:
             assert self._file is not None
             state = read(self._file.path, self._binding)
             tokens = self.tokens
-            if not engine.do(lambda memory: memory.pin(tokens, state)):
+            if not engine.run_task(lambda memory: memory.pin(tokens, state)):
                 raise SnapshotMismatch("its state is not one that this engine writes")
         except ObjectNotFound:
             self._due = True
@@ -113,8 +112,8 @@ class SnapshotManager:
             fits = layout is not None and memory.holds(self.tokens) and layout.size(len(memory)) <= most
             return (memory.save(), len(memory)) if fits else (None, 0)
 
-        state, held = engine.do(save)
-        layout = engine.do(lambda memory: memory.layout)
+        state, held = engine.run_task(save)
+        layout = engine.run_task(lambda memory: memory.layout)
         return layout.cut(state, held, len(self.tokens)) if state and layout else None
 
     def store(self, state: bytearray) -> int:
@@ -141,7 +140,7 @@ class SnapshotManager:
     def _store(self, engine: "Engine", idle: Callable[[], bool]) -> None:
         """In a thread of its own; the engine's turn comes after the reply that runs."""
         with contextlib.suppress(FunctionError):  # the instance stops
-            if engine.do(lambda memory: memory.layout) is None:  # after the reply that runs
+            if engine.run_task(lambda memory: memory.layout) is None:  # after the reply that runs
                 self._due = False
                 log.info("no snapshot is stored: the state of this model cannot be cut to a prefix")
                 return

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
+    from function.engine import Engine
 
 QUESTIONS = ("a", "Z", "1", "\u00e9")
 """Questions that share no beginning."""
@@ -15,7 +15,7 @@ def prefix(engine: "Engine", system_prompt: str) -> tuple[int, ...]:
     Raises RequestError where the model's template takes no system message.
     """
     system = {"role": "system", "content": system_prompt}
-    prompts = [engine.chat_tokens([system, {"role": "user", "content": question}]) for question in QUESTIONS]
+    prompts = [engine.tokenize_chat([system, {"role": "user", "content": question}]) for question in QUESTIONS]
     shortest = min(map(len, prompts))
     common = next((i for i in range(shortest) if len({prompt[i] for prompt in prompts}) > 1), shortest)
     common = min(common, engine.n_ctx - 1)
