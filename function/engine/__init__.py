@@ -1,3 +1,5 @@
+# mypy: implicit-reexport
+# ruff: noqa: F401
 """A GGUF file to tokens, with llama.cpp. Independent of HTTP, of buckets, and of where the file came from.
 
 ```
@@ -18,39 +20,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine as Engine
-    from function.engine.generation import Generation as Generation
-    from function.engine.grammar.grammar import Grammar as Grammar
-    from function.engine.grammar.grammar import allow_thought as allow_thought
-    from function.engine.grammar.grammar import embed_schema as embed_schema
-    from function.engine.grammar.grammar import json_grammar as json_grammar
-    from function.engine.grammar.probe import probe_grammar as probe_grammar
-    from function.engine.kv.context import KVContext as KVContext
-    from function.engine.llama.cpu import choose_cpu_variant as choose_cpu_variant
-    from function.engine.llama.cpu import use_cpu_variant as use_cpu_variant
-    from function.engine.llama.cpu_variants import CPUVariants as CPUVariants
-    from function.engine.llama.gpu import list_gpus as list_gpus
-    from function.engine.llama.gpu import require_gpu as require_gpu
-    from function.engine.llama.library import find_libraries as find_libraries
-    from function.engine.llama.library import has_amx as has_amx
-    from function.engine.llama.library import has_openmp as has_openmp
-    from function.engine.llama.library import read_system_info as read_system_info
-    from function.engine.llama.library import use_libraries as use_libraries
-    from function.engine.llama.placeholder_file import HeaderMismatch as HeaderMismatch
-    from function.engine.llama.placeholder_file import PlaceholderFile as PlaceholderFile
-    from function.engine.llama.sampling import Sampling as Sampling
-    from function.engine.llama.streamed_repack import can_stream_repack as can_stream_repack
-    from function.engine.types import Event as Event
-    from function.engine.types import Finished as Finished
-    from function.engine.types import FinishReason as FinishReason
-    from function.engine.types import Job as Job
-    from function.engine.types import LoadOptions as LoadOptions
-    from function.engine.types import Logprob as Logprob
-    from function.engine.types import PrefillProgress as PrefillProgress
-    from function.engine.types import TextPiece as TextPiece
-    from function.engine.types import Timings as Timings
-    from function.engine.types import TokenChoice as TokenChoice
-    from function.engine.types import Usage as Usage
+    from function.engine.engine import Engine
+    from function.engine.generation import Generation
+    from function.engine.grammar.grammar import Grammar, allow_thought, embed_schema, json_grammar
+    from function.engine.grammar.probe import probe_grammar
+    from function.engine.kv.context import KVContext
+    from function.engine.llama.cpu import choose_cpu_variant, use_cpu_variant
+    from function.engine.llama.cpu_variants import CPUVariants
+    from function.engine.llama.gpu import list_gpus, require_gpu
+    from function.engine.llama.library import find_libraries, has_amx, has_openmp, read_system_info, use_libraries
+    from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
+    from function.engine.llama.sampling import Sampling
+    from function.engine.llama.streamed_repack import can_stream_repack
+    from function.engine.types import (
+        Event,
+        Finished,
+        FinishReason,
+        Job,
+        LoadOptions,
+        Logprob,
+        PrefillProgress,
+        TextPiece,
+        Timings,
+        TokenChoice,
+        Usage,
+    )
 
 _EXPORTS = {
     "engine": "Engine",

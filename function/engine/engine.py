@@ -3,21 +3,16 @@
 import atexit
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from function.engine.drain_gate import DrainGate
 from function.engine.generation import Generation
 from function.engine.grammar.constraint import Constraint, ConstraintFactory
 from function.engine.grammar.grammar import Grammar
-from function.engine.job_validation import validate_job
 from function.engine.kv.context import KVContext
-from function.engine.llama.library import has_openmp, read_system_info
-from function.engine.llama.load import ModelSource
-from function.engine.llama.model import Model
-from function.engine.llama.vocabulary import Vocabulary
+from function.engine.llama.model import Model, ModelSource
 from function.engine.loop import TokenLoop
 from function.engine.template.template import Template, choose
 from function.engine.types import Job, LoadOptions
@@ -37,7 +32,7 @@ class Engine:
         self._constraints: ConstraintFactory | None = None
         self._constraints_lock = threading.Lock()
         self._thread: threading.Thread
-        self._vocabulary: Vocabulary
+        self._model: Model
         self._template: Template
         self.name: str | None
         """The model's name in its file."""
@@ -51,8 +46,8 @@ class Engine:
         """Tokens that are prefilled at once."""
         self.template_source: str
         """Origin of the chat template: ``model``, ``setting``, or for example ``llama3 (by architecture)``."""
-        self.system_info = read_system_info()
-        self.openmp = has_openmp()
+        self.system_info: str
+        self.openmp: bool
         self.repacked = options.repack
         self.failure: FunctionError | None = None
         """Error that ended the engine; its memory is free, and it answers nothing any more."""
@@ -79,13 +74,23 @@ class Engine:
         """
         engine = cls(options)
         loaded: Future[None] = Future()
-        cancel = cancel or threading.Event()
-        engine._thread = threading.Thread(
-            target=engine._work,
-            args=(source, loaded, on_progress, cancel, client_waiting, on_vocabulary),
-            name="engine",
-            daemon=True,
-        )
+
+        def load_model() -> Model:
+            return Model(
+                source,
+                n_ctx=options.n_ctx,
+                n_threads=options.n_threads,
+                n_gpu_layers=options.n_gpu_layers,
+                kv_type=options.kv_type,
+                repack=options.repack,
+                further=options.further,
+                lora=options.lora,
+                on_progress=on_progress,
+                cancel=cancel,
+            )
+
+        work = (load_model, loaded, client_waiting, on_vocabulary)
+        engine._thread = threading.Thread(target=engine._work, args=work, name="engine", daemon=True)
         engine._thread.start()
         import function.engine.template.sandbox  # noqa: F401  imported while the engine's thread is in C
 
@@ -99,19 +104,19 @@ class Engine:
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Return the tokens of ``text`` (see Vocabulary.tokenize)."""
-        with self._open_vocabulary() as vocabulary:
-            return vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
+        with self._gate.enter():
+            return self._model.vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """Return the text of ``tokens``. Raises RequestError for an id outside the vocabulary."""
-        with self._open_vocabulary() as vocabulary:
-            return vocabulary.detokenize(tokens)
+        with self._gate.enter():
+            return self._model.vocabulary.detokenize(tokens)
 
     def token_pieces(self, tokens: Sequence[int]) -> list[bytes]:
         """Return the bytes of each token, a control token's name. Raises as ``detokenize`` does."""
-        with self._open_vocabulary() as vocabulary:
-            vocabulary.check(tokens)
-            return list(map(vocabulary.piece_or_name, tokens))
+        with self._gate.enter():
+            self._model.vocabulary.check(tokens)
+            return list(map(self._model.vocabulary.piece_or_name, tokens))
 
     def render(self, messages: Sequence[Mapping[str, Any]], **template_kwargs: Any) -> str:
         """Render ``messages`` with the chat template, up to the beginning of the reply.
@@ -126,8 +131,8 @@ class Engine:
 
     def tokenize_prompt(self, text: str) -> tuple[int, ...]:
         """Return the tokens of a rendered prompt, with exactly one BOS if the model wants one."""
-        with self._open_vocabulary() as vocabulary:
-            tokens = vocabulary.tokenize(text, add_special=False, parse_special=True)
+        vocabulary = self._model.vocabulary
+        tokens = self.tokenize(text, add_special=False, parse_special=True)
         if vocabulary.adds_bos and vocabulary.bos is not None:
             # Templates write BOS or leave it to the tokenizer, and some do both.
             begin = next((i for i, token in enumerate(tokens) if token != vocabulary.bos), len(tokens))
@@ -140,23 +145,23 @@ class Engine:
 
     def find_control_tokens(self, names: Iterable[str]) -> frozenset[int]:
         """Return the ids of those ``names`` that are control tokens."""
-        with self._open_vocabulary() as vocabulary:
-            return frozenset(vocabulary.find_control_tokens(names).values())
+        with self._gate.enter():
+            return frozenset(self._model.vocabulary.find_control_tokens(names).values())
 
     def constrain(self, grammar: Grammar) -> Constraint:
         """Return a constraint of one job to ``grammar``. The model's first takes up to a second longer.
 
         Raises RequestError, with the request's field, for a grammar that cannot be used.
         """
-        with self._open_vocabulary() as vocabulary:
+        with self._gate.enter():
             with self._constraints_lock:
-                self._constraints = self._constraints or ConstraintFactory(vocabulary)
+                self._constraints = self._constraints or ConstraintFactory(self._model.vocabulary)
             return self._constraints.make(grammar)
 
     def check(self, job: Job) -> None:
-        """Raise RequestError for a job that cannot run: see ``validate_job``; tokens outside the vocabulary."""
-        self._vocabulary.check(job.prompt, param=job.param)
-        validate_job(job, n_ctx=self.n_ctx, n_vocab=self.n_vocab)
+        """Raise RequestError for a job that cannot run: see ``Job.check``; tokens outside the vocabulary."""
+        job.check(n_ctx=self.n_ctx, n_vocab=self.n_vocab)
+        self._model.vocabulary.check(job.prompt, param=job.param)
 
     def submit(self, job: Job) -> Generation:
         """Check and queue ``job``. Raises as ``check`` and ``start`` do."""
@@ -192,45 +197,25 @@ class Engine:
         self._thread.join()
         atexit.unregister(self.close)
 
-    @contextmanager
-    def _open_vocabulary(self) -> Iterator[Vocabulary]:
-        """Yield the vocabulary, which is not freed during the block. Raises Stopping once closed."""
-        with self._gate.enter():
-            yield self._vocabulary
-
     def _closed_error(self) -> FunctionError:
         return self.failure or Stopping("The instance is shutting down; ask again and another one answers.")
 
     def _work(
         self,
-        source: ModelSource,
+        load_model: Callable[[], Model],
         loaded: "Future[None]",
-        on_progress: Callable[[float], None] | None,
-        cancel: threading.Event,
         client_waiting: Callable[[], bool] | None,
         on_vocabulary: Callable[["Engine"], None] | None,
     ) -> None:
         """Run the engine's thread, from load to free."""
-        options = self._options
         try:
-            model = Model(
-                source,
-                n_ctx=options.n_ctx,
-                n_threads=options.n_threads,
-                n_gpu_layers=options.n_gpu_layers,
-                kv_type=options.kv_type,
-                repack=options.repack,
-                further=options.further,
-                lora=options.lora,
-                on_progress=on_progress,
-                cancel=cancel,
-            )
+            model = load_model()
         except BaseException as e:
             loaded.set_exception(e)
             return
         try:
             self._describe(model)
-            context = KVContext(model, options.prefix_cache)
+            context = KVContext(model, self._options.prefix_cache)
             if on_vocabulary:
                 on_vocabulary(self)
             model.map_complete_file()
@@ -270,10 +255,10 @@ class Engine:
 
     def _describe(self, model: Model) -> None:
         """Set the attributes that other threads read."""
-        self._vocabulary = model.vocabulary
+        self._model = model
         self.name = model.metadata("general.name")
         self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
-        self.chunk = model.chunk
+        self.chunk, self.system_info, self.openmp = model.chunk, model.system_info, model.openmp
         self._template, self.template_source = choose(model, self._options.chat_template)
         self.chat_template = self._template.source
 

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import TYPE_CHECKING
 
-from function.engine.llama.sampler import Sampler
+from function.engine.llama.sampling import Sampler
 
 if TYPE_CHECKING:
     from function.engine.grammar.constraint import Constraint

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from function.engine.llama.sampling import Sampling
-from function.errors import FunctionError
+from function.errors import ContextExceeded, FunctionError, RequestError
 from function.gguf import KVType
 
 if TYPE_CHECKING:
@@ -58,6 +58,25 @@ class Job:
     param: str = "messages"
     constraint: "Constraint | None" = None
     visible_tokens: frozenset[int] = frozenset()
+
+    def check(self, *, n_ctx: int, n_vocab: int) -> None:
+        """Raise RequestError for a job that cannot run: an empty prompt, sampling parameters out of range.
+
+        Raises ContextExceeded for a prompt that leaves no room for a reply in ``n_ctx`` tokens.
+        """
+        if not self.prompt:
+            raise RequestError("The prompt is empty.", param=self.param)
+        if len(self.prompt) >= n_ctx:
+            raise ContextExceeded(
+                f"The prompt has {len(self.prompt)} tokens and the context holds {n_ctx}, the reply included. "
+                "Shorten the conversation, or raise N_CTX.",
+                param=self.param,
+                tokens=len(self.prompt),
+                n_ctx=n_ctx,
+            )
+        if self.max_tokens is not None and self.max_tokens < (1 if self.echo is None else 0):
+            raise RequestError(f"max_tokens is {self.max_tokens}; it must be at least 1.", param="max_tokens")
+        self.sampling.check(n_vocab)
 
 
 @dataclass(frozen=True, slots=True)

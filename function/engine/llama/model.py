@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from function.engine.llama.context import CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS, create_context, limit_context
-from function.engine.llama.library import library, take_errors, take_first_error
-from function.engine.llama.load import ModelSource, load_model
-from function.engine.llama.sampler import Sampler
-from function.engine.llama.sampling import Sampling
+from function.engine.llama.context_params import CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS, context_params, limit_context
+from function.engine.llama.library import has_openmp, library, read_system_info, take_errors, take_first_error
+from function.engine.llama.load import ModelSource as ModelSource  # for those who load a Model
+from function.engine.llama.load import load_model
+from function.engine.llama.sampling import Sampler, Sampling
 from function.engine.llama.state_io import StateIO
 from function.engine.llama.threadpool import ThreadPool
 from function.engine.llama.vocabulary import Vocabulary
@@ -46,6 +46,7 @@ class Model:
         cancel: threading.Event | None = None,
     ) -> None:
         self._lib = library()
+        self.system_info, self.openmp = read_system_info(), has_openmp()
         self.context: Any = None
         """llama.cpp's handle of the context."""
         self._threads: ThreadPool | None = None
@@ -65,9 +66,7 @@ class Model:
             self.n_ctx_train: int = self._lib.llama_model_n_ctx_train(self._model)
             self.n_ctx = limit_context(n_ctx, self.n_ctx_train)
             self.chunk = GPU_CHUNK_TOKENS if n_gpu_layers else CPU_CHUNK_TOKENS
-            self.context = create_context(
-                self._model, n_ctx=self.n_ctx, chunk=self.chunk, n_threads=n_threads, kv_type=kv_type
-            )
+            self.context = self._create_context(n_threads, kv_type)
             self._threads = ThreadPool(n_threads)
             self._threads.attach(self.context)
             if lora is not None:
@@ -200,6 +199,20 @@ class Model:
             raise ModelError("The model has an encoder, as translation or embedding models do; it cannot chat.")
         if lib.llama_model_is_diffusion(model):
             raise ModelError("The model is a diffusion model; it does not generate token by token.")
+
+    def _create_context(self, n_threads: int, kv_type: KVType) -> Any:
+        lib, n_ctx = self._lib, self.n_ctx
+        params = context_params(lib, self._model, n_ctx=n_ctx, chunk=self.chunk, n_threads=n_threads, kv_type=kv_type)
+        take_errors()
+        context = lib.llama_init_from_model(self._model, params)
+        if not context:
+            raise EngineError(
+                f"llama.cpp cannot make a context of {n_ctx} tokens with keys and values in {kv_type}: "
+                f"{take_first_error()}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
+                n_ctx=n_ctx,
+                kv_type=kv_type,
+            )
+        return context
 
     def _apply_adapter(self, lora: Path) -> None:
         """Add a LoRA adapter at full strength; the model owns its memory."""

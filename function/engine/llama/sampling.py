@@ -1,10 +1,17 @@
-"""Sampling parameters, and the limits within which llama.cpp's samplers are safe."""
+"""Sampling: its parameters, the limits within which llama.cpp's samplers are safe, and the sampler of one reply."""
 
+import ctypes
 import math
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from function.errors import RequestError
+from function.errors import EngineError, RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _INT32_MAX = (1 << 31) - 1
 # Inclusive. Wide, but single precision neither overflows nor divides by zero within them.
@@ -33,6 +40,13 @@ _RANGES = {
 }
 MAX_BREAKERS, MAX_BREAKER_CHARACTERS = 16, 40
 """Of DRY; llama.cpp looks for each in every token of the vocabulary."""
+_RANDOM_SEED = 0xFFFF_FFFF
+"""For this seed llama.cpp chooses one itself."""
+_MIN_KEEP = 1
+_MAX_GREEDY_TEMPERATURE = 1e-4
+"""In single precision, dividing logits by a lower temperature leaves no numbers to sample from."""
+_MIROSTAT_M = 100
+"""Tokens that mirostat estimates from, llama.cpp's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +102,119 @@ class Sampling:
                 f"dry_sequence_breakers: up to {MAX_BREAKERS} texts of 1 to {MAX_BREAKER_CHARACTERS} characters.",
                 param="dry_sequence_breakers",
             )
+
+
+class Sampler:
+    """One chain for one reply, in llama.cpp's order, over the last logits of ``context``; for the engine's thread.
+
+    ``banned`` tokens are never sampled. Penalties count ``prompt``'s tokens too, as llama-server's do. ``vocabulary``
+    is llama.cpp's handle, for DRY. The owner calls ``free``.
+    """
+
+    def __init__(
+        self,
+        lib: Any,
+        context: Any,
+        sampling: Sampling,
+        *,
+        n_vocab: int,
+        n_ctx: int,
+        banned: Iterable[int],
+        prompt: Sequence[int],
+        vocabulary: Any,
+    ) -> None:
+        self._lib, self._context = lib, context
+        self._n_vocab = n_vocab
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        if not chain:
+            raise EngineError("llama.cpp could not make a sampler.")
+        self._chain = chain
+        biases = dict(sampling.logit_bias) | dict.fromkeys(banned, -math.inf)
+        if biases:
+            self._add(lib.llama_sampler_init_logit_bias(n_vocab, len(biases), self._bias_array(biases)))
+        penalised = sampling.repeat_penalty != 1 or sampling.presence_penalty != 0 or sampling.frequency_penalty != 0
+        last_n = n_ctx if sampling.repeat_last_n < 0 else min(sampling.repeat_last_n, n_ctx)
+        if penalised and last_n:
+            penalties = (sampling.repeat_penalty, sampling.frequency_penalty, sampling.presence_penalty)
+            self._add(lib.llama_sampler_init_penalties(n_vocab, last_n, *penalties))
+        uses_dry = sampling.dry_multiplier > 0 and sampling.dry_penalty_last_n != 0
+        dry_last_n = n_ctx if sampling.dry_penalty_last_n < 0 else min(sampling.dry_penalty_last_n, n_ctx)
+        if uses_dry:
+            self._add(self._dry(sampling, vocabulary, dry_last_n))
+        if sampling.temperature <= _MAX_GREEDY_TEMPERATURE:
+            self._add(lib.llama_sampler_init_greedy())
+        else:
+            self._add_random_choice(sampling, n_vocab)
+        counted = max(last_n if penalised else 0, dry_last_n if uses_dry else 0)
+        for token in prompt[-counted:] if counted else ():
+            self.accept(token)
+
+    def sample(self, among: "NDArray[np.intp] | None" = None) -> int:
+        """Sample the next token, one of ``among`` if given. The context's logits stay as they are."""
+        if among is None:
+            return int(self._lib.llama_sampler_sample(self._chain, self._context, -1))
+        import numpy as np
+
+        logits = np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, -1), (self._n_vocab,))
+        candidates = np.empty(len(among), [("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
+        candidates["id"], candidates["logit"], candidates["p"] = among, logits[among], 0
+        data = candidates.ctypes.data_as(self._lib.llama_token_data_p)
+        array = self._lib.llama_token_data_array(data, len(candidates), -1, False)
+        self._lib.llama_sampler_apply(self._chain, array)
+        token = int(array.data[array.selected].id)
+        self.accept(token)
+        return token
+
+    def accept(self, token: int) -> None:
+        """Count a token that was not sampled here."""
+        self._lib.llama_sampler_accept(self._chain, token)
+
+    def free(self) -> None:
+        """Free the chain's memory."""
+        self._lib.llama_sampler_free(self._chain)
+
+    def _add_random_choice(self, sampling: Sampling, n_vocab: int) -> None:
+        """Add the samplers that narrow the choice, and the one that chooses."""
+        lib = self._lib
+        seed = secrets.randbelow(_RANDOM_SEED) if sampling.seed is None else sampling.seed % _RANDOM_SEED
+        if sampling.mirostat:
+            self._add(lib.llama_sampler_init_temp(sampling.temperature))
+            if sampling.mirostat == 1:
+                tau, eta = sampling.mirostat_tau, sampling.mirostat_eta
+                self._add(lib.llama_sampler_init_mirostat(n_vocab, seed, tau, eta, _MIROSTAT_M))
+            else:
+                self._add(lib.llama_sampler_init_mirostat_v2(seed, sampling.mirostat_tau, sampling.mirostat_eta))
+            return
+        if sampling.top_n_sigma > 0:
+            self._add(lib.llama_sampler_init_top_n_sigma(sampling.top_n_sigma))
+        self._add(lib.llama_sampler_init_top_k(sampling.top_k))
+        self._add(lib.llama_sampler_init_typical(sampling.typical_p, _MIN_KEEP))
+        self._add(lib.llama_sampler_init_top_p(sampling.top_p, _MIN_KEEP))
+        self._add(lib.llama_sampler_init_min_p(sampling.min_p, _MIN_KEEP))
+        if sampling.xtc_probability > 0:
+            self._add(lib.llama_sampler_init_xtc(sampling.xtc_probability, sampling.xtc_threshold, _MIN_KEEP, seed))
+        if sampling.dynatemp_range > 0:
+            dynamic = (sampling.temperature, sampling.dynatemp_range, sampling.dynatemp_exponent)
+            self._add(lib.llama_sampler_init_temp_ext(*dynamic))
+        else:
+            self._add(lib.llama_sampler_init_temp(sampling.temperature))
+        self._add(lib.llama_sampler_init_dist(seed))
+
+    def _dry(self, sampling: Sampling, vocabulary: Any, last_n: int) -> Any:
+        breakers = [text.encode(errors="replace").replace(b"\0", b" ") for text in sampling.dry_sequence_breakers]
+        return self._lib.llama_sampler_init_dry(
+            vocabulary,
+            sampling.dry_multiplier,
+            sampling.dry_base,
+            sampling.dry_allowed_length,
+            last_n,
+            (ctypes.c_char_p * len(breakers))(*breakers),
+            len(breakers),
+        )
+
+    def _add(self, sampler: Any) -> None:
+        self._lib.llama_sampler_chain_add(self._chain, sampler)
+
+    def _bias_array(self, biases: dict[int, float]) -> Any:
+        kind = self._lib.llama_logit_bias
+        return (kind * len(biases))(*(kind(token, bias) for token, bias in biases.items()))

@@ -1,10 +1,8 @@
-"""Creation of llama.cpp contexts."""
+"""Parameters of llama.cpp contexts."""
 
 import logging
 from typing import Any
 
-from function.engine.llama.library import library, take_errors, take_first_error
-from function.errors import EngineError
 from function.gguf.memory import DEFAULT_CONTEXT, KVType, flash_attention
 from function.gguf.types import TENSOR_TYPES
 
@@ -26,12 +24,8 @@ def limit_context(n_ctx: int | None, n_ctx_train: int) -> int:
     return min(n_ctx, train)
 
 
-def create_context(model: Any, *, n_ctx: int, chunk: int, n_threads: int, kv_type: KVType) -> Any:
-    """Return a context for ``model`` with ``n_ctx`` tokens, prefilled ``chunk`` at once; the caller frees it.
-
-    Raises EngineError, with llama.cpp's reason.
-    """
-    lib = library()
+def context_params(lib: Any, model: Any, *, n_ctx: int, chunk: int, n_threads: int, kv_type: KVType) -> Any:
+    """Return the parameters of a context with ``n_ctx`` tokens for ``model``, prefilled ``chunk`` tokens at once."""
     on_gpu = chunk == GPU_CHUNK_TOKENS
     # On a CPU, few enough tokens per graph that one node, which cannot be interrupted, takes less than 100 ms.
     is_slow = not on_gpu and int(lib.llama_model_n_params(model)) > _LARGE_MODEL_PARAMETERS
@@ -44,13 +38,4 @@ def create_context(model: Any, *, n_ctx: int, chunk: int, n_threads: int, kv_typ
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if needs_flash else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.type_k = params.type_v = _TYPES[kv_type.upper()]
     params.no_perf = True
-    take_errors()
-    context = lib.llama_init_from_model(model, params)
-    if not context:
-        raise EngineError(
-            f"llama.cpp cannot make a context of {n_ctx} tokens with keys and values in {kv_type}: "
-            f"{take_first_error()}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
-            n_ctx=n_ctx,
-            kv_type=kv_type,
-        )
-    return context
+    return params
