@@ -1,4 +1,4 @@
-"""Cache: how much of a prompt need not be computed again, and when that is bit for bit the same."""
+"""Cached tokens: how many a prompt can reuse, and when that is exact bit for bit."""
 
 from function.engine.kv.cached_tokens import CachedTokens
 
@@ -6,7 +6,7 @@ CHUNK = 4
 
 
 def filled(prompt: list[int], *singles: int) -> CachedTokens:
-    """A cache after a prefill of ``prompt`` from nothing and a decode of ``singles``."""
+    """Return a cache after a prefill of ``prompt`` and a decode of ``singles``."""
     cache = CachedTokens(CHUNK)
     prefill(cache, prompt)
     for token in singles:
@@ -15,7 +15,7 @@ def filled(prompt: list[int], *singles: int) -> CachedTokens:
 
 
 def prefill(cache: CachedTokens, prompt: list[int]) -> list[int]:
-    """Compute what is missing; returns the sizes of the steps."""
+    """Compute the missing tokens; return the sizes of the steps."""
     sizes = []
     while len(cache) < len(prompt):
         step = cache.next_chunk(prompt)
@@ -24,13 +24,13 @@ def prefill(cache: CachedTokens, prompt: list[int]) -> list[int]:
     return sizes
 
 
-def test_prefill_runs_in_chunks_that_begin_at_multiples() -> None:
+def test_prefill_chunks_begin_at_multiples() -> None:
     assert prefill(CachedTokens(CHUNK), list(range(10))) == [4, 4, 2]
     cache = filled([1, 2, 3])
     assert prefill(cache, [1, 2, 3, 4, 5, 6, 7, 8, 9]) == [1, 4, 1]
 
 
-def test_what_matches_is_reused_but_never_the_last_token() -> None:
+def test_matching_tokens_are_reused_except_the_last() -> None:
     cache = filled([1, 2, 3, 4, 5], 6, 7)
     assert cache.count_reusable([1, 2, 3, 4, 5, 6, 7, 8], exact=False) == 7
     assert cache.count_reusable([1, 2, 3, 4, 5, 6, 7], exact=False) == 6
@@ -38,21 +38,21 @@ def test_what_matches_is_reused_but_never_the_last_token() -> None:
     assert cache.count_reusable([9], exact=False) == 0
 
 
-def test_exact_reuse_is_whole_chunks_that_were_prefilled_as_such() -> None:
+def test_exact_reuse_takes_whole_prefilled_chunks() -> None:
     cache = filled(list(range(10)), 10, 11, 12, 13)
     assert cache.count_reusable(list(range(20)), exact=True) == 8
     assert cache.count_reusable(list(range(8)), exact=True) == 4, "the last token's chunk is computed again"
     assert cache.count_reusable([0, 1, 2, 3, 4, 99, 98], exact=True) == 4
 
 
-def test_what_was_computed_otherwise_is_not_exact() -> None:
+def test_tokens_computed_in_other_steps_are_not_exact() -> None:
     cache = filled([1, 2], 3, 4)
     prefill(cache, list(range(1, 13)))
     assert cache.tokens == list(range(1, 13))
     assert cache.count_reusable(list(range(1, 13)), exact=True) == 0
 
 
-def test_a_cut_forgets_the_chunk_it_cuts() -> None:
+def test_truncation_drops_the_chunk_it_cuts() -> None:
     cache = filled(list(range(12)))
     cache.truncate(6)
     assert len(cache) == 6

@@ -13,7 +13,7 @@ from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.drip import SEEDED, Drip, children, engines, from_a_file, numbers, standin, until, worker
+from tests.drip import SEEDED, Drip, children, engines, from_a_file, numbers, placeholder, until, worker
 from tests.servers.doors import PATIENCE, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
@@ -51,7 +51,7 @@ def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: 
         return wide
 
     options = LoadOptions(n_ctx=512)
-    early_source = standin(wide, come)
+    early_source = placeholder(wide, come)
     early, late = Engine.load(early_source, options), Engine.load(wide, options)
     early_source.close()
     try:
@@ -64,7 +64,7 @@ def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: 
 
 
 def test_the_weights_are_mapped_once(wide: Path) -> None:
-    source = standin(wide, lambda: wide)
+    source = placeholder(wide, lambda: wide)
     engine = Engine.load(source, LoadOptions(n_ctx=512))
     source.close()
     mappings = Path("/proc/self/maps").read_text()
@@ -79,12 +79,12 @@ def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(standin(wide, never), LoadOptions(n_ctx=512))
+        Engine.load(placeholder(wide, never), LoadOptions(n_ctx=512))
 
 
 def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Path) -> None:
     with pytest.raises(HeaderMismatch, match="replaced"):
-        Engine.load(standin(wide, lambda: other), LoadOptions(n_ctx=512))
+        Engine.load(placeholder(wide, lambda: other), LoadOptions(n_ctx=512))
 
 
 @pytest.mark.parametrize("tokens", [1, 20, 64, 65, 150])
@@ -94,7 +94,7 @@ def test_placeholder_load_gives_the_same_numbers(shape: str, tokens: int, wide: 
     drip = Drip(path, tmp_path / "part")
     prompt = tuple((number * 37 + 11) % 1000 for number in range(tokens))
     job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
-    source = standin(path, drip.whole, drip)
+    source = placeholder(path, drip.whole, drip)
     with engines(source, path, LoadOptions(n_ctx=512, n_threads=2), LoadOptions(n_ctx=512)) as (
         early,
         late,

@@ -1,4 +1,4 @@
-"""What is freed is read by nobody, and not freed while it is read."""
+"""DrainGate: a resource is freed after its readers have left, and admits no new ones."""
 
 import threading
 
@@ -7,19 +7,20 @@ import pytest
 from function.engine.drain_gate import DrainGate
 
 
-def test_it_waits_for_everybody_who_is_inside_and_lets_nobody_in() -> None:
-    gate, freed = DrainGate(lambda: LookupError("gone")), threading.Event()
+def test_closed_gate_waits_for_readers_and_admits_none() -> None:
+    gate = DrainGate(lambda: LookupError("gone"))
+    closed, freed = threading.Event(), threading.Event()
 
     def free() -> None:
         gate.close()
+        closed.set()
         gate.wait_until_empty()
         freed.set()
 
     with gate.enter(), gate.enter():
         thread = threading.Thread(target=free)
         thread.start()
-        while not gate.closed:
-            pass
+        assert closed.wait(60)
         assert not freed.is_set()
         with pytest.raises(LookupError, match="gone"), gate.enter():
             pass
@@ -29,13 +30,13 @@ def test_it_waits_for_everybody_who_is_inside_and_lets_nobody_in() -> None:
     thread.join()
 
 
-def test_it_is_closed_once() -> None:
+def test_close_returns_true_once() -> None:
     gate = DrainGate(RuntimeError)
     assert gate.close()
     assert not gate.close()
 
 
-def test_an_error_inside_lets_it_out() -> None:
+def test_error_inside_leaves_the_gate() -> None:
     gate = DrainGate(RuntimeError)
     with pytest.raises(KeyError), gate.enter():
         raise KeyError

@@ -1,4 +1,4 @@
-"""Schemas made to crash, to explode or to be wrong: refused, with the place, and the process lives."""
+"""Schemas made to crash or explode, and wrong ones: rejected with their path, and the process survives."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.schemas import Schema
 
 
 def chain(length: int) -> Schema:
-    """A schema whose every part refers to the next."""
+    """Return a schema in which each definition refers to the next."""
     links: Schema = {
         f"d{i}": {"type": "object", "properties": {"next": {"$ref": f"#/$defs/d{i + 1}"}}} for i in range(length)
     }
@@ -18,7 +18,7 @@ def chain(length: int) -> Schema:
 
 
 def nested(depth: int) -> Schema:
-    """Objects in objects."""
+    """Return nested objects."""
     schema: Schema = {"type": "string"}
     for _ in range(depth):
         schema = {"type": "object", "properties": {"a": schema}}
@@ -80,14 +80,14 @@ def refusal(schema: Schema) -> RequestError:
 
 
 @pytest.mark.parametrize("name", EXPLOSIVE)
-def test_what_explodes_is_refused(name: str) -> None:
+def test_explosive_schema_is_rejected(name: str) -> None:
     error = refusal(EXPLOSIVE[name])
     assert (error.param or "").startswith("schema")
     assert len(str(error)) < 1500
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_refused_with_its_place(name: str) -> None:
+def test_wrong_schema_is_rejected_with_its_path(name: str) -> None:
     schema, param, word = WRONG[name]
     error = refusal(schema)
     assert error.param == param
@@ -110,9 +110,9 @@ def test_what_is_wrong_is_refused_with_its_place(name: str) -> None:
         {"x-guidance": {"lenient": True}, "type": "object"},
     ],
 )
-def test_what_is_large_and_in_order_is_taken(schema: Schema) -> None:
+def test_large_valid_schema_is_accepted(schema: Schema) -> None:
     probe_grammar(json_grammar(schema, "schema"))
 
 
-def test_a_caller_cannot_change_how_strictly_a_schema_is_read() -> None:
+def test_request_cannot_make_the_schema_lenient() -> None:
     assert refusal({"x-guidance": {"lenient": True}, **anyhow(**{"if": {}})}).param == X

@@ -7,7 +7,7 @@ import pytest
 
 from function.engine import HeaderMismatch, PlaceholderFile
 from function.engine.llama.model import Model
-from tests.drip import SEEDED, Drip, from_a_file, standin
+from tests.drip import SEEDED, Drip, from_a_file, placeholder
 from tests.servers.doors import serving
 from tests.servers.filling import filling_store
 from tests.test_cold_start import FIRST, WIDE
@@ -38,7 +38,7 @@ def test_failed_creation_leaves_no_descriptor() -> None:
 
 def test_restarted_file_ends_the_wait(wide: Path, tmp_path: Path) -> None:
     drip = Drip(wide, tmp_path / "part")
-    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
+    model = Model(source := placeholder(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
     assert source.map_partial_file()
     again = tmp_path / "again"
     again.write_bytes(wide.read_bytes())
@@ -61,7 +61,7 @@ def test_changed_header_or_length_is_a_mismatch(cut: bool, wide: Path, tmp_path:
                 file.write(bytes(8))
         return path
 
-    model = Model(source := standin(wide, whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
+    model = Model(source := placeholder(wide, whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
     assert source.map_partial_file()
     with pytest.raises(HeaderMismatch, match="replaced"):
         source.map_complete_file()

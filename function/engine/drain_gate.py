@@ -12,7 +12,7 @@ class DrainGate:
         self._make_error = make_error
         self._changed = threading.Condition()
         self._inside = 0
-        self.closed = False
+        self._closed = False
 
     @contextmanager
     def enter(self) -> Iterator[None]:
@@ -30,14 +30,14 @@ class DrainGate:
     def hold_open(self) -> Iterator[None]:
         """Delay ``close`` during the block, which must be short. Raises the gate's error once closed."""
         with self._changed:
-            if self.closed:
+            if self._closed:
                 raise self._make_error()
             yield
 
     def close(self) -> bool:
         """Admit no more readers; return true on the first call."""
         with self._changed:
-            was_open, self.closed = not self.closed, True
+            was_open, self._closed = not self._closed, True
             return was_open
 
     def wait_until_empty(self) -> None:
