@@ -9,8 +9,8 @@ import openai
 import pydantic
 import pytest
 
+from tests.schemas import EXPLOSIVE
 from tests.servers.doors import ServedFunction, serving
-from tests.test_grammar_probe import EXPLOSIVE
 
 PATH = "/v1/chat/completions"
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me."}], "max_tokens": 300}

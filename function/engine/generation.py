@@ -50,12 +50,10 @@ class Generation:
 
     def __iter__(self) -> Iterator[Event]:
         """Yield all remaining events; Finished is the last."""
-        while True:
-            event = self.next_event()
+        while not isinstance(event := self.next_event(), Finished):
             assert event is not None
             yield event
-            if isinstance(event, Finished):
-                return
+        yield event
 
     def cancel(self) -> None:
         """End the generation with ``cancelled``, also during a prefill. From any thread, any number of times."""

@@ -17,26 +17,8 @@ SCORED_CHUNK_TOKENS = 16
 """Tokens per call for a prompt whose own logprobs are requested."""
 
 
-class TokenObserver:
-    """Observer of the token loop that does nothing, for jobs without logprobs."""
-
-    def before_sampling(self) -> None:
-        """Handle logits from which a token will be sampled."""
-
-    def on_token(self, token: int) -> None:
-        """Handle a sampled token before its text is decoded."""
-
-    def take(self, text: str) -> tuple[Logprob, ...]:
-        """Return the logprobs that are reported with ``text``."""
-        return ()
-
-    def take_rest(self) -> tuple[Logprob, ...]:
-        """Return the logprobs that are reported at the end of the reply."""
-        return ()
-
-
-class LogprobObserver(TokenObserver):
-    """Collects the logprobs of a reply's tokens; each is reported with the text in which the token begins.
+class ReplyLogprobs:
+    """Logprobs of a reply's tokens; each is reported with the text in which the token begins.
 
     ``count_held``: see TextStream.
     """
@@ -52,11 +34,13 @@ class LogprobObserver(TokenObserver):
         self._logits = _copy_logits(self._model)
 
     def on_token(self, token: int) -> None:
+        """Add a sampled token before its text is decoded."""
         assert self._logits is not None
         begins = self._reported_characters + self._count_held(self._model.vocabulary.piece(token))
         self._waiting.append((begins, _compute(self._logits, token, self._top, self._model)))
 
     def take(self, text: str) -> tuple[Logprob, ...]:
+        """Return the entries to report with ``text``."""
         self._reported_characters += len(text)
         found = []
         while self._waiting and self._waiting[0][0] < self._reported_characters:
@@ -64,6 +48,7 @@ class LogprobObserver(TokenObserver):
         return tuple(found)
 
     def take_rest(self) -> tuple[Logprob, ...]:
+        """Return the entries of tokens without text, at the end of the reply."""
         rest = tuple(entry for _, entry in self._waiting)
         self._waiting.clear()
         return rest

@@ -5,7 +5,7 @@ import time
 
 from function.engine.generation import Generation
 from function.engine.kv.context import KVContext
-from function.engine.logprobs import LogprobObserver, PromptLogprobs, TokenObserver
+from function.engine.logprobs import PromptLogprobs, ReplyLogprobs
 from function.engine.text_stream import TextStream
 from function.engine.token_source import ConstrainedTokenSource, FreeTokenSource
 from function.engine.types import Finished, FinishReason, PrefillProgress, TextPiece, Timings, Usage
@@ -82,12 +82,11 @@ class TokenLoop:
     def _decode(self, run: "_Run", tokens: FreeTokenSource) -> FinishReason:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
-        observer = TokenObserver()
-        if job.logprobs is not None:
-            observer = LogprobObserver(self._model, job.logprobs, stream.count_held)
+        scored = None if job.logprobs is None else ReplyLogprobs(self._model, job.logprobs, stream.count_held)
         fresh: list[int] = []  # tokens that are not in the context yet
         while True:
-            observer.before_sampling()
+            if scored:
+                scored.before_sampling()
             token = tokens.next_token()
             ended = vocabulary.is_end(token)
             if not ended:
@@ -96,10 +95,11 @@ class TokenLoop:
             if run.first is None:
                 run.first = time.monotonic()
             if not ended:
-                observer.on_token(token)
+                if scored:
+                    scored.on_token(token)
                 piece = vocabulary.piece_or_name(token) if token in job.visible_tokens else vocabulary.piece(token)
                 if text := stream.feed(piece):
-                    generation.put(TextPiece(text, generation.generated, observer.take(text)))
+                    generation.put(TextPiece(text, generation.generated, scored.take(text) if scored else ()))
             fresh.append(token)
             reason: FinishReason | None = None
             if ended or tokens.is_complete:
@@ -115,7 +115,9 @@ class TokenLoop:
                 fresh = []
             if reason:
                 text = stream.finish()
-                logprobs = observer.take(text) + (() if stream.stopped else observer.take_rest())
+                logprobs = scored.take(text) if scored else ()
+                if scored and not stream.stopped:
+                    logprobs += scored.take_rest()
                 if text or logprobs:
                     generation.put(TextPiece(text, generation.generated, logprobs))
                 return reason
