@@ -92,9 +92,9 @@ def test_prefill_progress_ends_complete(engine: Engine) -> None:
     prompt = engine.tokenize_chat(STORY)
     other = tuple(reversed(prompt))
     events = list(engine.submit(Job(prompt=other, max_tokens=1, sampling=SEEDED)))
-    told = [event for event in events if isinstance(event, PrefillProgress)]
-    assert told[-1] == PrefillProgress(len(other), len(other))
-    assert [event.done for event in told] == sorted(event.done for event in told)
+    progress = [event for event in events if isinstance(event, PrefillProgress)]
+    assert progress[-1] == PrefillProgress(len(other), len(other))
+    assert [event.done for event in progress] == sorted(event.done for event in progress)
 
 
 def test_replies_without_a_seed_differ(engine: Engine) -> None:

@@ -31,10 +31,10 @@ def test_context_beyond_the_models_own_is_lowered_and_logged(
 
 
 def test_progress_is_reported_to_the_end(tiny_model: Path) -> None:
-    told: list[float] = []
-    Engine.load(tiny_model, LoadOptions(), on_progress=told.append).close()
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    reported: list[float] = []
+    Engine.load(tiny_model, LoadOptions(), on_progress=reported.append).close()
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
 
 
 def test_load_can_be_cancelled(tiny_model: Path) -> None:

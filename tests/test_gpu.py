@@ -17,9 +17,9 @@ def test_server_reports_a_missing_gpu(tmp_path: Path) -> None:
     """The CPU could answer too, ten times slower, for the price of both."""
     with serving(tmp_path, N_GPU_LAYERS="-1", CUDA_VISIBLE_DEVICES="") as function:
         error = function.wait("failed")["error"]
-        status, told = function.ask("/chat", {"prompt": "Hello"})
+        status, body = function.ask("/chat", {"prompt": "Hello"})
     assert (error["code"], error["param"]) == ("no_gpu", "N_GPU_LAYERS")
-    assert (status, told["error"]["code"]) == (503, "no_gpu")
+    assert (status, body["error"]["code"]) == (503, "no_gpu")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ WRONG: dict[str, tuple[Schema, str, str]] = {
         "schema.properties.default.minProperties",
         "",
     ),
-    "more properties than a name can be told from": (anyhow(type="object", minProperties=3), f"{X}.minProperties", ""),
+    "more properties than are required": (anyhow(type="object", minProperties=3), f"{X}.minProperties", ""),
 }
 
 

@@ -52,8 +52,8 @@ def log_softmax(model: Path, chunk: int, *tokens: Sequence[int]) -> Numbers:
     return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
 
 
-def check(told: list[Logprob], expected: Numbers, top: int) -> None:
-    for row, entry in zip(expected, told, strict=True):
+def check(found: list[Logprob], expected: Numbers, top: int) -> None:
+    for row, entry in zip(expected, found, strict=True):
         assert entry.chosen.logprob == pytest.approx(row[entry.chosen.token], abs=TOLERANCE)
         assert [choice.logprob for choice in entry.top] == pytest.approx(
             np.sort(row)[::-1][:top].tolist(), abs=TOLERANCE
@@ -66,11 +66,11 @@ def test_logprobs_are_the_log_softmax_of_the_logits(engine: Engine, tiny_model: 
     prompt = engine.tokenize_chat(STORY)
     # Parameters that change the choice must not change the reported logprobs.
     sampling = Sampling(seed=5, temperature=2.0, top_k=0, repeat_penalty=1.3, logit_bias={7: -100.0, 400: 2.0})
-    told = entries(read(engine, Job(prompt=prompt, max_tokens=30, sampling=sampling, logprobs=20))[0])
-    tokens = [entry.chosen.token for entry in told]
-    assert len(told) == 30
+    found = entries(read(engine, Job(prompt=prompt, max_tokens=30, sampling=sampling, logprobs=20))[0])
+    tokens = [entry.chosen.token for entry in found]
+    assert len(found) == 30
     assert len(set(tokens)) > 5
-    check(told, log_softmax(tiny_model, 64, prompt, *zip(tokens, strict=True))[len(prompt) - 1 : -1], 20)
+    check(found, log_softmax(tiny_model, 64, prompt, *zip(tokens, strict=True))[len(prompt) - 1 : -1], 20)
 
 
 def test_prompt_logprobs_are_the_log_softmax_of_the_logits(engine: Engine, tiny_model: Path) -> None:
@@ -78,10 +78,10 @@ def test_prompt_logprobs_are_the_log_softmax_of_the_logits(engine: Engine, tiny_
     job = Job(prompt=prompt, max_tokens=0, logprobs=5, echo="the prompt")
     (text,), end = read(engine, job)
     assert (text.text, text.tokens, end.reason, end.usage.completion_tokens) == ("the prompt", 0, "length", 0)
-    first, *told = text.logprobs
+    first, *found = text.logprobs
     assert first == Logprob(TokenChoice(prompt[0], b"<|im_start|>", None, control=True))
-    assert [entry.chosen.token for entry in told] == list(prompt[1:])
-    check(told, log_softmax(tiny_model, 16, prompt)[:-1], 5)
+    assert [entry.chosen.token for entry in found] == list(prompt[1:])
+    check(found, log_softmax(tiny_model, 16, prompt)[:-1], 5)
 
 
 def test_scored_prompt_does_not_change_later_replies(engine: Engine) -> None:
@@ -115,11 +115,11 @@ def test_entries_come_with_the_text_of_their_tokens(engine: Engine) -> None:
     sampling = Sampling(seed=3, temperature=2.0, top_k=0, logit_bias=allowed)
     texts, end = read(engine, Job(prompt=(1, 2, 3), max_tokens=200, sampling=sampling, logprobs=0))
     assert len(entries(texts)) == end.usage.completion_tokens == 200
-    said = b""
+    spelled = b""
     for text in texts:
-        said += written(list(text.logprobs))
-        assert said.decode(errors="replace").startswith("".join(t.text for t in texts[: texts.index(text) + 1])[:-1])
-    assert said.decode(errors="replace") == "".join(text.text for text in texts)
+        spelled += written(list(text.logprobs))
+        assert spelled.decode(errors="replace").startswith("".join(t.text for t in texts[: texts.index(text) + 1])[:-1])
+    assert spelled.decode(errors="replace") == "".join(text.text for text in texts)
 
 
 def text_of(found: list[Logprob]) -> str:
@@ -136,10 +136,10 @@ def test_entries_of_a_stop_string_are_cut_with_it(engine: Engine, start: int) ->
     job = Job(prompt=prompt, max_tokens=40, sampling=SEEDED, logprobs=1, stop=(stop,))
     cut, end = read(engine, job)
     assert end.reason == "stop"
-    said, told = "".join(piece.text for piece in cut), entries(cut)
-    assert told == all_of_them[: len(told)]
+    spelled, found = "".join(piece.text for piece in cut), entries(cut)
+    assert found == all_of_them[: len(found)]
     # The last one begins in the text and may end in what was cut; the next one begins after it.
-    assert len(text_of(told[:-1])) < len(said) <= len(text_of(told))
+    assert len(text_of(found[:-1])) < len(spelled) <= len(text_of(found))
 
 
 def test_held_stop_string_prefix_holds_its_entries(engine: Engine) -> None:
@@ -172,8 +172,8 @@ def test_other_control_token_has_a_name_and_no_bytes(engine: Engine) -> None:
 
 
 def test_openai_format_escapes_broken_bytes() -> None:
-    told = chat_logprobs([Logprob(TokenChoice(1, b"\xf0\x9f", -1.5), (TokenChoice(2, "ä".encode(), -0.5),))])
-    assert told == {
+    found = chat_logprobs([Logprob(TokenChoice(1, b"\xf0\x9f", -1.5), (TokenChoice(2, "ä".encode(), -0.5),))])
+    assert found == {
         "content": [
             {
                 "token": "\\xf0\\x9f",

@@ -80,25 +80,25 @@ def test_missing_schema_is_any_object_and_strict_is_ignored(function: ServedFunc
         format_of({"type": "object"}, strict=False, description="A thing"),
         format_of({"type": "object"}, strict=True),
     ):
-        status, told = function.ask(PATH, {**ASK, "response_format": format_, "max_tokens": 5})
-        assert status == 200, told
-        assert told["choices"][0]["message"]["content"].startswith("{")
+        status, body = function.ask(PATH, {**ASK, "response_format": format_, "max_tokens": 5})
+        assert status == 200, body
+        assert body["choices"][0]["message"]["content"].startswith("{")
 
 
 def test_faulty_schema_is_rejected_with_its_path(function: ServedFunction) -> None:
     wrong = {"type": "object", "properties": {"a": {"type": "string", "if": {}}}}
     for stream in (False, True):
-        status, told = function.ask(PATH, {**ASK, "response_format": format_of(wrong), "stream": stream})
-        assert (status, told["error"]["param"]) == (400, "response_format.json_schema.schema.properties.a")
-        assert "if" in told["error"]["message"]
+        status, body = function.ask(PATH, {**ASK, "response_format": format_of(wrong), "stream": stream})
+        assert (status, body["error"]["param"]) == (400, "response_format.json_schema.schema.properties.a")
+        assert "if" in body["error"]["message"]
 
 
 def test_explosive_schemas_are_rejected_and_the_process_survives(function: ServedFunction) -> None:
     before = function.get("/health/ready")[1]
     for name, schema in EXPLOSIVE.items():
-        status, told = function.ask(PATH, {**ASK, "response_format": format_of(schema)})
+        status, body = function.ask(PATH, {**ASK, "response_format": format_of(schema)})
         assert status == 400, name
-        assert told["error"]["param"].startswith("response_format.json_schema.schema")
+        assert body["error"]["param"].startswith("response_format.json_schema.schema")
     assert function.ask(PATH, {**ASK, "response_format": format_of({"const": {"a": 1}})})[0] == 200
     assert function.get("/health/ready")[1]["state"] == before["state"]
     assert function.log.read_text().count('"message": "ready') <= 1, "the worker is the same"
