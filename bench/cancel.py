@@ -13,9 +13,7 @@ import time
 from typing import Literal
 
 from bench.shapes import model, prompt_text
-from function.engine.engine import Engine
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, PrefillProgress, Sampling, TextPiece
+from function.engine import Engine, Finished, Job, LoadOptions, PrefillProgress, Sampling, TextPiece
 from function.system.limits import cpus
 
 Phase = Literal["prefill", "decode"]
@@ -65,7 +63,7 @@ def _measure(engine: Engine, name: str, rounds: int) -> None:
 def _cancelled(engine: Engine, phase: Phase, number: int, chance: random.Random) -> float:
     """Seconds from cancel to free."""
     text = f"round {number} of {phase}: " + (prompt_text(800) if phase == "prefill" else "hello")
-    prompt = engine.chat_tokens([{"role": "user", "content": text}])[:LONG]
+    prompt = engine.tokenize_chat([{"role": "user", "content": text}])[:LONG]
     job = Job(prompt=prompt, sampling=Sampling(ignore_eos=True))
     generation = engine.submit(job)
     while not (
@@ -85,7 +83,7 @@ def _cancelled(engine: Engine, phase: Phase, number: int, chance: random.Random)
 
 
 def _answer(engine: Engine) -> str:
-    prompt = engine.chat_tokens([{"role": "user", "content": prompt_text(50)}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": prompt_text(50)}])
     events = engine.submit(Job(prompt=prompt, max_tokens=16, sampling=Sampling(seed=1)))
     return "".join(event.text for event in events if isinstance(event, TextPiece))
 

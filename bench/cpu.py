@@ -20,9 +20,8 @@ from pathlib import Path
 from bench.bare import BareServer, Way, load
 from bench.levels import INSTALLED, portable
 from bench.shapes import model
+from function.engine import CPUVariants, choose_cpu_variant
 from function.engine.llama import library
-from function.engine.llama.cpu import choose
-from function.engine.llama.cpu_variants import CPUVariants
 from function.system.limits import cpus
 from tools.models import Quant
 
@@ -43,7 +42,7 @@ def main() -> None:
         work(arguments.worker)
         return
     levels = CPUVariants(portable())
-    chosen = choose(levels)
+    chosen = choose_cpu_variant(levels)
     assert chosen is not None
     builds = {"installed": INSTALLED} | {name: levels.folder(name) for name in levels.needs if _runs(levels, name)}
     print(f"chosen: {chosen.name} ({chosen.reason})\n")
@@ -65,8 +64,8 @@ def main() -> None:
 
 def work(folder: Path) -> None:
     """Be a worker: one line of JSON for each line of input."""
-    library.use(folder, "")
-    print(json.dumps(library.system_info()), flush=True)
+    library.use_libraries(folder, "")
+    print(json.dumps(library.read_system_info()), flush=True)
     contexts = {
         f"{shape} {quant}{' repacked' if repack else ''}": BareServer(
             load(model(shape, quant), repack=repack), Way(cpus())
@@ -82,7 +81,7 @@ def work(folder: Path) -> None:
 
 
 def _runs(levels: CPUVariants, name: str) -> bool:
-    return levels.problem(name, 60) is None
+    return levels.prove(name, 60) is None
 
 
 @contextlib.contextmanager

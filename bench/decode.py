@@ -23,10 +23,8 @@ from pathlib import Path
 
 from bench.reference import llama_bench, llama_server
 from bench.shapes import model
-from function.engine.engine import Engine
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling
 from function.engine.llama.library import library
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling
 from function.system.limits import cpus
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +75,7 @@ def main() -> None:
 def _engine(path: Path, threads: int) -> Iterator[Contender]:
     """The engine as the function uses it: its thread, events, text."""
     engine = Engine.load(path, LoadOptions(n_ctx=N_CTX, n_threads=threads))
-    prompt = engine.chat_tokens(MESSAGES)
+    prompt = engine.tokenize_chat(MESSAGES)
 
     def run(tokens: int) -> float:
         generation = engine.submit(Job(prompt=prompt, max_tokens=tokens, sampling=Sampling(ignore_eos=True)))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench.decode import MESSAGES, N_CTX, PATIENCE, REST, _running
 from bench.shapes import model
-from function.engine.types import Finished, Timings, Usage
+from function.engine import Finished, Timings, Usage
 from function.lifecycle.service import Service
 from function.observability.log_format import JsonLines
 from function.observability.tracing import Exporter

@@ -2,7 +2,7 @@
 
 import logging
 
-from function.engine.types import Finished
+from function.engine import Finished
 from function.errors import FunctionError
 from function.web.exchange import exchange
 

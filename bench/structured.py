@@ -13,10 +13,7 @@ import time
 from typing import Any
 
 from bench.shapes import model
-from function.engine.engine import Engine
-from function.engine.grammar.grammar import Grammar, json_schema
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling
+from function.engine import Engine, Finished, Grammar, Job, LoadOptions, Sampling, json_grammar
 from function.system.limits import cpus
 
 REST = 1.0
@@ -47,10 +44,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cpus())
     arguments = parser.parse_args()
     engine = Engine.load(model("0.5B", "Q4_0"), LoadOptions(n_ctx=2048, n_threads=arguments.threads))
-    grammars = {name: json_schema(schema, "schema") if schema else None for name, schema in SCHEMAS.items()}
+    grammars = {name: json_grammar(schema, "schema") if schema else None for name, schema in SCHEMAS.items()}
     speeds: dict[str, list[float]] = {name: [] for name in grammars}
     began = time.monotonic()
-    engine.constrain(json_schema({"type": "null"}, "schema"))
+    engine.constrain(json_grammar({"type": "null"}, "schema"))
     print(f"the first grammar of the model: {time.monotonic() - began:.2f} s")
     for name, grammar in grammars.items():
         began = time.monotonic()
@@ -76,7 +73,7 @@ def main() -> None:
 def _run(engine: Engine, grammar: Grammar | None, tokens: int) -> float:
     """Tokens per second of one reply."""
     constraint = engine.constrain(grammar) if grammar else None
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me."}])
     sampling = Sampling(ignore_eos=True, temperature=1.0)
     generation = engine.submit(Job(prompt=prompt, max_tokens=tokens, sampling=sampling, constraint=constraint))
     while not isinstance(event := generation.next_event(600), Finished):

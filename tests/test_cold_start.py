@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.llama.placeholder_file import HeaderMismatch
-from function.engine.load_options import LoadOptions
-from function.engine.types import Job, Sampling, TextPiece
+from function.engine import Engine, HeaderMismatch, Job, LoadOptions, Sampling, TextPiece
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.drip import FIRST, SEEDED, WIDE, Drip, children, engines, from_a_file, numbers, standin, until, worker
+from tests.drip import FIRST, SEEDED, WIDE, Drip, children, engines, from_a_file, numbers, placeholder, until, worker
 from tests.servers.doors import WAIT_SECONDS, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
@@ -36,7 +33,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reply(engine: Engine) -> str:
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me more"}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me more"}])
     generation = engine.submit(Job(prompt, max_tokens=12, sampling=Sampling(seed=7)))
     return "".join(event.text for event in generation if isinstance(event, TextPiece))
 
@@ -45,11 +42,11 @@ def test_engine_is_set_up_before_the_weights_are_fetched(wide: Path, tmp_path: P
     held: list[int] = []
 
     def complete() -> Path:
-        held.append(early_source.held)
+        held.append(early_source.memory_bytes)
         return wide
 
     options = LoadOptions(n_ctx=512)
-    early_source = standin(wide, complete)
+    early_source = placeholder(wide, complete)
     early, late = Engine.load(early_source, options), Engine.load(wide, options)
     early_source.close()
     try:
@@ -62,7 +59,7 @@ def test_engine_is_set_up_before_the_weights_are_fetched(wide: Path, tmp_path: P
 
 
 def test_weights_are_mapped_once(wide: Path) -> None:
-    source = standin(wide, lambda: wide)
+    source = placeholder(wide, lambda: wide)
     engine = Engine.load(source, LoadOptions(n_ctx=512))
     source.close()
     mappings = Path("/proc/self/maps").read_text()
@@ -77,12 +74,12 @@ def test_failed_fetch_fails_the_load(wide: Path) -> None:
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(standin(wide, never), LoadOptions(n_ctx=512))
+        Engine.load(placeholder(wide, never), LoadOptions(n_ctx=512))
 
 
 def test_file_of_another_model_does_not_replace_the_placeholder(wide: Path, other: Path) -> None:
     with pytest.raises(HeaderMismatch, match="replaced"):
-        Engine.load(standin(wide, lambda: other), LoadOptions(n_ctx=512))
+        Engine.load(placeholder(wide, lambda: other), LoadOptions(n_ctx=512))
 
 
 @pytest.mark.parametrize("tokens", [1, 20, 64, 65, 150])
@@ -92,7 +89,7 @@ def test_placeholder_load_gives_the_same_numbers(shape: str, tokens: int, wide: 
     drip = Drip(path, tmp_path / "part")
     prompt = tuple((number * 37 + 11) % 1000 for number in range(tokens))
     job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
-    source = standin(path, drip.whole, drip)
+    source = placeholder(path, drip.whole, drip)
     with engines(source, path, LoadOptions(n_ctx=512, n_threads=2), LoadOptions(n_ctx=512)) as (
         early,
         late,

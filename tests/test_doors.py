@@ -153,7 +153,7 @@ def test_many_first_requests_load_once(tmp_path: Path, tiny_model: Path) -> None
 def test_llama_cpp_is_built_without_openmp() -> None:
     from function.engine.llama import library
 
-    assert not library.openmp(), library.system_info()
+    assert not library.has_openmp(), library.read_system_info()
 
 
 def test_chunks_are_the_reply(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from function.engine import HeaderMismatch, PlaceholderFile
 from function.engine.llama.model import Model
-from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
-from tests.drip import FIRST, SEEDED, WIDE, Drip, from_a_file, standin
+from tests.drip import FIRST, SEEDED, WIDE, Drip, from_a_file, placeholder
 from tests.servers.doors import serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
@@ -26,7 +26,7 @@ def test_too_long_file_name_loads_without_placeholder(wide: Path, tmp_path: Path
         store.gate.set()
         with serving(tmp_path, MODEL_URI=store.url, MODEL_CACHE="memory", N_CTX="512") as function:
             assert function.ask("/chat", SEEDED) == expected
-            assert "nothing can stand in" in function.log.read_text()
+            assert "no placeholder file can be created" in function.log.read_text()
 
 
 @pytest.mark.filterwarnings("error")
@@ -37,12 +37,12 @@ def test_failed_creation_leaves_no_descriptor() -> None:
 
 def test_restarted_file_ends_the_wait(wide: Path, tmp_path: Path) -> None:
     drip = Drip(wide, tmp_path / "part")
-    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    assert source.begin()
+    model = Model(source := placeholder(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
+    assert source.map_partial_file()
     again = tmp_path / "again"
     again.write_bytes(wide.read_bytes())
     drip.fill(again, wide.stat().st_size)
-    assert not source.await_bytes(wide.stat().st_size, lambda: False)
+    assert not source.wait_for_bytes(wide.stat().st_size, lambda: False)
     model.free()
     source.close()
 
@@ -60,9 +60,9 @@ def test_changed_header_or_length_is_a_mismatch(cut: bool, wide: Path, tmp_path:
                 file.write(bytes(8))
         return path
 
-    model = Model(source := standin(wide, whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    assert source.begin()
+    model = Model(source := placeholder(wide, whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
+    assert source.map_partial_file()
     with pytest.raises(HeaderMismatch, match="replaced"):
-        source.complete()
+        source.map_complete_file()
     model.free()
     source.close()

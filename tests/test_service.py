@@ -128,7 +128,7 @@ def test_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp_p
         service.start()
         assert service.await_ready(WAIT_SECONDS).state == "ready"
         assert create_app(service).test_client().get("/events").get_json()["first_token"] is True
-        prompt = service.engine.chat_tokens([{"role": "user", "content": "hi"}])
+        prompt = service.engine.tokenize_chat([{"role": "user", "content": "hi"}])
         events = list(service.runner.submit(service.engine, Job(prompt, max_tokens=5)))
         assert any(isinstance(event, TextPiece) for event in events)
         assert isinstance(events[-1], Finished)

@@ -14,12 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.kv.context import KVContext
+from function.engine import Engine, KVContext, LoadOptions
 from function.engine.llama.library import library
 from function.engine.llama.model import Model
 from function.engine.llama.state_layout import StateLayout
-from function.engine.load_options import LoadOptions
 from function.errors import SourceError
 from function.settings import Settings
 from function.snapshot import file_format
@@ -51,7 +49,7 @@ class Bare:
         self.model = Model(path, n_ctx=1024, n_threads=1, n_gpu_layers=0, kv_type=kv_type)  # type: ignore[arg-type]
         self.memory = KVContext(self.model)
         self._flag = ctypes.create_string_buffer(2)
-        self.model.watch(self._flag)
+        self.model.set_abort_flag(self._flag)
 
     def logits(self, prompt: tuple[int, ...]) -> list[float]:
         """Return the logits after ``prompt``; compute only the tokens that are not in the context."""
@@ -85,7 +83,7 @@ def test_restored_state_gives_the_logits_of_a_prefill_bit_for_bit(path: Path, kv
         expected = read.logits(TOKENS)
         assert len(set(expected)) > 100, "the logits vary"
         state = restored.state(TOKENS[:length])
-        restored.memory.forget()
+        restored.memory.clear()
         assert restored.memory.pin(TOKENS[:length], state)
         assert len(restored.memory) == length
         assert restored.logits(TOKENS) == expected
@@ -97,14 +95,14 @@ def test_restored_state_gives_the_logits_of_a_prefill_bit_for_bit(path: Path, kv
 
 def test_pinned_prefix_survives_other_conversations(bare: Bare) -> None:
     expected = bare.logits(TOKENS)
-    bare.memory.forget()
+    bare.memory.clear()
     state = bare.state(TOKENS[:256])
-    bare.memory.forget()
+    bare.memory.clear()
     assert bare.memory.pin(TOKENS[:256], state)
     for _ in range(2):
-        assert bare.memory.prepare(tuple(reversed(TOKENS)), exact=True) == 0
+        assert bare.memory.reuse_prefix(tuple(reversed(TOKENS)), exact=True) == 0
         bare.logits(tuple(reversed(TOKENS)))
-        assert bare.memory.prepare(TOKENS, exact=True) == 256
+        assert bare.memory.reuse_prefix(TOKENS, exact=True) == 256
         assert bare.logits(TOKENS) == expected
 
 
@@ -127,7 +125,7 @@ def test_state_that_llama_cpp_would_not_write_is_rejected(bare: Bare) -> None:
         hostile = bytearray(state)
         struct.pack_into("<H", hostile, len(state) - 2, not_finite)
         assert not layout.fits(hostile, 128)
-        bare.memory.forget()
+        bare.memory.clear()
         assert not bare.memory.pin(TOKENS[:128], hostile)
         assert len(bare.memory) == 0
 
@@ -180,7 +178,7 @@ def test_prefix_is_common_to_all_conversations_in_whole_chunks(tiny_model: Path)
         assert len(tokens) % 64 == 0
         for question in ("What is it?", "Why?", " ", "\n\n"):
             messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}]
-            assert engine.chat_tokens(messages)[: len(tokens)] == tokens
+            assert engine.tokenize_chat(messages)[: len(tokens)] == tokens
         assert find_prefix(engine, "Be brief.") == ()
     finally:
         engine.close()

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from function.command.output import format_bytes, print_result
-from function.engine.engine import Engine
-from function.engine.types import Finished, Job, Sampling, TextPiece
+from function.engine import Engine, Finished, Job, Sampling, TextPiece
 from function.lifecycle.service import Service
 from function.settings import Settings
 from function.system.limits import cpus, memory_used
@@ -119,7 +118,7 @@ def _ask(engine: Engine, question: Question, number: int) -> Measurement:
 
 def _generate(engine: Engine, messages: Sequence[Mapping[str, Any]], tokens: int) -> tuple[str, Finished, float | None]:
     """Return the text of the reply, its last event, and the tokens per second of the decode."""
-    job = Job(engine.chat_tokens(messages), max_tokens=tokens, sampling=Sampling(ignore_eos=True))
+    job = Job(engine.tokenize_chat(messages), max_tokens=tokens, sampling=Sampling(ignore_eos=True))
     generation = engine.submit(job)
     *events, end = generation
     assert isinstance(end, Finished)

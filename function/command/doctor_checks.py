@@ -10,9 +10,16 @@ from typing import Literal
 
 from function.command.output import format_bytes
 from function.command.plan import read_remote_header
-from function.engine.llama import gpu, library
-from function.engine.llama.cpu import choose
-from function.engine.llama.cpu_variants import CPUVariants
+from function.engine import (
+    CPUVariants,
+    choose_cpu_variant,
+    find_libraries,
+    has_openmp,
+    list_gpus,
+    read_system_info,
+    require_gpu,
+    use_libraries,
+)
 from function.errors import EngineError, FunctionError, NoGPU, SettingsError, UnsuitedCPU
 from function.fetch import open_cache
 from function.gguf import Header
@@ -60,17 +67,18 @@ def check_library(settings: Settings) -> Iterator[Finding]:
     """Check that llama.cpp's library loads, how it was built, and the instruction sets it uses."""
     rebuild = "CMAKE_ARGS=-DGGML_OPENMP=OFF pip install --force-reinstall --no-binary :all: llama-cpp-python"
     try:
-        level = choose(CPUVariants(library.folder()), settings.cpu_level, memory=settings.model_cache_dir)
+        variants = CPUVariants(find_libraries())
+        level = choose_cpu_variant(variants, settings.cpu_level, cache_dir=settings.model_cache_dir)
         if level is not None:
-            library.use(level.folder, level.name)
-        info = library.system_info()
+            use_libraries(level.folder, level.name)
+        info = read_system_info()
     except (UnsuitedCPU, NoGPU) as e:
         yield _bad("CPU" if isinstance(e, UnsuitedCPU) else "GPU", e)
         return
     except EngineError as e:
         yield Finding("llama.cpp", "bad", str(e), "Reinstall it: make install.")
         return
-    if library.openmp():
+    if has_openmp():
         yield Finding("llama.cpp", "bad", f"{build()}, with OpenMP: replies can be 2.8 times slower", rebuild)
     else:
         yield Finding("llama.cpp", "good", f"{build()}, without OpenMP")
@@ -88,10 +96,10 @@ def check_library(settings: Settings) -> Iterator[Finding]:
 def check_gpu(settings: Settings) -> Finding:
     """Check that there is a GPU for N_GPU_LAYERS."""
     try:
-        gpu.require(settings.n_gpu_layers)
+        require_gpu(settings.n_gpu_layers)
     except (NoGPU, EngineError) as e:
         return _bad("GPU", e)
-    return Finding("GPU", "good", ", ".join(gpu.names()))
+    return Finding("GPU", "good", ", ".join(list_gpus()))
 
 
 def check_threads(settings: Settings) -> Finding:

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from function.command.output import format_bytes, print_result
-from function.engine.types import Finished, Job, Sampling
+from function.engine import Finished, Job, Sampling
 from function.errors import EngineError, ModelError, SettingsError
 from function.lifecycle.service import Service
 from function.settings import Settings
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def _make(service: Service, *, store: bool, again: bool) -> tuple[dict[str, object], int]:
     """Prefill the prompt and store the state after it. Returns the report, and the bytes of the state."""
     snapshot, engine = service.snapshot, service.engine
-    layout = engine.do(lambda memory: memory.layout)
+    layout = engine.run_task(lambda memory: memory.layout)
     if layout is None:
         raise ModelError(
             "The state of this model cannot be cut to a prefix: the model is recurrent, or has a special KV cache."

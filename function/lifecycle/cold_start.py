@@ -27,9 +27,7 @@ from function.source import is_remote, load_text, name_file
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.llama.placeholder_file import PlaceholderFile
-    from function.engine.load_options import LoadOptions
+    from function.engine import Engine, LoadOptions, PlaceholderFile
     from function.gguf import Header
 
 log = logging.getLogger(__name__)
@@ -123,11 +121,10 @@ class ColdStart:
             self._fetch.follow()
             self._snapshot.begin(self._cancel)
             with self._timings.measure("engine"):
-                import function.engine.engine  # noqa: F401  imported while the first bytes are downloading
-                from function.engine.llama import cpu, gpu
+                from function.engine import Engine, require_gpu, use_cpu_variant  # noqa: F401  during the download
 
-                cpu.prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
-                gpu.require(self._settings.n_gpu_layers)
+                use_cpu_variant(self._settings.cpu_level, cache_dir=self._settings.model_cache_dir)
+                require_gpu(self._settings.n_gpu_layers)
             self._fetch_adapter()
             if not is_remote(self._settings.model_uri):
                 self._await_fetch()
@@ -146,7 +143,7 @@ class ColdStart:
 
     def _load_options(self) -> "LoadOptions":
         """Return the options that depend on the settings alone."""
-        from function.engine.load_options import LoadOptions
+        from function.engine import LoadOptions
 
         settings = self._settings
         self._system_prompt = load_text(settings.system_prompt)
@@ -162,9 +159,7 @@ class ColdStart:
 
     def _load_during_fetch(self, options: "LoadOptions") -> "Engine | None":
         """Load the file while it is downloading. Returns None if the download is over or the file must be complete."""
-        from function.engine.llama import streamed_repack
-        from function.engine.llama.library import amx
-        from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
+        from function.engine import HeaderMismatch, PlaceholderFile, can_stream_repack, has_amx
         from function.lifecycle.early_header import await_header
 
         found = await_header(self.progress, self._cancel, self._timings)
@@ -173,9 +168,9 @@ class ColdStart:
             return None
         header, data = found
         options = self._plan(header, part, header.file_size, options)
-        if options.n_gpu_layers or not PlaceholderFile.possible():
+        if options.n_gpu_layers or not PlaceholderFile.is_supported():
             return None
-        if options.repack and not streamed_repack.possible(header, amx=amx()):
+        if options.repack and not can_stream_repack(header, amx=has_amx()):
             return None
         try:
             placeholder = PlaceholderFile(
@@ -209,21 +204,21 @@ class ColdStart:
 
     def _plan(self, header: "Header", path: Path, size: int, options: "LoadOptions") -> "LoadOptions":
         """Return ``options`` with those that depend on the model. Raises DoesNotFit, ModelError for a wrong adapter."""
-        from function.engine.llama.library import amx
+        from function.engine import has_amx
         from function.gguf import check_adapter
         from function.sizing.load_plan import plan_load
 
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
         local = not is_remote(self._settings.model_uri)
-        plan = plan_load(header, self._settings, path=path, size=size, local=local, amx=amx())
+        plan = plan_load(header, self._settings, path=path, size=size, local=local, amx=has_amx())
         if self._mode != plan.mode:  # a load that falls back from the placeholder is planned twice
             log.info("load mode %s: %s", plan.mode, plan.reason)
         self._mode = plan.mode
         return replace(options, repack=plan.mode == "repacked", prefix_cache=plan.fit.prefix_room)
 
     def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
-        from function.engine.engine import Engine
+        from function.engine import Engine
 
         with self._timings.measure("load"):
             return Engine.load(
@@ -231,8 +226,8 @@ class ColdStart:
                 options,
                 on_progress=self._set_load_share,
                 cancel=self._cancel,
-                hurry=self._has_waiting_requests,
-                on_set_up=self._set_early,
+                client_waiting=self._has_waiting_requests,
+                on_vocabulary=self._set_early,
             )
 
     def _await_fetch(self) -> Fetched:

@@ -12,7 +12,7 @@ from function.settings import Settings
 from function.source import name_file
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
+    from function.engine import Engine
     from function.fetch import Fetched
 
 CPU_LEVELS = (

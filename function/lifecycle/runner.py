@@ -12,9 +12,7 @@ from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.generation import Generation
-    from function.engine.types import Job
+    from function.engine import Engine, Generation, Job
 
 DEFAULT_LOAD_SECONDS = 5.0
 """Retry-After while the time until the model is loaded is unknown."""

@@ -22,7 +22,7 @@ from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
+    from function.engine import Engine
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from function.engine.llama import gpu
+from function.engine import list_gpus
 from function.gguf import read_header
 from function.settings import Settings
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
+    from function.engine import Engine
     from function.fetch import Fetched
 
 READ_BYTES = 1 << 20
@@ -34,7 +34,7 @@ def make_binding(
         "context": engine.n_ctx,
         "kv_type": settings.kv_type,
         "gpu_layers": settings.n_gpu_layers,
-        "gpus": ", ".join(gpu.names()) if settings.n_gpu_layers else "",
+        "gpus": ", ".join(list_gpus()) if settings.n_gpu_layers else "",
         "chunk": engine.chunk,
         "weights": "repacked" if engine.repacked else "mapped",
         "build": _hash_libraries(),

@@ -21,8 +21,7 @@ from function.snapshot.store import snapshot_uri, store_file
 from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.kv.context import KVContext
+    from function.engine import Engine, KVContext
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ class SnapshotManager:
                 raise self._error
             assert self._file is not None
             state = file_format.read(self._file.path, self._binding)
-            if not engine.do(lambda memory: memory.pin(tokens, state)):
+            if not engine.run_task(lambda memory: memory.pin(tokens, state)):
                 raise SnapshotMismatch("its state is not one that this engine writes")
         except ObjectNotFound:
             self._missing = True
@@ -114,8 +113,8 @@ class SnapshotManager:
             fits = layout is not None and memory.holds(self.tokens) and layout.size(len(memory)) <= limit
             return (memory.save(), len(memory)) if fits else (None, 0)
 
-        state, length = engine.do(save)
-        layout = engine.do(lambda memory: memory.layout)
+        state, length = engine.run_task(save)
+        layout = engine.run_task(lambda memory: memory.layout)
         return layout.cut(state, length, len(self.tokens)) if state and layout else None
 
     def store(self, state: bytearray) -> int:
@@ -139,7 +138,7 @@ class SnapshotManager:
     def _store(self, engine: "Engine", is_idle: Callable[[], bool]) -> None:
         """Store a snapshot, in a thread of its own. The engine runs its tasks after the current reply."""
         with contextlib.suppress(FunctionError):  # the instance is shutting down
-            if engine.do(lambda memory: memory.layout) is None:
+            if engine.run_task(lambda memory: memory.layout) is None:
                 self._missing = False
                 log.info("no snapshot is stored: the state of this model cannot be cut to a prefix")
                 return

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from flask import request
 
-from function.engine.engine import Engine
-from function.engine.types import Job
+from function.engine import Engine, Job
 from function.lifecycle.service import Service
 from function.lifecycle.status import FINAL_STATES
 from function.web.generation_stream import ClientGone, GenerationStream
@@ -26,9 +25,9 @@ def admit(service: Service, asked: GenerationRequest, prompt: Callable[[Engine],
     """
     grammar = asked.grammar()
     if grammar is not None:
-        from function.engine.grammar.probe import attempt  # brings what others need not wait for
+        from function.engine import probe_grammar  # brings what others need not wait for
 
-        attempt(grammar)
+        probe_grammar(grammar)
     until = deadline(request.headers.get(LAMBDA_CONTEXT), service.settings.request_timeout)
     limits = [limit for limit in (asked.limit(), service.settings.max_tokens) if limit is not None]
 
@@ -44,7 +43,7 @@ def admit(service: Service, asked: GenerationRequest, prompt: Callable[[Engine],
             deadline=until,
             logprobs=asked.alternatives(),
             constraint=engine.constrain(read.grammar) if read.grammar else None,
-            shown=read.shown,
+            visible_tokens=read.shown,
         )
 
     return GenerationStream(service, prepare, ClientConnection(request.environ, service.settings.client_timeout), until)

@@ -5,9 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-from function.engine.engine import Engine
-from function.engine.generation import Generation
-from function.engine.types import Event, Finished, Job, TextPiece
+from function.engine import Engine, Event, Finished, Generation, Job, TextPiece
 from function.errors import FunctionError, Stopping, Unavailable
 from function.lifecycle.service import Service
 from function.web.exchange import exchange

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
-from function.engine.types import Finished, Timings
+from function.engine import Finished, Timings
 from function.errors import FunctionError
 from function.lifecycle.service import Service
 from function.observability.log_format import request_fields

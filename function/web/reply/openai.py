@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from function.dialect.reply_parts import CallStart, Part, PlainReader, ReplyReader
-from function.engine.types import Finished, FinishReason, Logprob, TextPiece, Usage
+from function.engine import Finished, FinishReason, Logprob, TextPiece, Usage
 from function.web.reply.openai_logprobs import Object, Offsets, chat_logprobs, text_logprobs
 from function.web.reply.openai_parts import delta, message
 

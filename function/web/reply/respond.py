@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from flask import Response
 
-from function.engine.types import Finished, PrefillProgress, TextPiece
+from function.engine import Finished, PrefillProgress, TextPiece
 from function.errors import FunctionError
 from function.lifecycle.service import Service
 from function.web.generation_stream import ClientGone, GenerationStream

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from function.engine.grammar.grammar import Grammar
+from function.engine import Grammar
 
 
 @dataclass(frozen=True, slots=True)

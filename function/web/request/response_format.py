@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from function.engine.grammar import grammar
-from function.engine.grammar.grammar import Grammar
+from function.engine import Grammar, json_grammar
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 
@@ -35,6 +34,6 @@ class ResponseFormat(RequestModel):
                 param=f"{param}.json_schema",
             )
         if self.json_schema is None:
-            return None if self.type == "text" else grammar.json_schema({"type": "object"}, param)
+            return None if self.type == "text" else json_grammar({"type": "object"}, param)
         schema = self.json_schema.json_schema
-        return grammar.json_schema({"type": "object"} if schema is None else schema, f"{param}.json_schema.schema")
+        return json_grammar({"type": "object"} if schema is None else schema, f"{param}.json_schema.schema")

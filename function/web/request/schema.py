@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from function.engine.grammar.grammar import Grammar
-from function.engine.types import Sampling
+from function.engine import Grammar, Sampling
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.completion_prompt import OnePrompt, Token

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, request
 
-from function.engine.engine import Engine
+from function.engine import Engine
 from function.lifecycle.service import Service
 from function.web.admission import admit
 from function.web.reply import respond

@@ -22,13 +22,13 @@ def blueprint(service: Service) -> Blueprint:
         tokens = engine.tokenize(asked.content, add_special=asked.add_special, parse_special=asked.parse_special)
         if not asked.with_pieces:
             return {"tokens": tokens}
-        pieces = map(_piece, engine.spelled(tokens))
+        pieces = map(_piece, engine.token_pieces(tokens))
         return {"tokens": [{"id": token, "piece": piece} for token, piece in zip(tokens, pieces, strict=True)]}
 
     @routes.post("/detokenize")
     def detokenize() -> dict[str, Any]:
         asked = parse(Detokenize, json_fields(request), strict=True)
-        return {"content": b"".join(loaded(service).spelled(asked.tokens)).decode(errors="replace")}
+        return {"content": b"".join(loaded(service).token_pieces(asked.tokens)).decode(errors="replace")}
 
     @routes.post("/apply-template")
     def apply_template() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""TextStream: whatever the tokens and stop strings are, no character is split or lost and no stop string leaks."""
+"""TextStream: no character is split or lost, and no stop string leaks, for any bytes and stop strings."""
 
 import itertools
 
@@ -12,7 +12,7 @@ patient = settings(deadline=None, derandomize=True, suppress_health_check=[Healt
 
 
 def fed(pieces: list[bytes], stop: tuple[str, ...] = ()) -> tuple[list[str], bool]:
-    """Every text a stream gives for ``pieces``, its end included, and whether it stopped."""
+    """Return all texts of a stream for ``pieces``, including the rest, and ``stopped``."""
     stream = TextStream(stop)
     given = []
     for piece in pieces:
@@ -23,7 +23,7 @@ def fed(pieces: list[bytes], stop: tuple[str, ...] = ()) -> tuple[list[str], boo
 
 
 def before_first(text: str, stop: tuple[str, ...]) -> str:
-    """``text`` up to the stop string that is complete first, the longest of several: the rule, told the slow way."""
+    """Return ``text`` up to the first complete stop string, the longest of several: a slow reference."""
     for end in range(len(text) + 1):
         starts = [end - len(word) for word in stop if word and text[:end].endswith(word)]
         if starts:
@@ -43,21 +43,19 @@ stops = st.lists(st.text(alphabet="ab ñ日🎉", max_size=4), max_size=4).map(t
 
 @patient
 @given(st.text(max_size=50), cuts)
-def test_text_comes_out_as_it_is_however_its_bytes_are_split(text: str, at: list[int]) -> None:
+def test_text_is_unchanged_for_any_split_of_its_bytes(text: str, at: list[int]) -> None:
     assert "".join(fed(split(text.encode(), at))[0]) == text
 
 
 @patient
 @given(st.lists(st.binary(max_size=6), max_size=20))
-def test_bytes_that_are_no_text_become_replacement_characters_where_they_stand(pieces: list[bytes]) -> None:
+def test_invalid_bytes_become_replacement_characters(pieces: list[bytes]) -> None:
     assert "".join(fed(pieces)[0]) == b"".join(pieces).decode(errors="replace")
 
 
 @patient
 @given(few, cuts, stops)
-def test_nothing_of_a_stop_string_leaks_and_nothing_before_it_is_lost(
-    text: str, at: list[int], stop: tuple[str, ...]
-) -> None:
+def test_stop_string_is_cut_and_the_text_before_it_kept(text: str, at: list[int], stop: tuple[str, ...]) -> None:
     given, stopped = fed(split(text.encode(), at), stop)
     assert "".join(given) == before_first(text, stop)
     assert stopped == any(word and word in text for word in stop)
@@ -70,18 +68,18 @@ def test_stop_strings_are_found_among_broken_bytes(pieces: list[bytes], stop: tu
     assert "".join(fed(pieces, stop)[0]) == before_first(text, stop)
 
 
-def test_text_is_given_as_soon_as_it_is_certain() -> None:
+def test_text_is_returned_as_soon_as_it_is_final() -> None:
     stream = TextStream(("END",))
     assert [stream.feed(piece) for piece in (b"a", b"E", b"N", b"x", b"\xc3", b"\xb1")] == ["a", "", "", "ENx", "", "ñ"]
 
 
-def test_an_incomplete_character_is_replaced_only_at_the_end() -> None:
+def test_incomplete_character_is_replaced_at_the_end() -> None:
     stream = TextStream()
     assert stream.feed("🎉".encode()[:3]) == ""
     assert stream.finish() == "\ufffd"
 
 
-def test_after_a_stop_string_nothing_comes() -> None:
+def test_no_text_follows_a_stop_string() -> None:
     stream = TextStream(("stop",))
     assert stream.feed(b"go stop go") == "go "
     assert stream.stopped
@@ -89,12 +87,12 @@ def test_after_a_stop_string_nothing_comes() -> None:
     assert stream.finish() == ""
 
 
-def test_an_empty_stop_string_stops_nothing() -> None:
+def test_empty_stop_string_is_ignored() -> None:
     assert fed([b"a", b"b"], ("",)) == (["a", "b", ""], False)
 
 
-def test_it_tells_where_the_text_of_the_next_piece_begins() -> None:
+def test_count_held_locates_the_next_piece() -> None:
     stream = TextStream(("END",))
     for piece, before in ((b"aE", 0), (b"N", 1), (b"x\xf0", 2), (b"\x9f", 0), (b"a", 1), (b"\xc3", 0), (b"\xb1", 0)):
-        assert stream.before(piece) == before
+        assert stream.count_held(piece) == before
         stream.feed(piece)

@@ -1,4 +1,4 @@
-"""Conversations that take turns on one engine: what was read comes back from memory, bit for bit."""
+"""Conversations that take turns on one engine: their states are restored bit for bit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling, TextPiece
 from function.engine.kv.cached_tokens import CachedTokens
 from function.engine.kv.prefix_cache import CachedPrefix, PrefixCache
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling, TextPiece
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -18,7 +16,7 @@ CHUNK = 64
 ROOM = 4_000_000
 SEEDED = Sampling(seed=11, temperature=1.0)
 UNSEEDED = Sampling(temperature=1.0)
-# Varied, so that replies depend on what was read; several chunks long.
+# Varied, so that replies depend on the prompt; several chunks long.
 ANN = tuple(5 + i * i % 900 for i in range(300))
 BOB = tuple(7 + i * i * i % 900 for i in range(280))
 
@@ -34,7 +32,7 @@ def loaded(model: Path, room: int = ROOM, n_ctx: int = 1024) -> Iterator[Engine]
 
 @pytest.fixture(scope="module", params=["tiny", "tiny-gqa", "tiny-window"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With as many heads of keys as of queries; with fewer; with a window that slides over 64 tokens."""
+    """Models with as many key heads as query heads, with fewer, and with a sliding window of 64 tokens."""
     name = str(request.param)
     return write_model(tmp_path_factory.mktemp(name) / f"{name}.gguf", SHAPES[name])
 
@@ -42,14 +40,14 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def answer(
     engine: Engine, prompt: tuple[int, ...], sampling: Sampling = SEEDED, max_tokens: int = 30
 ) -> tuple[str, int]:
-    """The reply's text, and how many tokens of the prompt had been read before."""
+    """Return the reply's text, and the number of cached prompt tokens."""
     *before, last = engine.submit(Job(prompt=prompt, max_tokens=max_tokens, sampling=sampling))
     assert isinstance(last, Finished)
     assert last.error is None, last.error
     return "".join(event.text for event in before if isinstance(event, TextPiece)), last.usage.cached_tokens
 
 
-def test_two_conversations_in_turn_read_only_what_is_new(model: Path) -> None:
+def test_alternating_conversations_compute_only_new_tokens(model: Path) -> None:
     with loaded(model) as engine:
         for prompt in (ANN, BOB):
             assert answer(engine, prompt, UNSEEDED)[1] < CHUNK
@@ -60,21 +58,21 @@ def test_two_conversations_in_turn_read_only_what_is_new(model: Path) -> None:
                 assert answer(engine, grown, UNSEEDED)[1] >= read_before
 
 
-def test_a_seed_gives_the_same_tokens_from_memory(model: Path) -> None:
+def test_seed_repeats_tokens_from_a_restored_state(model: Path) -> None:
     with loaded(model, room=0) as engine:
         expected = [answer(engine, prompt)[0] for prompt in (ANN, BOB)]
-        assert answer(engine, ANN) == (expected[0], 0), "without room nothing is kept"
+        assert answer(engine, ANN) == (expected[0], 0), "no budget, no prefix"
     with loaded(model) as engine:
         for _ in range(3):
             assert [answer(engine, prompt)[0] for prompt in (ANN, BOB)] == expected
-            assert answer(engine, ANN[:200] + BOB)[1] >= 192  # a third that shares a beginning
+            assert answer(engine, ANN[:200] + BOB)[1] >= 192  # a third conversation with the same beginning
         assert answer(engine, ANN) == (expected[0], 256)
         answer(engine, BOB, UNSEEDED)
         assert answer(engine, ANN) == (expected[0], 256)
 
 
-def test_a_conversation_is_cut_back_after_it_came_back(model: Path) -> None:
-    """Even a sliding window has all that it had: what was read long ago is still there to continue from."""
+def test_restored_conversation_can_be_cut_back(model: Path) -> None:
+    """A sliding window keeps its old tokens too: a conversation can continue from them."""
     forked = (*ANN[:130], *BOB[:100])
     with loaded(model, room=0) as engine:
         expected = answer(engine, forked)[0]
@@ -84,14 +82,14 @@ def test_a_conversation_is_cut_back_after_it_came_back(model: Path) -> None:
         assert answer(engine, forked) == (expected, 128)
 
 
-def test_a_recurrent_model_keeps_nothing_and_answers_the_same(tmp_path: Path) -> None:
+def test_recurrent_model_keeps_no_prefix_and_repeats_its_reply(tmp_path: Path) -> None:
     model = write_model(tmp_path / "r.gguf", SHAPES["tiny-recurrent"])
     with loaded(model) as engine:
         expected = [answer(engine, prompt)[0] for prompt in (ANN, BOB)]
         assert [answer(engine, prompt) for prompt in (ANN, BOB)] == [(text, 0) for text in expected]
 
 
-def test_what_does_not_fit_whole_is_kept_in_part(tiny_model: Path) -> None:
+def test_conversation_beyond_the_budget_is_kept_in_part(tiny_model: Path) -> None:
     token = 524  # bytes of this model's state for each
     with loaded(tiny_model, room=2 * 150 * token) as engine:
         expected = answer(engine, ANN)[0]
@@ -99,7 +97,7 @@ def test_what_does_not_fit_whole_is_kept_in_part(tiny_model: Path) -> None:
         assert answer(engine, ANN) == (expected, 128), "150 tokens are two whole chunks"
 
 
-def test_the_least_recently_used_goes_first(tiny_model: Path) -> None:
+def test_least_recently_used_prefix_is_dropped_first(tiny_model: Path) -> None:
     carl = tuple(reversed(ANN))
     with loaded(tiny_model, room=2 * 340 * 524) as engine:  # two conversations
         for prompt in (ANN, BOB, carl, ANN):  # Carl displaced Bob, Ann came back
@@ -111,30 +109,30 @@ def test_the_least_recently_used_goes_first(tiny_model: Path) -> None:
 
 
 def cache(*tokens: int) -> CachedTokens:
-    """One that computed four tokens at once, then the others."""
+    """Return tokens of which four were computed at once, then the others."""
     made = CachedTokens(4)
     made.add(tokens[:4])
     made.add(tokens[4:])
     return made
 
 
-def spared(prefixes: PrefixCache, *prompt: int) -> int:
-    return prefixes.best(prompt, exact=False)[1]
+def reusable(prefixes: PrefixCache, *prompt: int) -> int:
+    return prefixes.find_longest(prompt, exact=False)[1]
 
 
-def test_a_longer_conversation_takes_the_place_of_its_beginning() -> None:
+def test_longer_conversation_replaces_its_beginning() -> None:
     prefixes = PrefixCache(budget=100)
     prefixes.add(CachedPrefix(cache(1, 2, 3, 4), bytearray(40)))
     prefixes.add(CachedPrefix(cache(9, 9, 9, 9), bytearray(50)))
     prefixes.add(CachedPrefix(cache(1, 2, 3, 4, 5), bytearray(50)))
-    assert spared(prefixes, 1, 2, 3, 4, 5, 6) == 5
-    assert spared(prefixes, 9, 9, 9, 9, 9) == 4
+    assert reusable(prefixes, 1, 2, 3, 4, 5, 6) == 5
+    assert reusable(prefixes, 9, 9, 9, 9, 9) == 4
     prefixes.add(CachedPrefix(cache(8, 8, 8, 8), bytearray(60)))
-    assert spared(prefixes, 9, 9, 9, 9, 9) == spared(prefixes, 1, 2, 3) == 0
+    assert reusable(prefixes, 9, 9, 9, 9, 9) == reusable(prefixes, 1, 2, 3) == 0
 
 
-def test_what_is_pinned_stays() -> None:
+def test_pinned_prefix_stays() -> None:
     prefixes = PrefixCache(budget=0)
     prefixes.pinned = CachedPrefix(cache(1, 2, 3, 4), bytearray(40))
     prefixes.add(CachedPrefix(cache(9, 9, 9, 9), bytearray(50)))
-    assert (spared(prefixes, 1, 2, 3, 4, 5), spared(prefixes, 9, 9, 9)) == (4, 0)
+    assert (reusable(prefixes, 1, 2, 3, 4, 5), reusable(prefixes, 9, 9, 9)) == (4, 0)

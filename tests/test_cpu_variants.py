@@ -1,4 +1,4 @@
-"""Which CPU library is loaded: real libraries, of which some die, hang or are damaged, in a real subprocess."""
+"""Choice of the CPU library: real libraries, some of which crash, hang or are damaged, in a real subprocess."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.levels import portable
-from function.engine.llama.cpu import CPUINFO, MEMORY, choose
-from function.engine.llama.cpu_variants import CPUVariants
+from function.engine import CPUVariants, choose_cpu_variant
+from function.engine.llama.cpu import CHOICE_FILE, CPUINFO
 from function.errors import UnsuitedCPU
 from tests.servers.doors import serving
 from tools.cpu_levels import CPU_LIBRARY, arrange, compile_proof, describe
@@ -29,7 +29,7 @@ Lib = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program that decodes, compiled against what is installed."""
+    """Compile the program that decodes, against the installed library."""
     program = tmp_path_factory.mktemp("proof") / "proof"
     compile_proof(INSTALLED, (HEADERS,), program)
     return program
@@ -37,7 +37,7 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lib(tmp_path: Path, proof: Path) -> Lib:
-    """Makes a copy of the installed libraries with further levels, from the least to the best.
+    """Copy the installed libraries and add levels, from the least to the best.
 
     Each is C to compile, bytes to write, or None for the installed library again; ``needs`` are CPU flags.
     """
@@ -72,88 +72,88 @@ def lib(tmp_path: Path, proof: Path) -> Lib:
         (DAMAGED, "error while loading shared libraries"),
     ],
 )
-def test_a_library_that_does_not_decode_is_refused_and_told(lib: Lib, content: str | bytes, why: str) -> None:
-    level = choose(CPUVariants(lib(good=None, bad=content)), patience=5)
+def test_library_that_does_not_decode_is_rejected_and_logged(lib: Lib, content: str | bytes, why: str) -> None:
+    level = choose_cpu_variant(CPUVariants(lib(good=None, bad=content)), timeout=5)
     assert level is not None
     assert level.name == "good"
     assert why in level.reason
     assert level.folder.name == "good"
 
 
-def test_where_nothing_better_decodes_it_is_the_baseline(lib: Lib) -> None:
+def test_baseline_is_chosen_if_no_better_level_decodes(lib: Lib) -> None:
     folder = lib(bad=ILLEGAL, worse=DAMAGED)
-    level = choose(CPUVariants(folder))
+    level = choose_cpu_variant(CPUVariants(folder))
     assert level is not None
     assert (level.name, level.folder) == ("baseline", folder)
     assert "bad: it died" in level.reason
 
 
-def test_a_level_whose_instructions_the_cpu_lacks_is_not_even_tried(lib: Lib, tmp_path: Path) -> None:
+def test_level_with_missing_instructions_is_not_tried(lib: Lib, tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("model name\t: Old\nflags\t\t: fpu avx2\n\nmodel name\t: Old\nflags\t\t: fpu avx2 avx512f\n\n")
-    level = choose(CPUVariants(lib(["avx512f"], better=None)), cpuinfo=cpuinfo)
+    level = choose_cpu_variant(CPUVariants(lib(["avx512f"], better=None)), cpuinfo=cpuinfo)
     assert level is not None
     assert (level.name, level.reason) == ("baseline", "better: the CPU has no avx512f")
 
 
-def test_arm_names_its_flags_otherwise(lib: Lib, tmp_path: Path) -> None:
+def test_arm_features_are_read(lib: Lib, tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\nCPU part\t: 0xd40\n\n")
-    level = choose(CPUVariants(lib(["asimddp", "i8mm"], better=None)), cpuinfo=cpuinfo)
+    level = choose_cpu_variant(CPUVariants(lib(["asimddp", "i8mm"], better=None)), cpuinfo=cpuinfo)
     assert level is not None
     assert level.name == "better"
 
 
-def test_a_cpu_below_the_baseline_is_an_error_and_no_crash(lib: Lib, tmp_path: Path) -> None:
+def test_cpu_below_the_baseline_is_an_error(lib: Lib, tmp_path: Path) -> None:
     folder = lib(better=None)
     describe(folder, {"baseline": ["avx2"], "better": ["avx512f"]})
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags : sse2\n")
     with pytest.raises(UnsuitedCPU, match="baseline: the CPU has no avx2"):
-        choose(CPUVariants(folder), cpuinfo=cpuinfo)
+        choose_cpu_variant(CPUVariants(folder), cpuinfo=cpuinfo)
 
 
-def test_a_single_library_leaves_nothing_to_choose(tmp_path: Path) -> None:
+def test_single_library_needs_no_choice(tmp_path: Path) -> None:
     single = CPUVariants(shutil.copytree(INSTALLED, tmp_path / "lib", ignore=shutil.ignore_patterns("levels")))
-    assert choose(single) is None
+    assert choose_cpu_variant(single) is None
     with pytest.raises(UnsuitedCPU, match="CPU_LEVEL=avx512"):
-        choose(single, "avx512")
+        choose_cpu_variant(single, "avx512")
 
 
-def test_a_level_can_be_asked_for_and_must_decode_too(lib: Lib) -> None:
+def test_wanted_level_must_decode(lib: Lib) -> None:
     levels = CPUVariants(lib(first=None, second=None, bad=ILLEGAL))
-    level = choose(levels, "first")
+    level = choose_cpu_variant(levels, "first")
     assert level is not None
     assert level.name == "first"
     with pytest.raises(UnsuitedCPU, match="died of SIG"):
-        choose(levels, "bad")
+        choose_cpu_variant(levels, "bad")
     with pytest.raises(UnsuitedCPU, match="there are baseline, first, second, bad"):
-        choose(levels, "avx1024")
+        choose_cpu_variant(levels, "avx1024")
 
 
-def test_the_choice_is_remembered_until_cpu_or_libraries_change(lib: Lib, tmp_path: Path) -> None:
+def test_choice_is_kept_until_cpu_or_libraries_change(lib: Lib, tmp_path: Path) -> None:
     folder = lib(good=None)
     memory = tmp_path / "memory"
-    choose(CPUVariants(folder), memory=memory)
-    assert not memory.exists(), "the cache's folder is made by who checks it"
+    choose_cpu_variant(CPUVariants(folder), cache_dir=memory)
+    assert not memory.exists(), "the folder is created by the cache, which verifies it"
     memory.mkdir()
-    choose(CPUVariants(folder), memory=memory)
-    assert json.loads((memory / MEMORY).read_text())["level"] == "good"
+    choose_cpu_variant(CPUVariants(folder), cache_dir=memory)
+    assert json.loads((memory / CHOICE_FILE).read_text())["level"] == "good"
 
-    (folder / "levels" / "proof").unlink()  # nothing can be proved any more
-    level = choose(CPUVariants(folder), memory=memory)
+    (folder / "levels" / "proof").unlink()  # no further proof can succeed
+    level = choose_cpu_variant(CPUVariants(folder), cache_dir=memory)
     assert level is not None
-    assert (level.name, level.reason) == ("good", "it was proved before")
+    assert (level.name, level.reason) == ("good", "proved by an earlier start")
     (folder / "levels" / "good" / CPU_LIBRARY).touch()
-    level = choose(CPUVariants(folder), memory=memory)
+    level = choose_cpu_variant(CPUVariants(folder), cache_dir=memory)
     assert level is not None
     assert level.name == "baseline"
 
 
 @pytest.mark.parametrize("kept", ["", "{}", "[]", '{"key": 1, "level": 2}'])
-def test_a_damaged_memory_is_no_memory(lib: Lib, tmp_path: Path, kept: str) -> None:
-    (tmp_path / MEMORY).write_text(kept)
-    level = choose(CPUVariants(lib(good=None)), memory=tmp_path)
+def test_damaged_choice_file_is_ignored(lib: Lib, tmp_path: Path, kept: str) -> None:
+    (tmp_path / CHOICE_FILE).write_text(kept)
+    level = choose_cpu_variant(CPUVariants(lib(good=None)), cache_dir=tmp_path)
     assert level is not None
     assert level.reason == "it decodes"
 
@@ -180,32 +180,32 @@ def _pipe(path: Path) -> None:
         ),
     ],
 )
-def test_what_others_may_have_written_is_no_memory(lib: Lib, tmp_path: Path, plant: Callable[[Path], None]) -> None:
+def test_choice_file_writable_by_others_is_ignored(lib: Lib, tmp_path: Path, plant: Callable[[Path], None]) -> None:
     folder, memory = lib(good=None), tmp_path / "memory"
     memory.mkdir()
-    choose(CPUVariants(folder), memory=memory)
-    plant(memory / MEMORY)
-    level = choose(CPUVariants(folder), memory=memory)
+    choose_cpu_variant(CPUVariants(folder), cache_dir=memory)
+    plant(memory / CHOICE_FILE)
+    level = choose_cpu_variant(CPUVariants(folder), cache_dir=memory)
     assert level is not None
     assert level.reason == "it decodes"
-    level = choose(CPUVariants(folder), memory=memory)
+    level = choose_cpu_variant(CPUVariants(folder), cache_dir=memory)
     assert level is not None
-    assert level.reason == "it was proved before"
+    assert level.reason == "proved by an earlier start"
 
 
-def test_nothing_is_written_through_a_link_of_others(lib: Lib, tmp_path: Path) -> None:
+def test_choice_is_not_written_through_a_link(lib: Lib, tmp_path: Path) -> None:
     victim, memory = tmp_path / "victim", tmp_path / "memory"
     victim.write_text("precious")
     memory.mkdir()
-    for name in (MEMORY, f"{MEMORY}.part"):
+    for name in (CHOICE_FILE, f"{CHOICE_FILE}.part"):
         (memory / name).symlink_to(victim)
-    choose(CPUVariants(lib(good=None)), memory=memory)
+    choose_cpu_variant(CPUVariants(lib(good=None)), cache_dir=memory)
     assert victim.read_text() == "precious"
-    assert (memory / MEMORY).is_file()
+    assert (memory / CHOICE_FILE).is_file()
 
 
-def test_the_server_loads_the_best_that_decodes_and_says_so(lib: Lib, tmp_path: Path) -> None:
-    """A library that would kill the process is beside it all the time."""
+def test_server_loads_and_logs_the_best_level_that_decodes(lib: Lib, tmp_path: Path) -> None:
+    """A library that would crash the process lies beside it."""
     folder = lib(good=None, bad=ILLEGAL)
     with serving(tmp_path, LLAMA_CPP_LIB_PATH=str(folder)) as function:
         status, text = function.ask("/chat", {"prompt": "hi", "max_tokens": 8})
@@ -217,8 +217,8 @@ def test_the_server_loads_the_best_that_decodes_and_says_so(lib: Lib, tmp_path: 
     assert "bad: it died of SIG" in line["message"]
 
 
-def test_the_proof_is_linked_where_a_gpus_driver_is_not(tmp_path: Path) -> None:
-    """On the machine that builds an image."""
+def test_proof_links_without_a_gpu_driver(tmp_path: Path) -> None:
+    """The machine that builds an image has none."""
     lib = tmp_path / "lib"
     shutil.copytree(INSTALLED, lib)
     (tmp_path / "driver.c").write_text("int driver(void) { return 0; }")
@@ -230,10 +230,10 @@ def test_the_proof_is_linked_where_a_gpus_driver_is_not(tmp_path: Path) -> None:
     assert (tmp_path / "proof").exists()
 
 
-def test_what_else_the_libraries_need_is_looked_for_where_it_was(
+def test_other_dependencies_are_found_in_the_usual_folders(
     lib: Lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A GPU's driver: Cloud Run puts it into a folder of its own, and that into LD_LIBRARY_PATH."""
+    """For example a GPU's driver: Cloud Run puts its folder into LD_LIBRARY_PATH."""
     levels, driver = CPUVariants(lib(good=None)), tmp_path / "libdriver.so"
     (tmp_path / "driver.c").write_text("int driver(void) { return 0; }")
     (tmp_path / "needs.c").write_text("int driver(void); int main(void) { return driver(); }")
@@ -241,12 +241,12 @@ def test_what_else_the_libraries_need_is_looked_for_where_it_was(
     subprocess.run(
         ["cc", "-o", levels.lib / "levels" / "proof", tmp_path / "needs.c", driver.name], cwd=tmp_path, check=True
     )
-    assert "libdriver.so: cannot open" in (levels.problem("good", 5) or "")
+    assert "libdriver.so: cannot open" in (levels.prove("good", 5) or "")
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    assert levels.problem("good", 5) is None
+    assert levels.prove("good", 5) is None
 
 
-def test_the_server_says_why_a_level_cannot_be_had(lib: Lib, tmp_path: Path) -> None:
+def test_server_reports_why_a_level_is_unusable(lib: Lib, tmp_path: Path) -> None:
     with serving(tmp_path, LLAMA_CPP_LIB_PATH=str(lib(bad=ILLEGAL)), CPU_LEVEL="bad") as function:
         error = function.wait("failed")["error"]
     assert error["code"] == "unsuited_cpu"
@@ -254,27 +254,27 @@ def test_the_server_says_why_a_level_cannot_be_had(lib: Lib, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_really_compiled_levels_run_or_are_refused_whatever_the_cpu_claims(tmp_path: Path) -> None:
-    """Compiles them all where that was not done before: minutes."""
+def test_compiled_levels_run_or_are_rejected_despite_cpu_flags(tmp_path: Path) -> None:
+    """Takes minutes if the levels are not compiled yet."""
     levels = CPUVariants(portable())
     has = set(CPUINFO.read_text().split("\n\n")[0].split())
     runs = [name for name, needs in levels.needs.items() if set(needs) <= has]
-    assert runs, "not even a plain CPU"
+    assert runs, "no level runs, not even the baseline"
     for name in levels.needs:
-        problem = levels.problem(name, 60)
+        problem = levels.prove(name, 60)
         assert (problem is None) == (name in runs), f"{name}: {problem}"
         assert problem in (None, "it died of SIGILL")
 
-    boast = tmp_path / "cpuinfo"  # the hypervisor that left AVX-512 out said nothing of it
+    boast = tmp_path / "cpuinfo"  # as if a hypervisor hid the missing AVX-512
     boast.write_text("flags : " + " ".join(flag for needs in levels.needs.values() for flag in needs) + "\n")
     for cpuinfo in (CPUINFO, boast):
-        level = choose(levels, cpuinfo=cpuinfo, patience=60)
+        level = choose_cpu_variant(levels, cpuinfo=cpuinfo, timeout=60)
         assert level is not None
         assert level.name == runs[-1]
 
 
 @pytest.mark.slow
-def test_really_compiled_levels_serve(tmp_path: Path) -> None:
+def test_compiled_levels_serve(tmp_path: Path) -> None:
     lib = portable()
     for name in ("baseline", next(iter(CPUVariants(lib).needs))):
         folder = tmp_path / name
@@ -289,6 +289,6 @@ def _lines(log: Path) -> list[str]:
 
 
 def _maps(parent: int) -> list[Path]:
-    """What the process and its children have mapped."""
+    """Return the mappings of the process and its children."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [Path(f"/proc/{pid}/maps") for pid in (str(parent), *children)]
