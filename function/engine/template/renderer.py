@@ -1,0 +1,132 @@
+"""Client of the process that renders chat templates.
+
+The bounds of ``sandbox`` are the kernel's, so they need a process of their own. Forked before this one has threads, it
+shares what is imported already and costs 2 ms of a cold start; later it is started as a script.
+"""
+
+import functools
+import marshal
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from function.errors import EngineError
+
+_STARVED_SECONDS = 60.0
+"""Time for a reply in addition to its CPU time: a busy machine must not make a good template a bad one."""
+_SANDBOX = Path(__file__).with_name("sandbox.py")
+HEADER_BYTES = 8
+RENDERED, REFUSED, EXCEEDED = b"R", b"X", b"L"
+"""Kinds of reply, as ``sandbox`` has them, which only the other process imports."""
+
+
+class Renderer:
+    """A process that renders one template at a time. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._connection: socket.socket
+        self._replies: BinaryIO
+
+    def start(self) -> None:
+        """Start the process unless it runs. Raises EngineError if no process can be started."""
+        with self._lock:
+            self._start()
+
+    def request(self, source: str, variables: Mapping[str, Any] | None, cpu_seconds: float) -> tuple[bytes, str]:
+        """Render ``source`` with ``variables``, which are values of JSON; return the kind of the reply and its text.
+
+        Without variables compile it; the text lists the names of the variables that it uses.
+        """
+        now = datetime.now().astimezone().isoformat()
+        values: Any = source, variables, cpu_seconds, now
+        request = marshal.dumps(values)
+        with self._lock:
+            self._start()
+            try:
+                self._connection.settimeout(2 * cpu_seconds + _STARVED_SECONDS)
+                self._connection.sendall(len(request).to_bytes(HEADER_BYTES, "big") + request)
+                kind, size = self._read(1), int.from_bytes(self._read(HEADER_BYTES), "big")
+                text = self._read(size).decode(errors="surrogatepass")
+            except (ConnectionError, EOFError):  # the process ended
+                if self._end() in (signal.SIGPROF, signal.SIGKILL):
+                    return EXCEEDED, f"It takes more than {2 * cpu_seconds:g} seconds in a single operation."
+                return EXCEEDED, "It ends the process that renders it."
+            except BaseException:
+                os.kill(self._pid, signal.SIGKILL)
+                self._end()
+                raise
+            if kind == EXCEEDED:  # the process ends, to give its memory back
+                self._end()
+            return kind, text
+
+    def _start(self) -> None:
+        with suppress(ChildProcessError):  # this process is a fork of the one that started it
+            if self._pid and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+                return
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            self._replies = self._connection.makefile("rb")
+            try:
+                self._pid = _fork(theirs.fileno()) if _is_single_threaded() else _spawn(theirs.fileno())
+            except OSError as e:
+                self._pid = 0
+                raise EngineError(f"No process can be started to render the chat template: {e}") from e
+
+    def _read(self, size: int) -> bytes:
+        data = self._replies.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def _end(self) -> int:
+        """Wait for the end of the process. Returns the signal that ended it, or 0."""
+        self._replies.close()
+        self._connection.close()
+        pid, self._pid = self._pid, 0
+        return os.WTERMSIG(os.waitpid(pid, 0)[1])
+
+
+@functools.cache
+def renderer() -> Renderer:
+    """Return the renderer of this process."""
+    return Renderer()
+
+
+def _is_single_threaded() -> bool:
+    """Return true if no other thread, of Python or C, could hold a lock that a fork would copy."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208  the fastest way
+    except OSError:
+        return False
+
+
+def _fork(connection: int) -> int:
+    return os.fork() or _serve(connection)
+
+
+def _serve(connection: int) -> NoReturn:
+    """Serve as the forked process."""
+    try:
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.dup2(connection, 0)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        from function.engine.template.sandbox import serve
+
+        serve()
+    finally:
+        os._exit(0)
+
+
+def _spawn(connection: int) -> int:
+    command = [sys.executable, "-I", "-S", str(_SANDBOX), os.pathsep.join(sys.path)]
+    return os.posix_spawn(command[0], command, {}, file_actions=[(os.POSIX_SPAWN_DUP2, connection, 0)])
