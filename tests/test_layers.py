@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sizing": {"gguf", "settings", "system"},
     "snapshot": {"engine", "engine.kv", "engine.llama", "fetch", "gguf", "settings", "system"},
     "lifecycle": {
-        "engine", "engine.llama", "fetch", "gguf", "observability", "settings", "sizing", "snapshot", "system",
+        "engine", "engine.llama", "engine.template", "fetch", "gguf", "observability", "settings", "sizing",
+        "snapshot", "system",
     },
     "web": {"engine", "engine.grammar", "lifecycle", "settings", "web.exchange", "web.request"},
     "web.request": {"dialect", "engine", "engine.grammar", "lifecycle"},

@@ -202,10 +202,10 @@ def test_a_template_that_fails_or_reaches_out_is_an_error(source: str) -> None:
         ),
     ],
 )
-def test_a_hostile_template_is_stopped(source: str) -> None:
-    template = JinjaTemplate(source, time_limit=0.2)
-    with pytest.raises(RequestError, match="chat template fails"):
-        template.render(USER)
+def test_hostile_template_is_stopped(source: str) -> None:
+    with pytest.raises((RequestError, ModelError), match="The (model's )?chat template "):
+        JinjaTemplate(source, cpu_seconds=0.2).render(USER)
+    assert JinjaTemplate("{{ messages[0].content }}").render(USER) == "Hi <b> ñ"
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])

@@ -22,6 +22,7 @@ from function.engine.llama.vocabulary import Vocabulary
 from function.engine.load_options import LoadOptions
 from function.engine.loop import Loop
 from function.engine.task import EngineTask
+from function.engine.template.renderer import renderer
 from function.engine.template.template import Template, choose
 from function.engine.types import Job
 from function.errors import EngineError, FunctionError, ModelError, Stopping
@@ -93,7 +94,7 @@ class Engine:
             daemon=True,
         )
         engine._thread.start()
-        import function.engine.template.sandbox  # noqa: F401  imported while the engine's thread is in C
+        renderer().start()  # while the engine's thread is in C
 
         try:
             loaded.result()

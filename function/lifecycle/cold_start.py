@@ -82,12 +82,14 @@ class ColdStart:
 
         Raises LoadCrashed when processes before this one died of it.
         """
+        from function.engine.template.renderer import renderer
         from function.fetch.process import FetchProcess
         from function.fetch.thread import FetchThread
 
         settings = self._settings
         lives().begin(settings.model_uri)
         self._enter("fetching")
+        renderer().start()  # a fork, like the fetch: this process has a single thread yet
         cache = cache_of(settings, settings.model_uri)
         if _remote(settings.model_uri) and FetchProcess.possible():
             try:

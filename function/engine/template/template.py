@@ -1,6 +1,7 @@
 """Chat templates: messages → the text of a prompt. Either Jinja, as models carry it, or llama.cpp's own by name."""
 
 import ctypes
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -80,6 +81,7 @@ class JinjaTemplate:
         given = {
             "tools": self._no_tools,
             "documents": None,
+            "functions": json.dumps(variables.get("tools") or [], indent=4),
             "add_generation_prompt": True,
             "enable_thinking": True,
             "date_string": today.strftime("%d %b %Y"),
