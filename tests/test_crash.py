@@ -83,14 +83,15 @@ def test_an_abort_inside_llama_cpp_costs_one_load_from_the_cache(tmp_path: Path,
         assert "an assertion that fails" in function.log.read_text()
 
 
-def test_a_template_that_does_not_come_back_costs_one_worker(tmp_path: Path, tiny_model: Path) -> None:
-    """It holds the interpreter's lock: no thread of the server's could end it, or say that it lives."""
+def test_template_that_computes_forever_costs_no_worker(tmp_path: Path, tiny_model: Path) -> None:
     with serving(tmp_path, after=WEDGING, MODEL_URI=str(tiny_model)) as function:
         expected = function.ask("/chat", SEEDED)
-        with pytest.raises(CUT):
-            function.ask("/wedge", {})
+        before = worker(function)
+        status, _, text = function.exchange("/wedge", {})
+        assert (status, json.loads(text)["error"]["param"]) == (400, "messages")
+        assert "more than 1 seconds in a single operation" in text
         assert function.ask("/chat", SEEDED) == expected
-        assert "_endless" in function.log.read_text(), "where it was is told"
+        assert worker(function) == before
 
 
 @contextlib.contextmanager

@@ -149,7 +149,7 @@ def test_a_file_without_a_template_gets_what_its_vocabulary_calls_for(
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny"], chat_template=None)
     engine = Engine.load(path, LoadOptions())
     engine.close()
-    assert engine.template_source == "chatml (by architecture)"
+    assert engine.template_source == "chatml (by vocabulary)"
     assert "chatml" in caplog.text
 
 

@@ -14,17 +14,15 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from io import BufferedRWPair
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from function.errors import EngineError
 
 _STARVED_SECONDS = 60.0
 """Time for a reply in addition to its CPU time: a busy machine must not make a good template a bad one."""
 _SANDBOX = Path(__file__).with_name("sandbox.py")
-HEADER_BYTES = 8
-RENDERED, REFUSED, EXCEEDED = b"R", b"X", b"L"
-"""Kinds of reply, as ``sandbox`` has them, which only the other process imports."""
 
 
 class Renderer:
@@ -33,38 +31,36 @@ class Renderer:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pid = 0
-        self._connection: socket.socket
-        self._replies: BinaryIO
+        self._socket: socket.socket
+        self._stream: BufferedRWPair
 
     def start(self) -> None:
         """Start the process unless it runs. Raises EngineError if no process can be started."""
         with self._lock:
             self._start()
 
-    def request(self, source: str, variables: Mapping[str, Any] | None, cpu_seconds: float) -> tuple[bytes, str]:
+    def request(self, source: str, variables: Mapping[str, Any] | None, cpu_seconds: float) -> tuple[str, str]:
         """Render ``source`` with ``variables``, which are values of JSON; return the kind of the reply and its text.
 
-        Without variables compile it; the text lists the names of the variables that it uses.
+        Without variables compile it; the text lists the names of the variables that it uses. See ``sandbox``.
         """
-        now = datetime.now().astimezone().isoformat()
-        values: Any = source, variables, cpu_seconds, now
-        request = marshal.dumps(values)
+        request: Any = source, variables, cpu_seconds, datetime.now().astimezone().isoformat()
         with self._lock:
             self._start()
             try:
-                self._connection.settimeout(2 * cpu_seconds + _STARVED_SECONDS)
-                self._connection.sendall(len(request).to_bytes(HEADER_BYTES, "big") + request)
-                kind, size = self._read(1), int.from_bytes(self._read(HEADER_BYTES), "big")
-                text = self._read(size).decode(errors="surrogatepass")
+                self._socket.settimeout(2 * cpu_seconds + _STARVED_SECONDS)
+                marshal.dump(request, self._stream)
+                self._stream.flush()
+                kind, text = marshal.load(self._stream)  # noqa: S302  written by ``sandbox``
             except (ConnectionError, EOFError):  # the process ended
-                if self._end() in (signal.SIGPROF, signal.SIGKILL):
-                    return EXCEEDED, f"It takes more than {2 * cpu_seconds:g} seconds in a single operation."
-                return EXCEEDED, "It ends the process that renders it."
+                if self._end() == signal.SIGPROF:
+                    return "exceeded", f"It takes more than {2 * cpu_seconds:g} seconds in a single operation."
+                return "exceeded", "It ends the process that renders it."
             except BaseException:
                 os.kill(self._pid, signal.SIGKILL)
                 self._end()
                 raise
-            if kind == EXCEEDED:  # the process ends, to give its memory back
+            if kind == "exceeded":  # the process ends, to give its memory back
                 self._end()
             return kind, text
 
@@ -72,25 +68,20 @@ class Renderer:
         with suppress(ChildProcessError):  # this process is a fork of the one that started it
             if self._pid and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
                 return
-        self._connection, theirs = socket.socketpair()
+        self._socket, theirs = socket.socketpair()
         with theirs:
-            self._replies = self._connection.makefile("rb")
+            self._stream = self._socket.makefile("rwb")
             try:
                 self._pid = _fork(theirs.fileno()) if _is_single_threaded() else _spawn(theirs.fileno())
             except OSError as e:
                 self._pid = 0
                 raise EngineError(f"No process can be started to render the chat template: {e}") from e
 
-    def _read(self, size: int) -> bytes:
-        data = self._replies.read(size)
-        if len(data) < size:
-            raise EOFError
-        return data
-
     def _end(self) -> int:
         """Wait for the end of the process. Returns the signal that ended it, or 0."""
-        self._replies.close()
-        self._connection.close()
+        with suppress(OSError):  # unsent bytes
+            self._stream.close()
+        self._socket.close()
         pid, self._pid = self._pid, 0
         return os.WTERMSIG(os.waitpid(pid, 0)[1])
 

@@ -4,7 +4,9 @@ A chat template is a program that comes with a file from somewhere. Jinja's sand
 this process bound CPU time and memory, also inside a single call into C, which no check of Jinja's could interrupt. A
 template that exceeds them costs this process, and neither the model nor the server beside it.
 
-As a script this module needs nothing of the package. Requests arrive on file descriptor 0, replies leave by it.
+As a script this module needs nothing of the package. File descriptor 0 is a socket to the parent. Requests and replies
+are tuples: (template, variables or None, seconds of CPU time, time of day) and (kind, text), where a kind is
+``rendered``, ``refused`` (by ``raise_exception``), ``failed`` or ``exceeded`` (a limit).
 """
 
 import json
@@ -14,9 +16,11 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from types import FrameType
+from traceback import walk_tb
+from types import FrameType, GeneratorType
 from typing import Any, NoReturn
 
 if __name__ == "__main__":
@@ -35,10 +39,6 @@ MAX_MEMORY_BYTES = 256 << 20
 MAX_PROMPT_CHARS = 16 << 20
 MAX_ERROR_CHARS = 1000
 _MAX_SNIPPET_CHARS = 80
-HEADER_BYTES = 8
-"""Length of a request or reply, before it. A reply begins with one byte: its kind."""
-RENDERED, REFUSED, FAILED, EXCEEDED = b"R", b"X", b"F", b"L"
-"""Kinds of reply: a text, the words of ``raise_exception``, an error, a limit that the template exceeded."""
 
 
 class Refusal(TemplateError):
@@ -91,86 +91,69 @@ def serve() -> None:
     signal.signal(signal.SIGVTALRM, _expire)
     with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  pathlib would be imported for this alone
         memory = int(file.read().split()[0]) * resource.getpagesize() + MAX_MEMORY_BYTES
-    connection = open(0, "r+b", buffering=0)  # noqa: SIM115
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    sandbox = Sandbox()
-    compiled = lru_cache(maxsize=16)(sandbox.compile_chat_template)
-    kind = b""
-    while kind != EXCEEDED and (header := connection.read(HEADER_BYTES)):
-        kind, text = _answer(compiled, _read(connection, int.from_bytes(header, "big")))
-        _write(connection, kind + len(text).to_bytes(HEADER_BYTES, "big") + text)
+    compiled = lru_cache(maxsize=16)(Sandbox().compile_chat_template)
+    kind = ""
+    with open(0, "rb") as requests, open(0, "wb", closefd=False) as replies, suppress(EOFError):
+        while kind != "exceeded":
+            kind, text = _answer(compiled, *marshal.load(requests))  # noqa: S302  written by the parent
+            marshal.dump((kind, text), replies)
+            replies.flush()
 
 
-def _answer(compiled: Callable[[str], tuple[Template, frozenset[str]]], request: bytes) -> tuple[bytes, bytes]:
+def _answer(
+    compiled: Callable[[str], tuple[Template, frozenset[str]]],
+    source: str,
+    variables: Mapping[str, Any] | None,
+    cpu_seconds: float,
+    now: str,
+) -> tuple[str, str]:
     """Return the kind and the text of a reply."""
     template = None
-    source = ""
     try:
         try:
-            source, variables, cpu_seconds, now = marshal.loads(request)  # noqa: S302  written by the parent
             signal.setitimer(signal.ITIMER_VIRTUAL, cpu_seconds)  # raises Timeout
             signal.setitimer(signal.ITIMER_PROF, 2 * cpu_seconds)  # ends the process, in Python as in C
             template, used = compiled(source)
-            if variables is None:
-                return RENDERED, " ".join(used).encode()
-            return RENDERED, _render(template, variables, now)
+            return "rendered", " ".join(used) if variables is None else _render(template, variables, now)
         except Refusal as e:
-            return REFUSED, _shorten(str(e))
+            return "refused", _shorten(str(e))
         except MemoryError:
             raise
         except Exception as e:  # a template can raise any exception of Python
-            return FAILED, _shorten(f"{type(e).__name__}: {str(e).rstrip('.')}", f"{_place(e, template, source)}.")
+            error = _shorten(f"{type(e).__name__}: {str(e).rstrip('.')}")
+            return "failed", f"{error}{_place(e, template, source)}."
     except Timeout as e:
-        return EXCEEDED, _shorten(f"It takes more than {cpu_seconds:g} seconds", f"{_place(e, template, source)}.")
+        return "exceeded", f"It takes more than {cpu_seconds:g} seconds{_place(e, template, source)}."
     except MemoryError as e:
-        limit = f"{MAX_MEMORY_BYTES >> 20} MiB"
-        return EXCEEDED, _shorten(f"It needs more than {limit} of memory", f"{_place(e, template, source)}.")
+        return "exceeded", f"It needs more than {MAX_MEMORY_BYTES >> 20} MiB of memory{_place(e, template, source)}."
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _render(template: Template, variables: Mapping[str, Any], now: str) -> bytes:
+def _render(template: Template, variables: Mapping[str, Any], now: str) -> str:
     date = datetime.fromisoformat(now)
     context = template.new_context({"strftime_now": date.strftime, **variables})
     text = "".join(template.root_render_func(context))  # Template.render would replace the traceback
     if len(text) > MAX_PROMPT_CHARS:
         raise ValueError(f"it renders more than {MAX_PROMPT_CHARS:,} characters")
-    return text.encode(errors="surrogatepass")
+    return text
 
 
 def _place(error: BaseException, template: Template | None, source: str) -> str:
     """Return the line of the template at which ``error`` occurred, in parentheses; empty if it is unknown."""
     line = error.lineno if isinstance(error, TemplateSyntaxError) else 0
-    trace = error.__traceback__
-    while template is not None and trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<template>":
-            line = template.get_corresponding_lineno(trace.tb_lineno)
-        trace = trace.tb_next
-    lines = source.split("\n")
-    if not 0 < line <= len(lines):
-        return ""
-    snippet = lines[line - 1].strip()
-    dots = " …" if len(snippet) > _MAX_SNIPPET_CHARS else ""
-    return f" (line {line}: {snippet[:_MAX_SNIPPET_CHARS]}{dots})"
+    for frame, number in walk_tb(error.__traceback__):
+        if template and frame.f_code.co_filename == "<template>":
+            line = template.get_corresponding_lineno(number)
+    text = source.split("\n")[line - 1].strip() if line else ""
+    dots = " …" if len(text) > _MAX_SNIPPET_CHARS else ""
+    return text and f" (line {line}: {text[:_MAX_SNIPPET_CHARS]}{dots})"
 
 
-def _shorten(text: str, end: str = "") -> bytes:
-    dots = " …" if len(text) > MAX_ERROR_CHARS else ""
-    return (text[:MAX_ERROR_CHARS] + dots + end).encode(errors="replace")
-
-
-def _read(connection: Any, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size and (part := connection.read(size - len(data))):
-        data += part
-    return bytes(data)
-
-
-def _write(connection: Any, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[connection.write(rest) :]
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_ERROR_CHARS else f"{text[:MAX_ERROR_CHARS]} …"
 
 
 def _expire(number: int, frame: FrameType | None) -> NoReturn:
@@ -189,7 +172,16 @@ def _tojson(
     sort_keys: bool = False,
 ) -> str:
     """Write JSON as transformers does: without escapes for HTML."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys, default=_listed
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the result of a filter such as ``selectattr`` as a list, as other implementations of Jinja have it."""
+    if isinstance(value, GeneratorType):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from function.engine.llama.library import library
 from function.engine.llama.model import Model
 from function.engine.template.builtin import template_for
-from function.engine.template.renderer import EXCEEDED, REFUSED, RENDERED, renderer
+from function.engine.template.renderer import renderer
 from function.errors import ModelError, RequestError
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,8 @@ class JinjaTemplate:
         self._text, self._cpu_seconds = source, cpu_seconds
         self._special = {"bos_token": bos, "eos_token": eos}
         kind, text = renderer().request(source, None, cpu_seconds)
-        if kind != RENDERED:
-            fault = "cannot be compiled" if kind == EXCEEDED else "is not valid Jinja"
+        if kind != "rendered":
+            fault = "cannot be compiled" if kind == "exceeded" else "is not valid Jinja"
             raise ModelError(
                 f"The chat template {fault}: {text} Set CHAT_TEMPLATE to another one.", param="CHAT_TEMPLATE"
             )
@@ -62,21 +62,21 @@ class JinjaTemplate:
     def render(self, messages: Messages, **variables: Any) -> str:
         """Return the prompt. ``variables`` reach the template, in addition to those that every template gets."""
         kind, text = self._request(list(messages), variables)
-        if kind == RENDERED:
+        if kind == "rendered":
             return text
-        verb = "refuses" if kind == REFUSED else "fails on"
+        verb = "refuses" if kind == "refused" else "fails on"
         raise RequestError(f"The model's chat template {verb} the messages: {text}", param="messages")
 
     def _probe(self) -> None:
         """Find the form of text, and of absent tools, with which the template writes a message."""
         for self._no_tools, self._typed in ((None, False), (None, True), ([], False), ([], True)):
             kind, text = self._request([{"role": "user", "content": _PROBE}], {})
-            if kind == EXCEEDED or (kind == RENDERED and _PROBE in text):
+            if kind == "exceeded" or (kind == "rendered" and _PROBE in text):
                 return
         self._no_tools, self._typed = None, False
         log.warning("the chat template does not write the text of a user message")
 
-    def _request(self, messages: list[Mapping[str, Any]], variables: Mapping[str, Any]) -> tuple[bytes, str]:
+    def _request(self, messages: list[Mapping[str, Any]], variables: Mapping[str, Any]) -> tuple[str, str]:
         today = datetime.now().astimezone()
         given = {
             "tools": self._no_tools,
