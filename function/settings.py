@@ -105,7 +105,7 @@ class Settings:
     )
     model_cache_dir: Path = _setting(DEFAULT_CACHE, _path, "Where a fetched model is kept")
     chat_template: str | None = _setting(
-        None, _prose, "A name llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
+        None, _prose, "A name llama.cpp knows, the text of a Jinja template, its path, or its URI", shown="the model's"
     )
     lora_uri: str | None = _setting(
         None, _text, "A LoRA adapter in GGUF, fetched like the model and laid over it", shown="none"

@@ -1,6 +1,7 @@
 """Chat templates: rendered as transformers does, refused in their own words, and kept within limits."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -73,8 +74,8 @@ def test_refusal_is_reported_in_the_words_of_the_template() -> None:
         "{{ '{0.__class__.__mro__}'.format(messages) }}",
         "{{ ('{0.__class__.__mro__}' | attr('format'))(messages) }}",
         "{{ messages | map(attribute='__class__') | first + 1 }}",
-        "{{ raise_exception.__globals__ }}",
-        "{{ strftime_now.__self__ }}",
+        "{{ raise_exception.__globals__.x }}",
+        "{{ strftime_now.__self__.x }}",
         "{{ self._TemplateReference__context.environment }}",
         "{% macro f() %}{% endmacro %}{{ f._func.__globals__ }}",
         "{{ messages.append(1) }}",
@@ -191,7 +192,6 @@ def test_template_that_fails_or_reaches_for_python_is_an_error(source: str) -> N
         "{% macro f() %}{% for i in range(1000) %}{{ ['x' * 16000000] }}{% endfor %}{% endmacro %}{{ f() }}",
         # What is deep until Python goes down into it.
         "{% set ns = namespace(s=()) %}{% for i in range(90000) %}{% set ns.s = (ns.s,) %}{% endfor %}{{ {ns.s: 1} }}",
-        "{% set a = namespace() %}{% set b = namespace(x=a, y=a) %}{% set a.z = b %}{{ b }}",
         # What hides what is inside of it.
         *(
             "{% set ns = namespace(s=('x',), t=('x',)) %}{% for i in range(40) %}{% set ns.s = (ns.s, ns.s) %}"
@@ -211,7 +211,7 @@ def test_template_that_fails_or_reaches_for_python_is_an_error(source: str) -> N
 )
 def test_hostile_template_is_stopped(source: str) -> None:
     with pytest.raises((RequestError, ModelError), match=r"The (model's )?chat template "):
-        JinjaTemplate(source, cpu_seconds=0.2).render(USER)
+        JinjaTemplate(source, cpu_seconds=0.1).render(USER)
     assert JinjaTemplate("{{ messages[0].content }}").render(USER) == "Hi <b> ñ"
 
 
@@ -224,6 +224,7 @@ def test_hostile_template_is_stopped(source: str) -> None:
         "{{ strftime_now('%100000000Y') }}",
         "{{ '%100000000d' is odd }}",
         "{{ dict.fromkeys(range(100000)) }}",
+        "{% set a = namespace() %}{% set b = namespace(x=a, y=a) %}{% set a.z = b %}{{ b }}",
     ],
 )
 def test_costly_template_within_limits_is_rendered(source: str) -> None:
@@ -377,22 +378,29 @@ def test_renderer_serves_several_threads() -> None:
     assert not wrong
 
 
-def test_renderer_that_was_killed_is_replaced() -> None:
+@pytest.fixture
+def own_renderer() -> Iterator[Renderer]:
+    """Return a renderer that the test may end."""
     renderer = Renderer()
+    yield renderer
+    renderer.close()
+
+
+def test_renderer_that_exceeds_a_limit_is_replaced(own_renderer: Renderer) -> None:
     for _ in range(2):
-        assert renderer.request("{{ x }}", {"x": "text"}, 5) == ("rendered", "text")
-        assert renderer.request("{{ x.y.z }}", {"x": "text"}, 5)[0] == "failed"
-        kind, text = renderer.request("{{ 'x' * 10 ** 9 ~ x }}", {"x": "text"}, 5)
+        assert own_renderer.request("{{ x }}", {"x": "text"}, 5) == ("rendered", "text")
+        assert own_renderer.request("{{ x.y.z }}", {"x": "text"}, 5)[0] == "failed"
+        kind, text = own_renderer.request("{{ 'x' * 10 ** 9 ~ x }}", {"x": "text"}, 5)
         assert (kind, "256 MiB" in text) == ("exceeded", True)
 
 
-def test_renderer_starts_as_a_script_beside_threads() -> None:
+def test_renderer_starts_as_a_script_beside_threads(own_renderer: Renderer) -> None:
     """A fork would copy locks that other threads hold."""
     done = threading.Event()
     thread = threading.Thread(target=done.wait)
     thread.start()
     try:
-        assert Renderer().request("{{ messages | tojson }}", {"messages": USER}, 5)[0] == "rendered"
+        assert own_renderer.request("{{ messages | tojson }}", {"messages": USER}, 5)[0] == "rendered"
     finally:
         done.set()
         thread.join()

@@ -39,6 +39,12 @@ class Renderer:
         with self._lock:
             self._start()
 
+    def close(self) -> None:
+        """End the process. A request starts another one."""
+        with self._lock:
+            if self._pid:
+                self._kill()
+
     def request(self, source: str, variables: Mapping[str, Any] | None, cpu_seconds: float) -> tuple[str, str]:
         """Render ``source`` with ``variables``, which are values of JSON; return the kind of the reply and its text.
 
@@ -57,8 +63,7 @@ class Renderer:
                     return "exceeded", f"It takes more than {2 * cpu_seconds:g} seconds in a single operation."
                 return "exceeded", "It ends the process that renders it."
             except BaseException:
-                os.kill(self._pid, signal.SIGKILL)
-                self._end()
+                self._kill()
                 raise
             if kind == "exceeded":  # the process ends, to give its memory back
                 self._end()
@@ -76,6 +81,10 @@ class Renderer:
             except OSError as e:
                 self._pid = 0
                 raise EngineError(f"No process can be started to render the chat template: {e}") from e
+
+    def _kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        self._end()
 
     def _end(self) -> int:
         """Wait for the end of the process. Returns the signal that ended it, or 0."""

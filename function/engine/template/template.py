@@ -21,7 +21,9 @@ Messages = Sequence[Mapping[str, Any]]
 RENDER_CPU_SECONDS = 10.0
 MAX_SOURCE_CHARS = 1 << 20
 """Thirty times the longest template that a model carries."""
-_PROBE = "the text of a message"
+_PROBE_WORDS = "the text of a message"
+_PROBE = f"{_PROBE_WORDS} '\""
+"""With quotation marks: a template that writes a list of parts as Python or JSON does escapes them."""
 
 
 class Template(Protocol):
@@ -43,16 +45,15 @@ class JinjaTemplate:
     """
 
     def __init__(self, source: str, *, bos: str = "", eos: str = "", cpu_seconds: float = RENDER_CPU_SECONDS) -> None:
-        if len(source) > MAX_SOURCE_CHARS:
-            raise ModelError(f"The chat template has more than {MAX_SOURCE_CHARS:,} characters.", param="CHAT_TEMPLATE")
         self.source: str | None = source
         self._text, self._cpu_seconds = source, cpu_seconds
         self._special = {"bos_token": bos, "eos_token": eos}
-        kind, text = renderer().request(source, None, cpu_seconds)
+        kind, text = "failed", f"It has more than {MAX_SOURCE_CHARS:,} characters."
+        if len(source) <= MAX_SOURCE_CHARS:
+            kind, text = renderer().request(source, None, cpu_seconds)
         if kind != "rendered":
-            fault = "cannot be compiled" if kind == "exceeded" else "is not valid Jinja"
             raise ModelError(
-                f"The chat template {fault}: {text} Set CHAT_TEMPLATE to another one.", param="CHAT_TEMPLATE"
+                f"The chat template cannot be compiled: {text} Set CHAT_TEMPLATE to another one.", param="CHAT_TEMPLATE"
             )
         self.variables = frozenset(text.split())
         self._no_tools: Any = None
@@ -71,7 +72,7 @@ class JinjaTemplate:
         """Find the form of text, and of absent tools, with which the template writes a message."""
         for self._no_tools, self._typed in ((None, False), (None, True), ([], False), ([], True)):
             kind, text = self._request([{"role": "user", "content": _PROBE}], {})
-            if kind == "exceeded" or (kind == "rendered" and _PROBE in text):
+            if kind == "exceeded" or (kind == "rendered" and (_PROBE if self._typed else _PROBE_WORDS) in text):
                 return
         self._no_tools, self._typed = None, False
         log.warning("the chat template does not write the text of a user message")
