@@ -4,6 +4,7 @@ The bounds of ``sandbox`` are the kernel's, so they need a process of their own.
 shares what is imported already and costs 2 ms of a cold start; later it is started as a script.
 """
 
+import atexit
 import functools
 import marshal
 import os
@@ -42,8 +43,9 @@ class Renderer:
     def close(self) -> None:
         """End the process. A request starts another one."""
         with self._lock:
-            if self._pid:
+            if self._is_running():
                 self._kill()
+            self._disconnect()
 
     def request(self, source: str, variables: Mapping[str, Any] | None, cpu_seconds: float) -> tuple[str, str]:
         """Render ``source`` with ``variables``, which are values of JSON; return the kind of the reply and its text.
@@ -69,10 +71,16 @@ class Renderer:
                 self._end()
             return kind, text
 
+    def _is_running(self) -> bool:
+        try:
+            return self._pid > 0 and os.waitpid(self._pid, os.WNOHANG) == (0, 0)
+        except ChildProcessError:  # this process is a fork of the one that started it
+            return False
+
     def _start(self) -> None:
-        with suppress(ChildProcessError):  # this process is a fork of the one that started it
-            if self._pid and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
-                return
+        if self._is_running():
+            return
+        self._disconnect()
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._stream = self._socket.makefile("rwb")
@@ -88,17 +96,24 @@ class Renderer:
 
     def _end(self) -> int:
         """Wait for the end of the process. Returns the signal that ended it, or 0."""
-        with suppress(OSError):  # unsent bytes
-            self._stream.close()
-        self._socket.close()
-        pid, self._pid = self._pid, 0
-        return os.WTERMSIG(os.waitpid(pid, 0)[1])
+        _, status = os.waitpid(self._pid, 0)
+        self._disconnect()
+        return os.WTERMSIG(status)
+
+    def _disconnect(self) -> None:
+        if self._pid:
+            self._pid = 0
+            with suppress(OSError):  # unsent bytes
+                self._stream.close()
+            self._socket.close()
 
 
 @functools.cache
 def renderer() -> Renderer:
     """Return the renderer of this process."""
-    return Renderer()
+    instance = Renderer()
+    atexit.register(instance.close)
+    return instance
 
 
 def _is_single_threaded() -> bool:
