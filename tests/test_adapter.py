@@ -61,9 +61,7 @@ def test_valid_adapter_passes(tmp_path: Path) -> None:
         ({"parts": (".lora_a", ".lora_b", ".lora_c")}, NotGGUF, "neither"),
     ],
 )
-def test_invalid_adapter_is_rejected(
-    change: dict[str, Any], kind: type[ModelError], word: str, tmp_path: Path
-) -> None:
+def test_invalid_adapter_is_rejected(change: dict[str, Any], kind: type[ModelError], word: str, tmp_path: Path) -> None:
     with pytest.raises(kind, match=word):
         check_adapter(write_adapter(tmp_path / "a.gguf", 1, **change), "llama")
 

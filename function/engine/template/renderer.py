@@ -2,8 +2,8 @@
 
 The bounds of ``sandbox`` are the kernel's, so they need a process of their own. Measured against bounds inside this
 process, which took 786 lines: over 65 templates of real models a request takes 0.34 ms instead of 0.76 ms, and a
-template is ready in 0.1 s instead of 0.2 s. Forked before this process has threads, the other one shares the modules that are
-imported already: that takes 3 ms of a cold start and 9 MB of memory. Later it is started as a script.
+template is ready in 0.1 s instead of 0.2 s. Forked before this process has threads, the other one shares the modules
+that are imported already: that takes 3 ms of a cold start and 9 MB of memory. Later it is started as a script.
 """
 
 import atexit
