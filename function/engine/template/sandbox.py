@@ -92,7 +92,7 @@ def serve() -> None:
     with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  pathlib would be imported for this alone
         memory = int(file.read().split()[0]) * resource.getpagesize() + MAX_MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    compiled = lru_cache(maxsize=16)(Sandbox().compile_chat_template)
+    compiled = lru_cache(maxsize=128)(Sandbox().compile_chat_template)
     kind = ""
     with open(0, "rb") as requests, open(0, "wb", closefd=False) as replies, suppress(EOFError):
         while kind != "exceeded":
