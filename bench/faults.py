@@ -25,8 +25,8 @@ from bench.record import write
 from function.errors import FunctionError
 from function.source import list_parts, open_source
 from tests import template_attacks
-from tests.bent_files import bent, ends_of
 from tests.busy_streams import STATES, fetching, loading
+from tests.changed_files import changed_files, ends_of
 from tests.crashes import CONNECTION_ERRORS, ENDLESS, SEEDED, kill_worker
 from tests.gguf_files import File
 from tests.models import SLOW
@@ -133,7 +133,7 @@ def _requests(folder: Path, model: Path, count: int) -> str:
 def _files(folder: Path, count: int) -> str:
     names = ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent")
     healthy = [File.load(write_model(folder / f"{name}.gguf", SHAPES[name])) for name in names]
-    passed = bent(healthy, count, folder)
+    passed = changed_files(healthy, count, folder)
     ends = collections.Counter(ends_of(passed))
     if any(end.startswith("signal") for end in ends):
         sys.exit(f"a file that passed the gate ended llama.cpp: {ends}")
@@ -145,11 +145,9 @@ def _files(folder: Path, count: int) -> str:
 
 def _templates(count: int) -> str:
     sources = template_attacks.attacks(seed=0, count=count)
-    ended, said = template_attacks.ends_of(sources)
+    ended, output = template_attacks.ends_of(sources)
     if len(ended) < count:
-        sys.exit(f"a template computed on ({said}): {sources[len(ended)]}")
-    if "memory" in ended:
-        sys.exit(f"a template filled the memory: {sources[ended.index('memory')]}")
+        sys.exit(f"a template ended the process that asked for it ({output}): {sources[len(ended)]}")
     ends = collections.Counter(ended)
     return (
         f"{count} hostile chat templates: {ends['refused']} refused with a sentence, {ends['ok']} rendered, in bounds."

@@ -102,7 +102,7 @@ class Settings:
     chat_template: str | None = _setting(
         None,
         str,
-        "A template name that llama.cpp knows, the text of a Jinja template, or its URI",
+        "A template name that llama.cpp knows, the text of a Jinja template, its path, or its URI",
         shown="the model's",
     )
     lora_uri: str | None = _setting(

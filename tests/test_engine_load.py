@@ -146,7 +146,7 @@ def test_file_without_a_template_gets_the_one_of_its_vocabulary(
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny"], chat_template=None)
     engine = Engine.load(path, LoadOptions())
     engine.close()
-    assert engine.template_source == "chatml (by architecture)"
+    assert engine.template_source == "chatml (by vocabulary)"
     assert "chatml" in caplog.text
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
     from function.engine.llama.sampling import Sampling
     from function.engine.llama.streamed_repack import can_stream_repack
+    from function.engine.template.renderer import renderer
     from function.engine.types import (
         Event,
         Finished,
@@ -59,6 +60,7 @@ _EXPORTS = {
     "llama.placeholder_file": "HeaderMismatch PlaceholderFile",
     "llama.sampling": "Sampling",
     "llama.streamed_repack": "can_stream_repack",
+    "template.renderer": "renderer",
     "types": (
         "Event Finished FinishReason Job LoadOptions Logprob PrefillProgress TextPiece Timings TokenChoice Usage"
     ),

@@ -14,6 +14,7 @@ from function.engine.grammar.grammar import Grammar
 from function.engine.kv.context import KVContext
 from function.engine.llama.model import Model, ModelSource
 from function.engine.loop import TokenLoop
+from function.engine.template.renderer import renderer
 from function.engine.template.template import Template, choose
 from function.engine.types import Job, LoadOptions
 from function.errors import EngineError, FunctionError, ModelError, Stopping
@@ -92,7 +93,7 @@ class Engine:
         work = (load_model, loaded, client_waiting, on_vocabulary)
         engine._thread = threading.Thread(target=engine._work, args=work, name="engine", daemon=True)
         engine._thread.start()
-        import function.engine.template.sandbox  # noqa: F401  imported while the engine's thread is in C
+        renderer().start()  # while the engine's thread is in C
 
         try:
             loaded.result()

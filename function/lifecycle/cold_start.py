@@ -102,9 +102,12 @@ class ColdStart:
 
         Raises LoadCrashed if earlier processes repeatedly died while they loaded the model.
         """
+        from function.engine import renderer
+
         settings = self._settings
         crash_loop_guard().begin(settings.model_uri)
         self._enter("fetching")
+        renderer().start()  # a fork, like the fetch: this process still has a single thread
         cache = open_cache(settings, settings.model_uri)
         self._fetch = start_fetch(FetchJob(settings.model_uri, cache, settings.model_sha256, self.progress))
 

@@ -1,4 +1,4 @@
-"""Model files that are not as they should be: which pass the gate, and what llama.cpp makes of those."""
+"""Randomly changed model files: those that pass the gate, and their end in llama.cpp."""
 
 import pickle
 import random
@@ -13,8 +13,8 @@ from tests.gguf_files import File
 from tests.gguf_mutations import mutate
 
 
-def bent(healthy: Sequence[File], count: int, folder: Path) -> list[Path]:
-    """Of ``count`` bent ones those that pass, in ``folder``. The same each time."""
+def changed_files(healthy: Sequence[File], count: int, folder: Path) -> list[Path]:
+    """Write those of ``count`` changed files that pass the gate into ``folder``. The same for each call."""
     pristine = [pickle.dumps(file) for file in healthy]
 
     passed = []
@@ -22,13 +22,13 @@ def bent(healthy: Sequence[File], count: int, folder: Path) -> list[Path]:
         chance = random.Random(seed)
         raw = mutate(pickle.loads(chance.choice(pristine)), chance)
         if passes(raw):
-            passed.append(folder / f"bent-{seed}.gguf")
+            passed.append(folder / f"changed-{seed}.gguf")
             passed[-1].write_bytes(raw)
     return passed
 
 
 def passes(raw: bytes) -> bool:
-    """Whether the gate lets the file through."""
+    """Return true if the file passes the gate."""
     try:
         parse_header(raw, file_size=len(raw))
     except ModelError:
@@ -37,7 +37,7 @@ def passes(raw: bytes) -> bool:
 
 
 def ends_of(files: Iterable[Path]) -> list[str]:
-    """How loading each with llama.cpp, in a process of its own, ended: see tests.llama_loader."""
+    """Load each file with llama.cpp in a process of its own; return the ends (see tests.llama_loader)."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.llama_loader"],
         input="\n".join(map(str, files)),

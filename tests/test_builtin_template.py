@@ -1,4 +1,4 @@
-"""Which template a file without one gets: never a silent ChatML."""
+"""Choice of a built-in template for a file without one: never ChatML by default."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def chosen(*tokens: str, architecture: str = "llama", name: str | None = None, n
         (("[INST]", "[/INST]", "[AVAILABLE_TOOLS]"), "mistral-v3"),
     ],
 )
-def test_the_vocabulary_tells(tokens: tuple[str, ...], expected: str) -> None:
+def test_vocabulary_decides(tokens: tuple[str, ...], expected: str) -> None:
     assert chosen(*tokens) == expected
 
 
@@ -29,17 +29,17 @@ def test_the_vocabulary_tells(tokens: tuple[str, ...], expected: str) -> None:
     ("name", "expected"),
     [(None, "llama2-sys-bos"), ("LLaMA v2", "llama2-sys-bos"), ("mistralai_Mistral-7B", "mistral-v1")],
 )
-def test_llama_2_is_known_by_its_vocabulary_and_its_heirs_by_name(name: str | None, expected: str) -> None:
+def test_llama_2_vocabulary_is_decided_by_name(name: str | None, expected: str) -> None:
     assert chosen(n_vocab=32_000, name=name) == expected
 
 
-def test_what_nothing_speaks_for_gets_nothing() -> None:
+def test_unknown_vocabulary_gets_no_template() -> None:
     assert chosen() is None
     assert chosen("<|endoftext|>") is None
     assert chosen(architecture="gpt2", n_vocab=32_000) is None
 
 
-def test_llama_cpp_knows_every_name() -> None:
+def test_names_exist_in_llama_cpp() -> None:
     from function.engine.template import builtin
 
     names = {name for name, _ in builtin._BY_TOKENS} | {name for _, name in builtin._BY_NAME} | {"llama2-sys-bos"}
