@@ -100,10 +100,7 @@ class Settings:
     )
     model_cache_dir: Path = _setting(DEFAULT_CACHE, _path, "Directory of the fetched models")
     chat_template: str | None = _setting(
-        None,
-        str,
-        "A template name that llama.cpp knows, the text of a Jinja template, or its URI",
-        shown="the model's",
+        None, str, "A template name that llama.cpp knows, the text of a Jinja template, or its URI", shown="the model's"
     )
     lora_uri: str | None = _setting(
         None, str.strip, "URI of a LoRA adapter in GGUF, which is applied to the model", shown="none"

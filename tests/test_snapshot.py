@@ -90,9 +90,7 @@ def test_restored_state_gives_the_logits_of_a_prefill_bit_for_bit(path: Path, kv
         assert len(restored.memory) == length
         assert restored.logits(TOKENS) == expected
         whole = cut.state(TOKENS)
-        assert cut.layout().cut(whole, len(TOKENS), length) == state, (
-            "the same from a longer conversation"
-        )
+        assert cut.layout().cut(whole, len(TOKENS), length) == state, "the same from a longer conversation"
         for bare in (read, restored, cut):
             bare.model.free()
 
