@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from function.command.chat import format_receipt
-from function.command.output import remove_control_characters
+from function.command.output import replace_control_characters
 from tests.command_line import function
 from tests.servers.doors import ServedFunction, serving
 
@@ -62,7 +62,7 @@ def test_missing_model_is_an_error_message(tmp_path: Path) -> None:
 
 
 def test_reply_is_printed_without_control_characters() -> None:
-    assert remove_control_characters("a\x1b[2J\tb\n\x07é", kept="\n\t") == "a[2J\tb\né"
+    assert replace_control_characters("a\x1b[2J\tb\n\x07é", kept="\n\t") == "a[2J\tb\né"
 
 
 def test_receipt_of_an_empty_reply_is_formatted() -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from function.command.client import End, Piece, StreamProgress, ask
-from function.command.output import remove_control_characters
+from function.command.output import replace_control_characters
 from function.settings import Settings
 
 EXAMPLES = """\
@@ -111,7 +111,7 @@ def _ask(
                     _show_progress("")
                 pieces.append(event.text)
                 if not args.json:
-                    sys.stdout.write(remove_control_characters(event.text, kept="\n\t"))
+                    sys.stdout.write(replace_control_characters(event.text, kept="\n\t"))
                     sys.stdout.flush()
             elif isinstance(event, End):
                 receipt = event.receipt

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 
-from function.command.output import format_bytes, print_result, remove_control_characters
+from function.command.output import format_bytes, print_result, replace_control_characters
 from function.command.plan import describe_model, read_remote_header
 from function.gguf import Header
 from function.gguf.reader import Array, Value
@@ -99,7 +99,7 @@ def _format(value: Value) -> str:
     """Return a value on one line, without control characters."""
     if (count := _length(value)) is not None:
         return f"({count:,} values)"
-    text = remove_control_characters(" ".join(str(value).split()))
+    text = replace_control_characters(" ".join(str(value).split()), " ")
     if len(text) <= MAX_VALUE_CHARACTERS:
         return text
     return f"{text[:MAX_VALUE_CHARACTERS]}… ({len(str(value)):,} characters)"

@@ -22,6 +22,6 @@ def format_bytes(count: float) -> str:
     return f"{count:.2f} GB"
 
 
-def remove_control_characters(text: str, kept: str = "") -> str:
-    """Return ``text`` without what could control the terminal, except ``kept``: models and files may hold anything."""
-    return "".join(c for c in text if c.isprintable() or c in kept)
+def replace_control_characters(text: str, replacement: str = "", kept: str = "") -> str:
+    """Return ``text`` without control characters except ``kept``, so that it cannot control the terminal."""
+    return "".join(c if c.isprintable() or c in kept else replacement for c in text)
