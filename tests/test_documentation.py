@@ -9,7 +9,7 @@ import pytest
 
 from function import errors
 from function.errors import FunctionError
-from tools.pictures import made
+from tools.pictures import generated_files
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "README.md"])
@@ -54,9 +54,9 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert anchor in anchors(linked.read_text()), target
 
 
-@pytest.mark.parametrize("path", made(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", generated_files(), ids=lambda path: path.name)
 def test_what_is_drawn_is_what_python_m_tools_pictures_draws(path: Path) -> None:
-    assert path.read_text() == made()[path], "run python -m tools.pictures"
+    assert path.read_text() == generated_files()[path], "run python -m tools.pictures"
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
