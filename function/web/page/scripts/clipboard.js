@@ -23,7 +23,7 @@ async function write(text) {
 
 /** Pages that were not loaded over TLS have no clipboard object, but they may copy what is selected. */
 function writeWithoutPermission(text) {
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement} */ (document.activeElement);
   const area = element("textarea", { class: "visually-hidden", readonly: true });
   area.value = text;
   document.body.append(area);

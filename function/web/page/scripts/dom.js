@@ -2,7 +2,7 @@
 
 /** The element with `id`. */
 export function byId(id) {
-  return document.getElementById(id);
+  return /** @type {any} */ (document.getElementById(id));
 }
 
 /** A new element. Of `properties`, functions listen to the event they are named for; the rest are attributes. */

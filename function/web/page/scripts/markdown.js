@@ -4,7 +4,7 @@ import { copyText } from "./clipboard.js";
 // What a model writes is hostile until shown otherwise: its HTML is shown as text, its images are links, and all that
 // marked makes of the rest goes through DOMPurify. The page's policy is the wall behind both.
 
-const { marked, DOMPurify } = globalThis;
+const { marked, DOMPurify } = /** @type {any} */ (globalThis);
 const HARMLESS = /^<\/?(?:br|sub|sup|kbd|mark|[biu])\s*\/?>$/i;
 const SCHEMES = ["http:", "https:", "mailto:"];
 const PURIFY = {
