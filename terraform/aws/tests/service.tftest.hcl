@@ -178,7 +178,7 @@ run "a_setting_that_has_a_variable_of_its_own_is_rejected" {
   command = plan
 
   variables {
-    env = { API_KEY = "in the state for everybody to read" }
+    env = { API_KEY = "readable in the state" }
   }
 
   expect_failures = [var.env]
