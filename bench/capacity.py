@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 START_TIMEOUT_SECONDS = 120.0
 IDLE_SECONDS = 8.0
 MAX_INSTANCES = 3
-TOKENS = 400
+REPLY_TOKENS = 400
 PATIENT = Platform("bench", 1e9, 0.0, bound=False, billing_step_seconds=0.0)
 
 
@@ -91,7 +91,7 @@ class Dispatcher:
         began = time.monotonic()
         instance = self._take().get(timeout=START_TIMEOUT_SECONDS)
         waited = time.monotonic() - began
-        first, _ = instance.ask(TOKENS)
+        first, _ = instance.ask(REPLY_TOKENS)
         self._release(instance)
         self.first_tokens.append(waited + first)
 
@@ -140,12 +140,12 @@ def measure(path: Path, folder: Path) -> Speeds:
         instance.ask(1)
         starts.append(time.monotonic() - began)
         for _ in range(3):
-            first, total = instance.ask(TOKENS)
+            first, total = instance.ask(REPLY_TOKENS)
             firsts.append(first)
             totals.append(total)
         instance.close()
     first = float(np.median(firsts))
-    decode = (TOKENS - 1) / (float(np.median(totals)) - first)
+    decode = (REPLY_TOKENS - 1) / (float(np.median(totals)) - first)
     return Speeds(float(np.median(starts)), 1 / max(first - 1 / decode, 1e-6), decode)
 
 
@@ -171,7 +171,7 @@ def main() -> None:
             outcome = simulate(
                 RecordedArrivals(times, float(times[-1]) + 60),
                 ConstantLengths(1),
-                ConstantLengths(TOKENS),
+                ConstantLengths(REPLY_TOKENS),
                 speeds,
                 PATIENT,
                 Scaling(MAX_INSTANCES, idle_seconds=IDLE_SECONDS),

@@ -32,7 +32,7 @@ class HeaderMismatch(Exception):
     """A file cannot replace its placeholder, for the given reason; load it without one."""
 
 
-class PartialFile(Protocol):
+class GrowingFile(Protocol):
     """A file that a download fills from its beginning."""
 
     part: Path | None
@@ -55,7 +55,7 @@ class PlaceholderFile:
         header: bytes,
         size: int,
         wait_for_file: Callable[[], Path],
-        download: PartialFile | None = None,
+        download: GrowingFile | None = None,
         tensor_ends: Mapping[str, int] | None = None,
         name: str = "model",
     ) -> None:
