@@ -13,7 +13,7 @@ from tools.models import write_model
 from tools.shapes import SHAPES
 
 CHUNK = 64
-ROOM = 4_000_000
+CACHE_BYTES = 4_000_000
 SEEDED = Sampling(seed=11, temperature=1.0)
 UNSEEDED = Sampling(temperature=1.0)
 # Varied, so that replies depend on the prompt; several chunks long.
@@ -22,7 +22,7 @@ BOB = tuple(7 + i * i * i % 900 for i in range(280))
 
 
 @contextmanager
-def loaded(model: Path, room: int = ROOM, n_ctx: int = 1024) -> Iterator[Engine]:
+def loaded(model: Path, room: int = CACHE_BYTES, n_ctx: int = 1024) -> Iterator[Engine]:
     engine = Engine.load(model, LoadOptions(n_ctx=n_ctx, prefix_cache=room))
     try:
         yield engine

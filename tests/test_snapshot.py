@@ -32,7 +32,7 @@ from tools.shapes import SHAPES
 ROOT = Path(__file__).parent.parent
 PROMPT = " ".join(f"word{i * i % 97} and" for i in range(40))  # varied, and longer than several chunks
 SEEDED = {"messages": [{"role": "user", "content": "What is it?"}], "seed": 7, "temperature": 1.0, "max_tokens": 24}
-TOKENS = tuple(5 + i * i % 900 for i in range(300))
+PROMPT_TOKENS = tuple(5 + i * i % 900 for i in range(300))
 
 
 @pytest.fixture(scope="module", params=["tiny", "tiny-gqa", "tiny-window"])
@@ -80,35 +80,35 @@ def bare(path: Path) -> Iterator[Bare]:
 def test_restored_state_gives_the_logits_of_a_prefill_bit_for_bit(path: Path, kv_type: str) -> None:
     for length in (64, 256):
         read, restored, cut = Bare(path, kv_type), Bare(path, kv_type), Bare(path, kv_type)
-        expected = read.logits(TOKENS)
+        expected = read.logits(PROMPT_TOKENS)
         assert len(set(expected)) > 100, "the logits vary"
-        state = restored.state(TOKENS[:length])
+        state = restored.state(PROMPT_TOKENS[:length])
         restored.memory.clear()
-        assert restored.memory.pin(TOKENS[:length], state)
+        assert restored.memory.pin(PROMPT_TOKENS[:length], state)
         assert len(restored.memory) == length
-        assert restored.logits(TOKENS) == expected
-        whole = cut.state(TOKENS)
-        assert cut.layout().cut(whole, len(TOKENS), length) == state, "the same from a longer conversation"
+        assert restored.logits(PROMPT_TOKENS) == expected
+        whole = cut.state(PROMPT_TOKENS)
+        assert cut.layout().cut(whole, len(PROMPT_TOKENS), length) == state, "the same from a longer conversation"
         for bare in (read, restored, cut):
             bare.model.free()
 
 
 def test_pinned_prefix_survives_other_conversations(bare: Bare) -> None:
-    expected = bare.logits(TOKENS)
+    expected = bare.logits(PROMPT_TOKENS)
     bare.memory.clear()
-    state = bare.state(TOKENS[:256])
+    state = bare.state(PROMPT_TOKENS[:256])
     bare.memory.clear()
-    assert bare.memory.pin(TOKENS[:256], state)
+    assert bare.memory.pin(PROMPT_TOKENS[:256], state)
     for _ in range(2):
-        assert bare.memory.reuse_prefix(tuple(reversed(TOKENS)), exact=True) == 0
-        bare.logits(tuple(reversed(TOKENS)))
-        assert bare.memory.reuse_prefix(TOKENS, exact=True) == 256
-        assert bare.logits(TOKENS) == expected
+        assert bare.memory.reuse_prefix(tuple(reversed(PROMPT_TOKENS)), exact=True) == 0
+        bare.logits(tuple(reversed(PROMPT_TOKENS)))
+        assert bare.memory.reuse_prefix(PROMPT_TOKENS, exact=True) == 256
+        assert bare.logits(PROMPT_TOKENS) == expected
 
 
 def test_state_that_llama_cpp_would_not_write_is_rejected(bare: Bare) -> None:
     """A correct hash does not help: the engine verifies the state itself."""
-    state = bare.state(TOKENS[:128])
+    state = bare.state(PROMPT_TOKENS[:128])
     layout = bare.layout()
     assert layout.fits(state, 128)
     assert not layout.fits(state, 64)
@@ -126,16 +126,16 @@ def test_state_that_llama_cpp_would_not_write_is_rejected(bare: Bare) -> None:
         struct.pack_into("<H", hostile, len(state) - 2, not_finite)
         assert not layout.fits(hostile, 128)
         bare.memory.clear()
-        assert not bare.memory.pin(TOKENS[:128], hostile)
+        assert not bare.memory.pin(PROMPT_TOKENS[:128], hostile)
         assert len(bare.memory) == 0
 
 
 def test_recurrent_model_has_no_snapshot(tmp_path: Path) -> None:
     bare = Bare(write_model(tmp_path / "r.gguf", SHAPES["tiny-recurrent"]))
-    bare.logits(TOKENS)
+    bare.logits(PROMPT_TOKENS)
     assert bare.memory.layout is None
     assert bare.memory.save() is None
-    assert not bare.memory.pin(TOKENS[:64], bytearray(1000))
+    assert not bare.memory.pin(PROMPT_TOKENS[:64], bytearray(1000))
     bare.model.free()
 
 

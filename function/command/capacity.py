@@ -41,7 +41,7 @@ examples:
 """
 
 
-class Model(NamedTuple):
+class PlannedModel(NamedTuple):
     """A model's header and plan."""
 
     header: Header
@@ -140,14 +140,14 @@ def _print(args: argparse.Namespace, evaluation: Evaluation, found: list[Evaluat
     return print_result(args, report, "\n".join(lines) + "\n")
 
 
-def _model(uri: str | None) -> Model | None:
+def _model(uri: str | None) -> PlannedModel | None:
     if uri is None:
         return None
     header, size = read_remote_header(uri)
-    return Model(header, plan_deployment(uri, header, size=size, n_ctx=None, kv_type="f16", rate=500e6))
+    return PlannedModel(header, plan_deployment(uri, header, size=size, n_ctx=None, kv_type="f16", rate=500e6))
 
 
-def _sizes(args: argparse.Namespace, model: Model | None) -> list[InstanceSize]:
+def _sizes(args: argparse.Namespace, model: PlannedModel | None) -> list[InstanceSize]:
     """Return the sizes to look at, the given one first."""
     name = "Cloud Run" if args.platform == "cloud-run" else "Lambda"
     if model:
@@ -178,7 +178,11 @@ def _at_least(size: InstanceSize, memory_mib: int) -> InstanceSize | None:
 
 
 def _speeds(
-    args: argparse.Namespace, model: Model | None, recording: Recording | None, size: InstanceSize, given: InstanceSize
+    args: argparse.Namespace,
+    model: PlannedModel | None,
+    recording: Recording | None,
+    size: InstanceSize,
+    given: InstanceSize,
 ) -> Speeds:
     """Return the speeds of ``size``: measured at the ``given`` size and scaled, or estimated from the model."""
     measured = {
