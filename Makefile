@@ -4,7 +4,7 @@ PY := .venv/bin/python
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test check check-long audit lock
+.PHONY: help install install-dev run test check check-js check-long fix coverage audit lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,6 +27,20 @@ check: install-dev ## Lint, formatting, types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+
+check-js: ## Lint and types of the chat page's scripts (needs node)
+	@npm ci --silent --no-fund --no-audit
+	@npm run --silent check
+
+fix: install-dev ## Format, and apply safe lint fixes
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+coverage: install-dev ## Run every test and report the lines without coverage (slower than make test)
+	@$(PY) -m coverage erase
+	@$(PY) -m coverage run -m pytest -m "not slow" $(ARGS)
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage report
 
 check-long: install-dev ## What is slow by nature: long fuzz, soak, the image
 	@$(PY) -m pytest -m slow --timeout 3000 $(ARGS)

@@ -1,9 +1,9 @@
-"""How long a cancelled request holds the engine, and whether the next one gets the right answer.
+"""Time until a cancelled request frees the engine, and correctness of the next reply.
 
     python -m bench.cancel [--rounds 20] [--shape 135M]
 
-Each round submits a long prompt, cancels it at a random moment of its prefill or decode, and takes the time until the
-engine says that it is over. Then a request with a seed must get the text that it got before any of this.
+Each round submits a long prompt, cancels it at a random moment of its prefill or decode, and measures the time until
+the engine's Finished event. Then a request with a seed must get the same text as at the beginning.
 """
 
 import argparse
@@ -13,20 +13,18 @@ import time
 from typing import Literal
 
 from bench.shapes import model, prompt_text
-from function.engine.engine import Engine
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, PrefillProgress, Sampling, TextPiece
+from function.engine import Engine, Finished, Job, LoadOptions, PrefillProgress, Sampling, TextPiece
 from function.system.limits import cpus
 
 Phase = Literal["prefill", "decode"]
 MODELS: tuple[tuple[str, Literal["Q8_0", "Q4_0"]], ...] = (("135M", "Q8_0"), ("0.5B", "Q4_0"))
-PATIENCE = 600.0
-LONG = 3500
-"""Tokens of a prompt that is read for seconds."""
+EVENT_TIMEOUT_SECONDS = 600.0
+LONG_PROMPT_TOKENS = 3500
+"""Length of a prompt that takes seconds to read."""
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--shape", choices=[shape for shape, _ in MODELS])
@@ -63,29 +61,29 @@ def _measure(engine: Engine, name: str, rounds: int) -> None:
 
 
 def _cancelled(engine: Engine, phase: Phase, number: int, chance: random.Random) -> float:
-    """Seconds from cancel to free."""
+    """Return the seconds from the cancellation to the free engine."""
     text = f"round {number} of {phase}: " + (prompt_text(800) if phase == "prefill" else "hello")
-    prompt = engine.chat_tokens([{"role": "user", "content": text}])[:LONG]
+    prompt = engine.tokenize_chat([{"role": "user", "content": text}])[:LONG_PROMPT_TOKENS]
     job = Job(prompt=prompt, sampling=Sampling(ignore_eos=True))
     generation = engine.submit(job)
     while not (
-        isinstance(event := generation.next_event(PATIENCE), TextPiece)
+        isinstance(event := generation.next_event(EVENT_TIMEOUT_SECONDS), TextPiece)
         or (phase == "prefill" and isinstance(event, PrefillProgress) and event.done)
     ):
         pass
     time.sleep(chance.uniform(0.0, 0.3))
     began = time.perf_counter()
     generation.cancel()
-    while not isinstance(event := generation.next_event(PATIENCE), Finished):
+    while not isinstance(event := generation.next_event(EVENT_TIMEOUT_SECONDS), Finished):
         pass
     took = time.perf_counter() - began
     assert event.reason == "cancelled", event.reason
-    assert phase == "decode" or event.usage.completion_tokens == 0, "the prefill was over before it was cancelled"
+    assert phase == "decode" or event.usage.completion_tokens == 0, "the prefill ended before the cancellation"
     return took
 
 
 def _answer(engine: Engine) -> str:
-    prompt = engine.chat_tokens([{"role": "user", "content": prompt_text(50)}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": prompt_text(50)}])
     events = engine.submit(Job(prompt=prompt, max_tokens=16, sampling=Sampling(seed=1)))
     return "".join(event.text for event in events if isinstance(event, TextPiece))
 

@@ -1,12 +1,13 @@
-"""From exec to the first streamed token: the function beside s5cmd and llama-server, the seed guide, and the wire.
+"""Time from exec to the first streamed token: the function, s5cmd with llama-server, the seed guide, s5cmd alone.
 
     python -m bench.cold_start [--rounds 7] [--full] [--tokens 100] [--only function,s5cmd,…]
 
 Models of real shapes with random weights, 0.5B in Q4_0 and with ``--full`` Llama-2-7B in Q8_0 (7.16 GB), come from
-nginx on loopback, limited to 80 MB/s per connection, into a memory-backed directory. The contenders take turns in each
-round; what counts is the median of the rounds' ratios. Each finds memory that was written to a moment before: the first
-touch of a virtual machine's memory can cost seconds a GB, comes and goes, and would go to whoever comes first.
-``bench.trace`` draws the phases of one start. With ``--tokens`` what is timed is a reply so long, not its first token.
+nginx on loopback, limited to 80 MB/s per connection, into a memory-backed directory. The contenders take turns in
+each round; the result is the median of the rounds' ratios. Memory is written to just before each start: the first
+touch of a virtual machine's memory can cost seconds a GB, varies, and would be charged to the first contender.
+``bench.trace`` draws the phases of one start. With ``--tokens`` the whole reply of that length is timed, not its
+first token.
 """
 
 import argparse
@@ -34,8 +35,8 @@ from tools.models import Quant
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 N_CTX = 2048
-TOUCHED = 13_000_000_000  # bytes written before each start, at most: what is left beside the file in the page cache
-CONNECTIONS, PART = "16", "16"  # of s5cmd; the function begins with as many
+MAX_TOUCHED_BYTES = 13_000_000_000  # written before each start: the memory left beside the file in the page cache
+CONNECTIONS, PART_MIB = "16", "16"  # of s5cmd; the function also begins with 16 connections
 SEED = """
 import os, sys
 import boto3
@@ -67,7 +68,7 @@ Contender = Callable[[], StartRun]
 
 @dataclass(frozen=True)
 class CacheSite:
-    """Where one model is to be had, and to be put."""
+    """One model: its URL, and the directory that receives it."""
 
     name: str
     url: str
@@ -81,54 +82,54 @@ class CacheSite:
         return self.work / self.name
 
     def clear(self) -> None:
-        """Begin with an empty directory, and with memory that is there."""
+        """Empty the directory, and touch memory."""
         shutil.rmtree(self.work)
         self.work.mkdir()
         touched = self.work / "touched"
         zeros = bytes(1 << 20)
         with touched.open("wb", buffering=0) as file:
-            for _ in range(0, min(2 * self.size, TOUCHED), len(zeros)):
+            for _ in range(0, min(2 * self.size, MAX_TOUCHED_BYTES), len(zeros)):
                 file.write(zeros)
         touched.unlink()
 
 
-def function(place: CacheSite, *, fetched: bool, watch: bool = False, **settings: str) -> StartRun:
-    """This program under gunicorn, as the container runs it."""
+def function(site: CacheSite, *, fetched: bool, watch: bool = False, **settings: str) -> StartRun:
+    """Start this program under gunicorn, as the container does."""
     port = free_port()
-    uri = str(place.file) if fetched else f"s3://bucket/{place.name}"
-    env = {**place.env, "PORT": str(port), "MODEL_URI": uri, "MODEL_CACHE_DIR": str(place.work / "cache"),
+    uri = str(site.file) if fetched else f"s3://bucket/{site.name}"
+    env = {**site.env, "PORT": str(port), "MODEL_URI": uri, "MODEL_CACHE_DIR": str(site.work / "cache"),
            "N_CTX": str(N_CTX), **settings}  # fmt: skip
-    log = place.work / "log"
+    log = site.work / "log"
     command = [str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
-    return start([command], port, env, log, place.tokens, place.work if watch else None)
+    return start([command], port, env, log, site.tokens, site.work if watch else None)
 
 
-def llama(place: CacheSite, *, fetched: bool, watch: bool = False) -> StartRun:
-    """s5cmd to its end, then llama-server on the file."""
+def llama(site: CacheSite, *, fetched: bool, watch: bool = False) -> StartRun:
+    """Run s5cmd, then start llama-server on the file."""
     port = free_port()
-    serve = [str(llama_server()), "-m", str(place.file), "-c", str(N_CTX), "-np", "1", "-t", str(cpus()),
+    serve = [str(llama_server()), "-m", str(site.file), "-c", str(N_CTX), "-np", "1", "-t", str(cpus()),
              "--port", str(port)]  # fmt: skip
-    stages = [serve] if fetched else [s5cmd_command(place), serve]
-    return start(stages, port, place.env, place.work / "log", place.tokens, place.work if watch else None)
+    stages = [serve] if fetched else [s5cmd_command(site), serve]
+    return start(stages, port, site.env, site.work / "log", site.tokens, site.work if watch else None)
 
 
-def seed(place: CacheSite, *, fetched: bool, watch: bool = False) -> StartRun:
-    """The guide's steps: boto3's download, then the high-level class, then a server."""
+def seed(site: CacheSite, *, fetched: bool, watch: bool = False) -> StartRun:
+    """Start the guide's program: boto3's download, then the high-level class, then a server."""
     port = free_port()
-    command = [sys.executable, "-c", SEED, str(place.file), place.name, str(port)]
-    return start([command], port, place.env, place.work / "log", place.tokens, place.work if watch else None)
+    command = [sys.executable, "-c", SEED, str(site.file), site.name, str(port)]
+    return start([command], port, site.env, site.work / "log", site.tokens, site.work if watch else None)
 
 
-def s5cmd_command(place: CacheSite) -> list[str]:
+def s5cmd_command(site: CacheSite) -> list[str]:
     program = shutil.which("s5cmd") or str(BIN / "s5cmd")
-    return [program, "--endpoint-url", place.url, "cp", "--concurrency", CONNECTIONS, "--part-size", PART,
-            f"s3://bucket/{place.name}", str(place.file)]  # fmt: skip
+    return [program, "--endpoint-url", site.url, "cp", "--concurrency", CONNECTIONS, "--part-size", PART_MIB,
+            f"s3://bucket/{site.name}", str(site.file)]  # fmt: skip
 
 
-def wire(place: CacheSite) -> StartRun:
-    """s5cmd alone: how long the bytes take with nothing to do for them."""
+def s5cmd_alone(site: CacheSite) -> StartRun:
+    """Run s5cmd alone: the time of the bytes without any further work."""
     began = time.monotonic()
-    process = subprocess.Popen(s5cmd_command(place), env=dict(place.env), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(s5cmd_command(site), env=dict(site.env), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -136,16 +137,16 @@ def wire(place: CacheSite) -> StartRun:
     return StartRun(time.monotonic() - began, usage.ru_utime + usage.ru_stime)
 
 
-def compare(place: CacheSite, contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[StartRun]]:
-    """All runs; each begins with an empty directory."""
+def compare(site: CacheSite, contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[StartRun]]:
+    """Return all runs; each begins with an empty directory."""
     runs: dict[str, list[StartRun]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, contender in contenders.items():
             if "cached" not in name:
-                place.clear()
+                site.clear()
             run = contender()
             print(
-                f"{place.name:16} {name:28} {run.seconds:6.2f} s  CPU {run.cpu:6.2f} s",
+                f"{site.name:16} {name:28} {run.seconds:6.2f} s  CPU {run.cpu:6.2f} s",
                 dict(run.phases),
                 file=sys.stderr,
             )
@@ -177,39 +178,41 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[StartRun]]
         with nginx(source, home, limit=args.limit) as server:
             url = server.urls[False, True]
             env = {**environment(server, url), "HOME": os.environ["HOME"]}
-            place = CacheSite(source.name, url, work, env, source.stat().st_size, args.tokens)
+            site = CacheSite(source.name, url, work, env, source.stat().st_size, args.tokens)
             contenders: dict[str, Callable[..., StartRun]] = {
-                "function": functools.partial(function, place, fetched=False),
-                "function, mapped": functools.partial(function, place, fetched=False, LOAD_MODE="mapped"),
-                "function, repacked": functools.partial(function, place, fetched=False, LOAD_MODE="repacked"),
-                "s5cmd, then llama-server": functools.partial(llama, place, fetched=False),
-                "the seed guide's steps": functools.partial(seed, place, fetched=False),
-                "s5cmd alone": functools.partial(wire, place),
+                "function": functools.partial(function, site, fetched=False),
+                "function, mapped": functools.partial(function, site, fetched=False, LOAD_MODE="mapped"),
+                "function, repacked": functools.partial(function, site, fetched=False, LOAD_MODE="repacked"),
+                "s5cmd, then llama-server": functools.partial(llama, site, fetched=False),
+                "the seed guide's steps": functools.partial(seed, site, fetched=False),
+                "s5cmd alone": functools.partial(s5cmd_alone, site),
             }
             cached: dict[str, Callable[..., StartRun]] = {
-                "function, cached": functools.partial(function, place, fetched=True),
-                "function, mapped, cached": functools.partial(function, place, fetched=True, LOAD_MODE="mapped"),
-                "function, repacked, cached": functools.partial(function, place, fetched=True, LOAD_MODE="repacked"),
-                "llama-server, cached": functools.partial(llama, place, fetched=True),
+                "function, cached": functools.partial(function, site, fetched=True),
+                "function, mapped, cached": functools.partial(function, site, fetched=True, LOAD_MODE="mapped"),
+                "function, repacked, cached": functools.partial(function, site, fetched=True, LOAD_MODE="repacked"),
+                "llama-server, cached": functools.partial(llama, site, fetched=True),
             }
             wanted = [part for part in args.only.split(",") if part]
 
-            def chosen(all_of: dict[str, Callable[..., StartRun]]) -> dict[str, Callable[..., StartRun]]:
-                return {name: run for name, run in all_of.items() if not wanted or any(w in name for w in wanted)}
+            def chosen(contenders_of: dict[str, Callable[..., StartRun]]) -> dict[str, Callable[..., StartRun]]:
+                return {
+                    name: run for name, run in contenders_of.items() if not wanted or any(w in name for w in wanted)
+                }
 
-            runs = compare(place, chosen(contenders), args.rounds)
+            runs = compare(site, chosen(contenders), args.rounds)
             peaks = {}
             for name, run in chosen(contenders).items():
-                place.clear()
+                site.clear()
                 peaks[name] = run(watch=True).peak if "alone" not in name else 0
             if "function" in peaks:
                 print(f"\nmodel {source.stat().st_size / 1e6:.0f} MB", file=sys.stderr)
-            place.clear()
+            site.clear()
             print(f"\n{source.name}, from the bucket:\n")
             print(table(runs, peaks, "s5cmd alone" if "s5cmd alone" in runs else next(iter(runs))))
             if chosen(cached):
-                shutil.copy(source, place.file)
-                again = compare(place, chosen(cached), args.rounds)
+                shutil.copy(source, site.file)
+                again = compare(site, chosen(cached), args.rounds)
                 print(f"\n{source.name}, already there:\n")
                 print(table(again, {}, list(again)[-1]))
     finally:
@@ -219,17 +222,17 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[StartRun]]
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--full", action="store_true", help="use Llama-2-7B Q8_0, 7.16 GB; needs 15 GB of memory")
+    parser.add_argument("--tokens", type=int, default=1, help="number of tokens to wait for")
+    parser.add_argument("--quant", choices=("Q4_0", "Q8_0"), help="quantisation, instead of the model's own")
+    parser.add_argument("--limit", default="80m", help="bytes per second and connection, in nginx's notation")
     parser.add_argument(
-        "--full", action="store_true", help="Llama-2-7B Q8_0 instead, 7.16 GB; 15 GB of memory are needed"
+        "--only", default="", help="contenders whose names contain one of these words, separated by commas"
     )
-    parser.add_argument("--tokens", type=int, default=1, help="until so many have come")
-    parser.add_argument("--quant", choices=("Q4_0", "Q8_0"), help="instead of the model's own")
-    parser.add_argument("--limit", default="80m", help="bytes a second and connection, as nginx writes them")
-    parser.add_argument("--only", default="", help="the contenders whose names have one of these, separated by commas")
-    parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="where models are put; memory by default")
+    parser.add_argument("--dir", type=Path, default=Path("/dev/shm"), help="directory for models; by default in memory")
     args = parser.parse_args()
     quant: Quant = args.quant or ("Q8_0" if args.full else "Q4_0")
     measure(model("7B" if args.full else "0.5B", quant), args)

@@ -1,10 +1,10 @@
-"""One build for the CPU at hand, the portable baseline, and what is chosen at start, beside each other.
+"""Speed of llama.cpp's builds: for this CPU, the portable baseline, each level, and the one chosen at the start.
 
     python -m bench.cpu [--rounds 5]
 
-Each build in a process of its own, as a library cannot be loaded twice; the processes stay and take turns. The
-portable builds are compiled once (bench.levels), which takes minutes. Prefill and decode in tokens per second, two
-models, with the weights as they are in the file and repacked.
+Each build runs in a process of its own, because a library cannot be loaded twice; the processes take turns. The
+portable builds are compiled once (bench.levels), which takes minutes. The results are tokens per second of prefill and
+decode, for two models, with mapped and with repacked weights.
 """
 
 import argparse
@@ -17,24 +17,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.bare import BareServer, Way, load
+from bench.bare import BareContext, Configuration, load
 from bench.levels import INSTALLED, portable
 from bench.shapes import model
+from function.engine import CPUVariants, choose_cpu_variant
 from function.engine.llama import library
-from function.engine.llama.cpu import choose
-from function.engine.llama.cpu_variants import CPUVariants
 from function.system.limits import cpus
 from tools.models import Quant
 
 MODELS: list[tuple[str, Quant, bool]] = [("135M", "Q8_0", False), ("0.5B", "Q4_0", False), ("0.5B", "Q4_0", True)]
-PREFILL, DECODE = 128, 24
-REST = 0.3
+PREFILL_TOKENS, DECODE_TOKENS = 128, 24
+REST_SECONDS = 0.3
 
 Speeds = dict[str, tuple[float, float]]
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
@@ -43,7 +42,7 @@ def main() -> None:
         work(arguments.worker)
         return
     levels = CPUVariants(portable())
-    chosen = choose(levels)
+    chosen = choose_cpu_variant(levels)
     assert chosen is not None
     builds = {"installed": INSTALLED} | {name: levels.folder(name) for name in levels.needs if _runs(levels, name)}
     print(f"chosen: {chosen.name} ({chosen.reason})\n")
@@ -60,29 +59,29 @@ def main() -> None:
         title = f"{shape} {quant}{' repacked' if repack else ''}"
         for name in builds:
             prefill, decode = zip(*(each[name][title] for each in rounds[1:]), strict=True)
-            print(f"| {title} | {name} | {_told(prefill)} | {_told(decode)} |")
+            print(f"| {title} | {name} | {_summary(prefill)} | {_summary(decode)} |")
 
 
 def work(folder: Path) -> None:
-    """Be a worker: one line of JSON for each line of input."""
-    library.use(folder, "")
-    print(json.dumps(library.system_info()), flush=True)
+    """Run as a worker: write one line of JSON for each line of input."""
+    library.use_libraries(folder, "")
+    print(json.dumps(library.read_system_info()), flush=True)
     contexts = {
-        f"{shape} {quant}{' repacked' if repack else ''}": BareServer(
-            load(model(shape, quant), repack=repack), Way(cpus())
+        f"{shape} {quant}{' repacked' if repack else ''}": BareContext(
+            load(model(shape, quant), repack=repack), Configuration(cpus())
         )
         for shape, quant, repack in MODELS
     }
     for _ in sys.stdin:
         speeds: Speeds = {}
         for title, context in contexts.items():
-            time.sleep(REST)
-            speeds[title] = (context.prefill(PREFILL), context.decode(DECODE))
+            time.sleep(REST_SECONDS)
+            speeds[title] = (context.prefill(PREFILL_TOKENS), context.decode(DECODE_TOKENS))
         print(json.dumps(speeds), flush=True)
 
 
 def _runs(levels: CPUVariants, name: str) -> bool:
-    return levels.problem(name, 60) is None
+    return levels.prove(name, 60) is None
 
 
 @contextlib.contextmanager
@@ -106,7 +105,7 @@ def _line(worker: "subprocess.Popen[str]") -> str:
     return worker.stdout.readline().strip()
 
 
-def _told(speeds: tuple[float, ...]) -> str:
+def _summary(speeds: tuple[float, ...]) -> str:
     return f"{statistics.median(speeds):.1f} ({min(speeds):.0f} … {max(speeds):.0f})"
 
 

@@ -1,10 +1,10 @@
-"""Tokens per second while a reply is written: over HTTP, in the engine alone, and with llama.cpp's own programs.
+"""Decode speed in tokens per second: over HTTP, in the engine alone, and with llama.cpp's own programs.
 
     python -m bench.decode [--rounds 5] [--tokens 200] [--threads N] [--without-reference]
 
-All run the same file, a 135M shape with random weights, one after the other in each round, so that what else the
-machine does hits all alike; medians count. Speed is from the first token to the last. The references are built once
-(bench.reference), which takes minutes.
+All run the same file, a 135M shape with random weights, one after the other in each round, so that other work of the
+machine affects all of them alike; the results are medians. Speed is measured from the first token to the last. The
+reference programs are built once (bench.reference), which takes minutes.
 """
 
 import argparse
@@ -23,30 +23,28 @@ from pathlib import Path
 
 from bench.reference import llama_bench, llama_server
 from bench.shapes import model
-from function.engine.engine import Engine
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling
 from function.engine.llama.library import library
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling
 from function.system.limits import cpus
 
 ROOT = Path(__file__).parent.parent
 N_CTX = 4096
-PATIENCE = 600.0
-REST = 1.0
-"""Seconds between two runs: ggml's threads spin for a while before they sleep, and must not do so into the next."""
+REPLY_TIMEOUT_SECONDS = 600.0
+REST_SECONDS = 1.0
+"""Pause between two runs: ggml's threads spin for a while before they sleep, which must not disturb the next run."""
 MESSAGES = [{"role": "user", "content": "Tell me a long story."}]
 
 Contender = Callable[[int], float]
-"""Writes so many tokens and returns its tokens per second."""
+"""Function that generates a number of tokens and returns its tokens per second."""
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=200)
     parser.add_argument("--threads", type=int, default=cpus())
-    parser.add_argument("--without-reference", action="store_true", help="leave llama.cpp's programs out")
+    parser.add_argument("--without-reference", action="store_true", help="omit llama.cpp's programs")
     arguments = parser.parse_args()
     path = model("135M", "Q8_0")
     with contextlib.ExitStack() as stack:
@@ -61,7 +59,7 @@ def main() -> None:
         speeds: dict[str, list[float]] = {name: [] for name in contenders}
         for number in range(arguments.rounds + 1):
             for name, run in contenders.items():
-                time.sleep(REST)
+                time.sleep(REST_SECONDS)
                 speed = run(arguments.tokens)
                 if number:  # the first round warms up
                     speeds[name].append(speed)
@@ -75,13 +73,13 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _engine(path: Path, threads: int) -> Iterator[Contender]:
-    """The engine as the function uses it: its thread, events, text."""
+    """Run the engine as the function does: its thread, events, text."""
     engine = Engine.load(path, LoadOptions(n_ctx=N_CTX, n_threads=threads))
-    prompt = engine.chat_tokens(MESSAGES)
+    prompt = engine.tokenize_chat(MESSAGES)
 
     def run(tokens: int) -> float:
         generation = engine.submit(Job(prompt=prompt, max_tokens=tokens, sampling=Sampling(ignore_eos=True)))
-        while not isinstance(generation.next_event(PATIENCE), Finished):
+        while not isinstance(generation.next_event(REPLY_TIMEOUT_SECONDS), Finished):
             pass
         assert generation.tokens_per_second is not None
         return generation.tokens_per_second
@@ -91,15 +89,15 @@ def _engine(path: Path, threads: int) -> Iterator[Contender]:
 
 
 def _bare(path: Path, threads: int) -> Contender:
-    """Decode and sample in the fewest calls there can be: no text, no events, no abort."""
+    """Decode and sample with the minimum of calls: no text, no events, no abort."""
     lib = library()
     params = lib.llama_model_default_params()
     params.use_extra_bufts = False
     loaded = lib.llama_model_load_from_file(str(path).encode(), params)
-    wishes = lib.llama_context_default_params()
-    wishes.n_ctx, wishes.n_batch, wishes.n_ubatch = N_CTX, 64, 64
-    wishes.n_threads = wishes.n_threads_batch = threads
-    context = lib.llama_init_from_model(loaded, wishes)
+    context_params = lib.llama_context_default_params()
+    context_params.n_ctx, context_params.n_batch, context_params.n_ubatch = N_CTX, 64, 64
+    context_params.n_threads = context_params.n_threads_batch = threads
+    context = lib.llama_init_from_model(loaded, context_params)
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
     for sampler in (
         lib.llama_sampler_init_top_k(40),
@@ -128,7 +126,7 @@ def _bare(path: Path, threads: int) -> Contender:
 
 @contextlib.contextmanager
 def _function(path: Path, threads: int) -> Iterator[Contender]:
-    """The function under gunicorn."""
+    """Run the function under gunicorn."""
     settings = {"MODEL_URI": str(path), "N_CTX": str(N_CTX), "N_THREADS": str(threads)}
     command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
     with _running(command, settings, "/health/ready") as port:
@@ -137,7 +135,7 @@ def _function(path: Path, threads: int) -> Iterator[Contender]:
 
 @contextlib.contextmanager
 def _server(path: Path, threads: int) -> Iterator[Contender]:
-    """llama-server with one slot, otherwise as it comes."""
+    """Run llama-server with one slot and otherwise default options."""
     port = str(_free_port())
     command = [str(llama_server()), "-m", str(path), "-t", str(threads), "-c", str(N_CTX), "-np", "1", "--port", port]
     with _running(command, {"PORT": port}, "/health"):
@@ -145,7 +143,7 @@ def _server(path: Path, threads: int) -> Iterator[Contender]:
 
 
 def _bench(path: Path, threads: int) -> Contender:
-    """llama-bench: decode alone, nothing sampled."""
+    """Run llama-bench: decode only, without sampling."""
     command = [str(llama_bench()), "-m", str(path), "-t", str(threads), "-p", "0", "-r", "1", "-o", "json", "-n"]
 
     def run(tokens: int) -> float:
@@ -157,12 +155,12 @@ def _bench(path: Path, threads: int) -> Contender:
 
 @contextlib.contextmanager
 def _running(command: list[str], settings: dict[str, str], ready: str) -> Iterator[int]:
-    """Run a server until the block ends; its port. ``ready`` is the path that answers 200 once it can be asked."""
+    """Run a server until the block ends; yield its port. ``ready`` is the path that returns 200 once it serves."""
     port = int(settings.setdefault("PORT", str(_free_port())))
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log)
         try:
-            end = time.monotonic() + PATIENCE
+            end = time.monotonic() + REPLY_TIMEOUT_SECONDS
             while not _is_ready(port, ready):
                 if process.poll() is not None or time.monotonic() > end:
                     log.seek(0)
@@ -186,8 +184,8 @@ def _is_ready(port: int, path: str) -> bool:
 
 
 def _streamed(port: int, tokens: int) -> float:
-    """Tokens per second of a stream, as a client sees it that does nothing but read."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    """Return the tokens per second of a stream, as seen by a client that only reads."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REPLY_TIMEOUT_SECONDS)
     body = {"messages": MESSAGES, "stream": True, "max_tokens": tokens, "ignore_eos": True}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
     response = connection.getresponse()
@@ -203,7 +201,7 @@ def _streamed(port: int, tokens: int) -> float:
         if count:
             last = now
     connection.close()
-    # A token may be no text yet, half a character; a stream of far fewer pieces than tokens was not token by token.
+    # A token may be half a character, without text; far fewer pieces than tokens mean that the stream was buffered.
     assert first is not None and last is not None and data > tokens / 2, f"{data} pieces of {tokens} tokens"
     return (tokens - 1) / (last - first)
 

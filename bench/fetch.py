@@ -1,9 +1,9 @@
-"""The fetcher beside s5cmd, boto3 and google-cloud-storage, from nginx on loopback: rate, CPU and memory.
+"""Rate, CPU and memory of the fetcher, s5cmd, boto3 and google-cloud-storage, from nginx on loopback.
 
     python -m bench.fetch [--size BYTES] [--rounds N] [--only fetch-s3,s5cmd] [--kinds plain,tls,plain-limited,…]
 
-Tools take turns within each round, so that a busy moment of the machine meets all of them; the medians are told.
-Files are written where ``--dir`` says, by default to memory, as on a serverless platform.
+Tools take turns within each round, so that a busy moment of the machine affects all of them; the results are medians.
+Files are written to ``--dir``, by default in memory, as on a serverless platform.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tests.servers.nginx import Nginx, nginx
 
-CONNECTIONS = 16  # for every tool that takes a number
-PART = 16  # MiB
+CONNECTIONS = 16  # for every tool with such an option
+PART_MIB = 16
 BOTO3 = """
 import sys, boto3
 from boto3.s3.transfer import TransferConfig
@@ -55,16 +55,16 @@ class FetchRun:
 
 
 def commands(name: str, url: str, target: Path, python: str = sys.executable) -> dict[str, list[str]]:
-    """How each tool is asked for the object."""
+    """Return each tool's command for the object."""
     s5cmd = shutil.which("s5cmd") or str(Path(python).parent / "s5cmd")
-    numbers = [str(CONNECTIONS), str(PART), name, str(target)]
+    numbers = [str(CONNECTIONS), str(PART_MIB), name, str(target)]
     fetch = [python, "-m", "function", "fetch"]
     return {
         "fetch-s3": [*fetch, f"s3://bucket/{name}", "--cache-dir", str(target), "--json"],
         "fetch-gs": [*fetch, f"gs://bucket/{name}", "--cache-dir", str(target), "--json"],
         "s5cmd": [
             s5cmd, "--endpoint-url", url, "--no-verify-ssl", "cp", "--concurrency", str(CONNECTIONS),
-            "--part-size", str(PART), f"s3://bucket/{name}", str(target),
+            "--part-size", str(PART_MIB), f"s3://bucket/{name}", str(target),
         ],
         "boto3": [python, "-c", BOTO3, *numbers],
         "gcs": [python, "-c", GCS, *numbers],
@@ -73,7 +73,7 @@ def commands(name: str, url: str, target: Path, python: str = sys.executable) ->
 
 
 def measure(command: list[str], env: Mapping[str, str], size: int) -> FetchRun:
-    """Run a tool to its end."""
+    """Run a tool to its end; return its figures."""
     began = time.monotonic()
     process = subprocess.Popen(command, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout
@@ -105,7 +105,7 @@ def environment(server: Nginx, url: str) -> dict[str, str]:
 def compare(
     source: Path, work: Path, kinds: list[str], tools: list[str], rounds: int
 ) -> dict[str, dict[str, list[FetchRun]]]:
-    """All runs, by kind and tool."""
+    """Return all runs, by kind and tool."""
     runs: dict[str, dict[str, list[FetchRun]]] = {kind: {tool: [] for tool in tools} for kind in kinds}
     home = Path(tempfile.mkdtemp(prefix="nginx-"))
     size = source.stat().st_size

@@ -1,6 +1,8 @@
-"""llama.cpp's libraries as the image has them, in the user's cache: the portable baseline and every level beside it.
+"""llama.cpp's libraries as in the image, in the user's cache: the portable baseline and every level.
 
-python -m bench.levels      build them once (minutes) and print where they are
+    python -m bench.levels
+
+The build takes minutes and runs once. The command prints the folder.
 """
 
 import fcntl
@@ -17,11 +19,11 @@ from tools.cpu_levels import BASELINE, CPU_LIBRARY, LEVELS, CPULevel, build, com
 INSTALLED = Path(sysconfig.get_path("platlib")) / "llama_cpp" / "lib"
 _OLD = dict.fromkeys(("GGML_AVX", "GGML_AVX2", "GGML_FMA", "GGML_F16C", "GGML_BMI2"), "OFF")
 BELOW = {"x86_64": (CPULevel("sse42", ("sse4_2",), _OLD),)}
-"""What no image has: a level that is worse than the baseline, to see a difference where nothing better runs."""
+"""Level below the baseline, which no image contains: it shows a difference on machines without a better level."""
 
 
 def portable() -> Path:
-    """The folder of the libraries, built if it is not there yet. One process builds, others wait for it."""
+    """Return the folder of the libraries; build them if necessary. One process builds, others wait for it."""
     release, machine = version("llama-cpp-python"), platform.machine()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "gguf-chat-function" / f"levels-{release}-{machine}"

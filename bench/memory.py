@@ -1,10 +1,10 @@
-"""What the plan says a model needs beside what the serving processes then hold.
+"""Planned memory of a model, compared with the memory of the serving processes.
 
     python -m bench.memory [--full]
 
-The function is served by gunicorn, answers one long prompt, and the memory of its processes is read: of the worker
-all that is resident (a mapped file counts, as it does in a container), of the master what is its own. ``--full`` adds
-Llama-2-7B's shape: 7.16 GB.
+gunicorn serves the function, it answers one long prompt, and the memory of its processes is read: the worker's resident
+memory (a mapped file counts, as it does in a container) and the master's private memory. ``--full`` adds Llama-2-7B's
+shape: 7.16 GB.
 """
 
 import argparse
@@ -23,12 +23,12 @@ CASES: list[tuple[str, Quant, tuple[int, int]]] = [
     ("0.5B", "Q4_0", (2048, 16_384)),
 ]
 FULL: list[tuple[str, Quant, tuple[int, int]]] = [("7B", "Q8_0", (1024, 4096))]
-PROMPT = 200  # words: enough that every buffer has been used
+PROMPT_WORDS = 200  # enough to use every buffer
 MIB = 1 << 20
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
     arguments = parser.parse_args()
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def used(path: Path, n_ctx: int) -> int:
-    """Bytes that the function holds after it answered with ``path`` and a context of ``n_ctx`` tokens."""
+    """Return the function's memory in bytes after a reply with ``path`` and a context of ``n_ctx`` tokens."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"MODEL_URI": str(path), "N_CTX": str(n_ctx)}
         with serving(Path(folder), **settings) as function:
@@ -55,13 +55,13 @@ def used(path: Path, n_ctx: int) -> int:
 
 
 def _answer(function: ServedFunction) -> None:
-    prompt = prompt_text(PROMPT)[:400]
-    status, told = function.ask("/chat", {"prompt": prompt, "max_tokens": 8})
-    assert status == 200, told
+    prompt = prompt_text(PROMPT_WORDS)[:400]
+    status, text = function.ask("/chat", {"prompt": prompt, "max_tokens": 8})
+    assert status == 200, text
 
 
 def _family(pid: int) -> Iterator[int]:
-    """A process and all that came of it."""
+    """Yield a process and its descendants."""
     yield pid
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
@@ -69,7 +69,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _memory(pid: int, name: str) -> int:
-    """One figure of a process's memory in bytes."""
+    """Return one figure of a process's memory in bytes."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024

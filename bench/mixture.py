@@ -1,4 +1,4 @@
-"""Requests of every sort, good, broken and rude: each is made, and judged by what came back."""
+"""Requests of every kind, valid, broken and abusive, each checked by its response."""
 
 import contextlib
 import http.client
@@ -9,32 +9,32 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-PATIENCE = 120.0
-ENDED = "data: [DONE]"
+REPLY_TIMEOUT_SECONDS = 120.0
+LAST_LINE = "data: [DONE]"
 SEEDS = 4
-BUSY = "told to come back"
+REJECTED_AS_BUSY = "busy"
 
 
-class Wrong(Exception):
-    """What came back is not what such a request must get."""
+class WrongResponse(Exception):
+    """The response differs from the one that such a request must get."""
 
 
-class Mixture:
-    """Makes requests of the function at ``port``. Safe for any number of threads.
+class RequestMixture:
+    """Client of the function at ``port``. Safe for any number of threads.
 
-    ``one`` makes a request of one of the KINDS and says how it ended. Replies with a seed must always be the same.
+    ``send`` makes a request of one of the KINDS. Replies with a seed must always be the same.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._replies: dict[tuple[int, int], str] = {}
 
-    def one(self, kind: str, chance: random.Random) -> str:
-        """How the request ended: a word for each outcome. Raises Wrong."""
+    def send(self, kind: str, chance: random.Random) -> str:
+        """Send a request; return its ending in a word. Raise WrongResponse."""
         return KINDS[kind](self, chance)
 
     def learn(self) -> None:
-        """Ask for each of the replies that later ones are held against."""
+        """Request each of the replies that later ones are compared with."""
         for seed in range(SEEDS):
             for tokens in (8, 24, 150):
                 self._replies[seed, tokens] = self._asked({"prompt": "hi", "seed": seed, "max_tokens": tokens})[1]
@@ -49,29 +49,29 @@ class Mixture:
         with self._stream({"seed": 1, "max_tokens": 24}) as lines:
             return _whole(lines)
 
-    def left_in_the_queue(self, chance: random.Random) -> str:
+    def disconnected_in_the_queue(self, chance: random.Random) -> str:
         with self._stream({}) as lines:
-            return _leave(lines, (": queued", "data: {"))  # some have their turn at once
+            return _disconnect(lines, (": queued", "data: {"))  # some are served at once
 
-    def left_in_prefill(self, chance: random.Random) -> str:
+    def disconnected_in_prefill(self, chance: random.Random) -> str:
         with self._stream({}, words=chance.randrange(100, 300)) as lines:
-            return _leave(lines, ": prefill")
+            return _disconnect(lines, ": prefill")
 
-    def left_in_decode(self, chance: random.Random) -> str:
+    def disconnected_in_decode(self, chance: random.Random) -> str:
         with self._stream({}) as lines:
-            return _leave(lines, "data: {")
+            return _disconnect(lines, "data: {")
 
     def slow_reader(self, chance: random.Random) -> str:
         with self._stream({"max_tokens": 60}) as lines:
             return _whole(_slowly(lines, chance.uniform(0.002, 0.02)))
 
     def no_reader(self, chance: random.Random) -> str:
-        """Reads the head of a long reply, then nothing until the function hangs up."""
+        """Read the head of a long reply, then nothing until the function closes the connection."""
         with self._connected(window=1) as client:
             client.sendall(self._post({}))
             client.recv(16)
             time.sleep(chance.uniform(0, 4))
-        return "left"
+        return "disconnected"
 
     def half_closed(self, chance: random.Random) -> str:
         with self._connected() as client:
@@ -79,24 +79,24 @@ class Mixture:
             client.recv(16)
             client.shutdown(socket.SHUT_WR)
             rest = _rest(client)
-        if ENDED.encode() in rest:
-            raise Wrong("a reply went on to its end for a client that had closed its side")
-        return "left"
+        if LAST_LINE.encode() in rest:
+            raise WrongResponse("a reply continued to its end for a client that had closed its side")
+        return "disconnected"
 
     def stalled(self, chance: random.Random) -> str:
         with self._connected() as client:
             request = self._post({})
             client.sendall(request[: chance.randrange(1, len(request))])
             time.sleep(chance.uniform(0, 1))
-        return "left"
+        return "disconnected"
 
-    def refused(self, chance: random.Random) -> str:
-        """Input that must be a 4xx."""
+    def rejected_input(self, chance: random.Random) -> str:
+        """Send input that must be rejected with a 4xx."""
         path, body, wanted = chance.choice(BAD)
         status, text = self._exchange("POST", path, body)
         if status != wanted or (status != 408 and '"error"' not in text):
-            raise Wrong(f"{path} {body[:40]!r}: {status} {text[:200]}")
-        return "refused"
+            raise WrongResponse(f"{path} {body[:40]!r}: {status} {text[:200]}")
+        return "rejected"
 
     def garbage(self, chance: random.Random) -> str:
         with self._connected() as client:
@@ -105,28 +105,28 @@ class Mixture:
                 client.shutdown(socket.SHUT_WR)
             head = _rest(client)[:12]
         if head and not head.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5")):
-            raise Wrong(f"garbage was answered {head!r}")
-        return "refused"
+            raise WrongResponse(f"garbage was answered {head!r}")
+        return "rejected"
 
     def probe(self, chance: random.Random) -> str:
         status, text = self._exchange("GET", "/health/ready")
         if status != 200 or json.loads(text)["state"] != "ready":
-            raise Wrong(f"/health/ready: {status} {text}")
+            raise WrongResponse(f"/health/ready: {status} {text}")
         return "answered"
 
     def _seeded(self, seed: int, tokens: int) -> str:
         status, text = self._asked({"prompt": "hi", "seed": seed, "max_tokens": tokens})
         if status == 429:
-            return BUSY
+            return REJECTED_AS_BUSY
         if status != 200 or text != self._replies.get((seed, tokens), text):
-            raise Wrong(f"seed {seed}, {tokens} tokens: {status} {text[:200]!r}")
+            raise WrongResponse(f"seed {seed}, {tokens} tokens: {status} {text[:200]!r}")
         return "answered"
 
     def _asked(self, body: Mapping[str, Any]) -> tuple[int, str]:
         return self._exchange("POST", "/chat", json.dumps({"ignore_eos": True} | dict(body)).encode())
 
     def _exchange(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=REPLY_TIMEOUT_SECONDS)
         with contextlib.closing(connection):
             connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
             response = connection.getresponse()
@@ -134,17 +134,17 @@ class Mixture:
 
     @contextlib.contextmanager
     def _connected(self, window: int | None = None) -> Iterator[socket.socket]:
-        """A connection, with little room for what is not read where ``window`` says so."""
+        """Yield a connection; ``window`` limits its receive buffer in bytes."""
         with socket.socket() as client:
             if window is not None:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-            client.settimeout(PATIENCE)
+            client.settimeout(REPLY_TIMEOUT_SECONDS)
             client.connect(("127.0.0.1", self._port))
             yield client
 
     @contextlib.contextmanager
     def _stream(self, body: Mapping[str, Any], words: int = 1) -> Iterator[Iterator[str]]:
-        """The lines of a streamed reply, its status line first where it is not 200."""
+        """Yield the lines of a streamed reply, with its status first if that is not 200."""
         with self._connected() as client:
             client.sendall(self._post(body, words))
             with contextlib.closing(http.client.HTTPResponse(client)) as response:
@@ -158,11 +158,18 @@ class Mixture:
         return head.encode() + data
 
 
-KINDS: Mapping[str, Callable[[Mixture, random.Random], str]] = {
-    name: getattr(Mixture, name)
+KINDS: Mapping[str, Callable[[RequestMixture, random.Random], str]] = {
+    name: getattr(RequestMixture, name)
     for name in [
-        *("short", "long", "streamed", "left_in_the_queue", "left_in_prefill", "left_in_decode"),
-        *("slow_reader", "no_reader", "half_closed", "stalled", "refused", "garbage", "probe"),
+        *(
+            "short",
+            "long",
+            "streamed",
+            "disconnected_in_the_queue",
+            "disconnected_in_prefill",
+            "disconnected_in_decode",
+        ),
+        *("slow_reader", "no_reader", "half_closed", "stalled", "rejected_input", "garbage", "probe"),
     ]
 }
 BAD = [
@@ -176,7 +183,7 @@ BAD = [
     ("/health/ready", b"{}", 405),
 ]
 GARBAGE = [
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS, to a port that speaks none
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS, on a port without TLS
     b"GET / HTTP/9.9\r\n\r\n",
     b"GET /\xff\xfe HTTP/1.1\r\n\r\n\r\n",
     b"POST /chat HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
@@ -198,19 +205,19 @@ def _whole(lines: Iterator[str]) -> str:
     last = ""
     for last in lines:
         if last == "status 429":
-            return BUSY
-    if last != ENDED:
-        raise Wrong(f"the stream ended with {last[:200]!r}")
+            return REJECTED_AS_BUSY
+    if last != LAST_LINE:
+        raise WrongResponse(f"the stream ended with {last[:200]!r}")
     return "answered"
 
 
-def _leave(lines: Iterator[str], moment: str | tuple[str, ...]) -> str:
+def _disconnect(lines: Iterator[str], moment: str | tuple[str, ...]) -> str:
     for line in lines:
         if line == "status 429":
-            return BUSY
+            return REJECTED_AS_BUSY
         if line.startswith(moment):
-            return "left"
-    raise Wrong(f"the stream ended before {moment!r}")
+            return "disconnected"
+    raise WrongResponse(f"the stream ended before {moment!r}")
 
 
 def _slowly(lines: Iterator[str], pause: float) -> Iterator[str]:
@@ -220,7 +227,7 @@ def _slowly(lines: Iterator[str], pause: float) -> Iterator[str]:
 
 
 def _rest(client: socket.socket) -> bytes:
-    """All that comes until the other side is done, or resets."""
+    """Return everything that arrives until the other side closes or resets the connection."""
     pieces = []
     with contextlib.suppress(ConnectionError):
         while piece := client.recv(65536):

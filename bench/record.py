@@ -1,11 +1,11 @@
-"""A command's own section of a page: what it saw last, written between two markers that bear its name."""
+"""Section of a page that a command writes: its latest result, between two markers with its name."""
 
 import re
 from pathlib import Path
 
 
 def write(page: Path, name: str, text: str) -> None:
-    """Replace the section ``name`` of ``page``, or add it at the end. The rest stays as it is."""
+    """Replace the section ``name`` of ``page``, or append it. The rest of the page is unchanged."""
     begin, end = f"<!-- {name}: written by the command below -->", f"<!-- end of {name} -->"
     section = f"{begin}\n{text.strip()}\n{end}"
     old = page.read_text()

@@ -1,9 +1,9 @@
-"""Builds llama.cpp's own programs, at the version the bindings carry, for benches to stand beside.
+"""Build of llama.cpp's own programs, at the bindings' version, for comparison in benches.
 
     python -m bench.reference
 
-The source is llama-cpp-python's sdist from the package registry; the build (some minutes, at low priority) happens
-once and is remembered in the user's cache directory.
+The source is llama-cpp-python's sdist from the package registry. The build takes some minutes, runs once at low
+priority, and is kept in the user's cache directory.
 """
 
 import fcntl
@@ -21,30 +21,30 @@ from tools.cpu_levels import TILE_CONFIG
 PROGRAMS = ("llama-server", "llama-bench")
 OPTIONS = (
     "-DCMAKE_BUILD_TYPE=Release",
-    f"-DCMAKE_CXX_FLAGS=-include {TILE_CONFIG}",  # without it AMX crashes
-    "-DGGML_OPENMP=OFF",  # as the bindings are built: the same threads under both
+    f"-DCMAKE_CXX_FLAGS=-include {TILE_CONFIG}",  # without it, AMX crashes
+    "-DGGML_OPENMP=OFF",  # like the bindings: the same threads in both
     "-DBUILD_SHARED_LIBS=OFF",
     "-DLLAMA_BUILD_TESTS=OFF",
     "-DLLAMA_BUILD_EXAMPLES=OFF",
     "-DLLAMA_BUILD_APP=OFF",
     "-DLLAMA_BUILD_UI=OFF",
-    "-DLLAMA_USE_PREBUILT_UI=OFF",  # would be downloaded while building
+    "-DLLAMA_USE_PREBUILT_UI=OFF",  # otherwise the build downloads it
     "-DLLAMA_OPENSSL=OFF",
 )
 
 
 def llama_server() -> Path:
-    """The path of ``llama-server``, built if it is not there yet."""
+    """Return the path of ``llama-server``; build it if necessary."""
     return _built() / "llama-server"
 
 
 def llama_bench() -> Path:
-    """The path of ``llama-bench``, built if it is not there yet."""
+    """Return the path of ``llama-bench``; build it if necessary."""
     return _built() / "llama-bench"
 
 
 def _built() -> Path:
-    """The folder of the finished programs. One process builds, others wait for it."""
+    """Return the folder of the programs. One process builds them, others wait for it."""
     release = version("llama-cpp-python")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "gguf-chat-function" / f"llama.cpp-{release}-{platform.machine()}"
@@ -62,7 +62,7 @@ def _built() -> Path:
 
 
 def _source(release: str, folder: Path) -> Path:
-    """Fetch the sdist and unpack it; returns the folder that holds llama.cpp's sources."""
+    """Fetch and unpack the sdist; return its folder."""
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python"]
     subprocess.run([*pip, f"llama-cpp-python=={release}", "--dest", folder], check=True)
     (archive,) = folder.glob("*.tar.gz")
@@ -74,7 +74,7 @@ def _source(release: str, folder: Path) -> Path:
 
 
 def _build(source: Path, build: Path) -> Path:
-    """Compile; returns a folder with the programs alone."""
+    """Compile the programs; return a folder that contains only them."""
     llama_cpp = source / "vendor" / "llama.cpp"
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     subprocess.run(["cmake", "-S", llama_cpp, "-B", build, *generator, *OPTIONS], check=True)

@@ -1,4 +1,4 @@
-"""The models that benches run: random weights in real shapes, written once into the user's cache directory."""
+"""Models for benches: random weights in real shapes, written once into the user's cache directory."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gguf
 
 
 def model(shape: str, quant: Quant) -> Path:
-    """The file of ``shape`` in ``quant``, written if it is not there yet."""
+    """Return the file of ``shape`` in ``quant``; write it if necessary."""
     logging.getLogger("gguf").setLevel(logging.WARNING)
     path = CACHE / f"{shape}-{quant}.gguf"
     if not path.exists():
@@ -23,5 +23,5 @@ def model(shape: str, quant: Quant) -> Path:
 
 
 def prompt_text(words: int) -> str:
-    """A text that does not repeat, of about two tokens a word."""
+    """Return a text without repetition, of about two tokens a word."""
     return " ".join(f"{number * 7919 % 1000} and" for number in range(words))

@@ -1,11 +1,12 @@
-"""Thousands of requests of every sort against one running function, every one accounted for.
+"""Soak test: thousands of requests of every kind against one running function, each one accounted for.
 
     python -m bench.soak [--requests 2000] [--write docs/reliability.md]
 
-Clients in parallel make requests of every kind in random order, more at a time than the queue holds. In between, and at
-the end, nobody asks: then the queue must be empty, and memory, descriptors and threads of the process that serves are
-read. The speed of a reply is measured before and after. The command fails when a request gets what it must not, when
-the queue stays taken, when memory grew by 2 % or more, or when there are more descriptors or threads than at first.
+Parallel clients send requests of every kind in random order, more at a time than the queue holds. In between, and at
+the end, the clients pause: then the queue must be empty, and the memory, descriptors and threads of the serving
+process are read. The speed of a reply is measured before and after. The command fails if a request gets a wrong
+response, if the queue stays occupied, if memory grows by 2 % or more, or if there are more descriptors or threads
+than at the first sample.
 """
 
 import argparse
@@ -24,30 +25,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.mixture import BUSY, KINDS, Mixture, Wrong
+from bench.mixture import KINDS, REJECTED_AS_BUSY, RequestMixture, WrongResponse
 from bench.record import write
 from tests.servers.descendants import descendants
 from tests.servers.doors import ServedFunction, serving
 
 CLIENTS = 6
-TRIES = 50  # of a request that is told to come back; it does so sooner than it should
-WARM_UP = 600
-GROWTH = 0.02
-CONVERSATIONS, LENGTH = 6, 300
-"""More, and of more words, than are kept."""
+MAX_ATTEMPTS = 50  # of a request that is rejected as busy; it retries earlier than Retry-After
+WARM_UP_REQUESTS = 600
+MAX_GROWTH = 0.02
+CONVERSATIONS, CONVERSATION_WORDS = 6, 300
+"""More conversations, with more words, than the cache keeps."""
 MALLOC = {
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1:glibc.malloc.trim_threshold=131072",
     "PYTHONMALLOC": "malloc",
 }
-"""glibc keeps freed memory for each thread that freed it, and Python by the megabyte: up to 4 % of what the process
-holds, more or less from look to look, in which a leak could hide. Without that it holds what is in use."""
-BURST = 16
-"""Connections that stall together at first, so that no later moment needs more threads."""
+"""Settings that return freed memory at once. glibc keeps freed memory per thread, and Python keeps whole megabytes:
+up to 4 % of the process's memory, different in each sample, in which a leak could hide."""
+BURST_CONNECTIONS = 16
+"""Connections that stall together at the beginning, so that no later moment needs more threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the serving process holds: bytes of memory, open files, threads."""
+    """Resources of the serving process: bytes of memory, open files, threads."""
 
     memory: int
     descriptors: int
@@ -55,8 +56,8 @@ class Sizes:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What a soak saw. ``ended`` counts requests by kind and how they ended, ``busy`` those told to come back."""
+class SoakResult:
+    """Result of a soak. ``ended`` counts requests by kind and ending, ``busy`` those that were rejected as busy."""
 
     ended: collections.Counter[tuple[str, str]] = field(default_factory=collections.Counter)
     wrong: list[str] = field(default_factory=list)
@@ -67,11 +68,11 @@ class Outcome:
 
     @property
     def growth(self) -> float:
-        """By which share the memory grew after the first look."""
+        """Return the growth of the memory since the first sample, as a share."""
         return self.sizes[-1].memory / self.sizes[0].memory - 1
 
-    def complaints(self, growth: float = GROWTH) -> list[str]:
-        """What must not be, in sentences."""
+    def complaints(self, growth: float = MAX_GROWTH) -> list[str]:
+        """Return the violated rules as sentences."""
         first, last = self.sizes[0], self.sizes[-1]
         found = list(self.wrong)
         if self.growth >= growth:
@@ -82,70 +83,70 @@ class Outcome:
         return found
 
 
-def soak(function: ServedFunction, requests: int, *, warm_up: int, seed: int = 1, looks: int = 8) -> Outcome:
-    """Make ``requests`` requests after ``warm_up`` others; those are held to the same rules, but not the memory."""
-    mixture = Mixture(urlsplit(function.url).port or 0)
-    outcome, began = Outcome(), time.monotonic()
+def soak(function: ServedFunction, requests: int, *, warm_up: int, seed: int = 1, samples: int = 8) -> SoakResult:
+    """Send ``requests`` requests after ``warm_up`` others, which follow the same rules except for the memory."""
+    mixture = RequestMixture(urlsplit(function.url).port or 0)
+    result, began = SoakResult(), time.monotonic()
     _burst(function)
     mixture.learn()
-    _round(mixture, outcome, warm_up, seed)
-    outcome.sizes.append(_quiet(function))
+    _round(mixture, result, warm_up, seed)
+    result.sizes.append(_quiet(function))
     before = _speed(function)
-    for look in range(looks):
-        _round(mixture, outcome, requests * (look + 1) // looks - requests * look // looks, seed + look + 1)
-        outcome.sizes.append(_quiet(function))
-    outcome.speeds = before, _speed(function)
-    outcome.seconds = time.monotonic() - began
-    return outcome
+    for sample in range(samples):
+        _round(mixture, result, requests * (sample + 1) // samples - requests * sample // samples, seed + sample + 1)
+        result.sizes.append(_quiet(function))
+    result.speeds = before, _speed(function)
+    result.seconds = time.monotonic() - began
+    return result
 
 
 def _burst(function: ServedFunction) -> None:
     address = urlsplit(function.url)
     with contextlib.ExitStack() as stack:
-        for _ in range(BURST):
+        for _ in range(BURST_CONNECTIONS):
             client = stack.enter_context(socket.create_connection((address.hostname or "", address.port or 0)))
             client.sendall(b"GET / HT")
         function.get("/health/live")
 
 
-def _round(mixture: Mixture, outcome: Outcome, requests: int, seed: int) -> None:
-    """``requests`` requests, CLIENTS at a time."""
+def _round(mixture: RequestMixture, result: SoakResult, requests: int, seed: int) -> None:
+    """Send ``requests`` requests, CLIENTS at a time."""
     chance = random.Random(seed)
     kinds = [list(KINDS)[number % len(KINDS)] for number in range(requests)]
     chance.shuffle(kinds)
     lock = threading.Lock()
 
-    def make(number: int) -> None:
+    def send(number: int) -> None:
         kind, mine = kinds[number], random.Random(f"{seed} {number}")
         try:
-            for _ in range(TRIES):
-                if (ended := mixture.one(kind, mine)) != BUSY:
+            for _ in range(MAX_ATTEMPTS):
+                if (ended := mixture.send(kind, mine)) != REJECTED_AS_BUSY:
                     break
                 with lock:
-                    outcome.busy += 1
+                    result.busy += 1
                 time.sleep(mine.uniform(0.1, 0.5))
-        except Wrong as e:
+        except WrongResponse as e:
             ended = "wrong"
-            outcome.wrong.append(f"{kind}: {e}")
+            result.wrong.append(f"{kind}: {e}")
         except Exception as e:
             ended = "lost"
-            outcome.wrong.append(f"{kind}: {type(e).__name__}: {e}")
+            result.wrong.append(f"{kind}: {type(e).__name__}: {e}")
         with lock:
-            outcome.ended[kind, ended] += 1
+            result.ended[kind, ended] += 1
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(make, range(requests)))
+        list(pool.map(send, range(requests)))
 
 
 def _quiet(function: ServedFunction) -> Sizes:
-    """Wait until nobody is served; what the process holds then.
+    """Wait until the function is idle; return the resources of its process.
 
-    What it keeps of earlier conversations is the same at each look: the last that were had are always these. Otherwise
-    it would be whatever came by, which differs by more than what is looked for.
+    The cached conversations are the same in each sample: the last ones are always those of this function. Random ones
+    would differ by more than the growth to be found.
     """
     function.idle()
     for number in range(CONVERSATIONS):
-        function.ask("/chat", {"prompt": f"{number} " * LENGTH, "seed": 1, "max_tokens": 1})
+        function.ask("/chat", {"prompt": f"{number} " * CONVERSATION_WORDS, "seed": 1, "max_tokens": 1})
     [process] = descendants(function.process.pid)[:1]
     folder = Path(f"/proc/{process}")
     fewest = len(list((folder / "fd").iterdir()))
@@ -157,7 +158,7 @@ def _quiet(function: ServedFunction) -> Sizes:
 
 
 def _speed(function: ServedFunction) -> float:
-    """Tokens/s of a reply that nobody disturbs, the best of five: other programs only ever slow it down."""
+    """Return the tokens/s of an undisturbed reply, the best of five: other programs can only slow it down."""
     speeds = []
     for _ in range(5):
         began = time.monotonic()
@@ -166,46 +167,46 @@ def _speed(function: ServedFunction) -> float:
     return max(speeds)
 
 
-def report(outcome: Outcome) -> str:
-    """The outcome as Markdown."""
-    endings = sorted({ended for _, ended in outcome.ended})
-    first, last = outcome.sizes[0], outcome.sizes[-1]
-    total = sum(outcome.ended.values())
+def report(result: SoakResult) -> str:
+    """Return the result as Markdown."""
+    endings = sorted({ended for _, ended in result.ended})
+    first, last = result.sizes[0], result.sizes[-1]
+    total = sum(result.ended.values())
     lines = [
-        f"{total} requests in {outcome.seconds:.0f} s, {CLIENTS} clients at a time on a queue of 2 "
-        f"({time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores): {len(outcome.wrong)} got what they must not. "
-        f"{outcome.busy} times one was told to come back, and did.",
+        f"{total} requests in {result.seconds:.0f} s, {CLIENTS} clients at a time on a queue of 2 "
+        f"({time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores): {len(result.wrong)} got a wrong response. "
+        f"{result.busy} times a request was rejected as busy, and retried.",
         "",
         "| request | " + " | ".join(endings) + " |",
         "|---|" + "---|" * len(endings),
     ]
     for kind in KINDS:
-        counts = (str(outcome.ended[kind, ended] or "") for ended in endings)
+        counts = (str(result.ended[kind, ended] or "") for ended in endings)
         lines.append(f"| {kind.replace('_', ' ')} | " + " | ".join(counts) + " |")
     lines += [
         "",
-        f"From the look after the warm-up to the last of {len(outcome.sizes)}: memory {first.memory / 1e6:.1f} → "
-        f"{last.memory / 1e6:.1f} MB ({outcome.growth:+.1%}), descriptors {first.descriptors} → {last.descriptors}, "
-        f"threads {first.threads} → {last.threads}, tokens/s {outcome.speeds[0]:.0f} → {outcome.speeds[1]:.0f}.",
+        f"From the sample after the warm-up to the last of {len(result.sizes)}: memory {first.memory / 1e6:.1f} → "
+        f"{last.memory / 1e6:.1f} MB ({result.growth:+.1%}), descriptors {first.descriptors} → {last.descriptors}, "
+        f"threads {first.threads} → {last.threads}, tokens/s {result.speeds[0]:.0f} → {result.speeds[1]:.0f}.",
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="record the outcome in this page")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="record the result in this page")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder), CLIENT_TIMEOUT="2", **MALLOC) as function:
         function.wait("ready")
-        outcome = soak(function, arguments.requests - WARM_UP, warm_up=WARM_UP)
-    text = report(outcome)
+        result = soak(function, arguments.requests - WARM_UP_REQUESTS, warm_up=WARM_UP_REQUESTS)
+    text = report(result)
     print(text)
-    print(json.dumps([(size.memory, size.descriptors, size.threads) for size in outcome.sizes]))
+    print(json.dumps([(size.memory, size.descriptors, size.threads) for size in result.sizes]))
     if arguments.write:
         write(arguments.write, "soak", f"`python -m bench.soak --requests {arguments.requests}`\n\n{text}")
-    sys.exit("\n".join(complaints) if (complaints := outcome.complaints()) else 0)
+    sys.exit("\n".join(complaints) if (complaints := result.complaints()) else 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One start of a program that serves: from exec to a reply, with the CPU and the memory that it took."""
+"""One start of a server: from exec to a reply, with its CPU time and memory."""
 
 import contextlib
 import http.client
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 300.0
+REPLY_TIMEOUT_SECONDS = 300.0
 QUESTION = {
     "messages": [{"role": "user", "content": "Hello! Who are you?"}],
     "stream": True,
@@ -24,7 +24,7 @@ QUESTION = {
 
 @dataclass
 class StartRun:
-    """One start: seconds to the reply, CPU seconds until the process ended, peak bytes, the phases it logged."""
+    """One start: seconds to the reply, CPU seconds until the process ended, peak bytes, logged phases."""
 
     seconds: float
     cpu: float
@@ -37,7 +37,7 @@ def start(
 ) -> StartRun:
     """Run all stages but the last to their ends, then the last until it has streamed ``tokens``.
 
-    ``watched``: the folder whose files count as its memory, where that is looked at.
+    ``watched``: folder whose files count as the server's memory; None skips the memory measurement.
     """
     began, cpu = time.monotonic(), 0.0
     with log.open("wb") as out:
@@ -65,28 +65,28 @@ def start(
 
 
 def reply(process: "subprocess.Popen[bytes]", port: int, tokens: int) -> None:
-    """Ask until so many tokens of a reply have come."""
+    """Send the request until ``tokens`` tokens of a reply have arrived."""
     longer = {"max_tokens": tokens, "ignore_eos": True} if tokens > 1 else {}
     body = json.dumps(QUESTION | longer)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + REPLY_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError("it ended")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            raise RuntimeError("the process ended")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REPLY_TIMEOUT_SECONDS)
         try:
             with contextlib.closing(connection):
                 connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
-                if answer.status == 200 and comes(answer, tokens):
+                if answer.status == 200 and arrives(answer, tokens):
                     return
         except (TimeoutError, ConnectionError):
             pass
         time.sleep(0.005)
-    raise TimeoutError("no token came")
+    raise TimeoutError("no token arrived")
 
 
-def comes(answer: http.client.HTTPResponse, tokens: int) -> bool:
-    """Read on until the first piece, or the end of a longer reply; random weights may well have nothing to say."""
+def arrives(answer: http.client.HTTPResponse, tokens: int) -> bool:
+    """Read until the first piece, or the end of a longer reply; random weights may write no text."""
     while line := answer.readline():
         if not line.startswith(b"data: "):
             continue
@@ -104,15 +104,15 @@ def comes(answer: http.client.HTTPResponse, tokens: int) -> bool:
 
 @contextlib.contextmanager
 def peak_memory(pid: int, folder: Path) -> Iterator[list[int]]:
-    """The most bytes that the process, its children and the files under ``folder`` took together; looked at often."""
+    """Sample the total bytes of the process, its children and the files under ``folder``; yield the maximum."""
     peak, stop = [0], threading.Event()
 
-    def look() -> None:
+    def sample() -> None:
         while not stop.wait(0.01):
             with contextlib.suppress(OSError):
                 peak[0] = max(peak[0], sum(anonymous(each) for each in family(pid)) + stored(folder))
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
         yield peak
@@ -127,7 +127,7 @@ def family(pid: int) -> list[int]:
 
 
 def anonymous(pid: int) -> int:
-    """Bytes of memory that are in no file; shared pages are shared out."""
+    """Return the bytes of anonymous memory; shared pages count proportionally."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss_Anon:"):
             return int(line.split()[1]) * 1024
@@ -139,10 +139,10 @@ def stored(folder: Path) -> int:
 
 
 def phases(log: Path) -> dict[str, float]:
-    """What the function wrote down of its cold start."""
+    """Return the phases of the cold start from the function's log."""
     for line in log.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError):
-            told = json.loads(line)
-            if isinstance(told, dict) and told.get("event") == "ready":
-                return {key: value for key, value in told.items() if isinstance(value, int | float)}
+            entry = json.loads(line)
+            if isinstance(entry, dict) and entry.get("event") == "ready":
+                return {key: value for key, value in entry.items() if isinstance(value, int | float)}
     return {}

@@ -1,10 +1,10 @@
-"""Tokens per second under a JSON schema, beside the same model without one.
+"""Decode speed with a JSON schema, compared with the same model without one.
 
     python -m bench.structured [--rounds 5] [--tokens 150] [--threads N]
 
-The 0.5B shape with its vocabulary of 152k, random weights, in the engine alone. The contenders take turns; medians
-count. Speed is from the first token to the last; under a schema, tokens that leave no choice count like those that were
-sampled.
+The bench uses the 0.5B shape with its vocabulary of 152k tokens and random weights, in the engine alone. The
+contenders take turns; the results are medians. Speed is measured from the first token to the last. With a schema,
+forced tokens count like sampled ones.
 """
 
 import argparse
@@ -13,13 +13,10 @@ import time
 from typing import Any
 
 from bench.shapes import model
-from function.engine.engine import Engine
-from function.engine.grammar.grammar import Grammar, json_schema
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling
+from function.engine import Engine, Finished, Grammar, Job, LoadOptions, Sampling, json_grammar
 from function.system.limits import cpus
 
-REST = 1.0
+REST_SECONDS = 1.0
 RECORD: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -40,17 +37,17 @@ SCHEMAS: dict[str, dict[str, Any] | None] = {
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=150)
     parser.add_argument("--threads", type=int, default=cpus())
     arguments = parser.parse_args()
     engine = Engine.load(model("0.5B", "Q4_0"), LoadOptions(n_ctx=2048, n_threads=arguments.threads))
-    grammars = {name: json_schema(schema, "schema") if schema else None for name, schema in SCHEMAS.items()}
+    grammars = {name: json_grammar(schema, "schema") if schema else None for name, schema in SCHEMAS.items()}
     speeds: dict[str, list[float]] = {name: [] for name in grammars}
     began = time.monotonic()
-    engine.constrain(json_schema({"type": "null"}, "schema"))
+    engine.constrain(json_grammar({"type": "null"}, "schema"))
     print(f"the first grammar of the model: {time.monotonic() - began:.2f} s")
     for name, grammar in grammars.items():
         began = time.monotonic()
@@ -61,7 +58,7 @@ def main() -> None:
             print(f"{name}: {first:.2f} s when new, {time.monotonic() - began - first:.3f} s when known")
     for number in range(arguments.rounds + 1):
         for name, grammar in grammars.items():
-            time.sleep(REST)
+            time.sleep(REST_SECONDS)
             speed = _run(engine, grammar, arguments.tokens)
             if number:  # the first round warms up
                 speeds[name].append(speed)
@@ -74,9 +71,9 @@ def main() -> None:
 
 
 def _run(engine: Engine, grammar: Grammar | None, tokens: int) -> float:
-    """Tokens per second of one reply."""
+    """Return the tokens per second of one reply."""
     constraint = engine.constrain(grammar) if grammar else None
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me."}])
     sampling = Sampling(ignore_eos=True, temperature=1.0)
     generation = engine.submit(Job(prompt=prompt, max_tokens=tokens, sampling=sampling, constraint=constraint))
     while not isinstance(event := generation.next_event(600), Finished):

@@ -1,4 +1,4 @@
-"""One cold request, traced: where its time went, for docs/pictures/cold-start.svg.
+"""Trace of one cold request, for docs/pictures/cold-start.svg.
 
     python -m bench.trace [--shape 0.5B] [--quant Q4_0] [--out docs/pictures/cold-start.json]
 
@@ -32,7 +32,7 @@ BODY = {
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", default="0.5B")
     parser.add_argument("--quant", default="Q4_0")
@@ -64,10 +64,10 @@ def main() -> None:
 
 
 def _spans(spans: dict[str, Any], began: float) -> list[dict[str, Any]]:
-    """Each span before its children, and those in the order they began."""
-    told: list[dict[str, Any]] = []
+    """Return each span before its children, and children in the order of their starts."""
+    listed: list[dict[str, Any]] = []
 
-    def tell(parent: bytes | None, depth: int, cold: bool) -> None:
+    def add(parent: bytes | None, depth: int, cold: bool) -> None:
         ids = {span.span_id for span in spans.values()}
         children = [
             (span.start_time_unix_nano, name, span)
@@ -77,13 +77,13 @@ def _spans(spans: dict[str, Any], began: float) -> list[dict[str, Any]]:
         for _, name, span in sorted(children, key=lambda child: child[:2]):
             waits = cold or name == "wait for the model"
             start, end = (moment / 1e9 - began for moment in (span.start_time_unix_nano, span.end_time_unix_nano))
-            told.append(
+            listed.append(
                 {"name": name, "start": round(max(start, 0), 3), "end": round(end, 3), "depth": depth, "cold": waits}
             )
-            tell(span.span_id, depth + 1, waits)
+            add(span.span_id, depth + 1, waits)
 
-    tell(None, 0, False)
-    return told
+    add(None, 0, False)
+    return listed
 
 
 if __name__ == "__main__":

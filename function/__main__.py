@@ -1,4 +1,4 @@
-"""The command line: ``python -m function COMMAND …``. A command's module is imported only when it is the one to run."""
+"""Command line: ``python -m function COMMAND …``. Only the module of the requested command is imported."""
 
 import argparse
 import json
@@ -8,30 +8,31 @@ from importlib import import_module
 from function.errors import FunctionError
 
 COMMANDS = {
-    "plan": "what a model is, the memory it needs, where it fits and what that costs, before a byte of it is fetched",
-    "inspect": "what a GGUF's header holds: metadata, tensors, the chat template",
-    "fetch": "bring a model here: in parallel, resumed, verified",
-    "push": "store a model in a bucket, with a checksum that a fetch can verify",
-    "snapshot": "read the system prompt once, and keep what was read beside the model for every instance",
-    "chat": "a conversation in the terminal, with a running function or a model of one's own",
-    "bench": "the standard questions, asked on this machine: how fast it reads and writes",
-    "doctor": "what stands between this machine and a good reply, each finding with its remedy",
+    "plan": "show what a model is, the memory it needs, where it fits and what that costs, before it is fetched",
+    "inspect": "show the header of a GGUF file: metadata, tensors, chat template",
+    "fetch": "download a model: in parallel, resumable, verified",
+    "push": "upload a model to a bucket, with a checksum that a fetch can verify",
+    "snapshot": "prefill the system prompt once, and store the result beside the model for every instance",
+    "chat": "chat in the terminal, with a running function or with a model in this process",
+    "bench": "measure the speed of a model on this machine, with standard questions",
+    "capacity": "simulate traffic: how long requests wait, what a month costs, which settings would be cheaper",
+    "doctor": "check this machine and the model for problems, each with its remedy",
 }
 
 INTRODUCTION = """\
 usage: python -m function COMMAND …
 
-A model is planned, put into a bucket, tried, served:
+Plan a model, upload it to a bucket, try it, serve it:
 
 {commands}
 
-`python -m function COMMAND --help` explains one, with examples. --json makes any of them answer programs. Settings are
-environment variables (README.md); MODEL_URI is the model where none is named.
+`python -m function COMMAND --help` explains a command, with examples. Every command has --json for scripts. Settings
+are environment variables (README.md); the default model is MODEL_URI.
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command. Returns the exit status: 0, 1 after an error told in a sentence, 130 after Ctrl-C."""
+    """Run one command. Returns the exit status: 0, 1 after an error, 2 for wrong usage, 130 after Ctrl-C."""
     if not arguments or arguments[0] not in COMMANDS:
         asked_for_help = bool(arguments) and arguments[0] in ("-h", "--help")
         commands = "\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items())
@@ -46,17 +47,18 @@ def main(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.configure(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(rest)
     try:
         return int(command.run(args))
     except FunctionError as e:
-        if getattr(args, "json", False):
+        if args.json:
             print(json.dumps(e.body()))
         else:
             print(e, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; the same command takes up where this one was.", file=sys.stderr)
+        print("Stopped. Run the same command again to continue.", file=sys.stderr)
         return 130
 
 

@@ -1,8 +1,8 @@
-"""Every error this program raises on purpose.
+"""Errors that this program raises.
 
     FunctionError                 status, code, type, permanent, evidence
-    ├── SettingsError             a setting that stops the start
-    ├── RequestError          400 what the caller sent
+    ├── SettingsError             a setting that cannot be used; the process exits
+    ├── RequestError          400 an error of the caller
     │   ├── ContextExceeded   400
     │   ├── Unauthorized      401
     │   ├── OriginRejected    403
@@ -11,26 +11,26 @@
     │   ├── RequestTooSlow    408
     │   └── BodyTooLarge      413
     ├── Busy                  429 the queue is full; carries ``retry_after``
-    ├── Unavailable           503 no model to answer with (yet)
+    ├── Unavailable           503 the model is not loaded (yet)
     │   ├── Stopping          503 the instance is shutting down
-    │   ├── SourceError       503 the model's place could not be reached; passing
+    │   ├── SourceError       503 the store could not be reached; temporary
     │   │   ├── UnknownScheme     permanent
     │   │   ├── ObjectNotFound    permanent
     │   │   ├── AccessDenied      permanent
     │   │   └── ObjectChanged     the object was replaced while it was read
-    │   ├── FetchError        503 the bytes could not be made into a file
+    │   ├── FetchError        503 the bytes could not be written to a file
     │   │   ├── NoSpace           permanent
     │   │   ├── CacheUnusable     permanent
-    │   │   └── ChecksumMismatch  what arrived is not what the store holds
+    │   │   └── ChecksumMismatch  the bytes differ from those in the store
     │   ├── UnsuitedCPU       503 no library for this CPU; permanent
-    │   ├── NoGPU             503 layers are to go to a GPU that is not there; permanent
+    │   ├── NoGPU             503 N_GPU_LAYERS is set and there is no GPU; permanent
     │   └── ModelError        503 a file that cannot be served; permanent
     │       ├── NotGGUF           permanent
     │       ├── LoadCrashed       permanent
     │       └── DoesNotFit        permanent
-    └── EngineError           500 llama.cpp refused or failed
+    └── EngineError           500 llama.cpp rejected an operation or failed
 
-``permanent`` says that the same attempt cannot succeed: it is not tried again, and clients are told so.
+``permanent``: the same attempt cannot succeed, so it is not repeated, and clients are asked not to retry.
 """
 
 import re
@@ -39,21 +39,21 @@ from typing import Any, ClassVar
 _URI = re.compile(r"([A-Za-z0-9+.-]{1,16}://)((?:\\.|[^\s\"<>\\])*)")  # \" is a quote inside of JSON
 _QUERY = re.compile(r"\?[^\s'\"]*")
 _NAMED = frozenset({"s3://", "gs://", "hf://", "file://"})
-"""Schemes after which nobody has a password, and an @ may stand in a name: ``hf://owner/repository@revision/…``."""
+"""Schemes of URIs that hold no password, but may hold an @ in a name: ``hf://owner/repository@revision/…``."""
 
 
 def redact(text: str) -> str:
-    """``text`` without what a URI can hold of secrets: the user before its host, its query, a signature perhaps, and
-    its fragment. Where it cannot be told what is which, more is left out than has to be."""
+    """Return ``text`` without the secrets of its URIs: the user before the host, the query (which may hold a
+    signature) and the fragment. If a URI is ambiguous, more of it is removed than necessary."""
     return _QUERY.sub(_without_values, _URI.sub(_without_secrets, text))
 
 
 def _without_secrets(found: re.Match[str]) -> str:
     scheme, whole = found[1], found[2]
     rest = whole.rstrip(".,:;?!)]}'")
-    address, after = _parted(rest)
+    address, after = _split(rest)
     named = scheme.lower() in _NAMED
-    if "@" in after and not (named and "/" in address):  # of a password with a ? or a # in it, or of a query
+    if "@" in after and not (named and "/" in address):  # part of a password with a ? or # in it, or of a query
         return f"{scheme}…{whole[len(rest) :]}"
     if named:
         bucket, slash, path = address.partition("/")
@@ -66,8 +66,8 @@ def _without_secrets(found: re.Match[str]) -> str:
     return f"{scheme}{shown}{after and after[0] + '…'}{whole[len(rest) :]}"
 
 
-def _parted(rest: str) -> tuple[str, str]:
-    """A URI before its query or fragment, and from there on."""
+def _split(rest: str) -> tuple[str, str]:
+    """Split a URI before its query or fragment."""
     at = min((place for place in (rest.find("?"), rest.find("#")) if place >= 0), default=len(rest))
     return rest[:at], rest[at:]
 
@@ -77,10 +77,10 @@ def _without_values(found: re.Match[str]) -> str:
 
 
 class FunctionError(Exception):
-    """The base: what happened, to what, and what to do about it, as one sentence in ``str(error)``.
+    """Base of all errors. The message names the problem, the object and the remedy; ``redact`` is applied to it.
 
-    ``evidence`` holds the values the sentence was made from, for logs and tests.
-    ``param`` names the request field or the setting at fault, where there is one.
+    ``evidence`` holds the values in the message, for logs and tests. ``param`` names the request field or setting at
+    fault, if any.
     """
 
     status: ClassVar[int] = 500
@@ -89,26 +89,26 @@ class FunctionError(Exception):
     permanent: bool = False
 
     def __init__(self, message: str, *, param: str | None = None, **evidence: Any) -> None:
-        # Errors are shown where no key is asked for, as UTF-8, which a setting need not have been.
+        # Errors are shown without authentication, and as UTF-8, which a setting may not be.
         self.message = redact(message).encode(errors="replace").decode()
         super().__init__(self.message)
         self.param = param
         self.evidence = evidence
 
     def body(self) -> dict[str, Any]:
-        """The error as OpenAI's error object: ``{"error": {"message", "type", "param", "code"}}``."""
+        """Return OpenAI's error object: ``{"error": {"message", "type", "param", "code"}}``."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class SettingsError(FunctionError):
-    """A setting has a value that cannot be used; the start stops with key and value in the sentence."""
+    """A setting has a value that cannot be used. The message contains key and value."""
 
     code = "bad_setting"
     permanent = True
 
 
 class RequestError(FunctionError):
-    """The request cannot be answered as it is."""
+    """The request is invalid."""
 
     status = 400
     code = "invalid_request"
@@ -117,7 +117,7 @@ class RequestError(FunctionError):
 
 
 class ContextExceeded(RequestError):
-    """The prompt has more tokens than the context holds."""
+    """The prompt has more tokens than the context."""
 
     code = "context_length_exceeded"
 
@@ -128,7 +128,7 @@ class ContextExceeded(RequestError):
 
 
 class Unauthorized(RequestError):
-    """The key is missing or wrong."""
+    """The API key is missing or wrong."""
 
     status = 401
     code = "invalid_api_key"
@@ -144,21 +144,21 @@ class OriginRejected(RequestError):
 
 
 class NotFound(RequestError):
-    """No such path."""
+    """The path does not exist."""
 
     status = 404
     code = "not_found"
 
 
 class MethodNotAllowed(RequestError):
-    """The path exists, the method does not."""
+    """The path does not support the method."""
 
     status = 405
     code = "method_not_allowed"
 
 
 class RequestTooSlow(RequestError):
-    """The request did not arrive in time; may pass."""
+    """The request did not arrive in time. Temporary."""
 
     status = 408
     code = "request_timeout"
@@ -166,14 +166,14 @@ class RequestTooSlow(RequestError):
 
 
 class BodyTooLarge(RequestError):
-    """The body is larger than any prompt that could fit."""
+    """The body is larger than any prompt that fits."""
 
     status = 413
     code = "body_too_large"
 
 
 class Busy(FunctionError):
-    """The model is taken and the queue is full. ``retry_after``: whole seconds until it is worth trying again."""
+    """The queue is full. ``retry_after``: whole seconds until the caller should try again."""
 
     status = 429
     code = "busy"
@@ -185,59 +185,59 @@ class Busy(FunctionError):
 
 
 class Unavailable(FunctionError):
-    """There is no model to answer with."""
+    """The model is not loaded."""
 
     status = 503
     code = "unavailable"
 
 
 class Stopping(Unavailable):
-    """The instance was told to stop."""
+    """The instance is shutting down."""
 
     code = "stopping"
 
 
 class SourceError(Unavailable):
-    """The store that holds the model could not be reached or did not answer as it should; may pass."""
+    """The store of the model could not be reached or gave an unexpected answer. Temporary."""
 
     code = "source_unavailable"
 
 
 class UnknownScheme(SourceError):
-    """The URI names no store that is known."""
+    """The scheme of the URI is not supported."""
 
     code = "unknown_scheme"
     permanent = True
 
 
 class ObjectNotFound(SourceError):
-    """No such bucket, object, version or file."""
+    """The bucket, object, version or file does not exist."""
 
     code = "model_not_found"
     permanent = True
 
 
 class AccessDenied(SourceError):
-    """The store knows who asks and refuses, or does not know who asks."""
+    """The store denied access, or there are no valid credentials."""
 
     code = "model_access_denied"
     permanent = True
 
 
 class ObjectChanged(SourceError):
-    """The object was replaced while it was being read."""
+    """The object was replaced while it was read."""
 
     code = "model_changed"
 
 
 class FetchError(Unavailable):
-    """The bytes could not be made into a verified file."""
+    """The model could not be fetched into a verified file."""
 
     code = "fetch_failed"
 
 
 class NoSpace(FetchError):
-    """The cache has no room for the model."""
+    """The cache has too little space for the model."""
 
     code = "no_space"
     permanent = True
@@ -251,40 +251,40 @@ class CacheUnusable(FetchError):
 
 
 class ChecksumMismatch(FetchError):
-    """What arrived is not what the store says it holds."""
+    """The fetched bytes do not match the checksum of the store."""
 
     code = "checksum_mismatch"
 
 
 class UnsuitedCPU(Unavailable):
-    """This machine's CPU cannot run llama.cpp's library, or not the one that was asked for."""
+    """The CPU cannot run any library of llama.cpp, or not the one that CPU_LEVEL requests."""
 
     code = "unsuited_cpu"
     permanent = True
 
 
 class NoGPU(Unavailable):
-    """Layers are to go to a GPU, and llama.cpp sees none."""
+    """N_GPU_LAYERS is set, and llama.cpp finds no GPU."""
 
     code = "no_gpu"
     permanent = True
 
 
 class ModelError(Unavailable):
-    """The file is there and cannot be served."""
+    """The file exists but cannot be served."""
 
     code = "model_unusable"
     permanent = True
 
 
 class NotGGUF(ModelError):
-    """The file is not a GGUF that can be trusted: foreign, truncated or hostile."""
+    """The file is not a valid GGUF: another format, truncated or malicious."""
 
     code = "not_gguf"
 
 
 class LoadCrashed(ModelError):
-    """Every process that loaded the model died at it."""
+    """Every process that loaded the model died."""
 
     code = "model_load_crashed"
 
@@ -296,6 +296,6 @@ class DoesNotFit(ModelError):
 
 
 class EngineError(FunctionError):
-    """llama.cpp refused an operation or failed in it."""
+    """llama.cpp rejected an operation or failed."""
 
     code = "engine_error"

@@ -1,4 +1,4 @@
-"""The doors: ``chat`` for functions-framework, ``app`` for gunicorn and flask. Both are the same application."""
+"""Entry points: ``chat`` for functions-framework, ``app`` for gunicorn and flask. Both are the same application."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from werkzeug import Response
 
 from function.app import create_app
 from function.errors import SettingsError
-from function.lifecycle.crash_loop import lives
+from function.lifecycle.crash_loop import crash_loop_guard
 from function.lifecycle.service import get_service
 from function.observability.log_format import configure_logging
 from function.settings import Telemetry
@@ -21,26 +21,26 @@ except SettingsError as e:
 configure_logging(service.settings.log_level, project=Telemetry.from_env().google_cloud_project)
 app = create_app(service)
 
-# functions-framework imports this in gunicorn's master and serves from a forked worker: the worker starts the load,
-# the master never does. Without a fork (--debug, flask) the first request starts it.
-lives()  # shared from here on
-lifeline = ParentWatch()
+# functions-framework imports this module in gunicorn's master and serves from a forked worker. The worker starts the
+# load, the master never does. Without a fork (--debug, flask) the first request starts it.
+crash_loop_guard()  # created before the fork, so that the workers share it
+parent_watch = ParentWatch()
 
 
 def _before_fork() -> None:
-    if service.status().state == "starting":  # otherwise this process serves, and forks for other reasons
-        lifeline.tie()
+    if service.status().state == "starting":  # else this process serves, and the fork is not a worker
+        parent_watch.install_handlers()
 
 
-def _begin() -> None:
-    if lifeline.take():
+def _after_fork() -> None:
+    if parent_watch.enter_worker():
         service.start()
-        lifeline.watch(service.stop)
+        parent_watch.watch(service.stop)
 
 
-os.register_at_fork(before=_before_fork, after_in_child=_begin)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def chat(request: Request) -> Response:
-    """Answer any path and method by handing the request to the application and streaming what it says."""
+    """Pass a request to the application, whatever its path and method, and stream the response."""
     return Response.from_app(app.wsgi_app, request.environ, buffered=False)

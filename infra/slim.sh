@@ -4,7 +4,7 @@ set -eu
 packages=$(echo "$1"/lib/python3*/site-packages)
 
 # llama.cpp: headers, build files, a second copy of its libraries; llama-cpp-python's own server.
-rm -rf "$packages/bin" "$packages/include" "$packages/lib" "$packages/llama_cpp/include" "$packages/llama_cpp/server"
+rm -rf "${packages:?}/bin" "$packages/include" "${packages:?}/lib" "$packages/llama_cpp/include" "$packages/llama_cpp/server"
 find "$packages/llama_cpp/lib" -mindepth 1 ! -name '*.so*' ! -path '*/lib/levels*' -delete
 find "$packages/llama_cpp/lib" -name '*.so*' -type f -exec strip --strip-unneeded {} +
 

@@ -1,4 +1,4 @@
-"""The command line as a user runs it."""
+"""Command line, run as by a user."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 def function(
     *arguments: str | Path, env: Mapping[str, str] | None = None, typed: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m function …`` with ``env`` for an environment and ``typed`` for input."""
+    """Run ``python -m function …`` with the environment ``env`` and the input ``typed``."""
     command = [sys.executable, "-m", "function", *map(str, arguments)]
     home = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "N_THREADS": "1"}
     return subprocess.run(

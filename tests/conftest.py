@@ -1,3 +1,3 @@
 """Fixtures that more than one file of tests needs."""
 
-pytest_plugins = ["tests.models", "tests.servers.fixtures"]
+pytest_plugins = ["tests.chat_templates", "tests.models", "tests.servers.fixtures"]

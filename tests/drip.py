@@ -1,4 +1,4 @@
-"""A model that arrives bit by bit, and how to look at what is made of it."""
+"""A download in small steps, and helpers that compare engines and servers."""
 
 import os
 import re
@@ -8,19 +8,21 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from function.engine.engine import Engine
-from function.engine.llama.placeholder_file import PlaceholderFile
-from function.engine.load_options import LoadOptions
-from function.engine.types import Event, Finished, Job, TextPiece
+from function.engine import Engine, Event, Finished, Job, LoadOptions, PlaceholderFile, TextPiece
 from function.fetch import Progress
 from function.gguf import read_header
-from tests.servers.doors import PATIENCE, ServedFunction, serving
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
+from tools.shapes import Shape
 
 SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
+WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
+"""Model with several blocks of a fetch, and a context that needs more memory than any machine has."""
+FIRST = 10 << 20
+"""Bytes of it that include the header, but not the last block."""
 
 
 class Drip(Progress):
-    """A fetch of ``source`` into ``part`` that brings a little more each time somebody waits for it."""
+    """A download of ``source`` into ``part`` that brings a few bytes with each wait for it."""
 
     def __init__(self, source: Path, part: Path, fails_at: int | None = None) -> None:
         super().__init__()
@@ -43,15 +45,15 @@ class Drip(Progress):
         return super().await_prefix(wanted, timeout)
 
     def whole(self) -> Path:
-        """What a PlaceholderFile waits for."""
+        """Complete the download and return its file."""
         assert self.part is not None
         self.await_prefix(len(self._data), 0)
         self.end()
         return self.part
 
 
-def standin(path: Path, whole: Callable[[], Path], filling: Progress | None = None) -> PlaceholderFile:
-    """What stands in for the model at ``path``."""
+def placeholder(path: Path, whole: Callable[[], Path], filling: Progress | None = None) -> PlaceholderFile:
+    """Return a placeholder of the model at ``path``."""
     header = read_header(path)
     ends = {tensor.name: tensor.offset + tensor.size for tensor in header.tensors}
     return PlaceholderFile(path.read_bytes()[: header.data_offset], header.file_size, whole, filling, ends)
@@ -63,14 +65,10 @@ def engines(
     path: Path,
     options: LoadOptions,
     late_options: LoadOptions | None = None,
-    job: Job | None = None,
 ) -> Iterator[tuple[Engine, Engine]]:
-    """One loaded from ``source``, where ``job`` is waited for, and one from the whole file at ``path``."""
+    """Yield an engine loaded from ``source`` and one loaded from the whole file at ``path``."""
     with ExitStack() as stack:
-        if job is None:
-            early = Engine.load(source, options)
-        else:
-            early = Engine.load(source, options, on_set_up=lambda engine: engine.expect(job), hurry=lambda: True)
+        early = Engine.load(source, options)
         stack.callback(early.close)
         source.close()
         late = Engine.load(path, late_options or options)
@@ -79,22 +77,22 @@ def engines(
 
 
 def from_a_file(model: Path, folder: Path, **settings: str) -> tuple[int, Any]:
-    """The reply to SEEDED of a server whose model is there from the beginning."""
+    """Return the reply to SEEDED from a server with a local model."""
     folder.mkdir()
     with serving(folder, MODEL_URI=str(model), N_CTX="512", **settings) as function:
         return function.ask("/chat", SEEDED)
 
 
 def numbers(engine: Engine, job: Job) -> tuple[list[Event], Finished]:
-    """All that a reply tells but its times: texts with the log probabilities of what was sampled."""
+    """Return the texts of a reply, with the logprobs of its tokens, and its last event."""
     *events, last = engine.submit(job)
     assert isinstance(last, Finished)
     return [event for event in events if isinstance(event, TextPiece)], last
 
 
 def until(function: ServedFunction, line: str) -> None:
-    """Wait for a line of the function's log."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait for a line in the function's log."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while line not in function.log.read_text():
         assert time.monotonic() < deadline, function.log.read_text()
         time.sleep(0.02)
@@ -106,19 +104,19 @@ def children(pid: int) -> list[int]:
 
 
 def worker(function: ServedFunction) -> int:
-    """The process under gunicorn's master that serves."""
+    """Return the pid of gunicorn's worker."""
     (process,) = children(function.process.pid)
     return process
 
 
 def filling_is_mapped(function: ServedFunction) -> bool:
-    """Whether gunicorn's worker has mapped what its child fills: only then are weights read before all are there."""
+    """Return true if gunicorn's worker has mapped the file that its child fills, and so reads weights early."""
     try:
         serving_process = worker(function)
         (fetching,) = children(serving_process)
         files = list(Path(f"/proc/{fetching}/fd").iterdir())
         model = {file.stat().st_ino for file in files if re.search(r"memfd:|\.part$", str(file.readlink()))}
-    except (OSError, ValueError):  # files come and go, and processes
+    except (OSError, ValueError):  # a file or a process has gone
         return False
     mapped = Path(f"/proc/{serving_process}/maps").read_text().splitlines()
     return any(int(line.split()[4]) in model for line in mapped)

@@ -1,4 +1,4 @@
-"""GGUF files taken apart into values that a test may bend before they are written again."""
+"""GGUF files as values that a test can change and write."""
 
 import struct
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ STRING, ARRAY = 8, 9
 
 @dataclass
 class Key:
-    """A metadata entry. Of an array, ``item`` is the type of its values."""
+    """A metadata entry. ``item`` is the type of an array's values."""
 
     name: str | bytes
     type: int
@@ -31,7 +31,7 @@ class Key:
 
 @dataclass
 class Weights:
-    """A tensor. ``offset`` None: where it belongs."""
+    """A tensor. With ``offset`` None it is placed after the one before it."""
 
     name: str | bytes
     dims: list[int]
@@ -42,7 +42,7 @@ class Weights:
 
 @dataclass
 class File:
-    """A whole file. The counts are what the lists hold unless given."""
+    """A whole file. The counts are the lengths of the lists unless given."""
 
     keys: list[Key] = field(default_factory=list)
     tensors: list[Weights] = field(default_factory=list)
@@ -54,7 +54,7 @@ class File:
 
     @classmethod
     def load(cls, path: Path) -> "File":
-        """Take a healthy file apart."""
+        """Read an intact file."""
         reader = gguf.GGUFReader(path)
         file = cls()
         for name, entry in reader.fields.items():
@@ -71,7 +71,7 @@ class File:
         return next(key for key in self.keys if key.name == name)
 
     def set(self, name: str, kind: int, value: Any, item: int | None = None) -> "File":
-        """Replace or add one metadata entry."""
+        """Replace or add a metadata entry."""
         for key in self.keys:
             if key.name == name:
                 key.type, key.value, key.item = kind, value, item
@@ -87,7 +87,7 @@ class File:
         return next(tensor for tensor in self.tensors if tensor.name == name)
 
     def dump(self) -> bytes:
-        """The file's bytes."""
+        """Return the bytes of the file."""
         n_tensors = len(self.tensors) if self.n_tensors is None else self.n_tensors
         n_keys = len(self.keys) if self.n_keys is None else self.n_keys
         head = self.magic + struct.pack("<IQQ", self.version, n_tensors, n_keys)

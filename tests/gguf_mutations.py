@@ -1,4 +1,4 @@
-"""Ways to bend a healthy GGUF that still look like a GGUF: what llama.cpp asserts of, divides by and looks up."""
+"""Changes of an intact GGUF that leave it a GGUF: numbers that llama.cpp asserts, divides by and looks up."""
 
 import contextlib
 import random
@@ -19,7 +19,7 @@ ARCHITECTURES = [
     "rwkv6", "rwkv7", "deci", "command-r", "cohere2", "olmo2", "stablelm", "starcoder2", "smollm3", "glm4",
     "ernie4_5-moe", "exaone4", "grok", "minicpm3", "plamo2", "nemotron-h", "qwen3next", "hunyuan-moe",
 ]  # fmt: skip
-# llama.cpp's own table of what it loads (LLM_ARCH_NAMES in llama-arch.cpp), as of llama-cpp-python 0.3.36.
+# llama.cpp's table of architectures (LLM_ARCH_NAMES in llama-arch.cpp), as of llama-cpp-python 0.3.36.
 TABLE = [
     "clip", "llama", "llama4", "deci", "falcon", "grok", "gpt2", "gptj", "gptneox", "mpt", "baichuan", "starcoder",
     "refact", "bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
@@ -92,7 +92,7 @@ def _architecture(file: File, chance: random.Random) -> None:
 
 
 def rename(file: File, new: str) -> None:
-    """Let ``file`` claim to be of another architecture, with all of its own keys."""
+    """Rename the architecture of ``file`` and all of its keys."""
     old = file["general.architecture"].value
     for key in file.keys:
         if isinstance(key.name, str) and key.name.startswith(f"{old}."):
@@ -113,7 +113,7 @@ def _token(file: File, chance: random.Random) -> None:
 
 
 def _types(file: File, chance: random.Random) -> None:
-    """Another type for all tokens of one, or for a run of them."""
+    """Change the types of a run of tokens."""
     key = file["tokenizer.ggml.token_type"]
     start = chance.randrange(len(key.value))
     key.value[start : start + 300] = [chance.randrange(8)] * len(key.value[start : start + 300])
@@ -129,7 +129,7 @@ def _tensor(file: File, chance: random.Random) -> None:
 
     tensor = chance.choice(file.tensors)
     draw = chance.random()
-    if draw < 0.5:  # another type, with the bytes it takes
+    if draw < 0.5:  # another type, with as many bytes as it needs
         number = chance.choice(list(TENSOR_TYPES))
         kind, elements = TENSOR_TYPES[number], 1
         for dim in tensor.dims:
@@ -146,7 +146,7 @@ def _tensor(file: File, chance: random.Random) -> None:
 
 
 def _bytes(file: File, chance: random.Random) -> None:
-    """Nothing here: the caller flips bytes of the header."""
+    """Mark that ``mutate`` changes bytes of the header."""
 
 
 MUTATIONS: list[Callable[[File, random.Random], None]] = [
@@ -156,10 +156,10 @@ MUTATIONS: list[Callable[[File, random.Random], None]] = [
 
 
 def mutate(file: File, chance: random.Random) -> bytes:
-    """Bend ``file`` in one to three ways; returns the bytes."""
+    """Change ``file`` in one to three ways; return the bytes."""
     mutations = [chance.choice(MUTATIONS) for _ in range(chance.choice([1, 1, 1, 2, 3]))]
     for mutation in mutations:
-        # What an earlier one took away cannot be bent any more.
+        # A mutation may have removed the part that the next one changes.
         with contextlib.suppress(StopIteration, IndexError, ValueError):
             mutation(file, chance)
     raw = bytearray(file.dump())

@@ -1,4 +1,4 @@
-"""Loads each file named on standard input with llama.cpp, each in a process of its own, and prints how that ended.
+"""Load each file named on standard input with llama.cpp, in separate processes, and print the outcomes.
 
 One line per file: ``ok``, ``refused`` or ``signal N``. Run with ``python -m tests.llama_loader``.
 """
@@ -10,12 +10,12 @@ import sys
 
 from llama_cpp import llama_cpp as c
 
-LIMIT = 20  # seconds of CPU after which a file counts as hanging: ``signal 24``
+MAX_CPU_SECONDS = 20  # then a file counts as hanging: ``signal 24``
 TEXT = "Hello wörld, 日本 🎉!\n<|im_start|>".encode()
 
 
 def use(path: str) -> bool:
-    """Load, tokenize, decode and detokenize; False if llama.cpp refused with an error."""
+    """Load, tokenize, decode and detokenize; return false if llama.cpp rejects the file with an error."""
     vocabulary_only = c.llama_model_default_params()
     vocabulary_only.vocab_only = True
     only = c.llama_model_load_from_file(path.encode(), vocabulary_only)
@@ -51,7 +51,7 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT + 1))
+            resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS + 1))
             os._exit(0 if use(line.strip()) else 1)
         _, status = os.waitpid(child, 0)
         ended = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else ("refused", "ok")[not status]

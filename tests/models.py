@@ -1,4 +1,4 @@
-"""Model files the tests serve, written once a session."""
+"""Model files for tests, written once per session."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +9,18 @@ from tools.models import write_model
 from tools.shapes import SHAPES, Shape
 
 SLOW = Shape("slow", 8, 512, 8, 2, 1408, 1024, 8192)
-"""Large enough that a full context takes seconds to read and to write."""
+"""Large enough that a full context takes seconds to compute."""
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that loads and answers in milliseconds."""
+    """Return a model that loads and answers in milliseconds."""
     return write_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf", SHAPES["tiny"], name="tiny random")
 
 
 @pytest.fixture(scope="session")
 def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A model that one can interrupt."""
+    """Yield a model that is slow enough to interrupt."""
     path = write_model(tmp_path_factory.mktemp("slow") / "slow.gguf", SLOW)
     yield path
     path.unlink()

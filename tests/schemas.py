@@ -99,3 +99,34 @@ DEFINITIONS: Schema = {
     "word": {"type": "string", "pattern": "^[a-z]{1,8}$"},
 }
 SCHEMAS = st.recursive(LEAVES, _containers, max_leaves=8).map(lambda schema: {**schema, "$defs": DEFINITIONS})
+
+
+def chain(length: int) -> Schema:
+    """Return a schema in which each definition refers to the next."""
+    links: Schema = {
+        f"d{i}": {"type": "object", "properties": {"next": {"$ref": f"#/$defs/d{i + 1}"}}} for i in range(length)
+    }
+    return {"$ref": "#/$defs/d0", "$defs": links | {f"d{length}": {"type": "null"}}}
+
+
+def nested(depth: int) -> Schema:
+    """Return nested objects."""
+    schema: Schema = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+EXPLOSIVE: dict[str, Schema] = {
+    "a chain of references that overflows the stack": chain(2000),
+    "a longer one": chain(6000),
+    "thousands of optional properties": {"type": "object", "properties": {f"p{i}": {} for i in range(5000)}},
+    "a product of unions": {
+        "allOf": [{"anyOf": [{"properties": {f"p{i}{j}": {"type": "string"}}} for j in range(8)]} for i in range(8)]
+    },
+    "a multiple with a large range": {"type": "integer", "multipleOf": 1234567, "minimum": 1, "maximum": 10**15},
+    "nested beyond reason": nested(60) | {"allOf": [nested(49)]},
+    "a pattern of nested groups": {"type": "string", "pattern": "(" * 5000 + "a" + ")" * 5000},
+    "megabytes": {"enum": ["x" * 300_000]},
+}
+"""Schemas that make llguidance crash, or take too much time or memory."""

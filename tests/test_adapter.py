@@ -1,4 +1,4 @@
-"""LoRA adapters: the gate, and what a good one does to the replies."""
+"""LoRA adapters: the gate, and the effect of an adapter on replies."""
 
 import math
 from pathlib import Path
@@ -29,7 +29,7 @@ def write_adapter(
     rank_b: int = 4,
     parts: tuple[str, ...] = (".lora_a", ".lora_b"),
 ) -> Path:
-    """An adapter of rank 4 over one matrix of the tiny model; ``strength`` 0 changes nothing."""
+    """Write an adapter of rank 4 for one matrix of the tiny model; with ``strength`` 0 it has no effect."""
     random = np.random.default_rng(0)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_type(kind)
@@ -46,7 +46,7 @@ def write_adapter(
     return path
 
 
-def test_a_sound_adapter_passes(tmp_path: Path) -> None:
+def test_valid_adapter_passes(tmp_path: Path) -> None:
     check_adapter(write_adapter(tmp_path / "a.gguf", 1), "llama")
 
 
@@ -61,19 +61,17 @@ def test_a_sound_adapter_passes(tmp_path: Path) -> None:
         ({"parts": (".lora_a", ".lora_b", ".lora_c")}, NotGGUF, "neither"),
     ],
 )
-def test_an_unsound_adapter_is_refused(
-    change: dict[str, Any], kind: type[ModelError], word: str, tmp_path: Path
-) -> None:
+def test_invalid_adapter_is_rejected(change: dict[str, Any], kind: type[ModelError], word: str, tmp_path: Path) -> None:
     with pytest.raises(kind, match=word):
         check_adapter(write_adapter(tmp_path / "a.gguf", 1, **change), "llama")
 
 
-def test_a_model_is_no_adapter(tiny_model: Path) -> None:
+def test_model_is_rejected_as_adapter(tiny_model: Path) -> None:
     with pytest.raises(ModelError):
         check_adapter(tiny_model, "llama")
 
 
-def test_an_adapter_changes_the_replies_and_one_of_zeros_does_not(tmp_path: Path, tiny_model: Path) -> None:
+def test_adapter_changes_replies_unless_it_is_zero(tmp_path: Path, tiny_model: Path) -> None:
     replies = {}
     for strength in (math.nan, 0.0, 1.0):
         settings = {"MODEL_URI": str(tiny_model)}
@@ -89,7 +87,7 @@ def test_an_adapter_changes_the_replies_and_one_of_zeros_does_not(tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "code"), [({"name": "blk.7.attn_q.weight"}, "model_unusable"), ({"rank_b": 5}, "not_gguf")]
 )
-def test_an_adapter_that_does_not_fit_the_model_is_said(
+def test_adapter_that_does_not_fit_the_model_is_reported(
     change: dict[str, Any], code: str, tmp_path: Path, tiny_model: Path
 ) -> None:
     adapter = write_adapter(tmp_path / "a.gguf", 1, **change)

@@ -1,4 +1,4 @@
-"""The log lines that terraform/gcp/alerts.tf counts and measures, written by the function itself."""
+"""Log lines that terraform/gcp/alerts.tf counts and measures, as the function writes them."""
 
 import json
 import re
@@ -15,7 +15,7 @@ ALERTS = (TERRAFORM / "gcp" / "alerts.tf").read_text()
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> list[dict[str, Any]]:
-    """What an instance logs that starts and answers once."""
+    """Return the log of an instance that starts and answers once."""
     tmp = tmp_path_factory.mktemp("alerts")
     with serving(tmp, MODEL_URI=str(tiny_model)) as function:
         assert function.ask("/chat", {"prompt": "hi", "max_tokens": 4})[0] == 200
@@ -24,15 +24,15 @@ def lines(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> list[di
 
 
 @pytest.mark.parametrize("event", re.findall(r'jsonPayload\.event=\\"(\w+)\\"', ALERTS))
-def test_an_event_that_is_counted_is_logged_once(lines: list[dict[str, Any]], event: str) -> None:
+def test_counted_event_is_logged_once(lines: list[dict[str, Any]], event: str) -> None:
     assert len([line for line in lines if line.get("event") == event]) == 1
 
 
 @pytest.mark.parametrize("name", re.findall(r"EXTRACT\(jsonPayload\.(\w+)\)", ALERTS))
-def test_what_is_measured_is_a_number(lines: list[dict[str, Any]], name: str) -> None:
+def test_measured_value_is_a_number(lines: list[dict[str, Any]], name: str) -> None:
     (value,) = [line[name] for line in lines if line.get("event") == "reply"]
     assert value > 0
 
 
-def test_a_good_start_and_a_good_reply_are_no_error(lines: list[dict[str, Any]]) -> None:
+def test_successful_start_and_reply_log_no_error(lines: list[dict[str, Any]]) -> None:
     assert {line["severity"] for line in lines} <= {"DEBUG", "INFO"}

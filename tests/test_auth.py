@@ -92,15 +92,15 @@ def test_system_prompt_begins_conversations_without_one(tmp_path: Path, tiny_mod
         assert tokens(function, user) < tokens(function, own, user)
 
 
-def test_chat_template_may_be_name_text_or_uri(tmp_path: Path, tiny_model: Path) -> None:
+def test_chat_template_is_a_name_text_uri_or_path(tmp_path: Path, tiny_model: Path) -> None:
     text = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     file = tmp_path / "template.jinja"
     file.write_text(text)
     answers = []
-    for value in ("llama2", text, file.as_uri()):
+    for value in ("llama2", text, file.as_uri(), str(file)):
         with serving(tmp_path, MODEL_URI=str(tiny_model), CHAT_TEMPLATE=value) as function:
             answers.append(function.ask("/chat", PROMPT)[1])
-    assert answers[1] == answers[2] != answers[0]
+    assert answers[1] == answers[2] == answers[3] != answers[0]
 
 
 def test_chat_template_with_mistyped_name_is_rejected(tmp_path: Path, tiny_model: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is believed of a cache: only what this user put there, and only as it was when it was verified."""
+"""Trust in cached files: only those of this user, unmodified since their verification."""
 
 import hashlib
 import json
@@ -12,12 +12,13 @@ import pytest
 
 from function.errors import CacheUnusable, NoSpace
 from function.fetch import Fetched, fetch
-from function.fetch.destination.cache_dir import EVICTED, KEY_LENGTH, make_room
-from function.fetch.destination.verification_record import NAME, VerificationRecord
+from function.fetch.destination.cache_dir import EVICTED_SUFFIX, make_room
+from function.fetch.destination.verification_record import RECORD_NAME, VerificationRecord
+from function.source import VERSION_DIGITS
+from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.doors import serving
 from tests.servers.faulty import FaultyStore
 from tests.servers.gated import gated_store
-from tests.test_fetch_faults import DATA, QUICK, SIZE
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 NOBODY = 65534
@@ -30,14 +31,14 @@ def got(
 
 
 def fetched(store: FaultyStore, cache: Path, scheme: str = "s3") -> Path:
-    """The file of a fetch that has ended, and holds nothing any more."""
+    """Return the file of a completed fetch, whose lease is closed."""
     one = got(store, cache, scheme)
     one.close()
     return one.path
 
 
 def read_by(action: Callable[[], Fetched]) -> tuple[Fetched, int]:
-    """What an action returns, and how many bytes this process read in it, of files and sockets."""
+    """Return an action's result and the bytes that this process read during it, from files and sockets."""
 
     def read() -> int:
         return int(Path("/proc/self/io").read_text().split()[1])
@@ -47,14 +48,14 @@ def read_by(action: Callable[[], Fetched]) -> tuple[Fetched, int]:
 
 
 def touched(path: Path, change: Callable[[], object]) -> None:
-    """Change a file so that its times tell it: the kernel's clock for them moves in steps of milliseconds."""
+    """Change a file until its times differ: the kernel's clock for them moves in steps of milliseconds."""
     before = path.stat().st_ctime_ns
     while path.stat().st_ctime_ns == before:
         change()
 
 
 def zeroed(path: Path) -> None:
-    """Bytes in the middle are zero; length and modification time are what they were."""
+    """Zero bytes in the middle of a file; keep its length and modification time."""
     kept = path.stat()
 
     def change() -> None:
@@ -67,15 +68,15 @@ def zeroed(path: Path) -> None:
 
 
 def booted(path: Path) -> None:
-    """As if the machine had been started anew since the file was written."""
-    note = path.parent / NAME
-    told = json.loads(note.read_text())
-    for one in told["files"].values():
+    """Change the record as if the machine had rebooted since the file was written."""
+    note = path.parent / RECORD_NAME
+    values = json.loads(note.read_text())
+    for one in values["files"].values():
         one["boot"] = "another"
-    note.write_text(json.dumps(told))
+    note.write_text(json.dumps(values))
 
 
-# Whose it is
+# Ownership
 
 
 def theirs(path: Path) -> None:
@@ -98,9 +99,9 @@ PLANTED = [
 ]
 
 
-@pytest.mark.parametrize("name", ["", "model.gguf", NAME, ".lock"])
+@pytest.mark.parametrize("name", ["", "model.gguf", RECORD_NAME, ".lock"])
 @pytest.mark.parametrize(("plant", "reason"), [*PLANTED, (pipe, "(it is no file|Not a directory)")])
-def test_what_another_can_have_put_there_is_an_error_that_names_it(
+def test_foreign_file_in_the_cache_is_named_in_the_error(
     name: str, plant: Callable[[Path], None], reason: str, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache"
@@ -118,7 +119,7 @@ def test_what_another_can_have_put_there_is_an_error_that_names_it(
 
 @pytest.mark.parametrize(("plant", "reason"), PLANTED)
 @pytest.mark.parametrize("name", ["model.gguf.part", "model.gguf.part.journal"])
-def test_nothing_is_gone_on_with_that_another_began(
+def test_foreign_partial_file_is_not_resumed(
     name: str, plant: Callable[[Path], None], reason: str, tmp_path: Path
 ) -> None:
     with FaultyStore(DATA) as store:
@@ -130,7 +131,7 @@ def test_nothing_is_gone_on_with_that_another_began(
 
 
 @ROOT_ONLY
-def test_a_planted_model_is_not_served(tmp_path: Path, tiny_model: Path) -> None:
+def test_planted_model_is_not_served(tmp_path: Path, tiny_model: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     cache.chmod(0o1777)
@@ -139,26 +140,26 @@ def test_a_planted_model_is_not_served(tmp_path: Path, tiny_model: Path) -> None
         planted = fetch(uri, cache=cache)
         planted.close()
         folder = planted.path.parent
-        (folder / NAME).unlink()
+        (folder / RECORD_NAME).unlink()
         for path in (*folder.iterdir(), folder):
             theirs(path)
         with serving(tmp_path, MODEL_URI=uri) as function:
-            status, told = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
-    assert (status, told["error"]["code"]) == (503, "cache_unusable")
-    assert f"{folder} is not trusted: it belongs to the user {NOBODY}" in told["error"]["message"]
+            status, reply = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
+    assert (status, reply["error"]["code"]) == (503, "cache_unusable")
+    assert f"{folder} is not trusted: it belongs to the user {NOBODY}" in reply["error"]["message"]
 
 
 @ROOT_ONLY
-def test_beside_what_others_keep_there_it_works(tmp_path: Path) -> None:
-    """A directory like /tmp, where names of theirs look like ours."""
+def test_foreign_files_in_the_directory_are_left_alone(tmp_path: Path) -> None:
+    """A directory like /tmp, in which others use names like the cache's."""
     tmp_path.chmod(0o1777)
-    key = "0" * KEY_LENGTH
-    others = [tmp_path / name for name in (key, f"{key}{EVICTED}", f"notes{EVICTED}", "file")]
+    key = "0" * VERSION_DIGITS
+    others = [tmp_path / name for name in (key, f"{key}{EVICTED_SUFFIX}", f"notes{EVICTED_SUFFIX}", "file")]
     for path in others:
         path.mkdir()
         (path / ".lock").touch()
         theirs(path)
-    (own := tmp_path / f"mine{EVICTED}").mkdir()
+    (own := tmp_path / f"mine{EVICTED_SUFFIX}").mkdir()
     with FaultyStore(DATA) as store:
         path = fetched(store, tmp_path)
         assert got(store, tmp_path).cached
@@ -167,8 +168,8 @@ def test_beside_what_others_keep_there_it_works(tmp_path: Path) -> None:
     assert all(path.exists() for path in (*others, own))
 
 
-def test_an_open_umask_is_made_up_for(tmp_path: Path) -> None:
-    """The folder of a user whose umask lets the group write, and of volumes whose rules do."""
+def test_write_permission_of_others_is_removed(tmp_path: Path) -> None:
+    """Such folders come from an open umask, and from volumes with open rules."""
     with FaultyStore(DATA) as store:
         path = fetched(store, tmp_path)
         for one in (path, path.parent):
@@ -178,7 +179,7 @@ def test_an_open_umask_is_made_up_for(tmp_path: Path) -> None:
     assert not any(one.stat().st_mode & 0o022 for one in (path, path.parent))
 
 
-def test_nobody_else_may_write_what_is_made(tmp_path: Path) -> None:
+def test_created_files_are_writable_by_their_owner_only(tmp_path: Path) -> None:
     umask = os.umask(0)
     try:
         with FaultyStore(DATA) as store:
@@ -188,10 +189,10 @@ def test_nobody_else_may_write_what_is_made(tmp_path: Path) -> None:
     assert not any(one.stat().st_mode & 0o022 for one in (tmp_path / "cache", path.parent, *path.parent.iterdir()))
 
 
-# What it was
+# Modification
 
 
-def test_a_second_start_reads_nothing(tmp_path: Path) -> None:
+def test_second_start_does_not_read_the_file(tmp_path: Path) -> None:
     sha256 = hashlib.sha256(DATA).hexdigest()
     with FaultyStore(DATA) as store:
         got(store, tmp_path, sha256=sha256).close()
@@ -205,9 +206,7 @@ def test_a_second_start_reads_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["s3", "gs", "hf", "http"])
 @pytest.mark.parametrize("sha256", [None, hashlib.sha256(DATA).hexdigest()])
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_file_that_was_changed_is_fetched_anew(
-    scheme: str, sha256: str | None, restarted: bool, tmp_path: Path
-) -> None:
+def test_modified_file_is_fetched_again(scheme: str, sha256: str | None, restarted: bool, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         path = fetched(store, tmp_path, scheme)
         got(store, tmp_path, scheme, sha256=sha256).close()
@@ -221,7 +220,7 @@ def test_a_file_that_was_changed_is_fetched_anew(
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "hf", "http"])
-def test_a_copied_cache_is_verified_once(scheme: str, tmp_path: Path) -> None:
+def test_copied_cache_is_verified_once(scheme: str, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         fetched(store, tmp_path / "first", scheme)
         shutil.copytree(tmp_path / "first", tmp_path / "second")
@@ -233,7 +232,7 @@ def test_a_copied_cache_is_verified_once(scheme: str, tmp_path: Path) -> None:
         assert store.sent_bytes() == SIZE
 
 
-def test_what_a_power_cut_may_have_zeroed_is_read_back_once(tmp_path: Path) -> None:
+def test_file_from_before_a_reboot_is_read_back_once(tmp_path: Path) -> None:
     sha256 = hashlib.sha256(DATA).hexdigest()
     with FaultyStore(DATA) as store:
         got(store, tmp_path, sha256=sha256).close()
@@ -241,38 +240,38 @@ def test_what_a_power_cut_may_have_zeroed_is_read_back_once(tmp_path: Path) -> N
         booted(path)
         one, read = read_by(lambda: got(store, tmp_path, sha256=sha256))
         assert one.cached
-        assert SIZE <= read < 2 * SIZE, "the checksum of the store is enough to see that the bytes are still there"
+        assert SIZE <= read < 2 * SIZE, "the store's checksum is enough to verify the bytes"
         one.close()
-        told = json.loads((path.parent / NAME).read_text())
-        assert told["files"]["model.gguf"]["boot"] == "", "what was read from the disk is on the disk"
+        values = json.loads((path.parent / RECORD_NAME).read_text())
+        assert values["files"]["model.gguf"]["boot"] == "", "bytes read from the disk are on the disk"
 
 
-def test_where_no_boot_is_told_the_bytes_are_forced_to_disk_instead(tmp_path: Path) -> None:
+def test_bytes_are_forced_to_disk_without_a_boot_id(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.write_bytes(DATA)
     record = VerificationRecord(tmp_path, boot=tmp_path / "nonexistent")
     record.add(file, check=None)
-    assert VerificationRecord(tmp_path).knows(file, file.stat())
+    assert VerificationRecord(tmp_path).matches(file, file.stat())
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"files": 1, "sha256": null}', '{"files": {"model.gguf": {}}}'])
-def test_a_damaged_record_is_no_record(damage: str, tmp_path: Path) -> None:
+def test_damaged_record_is_ignored(damage: str, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         path = fetched(store, tmp_path)
-        (path.parent / NAME).write_text(damage)
+        (path.parent / RECORD_NAME).write_text(damage)
         one, read = read_by(lambda: got(store, tmp_path))
         assert one.cached
         assert read >= SIZE
 
 
-def test_what_nothing_vouches_for_is_fetched_anew(tmp_path: Path) -> None:
+def test_file_without_any_checksum_is_fetched_again(tmp_path: Path) -> None:
     with FaultyStore(DATA, checksums=False) as store:
         path = fetched(store, tmp_path, "http")
-        (path.parent / NAME).unlink()
+        (path.parent / RECORD_NAME).unlink()
         assert not got(store, tmp_path, "http").cached
 
 
-def test_a_changed_file_that_is_in_use_is_an_error(tmp_path: Path) -> None:
+def test_modified_file_in_use_raises(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         held = got(store, tmp_path)
         zeroed(held.path)
@@ -282,7 +281,7 @@ def test_a_changed_file_that_is_in_use_is_an_error(tmp_path: Path) -> None:
         assert got(store, tmp_path).path.read_bytes() == DATA
 
 
-def test_a_changed_cache_is_not_served(tmp_path: Path, tiny_model: Path) -> None:
+def test_modified_cache_is_not_served(tmp_path: Path, tiny_model: Path) -> None:
     sha256 = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
     question = {"prompt": "hi", "max_tokens": 4, "seed": 1}
     with gated_store(tiny_model) as (uri, gate):
@@ -297,11 +296,11 @@ def test_a_changed_cache_is_not_served(tmp_path: Path, tiny_model: Path) -> None
     assert path.read_bytes() == tiny_model.read_bytes()
 
 
-# What it is called
+# Names
 
 
-@pytest.mark.parametrize("name", ["x" * 242, "x" * 243, "x" * 250, "x" * 255, "ü" * 300, ".lock", NAME])
-def test_an_object_may_be_called_anything(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["x" * 242, "x" * 243, "x" * 250, "x" * 255, "ü" * 300, ".lock", RECORD_NAME])
+def test_object_can_have_any_name(name: str, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         first = got(store, tmp_path, name=name)
         assert first.path.read_bytes() == DATA
@@ -311,13 +310,13 @@ def test_an_object_may_be_called_anything(name: str, tmp_path: Path) -> None:
         assert got(store, tmp_path, name=name).cached
 
 
-# What is gone
+# Removal
 
 
-def test_a_cache_that_is_removed_meanwhile_is_fetched_anew(tmp_path: Path) -> None:
+def test_cache_removed_during_the_fetch_is_fetched_again(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         store.on_request = lambda count: shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-        with pytest.raises(CacheUnusable, match="removed while") as caught:
+        with pytest.raises(CacheUnusable, match="removed during") as caught:
             got(store, tmp_path / "cache")
         assert not caught.value.permanent
         store.on_request = lambda count: None

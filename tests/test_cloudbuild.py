@@ -1,4 +1,4 @@
-"""cloudbuild.yaml's steps, run in their order as Cloud Build does, over commands that only say what they were asked."""
+"""Steps of cloudbuild.yaml, run in order as Cloud Build does, with fake commands that record their arguments."""
 
 import os
 import re
@@ -16,11 +16,11 @@ PLATFORMS = {"BUILD_ID": "b-1", "COMMIT_SHA": "c0ffee", "SERVICE_ACCOUNT_EMAIL":
 DIGEST = "sha256:" + "a" * 64
 REPLY = 'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\ndata: [DONE]\n\n'
 IMAGE = "eu-docker.pkg.dev/p/chat/chat"
-GIVEN = {"_IMAGE": IMAGE, "_SERVICE": "chat", "_REGION": "europe-west1", "_API_KEY_SECRET": "none"}
+SUBSTITUTIONS = {"_IMAGE": IMAGE, "_SERVICE": "chat", "_REGION": "europe-west1", "_API_KEY_SECRET": "none"}
 
 
 class Build:
-    """One run of the build: what its steps call is written down, and answered from ``reply``."""
+    """One run of the build: its steps' commands are recorded, and curl answers with ``reply``."""
 
     def __init__(self, folder: Path, substitutions: Mapping[str, str], reply: str = REPLY, status: int = 0) -> None:
         self.workspace = folder / "workspace"
@@ -46,7 +46,7 @@ class Build:
                 break
 
     def called(self, *words: str) -> list[str]:
-        """The calls that have all of these words in them."""
+        """Return the calls that contain all of these words."""
         return [line for line in self.calls.read_text().split("\0") if all(word in line for word in words)]
 
     def _fake(self, name: str, answer: str) -> None:
@@ -62,13 +62,13 @@ class Build:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Cloud Build's substitution: $NAME and ${NAME}, and $$ for a dollar. An unknown name refuses the whole build."""
+    """Replace $NAME, ${NAME} and $$ as Cloud Build does. Raise KeyError for an unknown name."""
     return re.sub(
         r"\$(?:(\$)|\{([A-Z_][A-Z0-9_]*)\}|([A-Z_][A-Z0-9_]*))", lambda m: "$" if m[1] else values[m[2] or m[3]], text
     )
 
 
-def test_every_substitution_is_declared_and_used() -> None:
+def test_substitutions_are_declared_and_used() -> None:
     used: set[str] = set()
     for step in BUILD["steps"]:
         for argument in step["args"]:
@@ -76,14 +76,14 @@ def test_every_substitution_is_declared_and_used() -> None:
     assert used - set(PLATFORMS) == set(BUILD["substitutions"])
 
 
-def test_terraform_gives_every_substitution() -> None:
+def test_terraform_sets_every_substitution() -> None:
     output = (ROOT / "terraform/gcp/outputs.tf").read_text()
-    given = re.search(r"--substitutions=(.+)", output)
-    assert given is not None
-    assert set(re.findall(r"(_[A-Z_]+)=", given[1])) == set(BUILD["substitutions"])
+    options = re.search(r"--substitutions=(.+)", output)
+    assert options is not None
+    assert set(re.findall(r"(_[A-Z_]+)=", options[1])) == set(BUILD["substitutions"])
 
 
-def test_steps_are_shell_that_can_be_read() -> None:
+def test_steps_are_valid_shell() -> None:
     for step in BUILD["steps"]:
         assert step["entrypoint"] == "bash"
         script = fill(step["args"][-1], BUILD["substitutions"] | PLATFORMS)
@@ -91,8 +91,8 @@ def test_steps_are_shell_that_can_be_read() -> None:
         assert done.returncode == 0, (step["id"], done.stderr)
 
 
-def test_what_was_pushed_is_deployed_without_traffic_asked_and_then_given_the_traffic(tmp_path: Path) -> None:
-    build = Build(tmp_path, GIVEN)
+def test_build_deploys_without_traffic_then_smoke_tests_then_moves_traffic(tmp_path: Path) -> None:
+    build = Build(tmp_path, SUBSTITUTIONS)
     assert build.failed is None
     (deploy,) = build.called("run deploy")
     assert f"--image={IMAGE}@{DIGEST}" in deploy
@@ -102,37 +102,37 @@ def test_what_was_pushed_is_deployed_without_traffic_asked_and_then_given_the_tr
     assert order == sorted(order)
 
 
-def test_the_new_revision_is_asked_with_a_token_for_the_service(tmp_path: Path) -> None:
-    build = Build(tmp_path, GIVEN)
-    (ask,) = build.called("curl")
-    assert "https://candidate---chat-1-ew.a.run.app/v1/chat/completions" in ask
-    assert "X-Serverless-Authorization: Bearer TOKEN" in ask
+def test_smoke_test_sends_a_token_for_the_service(tmp_path: Path) -> None:
+    build = Build(tmp_path, SUBSTITUTIONS)
+    (request,) = build.called("curl")
+    assert "https://candidate---chat-1-ew.a.run.app/v1/chat/completions" in request
+    assert "X-Serverless-Authorization: Bearer TOKEN" in request
     assert build.called("print-identity-token", "--audiences=https://chat-1-ew.a.run.app")
 
 
-def test_a_service_with_a_key_is_asked_with_the_key(tmp_path: Path) -> None:
-    build = Build(tmp_path, GIVEN | {"_API_KEY_SECRET": "chat-key"})
-    (ask,) = build.called("curl")
-    assert "--header Authorization: Bearer KEY" in ask
+def test_smoke_test_sends_the_key(tmp_path: Path) -> None:
+    build = Build(tmp_path, SUBSTITUTIONS | {"_API_KEY_SECRET": "chat-key"})
+    (request,) = build.called("curl")
+    assert "--header Authorization: Bearer KEY" in request
 
 
 @pytest.mark.parametrize(
     ("reply", "status"),
     [
-        pytest.param("", 22, id="refused"),
+        pytest.param("", 22, id="rejected"),
         pytest.param(REPLY.replace("data: [DONE]\n\n", ""), 0, id="cut off"),
-        pytest.param('data: {"choices":[{"delta":{"content":""}}]}\n\ndata: [DONE]\n\n', 0, id="without a word"),
+        pytest.param('data: {"choices":[{"delta":{"content":""}}]}\n\ndata: [DONE]\n\n', 0, id="empty"),
         pytest.param('event: error\ndata: {"error":{"message":"no"}}\n\n', 0, id="an error"),
     ],
 )
-def test_a_failed_smoke_test_leaves_the_old_revision_serving(tmp_path: Path, reply: str, status: int) -> None:
-    build = Build(tmp_path, GIVEN, reply, status)
+def test_failed_smoke_test_leaves_the_traffic(tmp_path: Path, reply: str, status: int) -> None:
+    build = Build(tmp_path, SUBSTITUTIONS, reply, status)
     assert build.failed == "smoke"
     assert not build.called("update-traffic")
 
 
-def test_before_there_is_a_service_the_image_is_only_pushed(tmp_path: Path) -> None:
-    build = Build(tmp_path, GIVEN | {"_SERVICE": "none"})
+def test_build_without_a_service_only_pushes(tmp_path: Path) -> None:
+    build = Build(tmp_path, SUBSTITUTIONS | {"_SERVICE": "none"})
     assert build.failed is None
     assert build.called("docker", "--push")
     assert not build.called("gcloud")

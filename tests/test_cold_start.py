@@ -1,34 +1,23 @@
-"""From settings to an engine: what happens beside the fetch, and what becomes of it when the fetch goes wrong."""
+"""Cold starts: loads that overlap with the fetch, and fetches that fail."""
 
 import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from function.engine.early_prefill import EarlyPrefill
-from function.engine.engine import Engine
-from function.engine.llama.model import Model
-from function.engine.llama.placeholder_file import HeaderMismatch
-from function.engine.load_options import LoadOptions
-from function.engine.types import Job, Sampling, TextPiece
+from function.engine import Engine, HeaderMismatch, Job, LoadOptions, Sampling, TextPiece
 from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.drip import SEEDED, Drip, children, engines, from_a_file, numbers, standin, until, worker
-from tests.servers.doors import PATIENCE, serving
+from tests.drip import FIRST, SEEDED, WIDE, Drip, children, engines, from_a_file, numbers, placeholder, until, worker
+from tests.servers.doors import WAIT_SECONDS, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
-from tools.shapes import SHAPES, Shape
-
-WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
-"""Several blocks of a fetch, and a context that no machine holds."""
-FIRST = 10 << 20
-"""Bytes that hold what is read for the header, and not the last block."""
+from tools.shapes import SHAPES
 
 
 @pytest.fixture(scope="module")
@@ -44,33 +33,33 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def reply(engine: Engine) -> str:
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me more"}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me more"}])
     generation = engine.submit(Job(prompt, max_tokens=12, sampling=Sampling(seed=7)))
     return "".join(event.text for event in generation if isinstance(event, TextPiece))
 
 
-def test_an_engine_is_set_up_before_the_weights_are_there(wide: Path, tmp_path: Path) -> None:
+def test_engine_is_set_up_before_the_weights_are_fetched(wide: Path, tmp_path: Path) -> None:
     held: list[int] = []
 
-    def come() -> Path:
-        held.append(early_source.held)
+    def complete() -> Path:
+        held.append(early_source.memory_bytes)
         return wide
 
     options = LoadOptions(n_ctx=512)
-    early_source = standin(wide, come)
+    early_source = placeholder(wide, complete)
     early, late = Engine.load(early_source, options), Engine.load(wide, options)
     early_source.close()
     try:
         assert reply(early) == reply(late)
         header = read_header(wide).data_offset
-        assert held[0] < header + (64 << 10), "what stands in for the weights takes no memory"
+        assert held[0] < header + (64 << 10), "the placeholder of the weights takes no memory"
     finally:
         early.close()
         late.close()
 
 
-def test_the_weights_are_mapped_once(wide: Path) -> None:
-    source = standin(wide, lambda: wide)
+def test_weights_are_mapped_once(wide: Path) -> None:
+    source = placeholder(wide, lambda: wide)
     engine = Engine.load(source, LoadOptions(n_ctx=512))
     source.close()
     mappings = Path("/proc/self/maps").read_text()
@@ -80,87 +69,38 @@ def test_the_weights_are_mapped_once(wide: Path) -> None:
     assert str(wide) not in Path("/proc/self/maps").read_text()
 
 
-def test_an_engine_whose_file_does_not_become_whole_is_none(wide: Path) -> None:
+def test_failed_fetch_fails_the_load(wide: Path) -> None:
     def never() -> Path:
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(standin(wide, never), LoadOptions(n_ctx=512))
+        Engine.load(placeholder(wide, never), LoadOptions(n_ctx=512))
 
 
-def test_another_models_file_never_takes_a_stand_ins_place(wide: Path, other: Path) -> None:
+def test_file_of_another_model_does_not_replace_the_placeholder(wide: Path, other: Path) -> None:
     with pytest.raises(HeaderMismatch, match="replaced"):
-        Engine.load(standin(wide, lambda: other), LoadOptions(n_ctx=512))
-
-
-AHEAD = LoadOptions(n_ctx=512, ahead=3)
-"""More threads than the tests' machine may have CPUs: one can be spared."""
+        Engine.load(placeholder(wide, lambda: other), LoadOptions(n_ctx=512))
 
 
 @pytest.mark.parametrize("tokens", [1, 20, 64, 65, 150])
 @pytest.mark.parametrize("shape", ["tiny-gqa", "wide"])
-def test_a_prompt_read_behind_the_bytes_has_the_same_numbers(
-    shape: str, tokens: int, wide: Path, tmp_path: Path
-) -> None:
+def test_placeholder_load_gives_the_same_numbers(shape: str, tokens: int, wide: Path, tmp_path: Path) -> None:
     path = wide if shape == "wide" else write_model(tmp_path / "model.gguf", SHAPES[shape])
     drip = Drip(path, tmp_path / "part")
     prompt = tuple((number * 37 + 11) % 1000 for number in range(tokens))
     job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True), logprobs=3)
-    source = standin(path, drip.whole, drip)
-    with engines(source, path, AHEAD, replace(AHEAD, n_threads=2), job) as (early, late):
+    source = placeholder(path, drip.whole, drip)
+    with engines(source, path, LoadOptions(n_ctx=512, n_threads=2), LoadOptions(n_ctx=512)) as (
+        early,
+        late,
+    ):
         first, end = numbers(early, job)
         assert end.usage.cached_tokens == 0
         assert first == numbers(late, job)[0]
-        assert first == numbers(early, job)[0], "and again, from what it remembers"
+        assert first == numbers(early, job)[0], "and again, from the prefix cache"
 
 
-def test_the_prompt_is_in_before_the_last_byte(wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part")
-    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    try:
-        assert EarlyPrefill(model, source, lambda: False).read(range(20), 1)
-        assert not drip.over
-        assert model.settle() == 20
-    finally:
-        model.free()
-        source.close()
-
-
-@pytest.mark.parametrize("at", [0, 3_000_000])
-def test_a_prompt_whose_model_does_not_come_is_given_up(at: int, wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part", fails_at=at)
-    model = Model(source := standin(wide, drip.whole, drip), n_ctx=512, n_threads=1, n_gpu_layers=0)
-    assert not EarlyPrefill(model, source, lambda: False).read(range(20), 1)
-    assert model.settle() == 0, "nothing of it is kept"
-    model.free()
-    source.close()
-
-
-def test_what_was_read_of_another_file_is_thrown_away(wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part")
-    prompt = tuple(range(3, 40))
-    job = Job(prompt, max_tokens=8, sampling=Sampling(seed=7, ignore_eos=True))
-
-    def again() -> Path:
-        drip.whole()
-        return wide  # the same bytes, fetched anew into another file
-
-    source = standin(wide, again, drip)
-    with engines(source, wide, AHEAD, LoadOptions(n_ctx=512), job) as (early, late):
-        assert numbers(early, job)[0] == numbers(late, job)[0]
-
-
-def test_another_prompt_than_the_one_expected_is_answered_as_ever(wide: Path, tmp_path: Path) -> None:
-    drip = Drip(wide, tmp_path / "part")
-    sampling = Sampling(seed=7, ignore_eos=True)
-    expected, asked = (Job(tuple(range(start, start + 40)), max_tokens=8, sampling=sampling) for start in (3, 300))
-    source = standin(wide, drip.whole, drip)
-    with engines(source, wide, AHEAD, LoadOptions(n_ctx=512), expected) as (early, late):
-        assert numbers(early, asked)[0] == numbers(late, asked)[0]
-        assert numbers(early, expected)[0] == numbers(late, expected)[0]
-
-
-def test_a_waiting_request_is_checked_and_read_while_the_model_arrives(wide: Path, tmp_path: Path) -> None:
+def test_waiting_request_is_validated_during_the_fetch(wide: Path, tmp_path: Path) -> None:
     expected = from_a_file(wide, tmp_path / "local")
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
@@ -170,13 +110,12 @@ def test_a_waiting_request_is_checked_and_read_while_the_model_arrives(wide: Pat
         assert not store.gate.is_set()
         with ThreadPoolExecutor() as pool:
             answer = pool.submit(function.ask, "/chat", SEEDED)
-            time.sleep(1)  # in which a spare CPU reads the prompt as far as the weights are there
             store.gate.set()
             assert answer.result() == expected
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])
-def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
+def test_model_is_loaded_during_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
     expected = from_a_file(wide, tmp_path / "local")
     with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, N_CTX="512") as function:
         function.get("/health/live")
@@ -187,7 +126,7 @@ def test_the_model_is_loaded_beside_its_fetch(door: str, wide: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("held_from", [1, FIRST], ids=["before the header", "after it"])
-def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: Path, tmp_path: Path) -> None:
+def test_fetch_continues_in_the_server_after_its_process_dies(held_from: int, wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, held_from) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         function.wait("fetching")
         if held_from == FIRST:
@@ -195,18 +134,18 @@ def test_a_fetch_whose_process_dies_goes_on_in_the_server(held_from: int, wide: 
         process = worker(function)
         (fetching,) = children(process)
         os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
+        until(function, "died: continuing in a thread")
         store.gate.set()
         assert function.ask("/chat", SEEDED)[0] == 200
 
 
-def test_the_fetching_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
+def test_fetch_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
         process = worker(function)
         (fetching,) = children(process)
         os.kill(process, signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_SECONDS
         while Path(f"/proc/{fetching}").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -214,7 +153,7 @@ def test_the_fetching_process_ends_with_its_server(wide: Path, tmp_path: Path) -
         assert function.ask("/chat", SEEDED)[0] == 200
 
 
-def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, other: Path, tmp_path: Path) -> None:
+def test_object_replaced_after_the_load_is_loaded_again(wide: Path, other: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
         store.exchange(other)
@@ -222,11 +161,11 @@ def test_an_object_that_is_exchanged_after_the_load_is_loaded_anew(wide: Path, o
         assert function.get("/v1/models")[1]["data"][0]["id"] == "the other"
 
 
-def test_what_does_not_fit_is_refused_before_its_bytes_are_there(wide: Path, tmp_path: Path) -> None:
+def test_model_that_does_not_fit_is_rejected_before_it_is_fetched(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store:
         service = Service(Settings(model_uri=store.url, model_cache_dir=tmp_path, n_ctx=1 << 24))
         service.start()
-        error = service.wait_for("ready", PATIENCE).error
+        error = service.await_ready(WAIT_SECONDS).error
         assert not store.gate.is_set()
         service.close()
     assert error is not None

@@ -1,4 +1,4 @@
-"""Replies under a grammar, by a model of random weights: nothing but the grammar makes them right."""
+"""Replies under a grammar from a model with random weights: only the grammar makes them valid."""
 
 import json
 from collections.abc import Iterator
@@ -11,11 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from function.dialect.base import Dialect
 from function.dialect.tool_grammar import ToolSignature, tool_call_grammar
-from function.engine.constraint import Constraint
-from function.engine.engine import Engine
-from function.engine.grammar.grammar import after_thought, json_schema
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling, TextPiece
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling, TextPiece, allow_thought, json_grammar
+from function.engine.grammar.constraint import Constraint
 from function.errors import RequestError
 from tests.schemas import SCHEMAS, Schema
 from tools.models import write_model
@@ -41,10 +38,10 @@ def engine(tiny_model: Path) -> Iterator[Engine]:
 
 
 def reply(engine: Engine, schema: Schema, seed: int = 1, **job: Any) -> tuple[str, Finished, list[TextPiece]]:
-    """The text of a reply that ``schema`` holds for, how it ended, and its pieces."""
-    constraint = engine.constrain(json_schema(schema, "schema"))
+    """Return the text of a reply under ``schema``, its last event, and its pieces."""
+    constraint = engine.constrain(json_grammar(schema, "schema"))
     asked: dict[str, Any] = {"max_tokens": 200, "sampling": Sampling(seed=seed, temperature=1.0)} | job
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me."}])
     *before, last = engine.submit(Job(prompt=prompt, constraint=constraint, **asked))
     assert isinstance(last, Finished)
     pieces = [event for event in before if isinstance(event, TextPiece)]
@@ -52,11 +49,11 @@ def reply(engine: Engine, schema: Schema, seed: int = 1, **job: Any) -> tuple[st
 
 
 def holds(text: str, schema: Schema) -> None:
-    """The text is JSON that the schema holds for."""
+    """Return true if the text is JSON that is valid under the schema."""
     jsonschema.Draft202012Validator(schema).validate(json.loads(text))
 
 
-def test_noise_becomes_what_the_schema_says(engine: Engine) -> None:
+def test_random_model_follows_the_schema(engine: Engine) -> None:
     texts = set()
     for seed in range(20):
         text, end, _ = reply(engine, PERSON, seed)
@@ -66,7 +63,7 @@ def test_noise_becomes_what_the_schema_says(engine: Engine) -> None:
     assert len(texts) == 20
 
 
-def test_the_same_seed_gives_the_same_reply_after_any_history(engine: Engine) -> None:
+def test_seed_repeats_the_reply_after_any_history(engine: Engine) -> None:
     first = reply(engine, PERSON, 5)[0]
     reply(engine, {"type": "object"}, 6, max_tokens=30)
     assert reply(engine, PERSON, 5)[0] == first
@@ -87,29 +84,29 @@ def test_the_same_seed_gives_the_same_reply_after_any_history(engine: Engine) ->
         Sampling(seed=3, top_k=1, logit_bias={5: 100}),
     ],
 )
-def test_no_sampling_parameter_leads_out_of_the_schema(engine: Engine, sampling: Sampling) -> None:
+def test_sampling_parameters_keep_to_the_schema(engine: Engine, sampling: Sampling) -> None:
     text, end, _ = reply(engine, PERSON, sampling=sampling)
     assert (end.reason, end.error) == ("stop", None)
     holds(text, PERSON)
 
 
-def test_every_token_is_counted_and_a_cut_reply_ends_with_length(engine: Engine) -> None:
+def test_tokens_are_counted_and_a_cut_reply_ends_with_length(engine: Engine) -> None:
     whole, end, _ = reply(engine, PERSON)
     for most in range(1, end.usage.completion_tokens):
         text, cut, _ = reply(engine, PERSON, max_tokens=most)
         assert (cut.reason, cut.usage.completion_tokens) == ("length", most)
-        assert whole.startswith(text.rstrip("\ufffd")), "it may be cut within a character"
+        assert whole.startswith(text.rstrip("\ufffd")), "the cut may be within a character"
     assert reply(engine, PERSON, max_tokens=end.usage.completion_tokens)[1].reason == "stop"
 
 
-def test_what_a_stop_string_cuts_off_ends_with_length(engine: Engine) -> None:
+def test_stop_string_within_the_grammar_ends_with_length(engine: Engine) -> None:
     whole = reply(engine, PERSON)[0]
     text, end, _ = reply(engine, PERSON, stop=('", "age',))
     assert text == whole[: whole.index('", "age')]
     assert end.reason == "length"
 
 
-def test_what_leaves_no_choice_is_not_sampled(engine: Engine) -> None:
+def test_forced_tokens_are_not_sampled(engine: Engine) -> None:
     schema = {"const": {"a sentence": "that is the only one there is, " * 20}}
     text, end, pieces = reply(engine, schema, max_tokens=1000)
     holds(text, schema)
@@ -118,10 +115,10 @@ def test_what_leaves_no_choice_is_not_sampled(engine: Engine) -> None:
     assert end.reason == "stop"
 
 
-def test_a_cancelled_reply_leaves_the_cache_in_order(engine: Engine) -> None:
+def test_cancelled_reply_leaves_the_cache_consistent(engine: Engine) -> None:
     expected = reply(engine, PERSON, 8)[0]
-    prompt = engine.chat_tokens([{"role": "user", "content": "Tell me."}])
-    constraint = engine.constrain(json_schema({"type": "array", "items": {"type": "string"}}, "schema"))
+    prompt = engine.tokenize_chat([{"role": "user", "content": "Tell me."}])
+    constraint = engine.constrain(json_grammar({"type": "array", "items": {"type": "string"}}, "schema"))
     generation = engine.submit(Job(prompt=prompt, constraint=constraint))
     for event in generation:
         if isinstance(event, TextPiece):
@@ -129,7 +126,7 @@ def test_a_cancelled_reply_leaves_the_cache_in_order(engine: Engine) -> None:
     assert reply(engine, PERSON, 8)[0] == expected
 
 
-def test_a_reply_that_outgrows_the_limits_is_an_error_and_the_engine_goes_on(engine: Engine) -> None:
+def test_reply_beyond_the_limits_is_an_error_and_the_engine_continues(engine: Engine) -> None:
     schema = {"type": "string", "pattern": "^(([a-z ]{1,999}){1,999}){1,999}$", "minLength": 5000}
     try:
         _, end, _ = reply(engine, schema, max_tokens=900)
@@ -146,7 +143,7 @@ MARKS = ("<tool_call>", "</tool_call>", "<think>", "</think>")
 
 @pytest.fixture(scope="module", params=[(), MARKS], ids=["text", "control tokens"])
 def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A model to which the marks are text, or tokens that text does not show."""
+    """Return a model for which the marks are text, or control tokens."""
     path = write_model(tmp_path_factory.mktemp("marked") / "m.gguf", SHAPES["tiny"], controls=request.param)
     loaded = Engine.load(path, LoadOptions(n_ctx=1024))
     yield loaded
@@ -154,14 +151,14 @@ def marked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def follow(engine: Engine, constraint: Constraint, text: str) -> str:
-    """As far as the constraint lets ``text`` come; what it forces from there."""
+    """Follow ``text`` as far as the constraint allows; return the text that it forces next."""
     for token in engine.tokenize(text, add_special=False, parse_special=True):
-        assert token in constraint.allowed(), (text, engine.spelled([token]))
-        constraint.commit(token)
-    return b"".join(engine.spelled(constraint.forced())).decode()
+        assert token in constraint.allowed_tokens(), (text, engine.token_pieces([token]))
+        constraint.accept(token)
+    return b"".join(engine.token_pieces(constraint.forced_tokens())).decode()
 
 
-def test_a_call_that_begins_in_free_text_must_be_one(marked: Engine) -> None:
+def test_call_mark_in_free_text_forces_a_call(marked: Engine) -> None:
     dialect = Dialect("hermes", native=True)
     grammar = tool_call_grammar(dialect, [CALL], required=False, parallel=False)
     forced = follow(marked, marked.constrain(grammar), "Let me see. <tool_call>")
@@ -171,17 +168,17 @@ def test_a_call_that_begins_in_free_text_must_be_one(marked: Engine) -> None:
     assert follow(marked, marked.constrain(grammar), "No call at all <tool") == ""
 
 
-def test_a_thought_comes_before_what_must_come(marked: Engine) -> None:
-    grammar = json_schema({"const": "yes"}, "schema")
+def test_thought_precedes_the_constrained_answer(marked: Engine) -> None:
+    grammar = json_grammar({"const": "yes"}, "schema")
     for opened, text in ((True, "Let me think."), (False, "<think>Let me think.")):
-        constraint = marked.constrain(after_thought(grammar, ("<think>", "</think>"), opened=opened))
+        constraint = marked.constrain(allow_thought(grammar, ("<think>", "</think>"), opened=opened))
         assert follow(marked, constraint, text) == ""
         assert follow(marked, constraint, "</think>").startswith('\n\n"yes')
-    constraint = marked.constrain(after_thought(grammar, ("<think>", "</think>"), opened=False))
+    constraint = marked.constrain(allow_thought(grammar, ("<think>", "</think>"), opened=False))
     assert follow(marked, constraint, '"').startswith("yes")
 
 
-def test_alternatives_told_apart_by_a_constant_are_taken(engine: Engine) -> None:
+def test_alternatives_with_distinct_constants_are_accepted(engine: Engine) -> None:
     def kind(name: str) -> Schema:
         properties = {"kind": {"const": name}, "more": {"type": "boolean"}}
         return {"type": "object", "properties": properties, "required": ["kind"], "additionalProperties": False}
@@ -198,7 +195,7 @@ def test_alternatives_told_apart_by_a_constant_are_taken(engine: Engine) -> None
 
 
 def validate_generated(engine: Engine, examples: int) -> None:
-    """Have ``examples`` schemas drawn and followed."""
+    """Draw ``examples`` schemas and check a reply under each."""
     ends: list[str] = []
 
     @settings(

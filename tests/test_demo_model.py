@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling, TextPiece
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling, TextPiece
 from function.settings import DEMO_MODEL
 from tests.servers.doors import ServedFunction, Stream, serving
 
@@ -24,7 +22,7 @@ def engine() -> Iterator[Engine]:
 
 def reply(engine: Engine, *messages: dict[str, str]) -> str:
     """The greedy reply to ``messages``; it must end by itself."""
-    generation = engine.submit(Job(engine.chat_tokens(messages), max_tokens=120, sampling=Sampling(temperature=0)))
+    generation = engine.submit(Job(engine.tokenize_chat(messages), max_tokens=120, sampling=Sampling(temperature=0)))
     text = ""
     for event in generation:
         if isinstance(event, TextPiece):
@@ -126,7 +124,7 @@ def test_greedy_as_the_training_framework(engine: Engine, answer: dict[str, obje
     messages, tokens = answer["messages"], answer["tokens"]
     assert isinstance(messages, list)
     assert isinstance(tokens, list)
-    assert list(engine.chat_tokens(messages)) == tokens[0]
+    assert list(engine.tokenize_chat(messages)) == tokens[0]
     assert reply(engine, *messages) == answer["reply"]
 
 

@@ -1,4 +1,4 @@
-"""docs/deploy.md and the Knative service, held against what they speak of."""
+"""docs/deploy.md and the Knative service, compared with Terraform, the Dockerfile and the settings."""
 
 import re
 from dataclasses import fields
@@ -17,12 +17,12 @@ each_root = pytest.mark.parametrize("root", ROOTS)
 
 
 def section(root: str) -> str:
-    """The part of the document that lists a root module's variables and outputs."""
+    """Return the section of the document with a root module's variables and outputs."""
     return re.split(r"\n##+ ", DOCS.split(f"\n### terraform/{root}\n")[1])[0]
 
 
 def variable_rows(root: str) -> list[str]:
-    """The table of variables as it has to be: name, default, description."""
+    """Return the expected table of variables: name, default, description."""
     rows = ["| variable | default | |", "|---|---|---|"]
     for variable in blocks(root, "variable"):
         default = variable.argument("default")
@@ -32,12 +32,12 @@ def variable_rows(root: str) -> list[str]:
 
 
 def output_rows(root: str) -> list[str]:
-    """The table of outputs as it has to be: name, description."""
+    """Return the expected table of outputs: name, description."""
     return [f"| `{output.labels[0]}` | {output.text('description')} |" for output in blocks(root, "output")]
 
 
 @each_root
-def test_the_tables_are_those_of_the_modules(root: str) -> None:
+def test_tables_match_the_modules(root: str) -> None:
     listed = [line for line in section(root).splitlines() if line.startswith("|")]
     assert listed == [*variable_rows(root), "| output | |", "|---|---|", *output_rows(root)]
 
@@ -51,13 +51,13 @@ def test_deploying_takes_at_most_four_commands(root: str) -> None:
     assert set(re.findall(r"output -raw (\w+)", "\n".join(commands))) <= outputs
 
 
-def test_build_arguments_are_those_of_the_dockerfile() -> None:
+def test_build_arguments_match_the_dockerfile() -> None:
     table = DOCS.split("| build argument | |")[1].split("\n\n")[0]
-    told = {name for row in re.findall(r"(?m)^\| (.+?) \|", table) for name in re.findall(r"`([A-Z_]+)`", row)}
-    assert told == set(re.findall(r"(?m)^ARG ([A-Z_]+)", (ROOT / "Dockerfile").read_text()))
+    listed = {name for row in re.findall(r"(?m)^\| (.+?) \|", table) for name in re.findall(r"`([A-Z_]+)`", row)}
+    assert listed == set(re.findall(r"(?m)^ARG ([A-Z_]+)", (ROOT / "Dockerfile").read_text()))
 
 
-def test_variables_that_the_text_names_exist() -> None:
+def test_text_names_existing_variables() -> None:
     assigned = set(re.findall(r"`([a-z_]+) = ", DOCS)) | set(re.findall(r"-var ([a-z_]+)=", DOCS))
     assert assigned <= {variable.labels[0] for root in ROOTS for variable in blocks(root, "variable")}
 
@@ -65,15 +65,15 @@ def test_variables_that_the_text_names_exist() -> None:
 @pytest.fixture(scope="module")
 def knative() -> dict[str, Any]:
     service: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "service.yaml").read_text())
-    return service["spec"]["template"]  # type: ignore[no-any-return]  # YAML is what it is
+    return service["spec"]["template"]  # type: ignore[no-any-return]  # YAML has no types
 
 
-def test_the_knative_service_sets_settings_that_exist(knative: dict[str, Any]) -> None:
+def test_knative_service_sets_existing_settings(knative: dict[str, Any]) -> None:
     names = {variable["name"] for variable in knative["spec"]["containers"][0]["env"]}
     assert names <= {field.name.upper() for field in fields(Settings)}
 
 
-def test_the_knative_service_is_the_same_service(knative: dict[str, Any]) -> None:
+def test_knative_service_matches_cloud_run(knative: dict[str, Any]) -> None:
     container = knative["spec"]["containers"][0]
     environment = {variable["name"]: variable.get("value") for variable in container["env"]}
     assert knative["spec"]["containerConcurrency"] == 1

@@ -1,4 +1,4 @@
-"""README, docs and CONTRIBUTING, held against what they speak of."""
+"""README, docs and CONTRIBUTING, compared with the code."""
 
 import inspect
 import re
@@ -9,41 +9,41 @@ import pytest
 
 from function import errors
 from function.errors import FunctionError
-from tools.pictures import made
+from tools.pictures import generated_files
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "README.md"])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
-def kinds() -> dict[str, type[FunctionError]]:
-    """Every error that the program can give, by its code."""
+def errors_by_code() -> dict[str, type[FunctionError]]:
+    """Return every error class by its code."""
     found = (kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FunctionError))
     return {kind.code: kind for kind in found}
 
 
-def test_every_error_has_its_place_in_troubleshooting() -> None:
-    assert set(re.findall(r"(?m)^### `(\w+)`$", TROUBLESHOOTING)) == set(kinds())
+def test_troubleshooting_has_a_section_for_every_error() -> None:
+    assert set(re.findall(r"(?m)^### `(\w+)`$", TROUBLESHOOTING)) == set(errors_by_code())
 
 
-@pytest.mark.parametrize("code", kinds())
-def test_an_error_s_place_has_its_status_and_says_what_to_do(code: str) -> None:
-    kind = kinds()[code]
+@pytest.mark.parametrize("code", errors_by_code())
+def test_troubleshooting_has_status_and_remedy(code: str) -> None:
+    kind = errors_by_code()[code]
     text = TROUBLESHOOTING.split(f"### `{code}`\n")[1].split("\n#")[0].strip()
     assert text.startswith(str(kind.status))
     if kind.status >= 500:
         assert ("permanent." in text.split(". ")[0] + ".") is kind.permanent
-    assert len(re.split(r"[.:] ", text)) >= 2, "a cause, at the least"
+    assert len(re.split(r"[.:] ", text)) >= 2, "at least a cause"
 
 
 def anchors(text: str) -> set[str]:
-    """The places of a document that a link can name."""
+    """Return the anchors of a document's headings."""
     headings = re.findall(r"(?m)^#+ (.+)$", text)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_have_targets(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
         if target.startswith("http"):
             continue
@@ -54,12 +54,12 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert anchor in anchors(linked.read_text()), target
 
 
-@pytest.mark.parametrize("path", made(), ids=lambda path: path.name)
-def test_what_is_drawn_is_what_python_m_tools_pictures_draws(path: Path) -> None:
-    assert path.read_text() == made()[path], "run python -m tools.pictures"
+@pytest.mark.parametrize("path", generated_files(), ids=lambda path: path.name)
+def test_generated_files_are_current(path: Path) -> None:
+    assert path.read_text() == generated_files()[path], "run python -m tools.pictures"
 
 
-def test_every_page_is_linked_from_the_readme() -> None:
+def test_readme_links_every_page() -> None:
     readme = (ROOT / "README.md").read_text()
     for page in (ROOT / "docs").glob("*.md"):
         assert f"](docs/{page.name}" in readme, page.name

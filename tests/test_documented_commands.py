@@ -1,4 +1,4 @@
-"""Every command in a fenced block of the documentation: run here, or known to be run elsewhere. None is unknown."""
+"""Commands in fenced blocks of the documentation: each one runs here, or is known to run elsewhere."""
 
 import os
 import re
@@ -31,7 +31,7 @@ ELSEWHERE = {
     r"(TAG=v1 )?sh -c \"\$\(terraform -chdir=\S+ output -raw (build|push)\)\"": "tests/test_deploy_docs.py",
     r"pip install opentelemetry-": "tests/test_tracing.py",
 }
-"""What runs a command, or what it stands for, by how it begins."""
+"""Place that runs a command, or its equivalent, by the command's beginning."""
 NEEDS_AN_ACCOUNT = (
     "openssl rand -hex 32 | tr -d '\\n' | gcloud secrets create",
     "aws ssm put-parameter",
@@ -39,7 +39,7 @@ NEEDS_AN_ACCOUNT = (
     'curl -N "$URL/chat"',
     'curl -N "${URL}chat"',
 )
-"""What speaks to a cloud, which tests cannot."""
+"""Beginnings of commands that need a cloud account, which tests do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Command:
 
 
 def documented() -> Iterator[Command]:
-    """Every command, lines that belong together joined, comments left out, with what its block exported before."""
+    """Yield every command: continued lines joined, comments removed, preceded by the exports of its block."""
     for path in DOCUMENTS:
         for block in BLOCK.findall(path.read_text()):
             begun, exports = "", ""
@@ -68,7 +68,7 @@ def documented() -> Iterator[Command]:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether every quote is closed."""
+    """Return whether every quote is closed."""
     try:
         shlex.split(text)
     except ValueError:
@@ -77,7 +77,7 @@ def _is_whole(text: str) -> bool:
 
 
 def is_here(command: Command) -> bool:
-    """Whether it can be run on this machine alone."""
+    """Return whether the command runs on this machine alone."""
     return bool(PYTHON.search(command.text)) or f" {BROWSER}" in command.text
 
 
@@ -87,14 +87,14 @@ OTHERS = [command for command in documented() if not is_here(command)]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
-    """The function as ``make run`` starts it."""
+    """Serve the function as ``make run`` does."""
     with serving(tmp_path_factory.mktemp("documented")) as function:
         function.wait("ready")
         yield function
 
 
 @pytest.mark.parametrize("command", HERE, ids=str)
-def test_it_runs(command: Command, demo: ServedFunction, s3: Store, gcs: Store, tmp_path: Path) -> None:
+def test_command_runs(command: Command, demo: ServedFunction, s3: Store, gcs: Store, tmp_path: Path) -> None:
     if command.text.startswith("curl") and not shutil.which("curl"):
         pytest.skip("there is no curl here")
     text = PYTHON.sub(f"{sys.executable} -m function", command.text).replace(BROWSER, demo.url)
@@ -108,7 +108,7 @@ def test_it_runs(command: Command, demo: ServedFunction, s3: Store, gcs: Store, 
                 )
         text = text.replace(f"{store.scheme}://bucket/", f"{store.scheme}://models/")
     shutil.copy(DEMO_MODEL, tmp_path / "model.gguf")
-    (tmp_path / "prices.toml").write_text(own_prices())
+    (tmp_path / "prices.toml").write_text(documented_prices())
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "N_THREADS": "1", "API_KEY": "k"}
     env |= dict(s3.env) | dict(gcs.env) | {"MODEL_CACHE_DIR": str(tmp_path / "cache")}
     outcome = subprocess.run(
@@ -119,29 +119,29 @@ def test_it_runs(command: Command, demo: ServedFunction, s3: Store, gcs: Store, 
     assert '{"error"' not in outcome.stdout
 
 
-def own_prices() -> str:
-    """The table of prices that the documentation shows."""
+def documented_prices() -> str:
+    """Return the table of prices in the documentation."""
     text = (ROOT / "docs" / "command-line.md").read_text()
     return text.partition("```toml\n")[2].partition("```")[0]
 
 
 @pytest.mark.parametrize("command", OTHERS, ids=str)
-def test_it_is_known_who_runs_it(command: Command) -> None:
+def test_command_runs_elsewhere(command: Command) -> None:
     places = [place for pattern, place in ELSEWHERE.items() if re.match(pattern, command.text)]
     assert len(places) + sum(command.text.startswith(start) for start in NEEDS_AN_ACCOUNT) == 1
     assert all((ROOT / place).exists() for place in places)
 
 
-def test_the_doors_are_those_of_the_readme() -> None:
+def test_readme_lists_the_servers_of_the_tests() -> None:
     readme = [command.text for command in OTHERS if command.document.name == "README.md"]
     started = [" ".join([Path(door[0]).name, *door[1:]]).replace(" --port {port}", "") for door in DOORS.values()]
-    assert {line for line in readme if ELSEWHERE_DOOR.match(line)} <= set(started)
+    assert {line for line in readme if SERVER_COMMAND.match(line)} <= set(started)
 
 
-ELSEWHERE_DOOR = re.compile(r"(functions-framework|gunicorn|flask) ")
+SERVER_COMMAND = re.compile(r"(functions-framework|gunicorn|flask) ")
 
 
-def test_the_gate_makes_what_the_readme_makes() -> None:
+def test_gate_runs_the_readmes_targets() -> None:
     gate = (ROOT / ".ci" / "run").read_text()
     for target in ("make check", "make test", "make run"):
         assert target in gate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import DOORS, PATIENCE, ROOT, serving
+from tests.servers.doors import DOORS, ROOT, WAIT_SECONDS, serving
 from tests.servers.stores import Store
 from tests.split_model import split
 
@@ -30,7 +30,7 @@ def test_server_serves_embedded_model_by_default(door: str, tmp_path: Path) -> N
 def test_server_streams_piece_by_piece(door: str, tmp_path: Path) -> None:
     with serving(tmp_path, door) as function:
         request = urllib.request.Request(function.url + "/chat", json.dumps(SEEDED | {"ignore_eos": True}).encode())
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:
             assert response.headers["Transfer-Encoding"] == "chunked" or response.headers["Connection"] == "close"
             chunks = list(iter(lambda: response.read1(65536), b""))
         assert len(chunks) > 4, "a reply of 24 tokens comes in many pieces"
@@ -128,7 +128,7 @@ def test_transient_failure_is_retried_by_next_request(tmp_path: Path, tiny_model
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
 def test_wrong_setting_stops_start_with_message(door: str) -> None:
     done = subprocess.run(
-        DOORS[door], cwd=ROOT, env={"PATH": "", "N_CTX": "lots"}, capture_output=True, text=True, timeout=PATIENCE
+        DOORS[door], cwd=ROOT, env={"PATH": "", "N_CTX": "lots"}, capture_output=True, text=True, timeout=WAIT_SECONDS
     )
     assert done.returncode != 0
     assert "N_CTX='lots' is not a whole number" in done.stdout + done.stderr
@@ -149,7 +149,7 @@ def test_simultaneous_first_requests_load_once(tmp_path: Path, tiny_model: Path)
 def test_llama_cpp_is_built_without_openmp() -> None:
     from function.engine.llama import library
 
-    assert not library.openmp(), library.system_info()
+    assert not library.has_openmp(), library.read_system_info()
 
 
 def test_stream_chunks_join_to_whole_reply(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The engine on a small random model. It samples with a seed: greedily, random weights repeat one token."""
+"""Engine with a small random model. Jobs have a seed: greedy sampling of random weights repeats one token."""
 
 import threading
 import time
@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.generation import Generation
-from function.engine.load_options import LoadOptions
+from function.engine import Engine, Finished, Generation, Job, LoadOptions, PrefillProgress, Sampling, TextPiece
 from function.engine.text_stream import TextStream
-from function.engine.types import Finished, Job, PrefillProgress, Sampling, TextPiece
 from function.errors import ContextExceeded, RequestError, Stopping
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -56,15 +53,15 @@ def read(generation: Generation) -> tuple[str, Finished]:
     return "".join(event.text for event in before if isinstance(event, TextPiece)), last
 
 
-def test_a_model_tells_what_it_is(engine: Engine) -> None:
+def test_engine_describes_its_model(engine: Engine) -> None:
     assert engine.name == "tiny random"
     assert (engine.n_ctx, engine.n_ctx_train, engine.n_vocab) == (1024, 2048, 1024)
     assert engine.template_source == "model"
     assert not engine.openmp
 
 
-def test_a_reply_varies_and_is_counted(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_reply_varies_and_tokens_are_counted(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     text, end = answer(engine, prompt)
     assert end.reason == "length"
     assert end.usage.prompt_tokens == len(prompt)
@@ -75,15 +72,15 @@ def test_a_reply_varies_and_is_counted(engine: Engine) -> None:
     assert 0 <= end.timings.prefill <= end.timings.first_token <= end.timings.total
 
 
-def test_the_prompt_is_what_the_template_says(engine: Engine) -> None:
+def test_prompt_is_rendered_by_the_template(engine: Engine) -> None:
     text = engine.render([{"role": "user", "content": "hi"}])
     assert text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
-    tokens = engine.chat_tokens([{"role": "user", "content": "hi"}])
+    tokens = engine.tokenize_chat([{"role": "user", "content": "hi"}])
     assert list(tokens) == engine.tokenize(text, add_special=False, parse_special=True)
     assert engine.detokenize(tokens) == "user\nhi\nassistant\n"
 
 
-def test_tokens_are_text_again(engine: Engine) -> None:
+def test_detokenize_inverts_tokenize(engine: Engine) -> None:
     text = "Hello ñ 日本 🎉 \x00 \n  x"
     assert engine.detokenize(engine.tokenize(text, add_special=False, parse_special=False)) == text
     long = "ab" * 50_000  # unbroken: llama.cpp must not see it whole
@@ -91,30 +88,30 @@ def test_tokens_are_text_again(engine: Engine) -> None:
     assert engine.detokenize(engine.tokenize("a\ud800b", add_special=False, parse_special=False)) == "a\ufffdb"
 
 
-def test_progress_is_told_and_ends_complete(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_prefill_progress_ends_complete(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     other = tuple(reversed(prompt))
     events = list(engine.submit(Job(prompt=other, max_tokens=1, sampling=SEEDED)))
-    told = [event for event in events if isinstance(event, PrefillProgress)]
-    assert told[-1] == PrefillProgress(len(other), len(other))
-    assert [event.done for event in told] == sorted(event.done for event in told)
+    progress = [event for event in events if isinstance(event, PrefillProgress)]
+    assert progress[-1] == PrefillProgress(len(other), len(other))
+    assert [event.done for event in progress] == sorted(event.done for event in progress)
 
 
-def test_without_a_seed_each_reply_is_another(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_replies_without_a_seed_differ(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     unseeded = Sampling(temperature=1.0)
     assert len({answer(engine, prompt, unseeded)[0] for _ in range(3)}) == 3
 
 
-def test_the_seed_llama_cpp_takes_for_none_is_a_seed_too(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_llama_cpps_random_seed_value_is_a_fixed_seed(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     for seed in (0xFFFF_FFFF, -1, 1 << 63):
         sampling = Sampling(seed=seed, temperature=1.0)
         assert answer(engine, prompt, sampling)[0] == answer(engine, prompt, sampling)[0]
 
 
-def test_a_seed_gives_the_same_tokens_after_any_history(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_seed_repeats_tokens_after_any_history(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     first = answer(engine, prompt)[0]
     unseeded = Sampling(temperature=1.0)
 
@@ -148,8 +145,8 @@ def test_a_seed_gives_the_same_tokens_after_any_history(engine: Engine) -> None:
         assert answer(engine, prompt)[0] == first, history.__name__
 
 
-def test_the_next_turn_reuses_what_was_read(engine: Engine) -> None:
-    prompt = tuple(reversed(engine.chat_tokens(STORY)))
+def test_next_turn_reuses_cached_tokens(engine: Engine) -> None:
+    prompt = tuple(reversed(engine.tokenize_chat(STORY)))
     unseeded = Sampling(temperature=1.0)
     assert answer(engine, prompt, unseeded)[1].usage.cached_tokens == 0
     assert answer(engine, prompt, unseeded)[1].usage.cached_tokens == len(prompt) - 1
@@ -158,8 +155,8 @@ def test_the_next_turn_reuses_what_was_read(engine: Engine) -> None:
     assert answer(engine, prompt[:100] + (7,) * 50, unseeded)[1].usage.cached_tokens == 100
 
 
-def test_text_comes_token_by_token_and_whole(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_text_is_streamed_token_by_token(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     generation = engine.submit(Job(prompt=prompt, max_tokens=200, sampling=SEEDED))
     texts = [event for event in generation if isinstance(event, TextPiece)]
     assert max(event.tokens for event in texts) == 200
@@ -167,18 +164,18 @@ def test_text_comes_token_by_token_and_whole(engine: Engine) -> None:
         event.text.encode()  # whole characters: a half would be a lone surrogate or U+FFFD
 
 
-def test_a_character_of_several_tokens_is_not_split(engine: Engine) -> None:
+def test_character_of_several_tokens_is_not_split(engine: Engine) -> None:
     """Forced by biases to write the bytes of a character one by one, the model is read whole."""
     pieces = [engine.tokenize(text, add_special=False, parse_special=False) for text in ("\u0416", "\U0001f600")]
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     allowed = {token: 100.0 for piece in pieces for token in piece}
     text, _ = answer(engine, prompt, Sampling(seed=3, temperature=2.0, logit_bias=allowed, top_k=0), max_tokens=300)
     assert len(set(text)) > 1
     text.encode()
 
 
-def test_a_stop_string_ends_the_reply_before_it(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_stop_string_ends_the_reply_before_it(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     text, _ = answer(engine, prompt)
     stop = text[15:22]
     expected = TextStream((stop,)).feed(text.encode())
@@ -189,14 +186,14 @@ def test_a_stop_string_ends_the_reply_before_it(engine: Engine) -> None:
     assert end.usage.completion_tokens < 40
 
 
-def test_a_stop_string_that_is_only_begun_is_text(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_incomplete_stop_string_is_text(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     text, _ = answer(engine, prompt)
     assert answer(engine, prompt, stop=(text[-3:] + "no",))[0] == text
 
 
-def test_an_end_token_ends_the_reply_unless_it_is_ignored(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_end_token_ends_the_reply_unless_ignored(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     (end_token,) = engine.tokenize("<|im_end|>", add_special=False, parse_special=True)
     text, end = answer(engine, prompt, Sampling(seed=1, logit_bias={end_token: 100.0}))
     assert (text, end.reason, end.usage.completion_tokens) == ("", "stop", 1)
@@ -205,7 +202,7 @@ def test_an_end_token_ends_the_reply_unless_it_is_ignored(engine: Engine) -> Non
 
 
 def test_sampling_parameters_reach_the_sampler(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     greedy = answer(engine, prompt, Sampling(temperature=0))[0]
     assert greedy == answer(engine, prompt, Sampling(temperature=0, seed=5))[0]
     assert greedy == answer(engine, prompt, Sampling(seed=5, top_k=1))[0]
@@ -232,8 +229,8 @@ def test_sampling_parameters_reach_the_sampler(engine: Engine) -> None:
         {"dry_multiplier": 5.0, "dry_allowed_length": 0, "dry_sequence_breakers": ("\0", "ä" * 40)},
     ],
 )
-def test_every_sampler_changes_the_reply_and_repeats_with_its_seed(engine: Engine, change: dict[str, Any]) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_each_sampler_changes_the_reply_and_repeats_with_its_seed(engine: Engine, change: dict[str, Any]) -> None:
+    prompt = engine.tokenize_chat(STORY)
     plain = Sampling(seed=5, temperature=1.0)
     changed = replace(plain, **change)
     assert answer(engine, prompt, changed)[0] == answer(engine, prompt, changed)[0]
@@ -241,7 +238,7 @@ def test_every_sampler_changes_the_reply_and_repeats_with_its_seed(engine: Engin
 
 
 def test_dry_ends_a_repetition(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+    prompt = engine.tokenize_chat(STORY)
     greedy = answer(engine, prompt, Sampling(temperature=0))[0]
     assert answer(engine, prompt, Sampling(temperature=0, dry_multiplier=10.0))[0] != greedy
 
@@ -264,13 +261,13 @@ def test_dry_ends_a_repetition(engine: Engine) -> None:
         (Sampling(logit_bias={1: float("nan")}), "logit_bias"),
     ],
 )
-def test_a_parameter_out_of_range_is_refused_by_name(engine: Engine, sampling: Sampling, param: str) -> None:
+def test_parameter_out_of_range_is_rejected_by_name(engine: Engine, sampling: Sampling, param: str) -> None:
     with pytest.raises(RequestError) as caught:
         engine.submit(Job(prompt=(1, 2), sampling=sampling))
     assert caught.value.param == param
 
 
-def test_a_prompt_that_cannot_be_is_refused(engine: Engine) -> None:
+def test_invalid_prompt_is_rejected(engine: Engine) -> None:
     for prompt in ((), (1024,), (-1,), (1 << 40,)):
         with pytest.raises(RequestError):
             engine.submit(Job(prompt=prompt))
@@ -282,8 +279,8 @@ def test_a_prompt_that_cannot_be_is_refused(engine: Engine) -> None:
         engine.submit(Job(prompt=(1,) * 1024))
 
 
-def test_a_full_context_ends_with_length(engine: Engine) -> None:
-    prompt = (engine.chat_tokens(STORY) * 9)[:1000]
+def test_full_context_ends_with_length(engine: Engine) -> None:
+    prompt = (engine.tokenize_chat(STORY) * 9)[:1000]
     generation = engine.submit(Job(prompt=prompt, sampling=Sampling(seed=1, ignore_eos=True)))
     assert generation.max_tokens == 24
     _, end = read(generation)
@@ -292,8 +289,8 @@ def test_a_full_context_ends_with_length(engine: Engine) -> None:
     assert (end.reason, end.usage.completion_tokens) == ("length", 1)
 
 
-def test_jobs_are_carried_out_in_the_order_they_come(engine: Engine) -> None:
-    prompt = engine.chat_tokens(STORY)
+def test_jobs_run_in_order(engine: Engine) -> None:
+    prompt = engine.tokenize_chat(STORY)
     expected = {seed: answer(engine, prompt, Sampling(seed=seed, temperature=1.0))[0] for seed in range(8)}
     got: dict[int, str] = {}
 
@@ -309,18 +306,18 @@ def test_jobs_are_carried_out_in_the_order_they_come(engine: Engine) -> None:
     assert got == expected
 
 
-def test_a_template_that_refuses_is_the_requests_error(tiny_model: Path) -> None:
+def test_template_rejection_is_a_request_error(tiny_model: Path) -> None:
     engine = Engine.load(tiny_model, LoadOptions(chat_template="{{ raise_exception('no ' + messages[0].role) }}"))
     try:
         assert engine.template_source == "setting"
         with pytest.raises(RequestError, match="no user"):
-            engine.chat_tokens(STORY)
+            engine.tokenize_chat(STORY)
     finally:
         engine.close()
 
 
-def test_cancel_in_a_prefill_frees_the_engine_and_the_next_answer_is_right(slow_engine: Engine) -> None:
-    prompt = slow_engine.chat_tokens(STORY)
+def test_cancel_during_prefill_leaves_the_next_reply_correct(slow_engine: Engine) -> None:
+    prompt = slow_engine.tokenize_chat(STORY)
     expected = answer(slow_engine, prompt)[0]
     long = (prompt * 40)[:8000]
     generation = slow_engine.submit(Job(prompt=tuple(reversed(long)), sampling=SEEDED))
@@ -332,8 +329,8 @@ def test_cancel_in_a_prefill_frees_the_engine_and_the_next_answer_is_right(slow_
     assert answer(slow_engine, prompt)[0] == expected
 
 
-def test_cancel_in_a_decode_frees_the_engine_and_the_next_answer_is_right(slow_engine: Engine) -> None:
-    prompt = slow_engine.chat_tokens(STORY)
+def test_cancel_during_decode_leaves_the_next_reply_correct(slow_engine: Engine) -> None:
+    prompt = slow_engine.tokenize_chat(STORY)
     expected = answer(slow_engine, prompt)[0]
     generation = slow_engine.submit(Job(prompt=prompt, sampling=Sampling(ignore_eos=True)))
     while not isinstance(generation.next_event(60), TextPiece):
@@ -346,8 +343,8 @@ def test_cancel_in_a_decode_frees_the_engine_and_the_next_answer_is_right(slow_e
     assert answer(slow_engine, prompt)[0] == expected
 
 
-def test_what_waits_can_be_cancelled_too(slow_engine: Engine) -> None:
-    prompt = slow_engine.chat_tokens(STORY)
+def test_queued_job_can_be_cancelled(slow_engine: Engine) -> None:
+    prompt = slow_engine.tokenize_chat(STORY)
     running = slow_engine.submit(Job(prompt=prompt, sampling=Sampling(ignore_eos=True)))
     waiting = slow_engine.submit(Job(prompt=prompt))
     waiting.cancel()
@@ -357,15 +354,15 @@ def test_what_waits_can_be_cancelled_too(slow_engine: Engine) -> None:
     assert (end.reason, end.usage.completion_tokens) == ("cancelled", 0)
 
 
-def test_a_deadline_ends_a_reply_with_what_there_is(slow_engine: Engine) -> None:
-    prompt = slow_engine.chat_tokens(STORY)
+def test_deadline_ends_a_reply_with_its_text_so_far(slow_engine: Engine) -> None:
+    prompt = slow_engine.tokenize_chat(STORY)
     job = Job(prompt=prompt, sampling=Sampling(ignore_eos=True), deadline=time.monotonic() + 1.0)
     assert read(slow_engine.submit(job))[1].reason == "deadline"
     passed = Job(prompt=prompt, deadline=time.monotonic() - 1)
     assert read(slow_engine.submit(passed))[1].reason == "deadline"
 
 
-def test_a_reader_that_left_does_not_hold_the_engine(slow_model: Path) -> None:
+def test_absent_reader_does_not_block_the_engine(slow_model: Path) -> None:
     engine = Engine.load(slow_model, LoadOptions(n_ctx=8192, reader_timeout=0.2))
     try:
         left = engine.submit(Job(prompt=(1, 2, 3), sampling=Sampling(ignore_eos=True)))
@@ -375,7 +372,7 @@ def test_a_reader_that_left_does_not_hold_the_engine(slow_model: Path) -> None:
         engine.close()
 
 
-def test_speed_is_told_while_it_runs(slow_engine: Engine) -> None:
+def test_speed_is_reported_while_running(slow_engine: Engine) -> None:
     generation = slow_engine.submit(Job(prompt=(1, 2, 3), max_tokens=10, sampling=Sampling(ignore_eos=True)))
     read(generation)
     assert generation.generated == generation.max_tokens == 10
@@ -383,7 +380,7 @@ def test_speed_is_told_while_it_runs(slow_engine: Engine) -> None:
     assert generation.tokens_per_second > 0
 
 
-def test_close_ends_what_runs_and_refuses_what_comes(slow_model: Path) -> None:
+def test_close_cancels_jobs_and_rejects_new_ones(slow_model: Path) -> None:
     engine = Engine.load(slow_model, LoadOptions(n_ctx=8192))
     running = engine.submit(Job(prompt=(1, 2, 3), sampling=Sampling(ignore_eos=True)))
     waiting = engine.submit(Job(prompt=(1, 2, 3)))
@@ -397,10 +394,10 @@ def test_close_ends_what_runs_and_refuses_what_comes(slow_model: Path) -> None:
         engine.tokenize("x", add_special=True, parse_special=True)
 
 
-def test_a_recurrent_model_starts_over_and_answers_the_same(tmp_path: Path) -> None:
+def test_recurrent_model_starts_over_and_repeats_its_reply(tmp_path: Path) -> None:
     engine = Engine.load(write_model(tmp_path / "model.gguf", SHAPES["tiny-recurrent"]), LoadOptions(n_ctx=1024))
     try:
-        prompt = engine.chat_tokens(STORY)
+        prompt = engine.tokenize_chat(STORY)
         first, end = answer(engine, prompt)
         assert answer(engine, prompt)[0] == first
         generation = engine.submit(Job(prompt=prompt, sampling=Sampling(ignore_eos=True)))
@@ -416,10 +413,10 @@ def test_a_recurrent_model_starts_over_and_answers_the_same(tmp_path: Path) -> N
         engine.close()
 
 
-def test_a_model_with_a_sliding_window_reuses_what_was_read(tmp_path: Path) -> None:
+def test_sliding_window_model_reuses_cached_tokens(tmp_path: Path) -> None:
     engine = Engine.load(write_model(tmp_path / "model.gguf", SHAPES["tiny-window"]), LoadOptions(n_ctx=1024))
     try:
-        prompt = engine.chat_tokens(STORY)
+        prompt = engine.tokenize_chat(STORY)
         first = answer(engine, prompt)[0]
         answer(engine, prompt[:130] + prompt[:200])
         again, end = answer(engine, prompt)

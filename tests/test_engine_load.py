@@ -1,26 +1,25 @@
-"""Loading: what cannot be served is an error that says why, never a crash."""
+"""Loading of models: a file that cannot be served is an error with a reason, never a crash."""
 
 import logging
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.load_options import LoadOptions
-from function.engine.types import Finished, Job, Sampling
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling
 from function.errors import ChecksumMismatch, EngineError, ModelError, Stopping
 from function.gguf import KVType, fit, read_header
 from function.gguf.memory import KV_BITS
-from tests.drip import standin
+from tests.drip import placeholder
 from tools.models import write_model
 from tools.shapes import SHAPES, Shape
 
 
-def test_a_context_beyond_the_models_own_is_lowered_and_told(
+def test_context_beyond_the_models_own_is_lowered_and_logged(
     tiny_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -31,14 +30,14 @@ def test_a_context_beyond_the_models_own_is_lowered_and_told(
     assert "2048" in caplog.text
 
 
-def test_progress_is_told_up_to_the_end(tiny_model: Path) -> None:
-    told: list[float] = []
-    Engine.load(tiny_model, LoadOptions(), on_progress=told.append).close()
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+def test_progress_is_reported_to_the_end(tiny_model: Path) -> None:
+    reported: list[float] = []
+    Engine.load(tiny_model, LoadOptions(), on_progress=reported.append).close()
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
 
 
-def test_a_load_can_be_cancelled(tiny_model: Path) -> None:
+def test_load_can_be_cancelled(tiny_model: Path) -> None:
     cancel = threading.Event()
     with pytest.raises(Stopping):
         Engine.load(tiny_model, LoadOptions(), on_progress=lambda _: cancel.set(), cancel=cancel)
@@ -47,7 +46,7 @@ def test_a_load_can_be_cancelled(tiny_model: Path) -> None:
         Engine.load(tiny_model, LoadOptions(), cancel=cancel)
 
 
-def test_an_error_in_the_progress_callback_is_raised(tiny_model: Path) -> None:
+def test_progress_callback_error_is_raised(tiny_model: Path) -> None:
     def fail(_: float) -> None:
         raise ZeroDivisionError
 
@@ -56,14 +55,14 @@ def test_an_error_in_the_progress_callback_is_raised(tiny_model: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 3, 100, 50_000, 100_000, -1])
-def test_a_truncated_file_is_an_error(tiny_model: Path, tmp_path: Path, size: int) -> None:
+def test_truncated_file_is_an_error(tiny_model: Path, tmp_path: Path, size: int) -> None:
     path = tmp_path / "cut.gguf"
     path.write_bytes(tiny_model.read_bytes()[:size])
     with pytest.raises(ModelError, match=r"cut\.gguf"):
         Engine.load(path, LoadOptions())
 
 
-def test_a_file_that_is_not_there_or_foreign_is_an_error(tmp_path: Path) -> None:
+def test_missing_or_foreign_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         Engine.load(tmp_path / "none.gguf", LoadOptions())
     foreign = tmp_path / "foreign.gguf"
@@ -88,8 +87,8 @@ def test_damaged_weights_are_an_error(damaged: Path) -> None:
         Engine.load(damaged, LoadOptions())
 
 
-def test_damage_that_the_first_prompt_finds_ends_the_engine(damaged: Path) -> None:
-    engine = Engine.load(damaged, LoadOptions(), hurry=lambda: True)
+def test_damage_found_by_the_first_prompt_ends_the_engine(damaged: Path) -> None:
+    engine = Engine.load(damaged, LoadOptions(), client_waiting=lambda: True)
     (*_, last), (*_, next_in_line) = engine.submit(Job((1, 2, 3))), engine.submit(Job((1, 2, 3)))
     for event in (last, next_in_line):
         assert isinstance(event, Finished)
@@ -101,9 +100,9 @@ def test_damage_that_the_first_prompt_finds_ends_the_engine(damaged: Path) -> No
     engine.close()
 
 
-def test_who_reads_the_vocabulary_while_a_load_fails_is_told_so(tiny_model: Path) -> None:
+def test_vocabulary_reader_gets_stopping_when_the_load_fails(tiny_model: Path) -> None:
     began = threading.Event()
-    ends: list[BaseException] = []
+    ended: Future[BaseException] = Future()
 
     def read(engine: Engine) -> None:
         try:
@@ -111,7 +110,7 @@ def test_who_reads_the_vocabulary_while_a_load_fails_is_told_so(tiny_model: Path
                 engine.tokenize("Tell me more about this, " * 100, add_special=False, parse_special=True)
                 began.set()
         except BaseException as e:
-            ends.append(e)
+            ended.set_result(e)
 
     def set_up(engine: Engine) -> None:
         threading.Thread(target=read, args=(engine,), name="reader").start()
@@ -121,13 +120,11 @@ def test_who_reads_the_vocabulary_while_a_load_fails_is_told_so(tiny_model: Path
         raise ChecksumMismatch("The bytes are wrong.")
 
     with pytest.raises(ChecksumMismatch):
-        Engine.load(standin(tiny_model, fails), LoadOptions(), on_set_up=set_up)
-    while not ends:
-        pass
-    assert isinstance(ends[0], Stopping)
+        Engine.load(placeholder(tiny_model, fails), LoadOptions(), on_vocabulary=set_up)
+    assert isinstance(ended.result(60), Stopping)
 
 
-def test_a_thread_that_cannot_be_started_ends_one_job_alone(tiny_model: Path) -> None:
+def test_failed_deadline_thread_ends_only_its_job(tiny_model: Path) -> None:
     engine = Engine.load(tiny_model, LoadOptions())
     timed = Job((1, 2, 3), max_tokens=2, deadline=time.monotonic() + 600)
     normal = threading.stack_size(1 << 46)  # more than an address space has
@@ -143,24 +140,24 @@ def test_a_thread_that_cannot_be_started_ends_one_job_alone(tiny_model: Path) ->
     assert last.reason in ("length", "stop")
 
 
-def test_a_file_without_a_template_gets_what_its_vocabulary_calls_for(
+def test_file_without_a_template_gets_the_one_of_its_vocabulary(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny"], chat_template=None)
     engine = Engine.load(path, LoadOptions())
     engine.close()
-    assert engine.template_source == "chatml (by architecture)"
+    assert engine.template_source == "chatml (by vocabulary)"
     assert "chatml" in caplog.text
 
 
-def test_a_file_that_says_nothing_of_a_template_asks_for_one(tmp_path: Path) -> None:
+def test_unknown_template_is_an_error_that_asks_for_one(tmp_path: Path) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
     with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
         Engine.load(path, LoadOptions())
     engine = Engine.load(path, LoadOptions(chat_template="llama2-sys-bos"))
     try:
         assert engine.template_source == "llama2-sys-bos (setting)"
-        tokens = engine.chat_tokens([{"role": "user", "content": "hi"}])
+        tokens = engine.tokenize_chat([{"role": "user", "content": "hi"}])
         (bos,) = engine.tokenize("", add_special=True, parse_special=False)
         assert tokens[0] == bos
         assert tokens.count(bos) == 1
@@ -169,28 +166,28 @@ def test_a_file_that_says_nothing_of_a_template_asks_for_one(tmp_path: Path) -> 
         engine.close()
 
 
-def test_there_is_one_bos_whoever_writes_it(tmp_path: Path) -> None:
+def test_prompt_has_exactly_one_bos(tmp_path: Path) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
     for template in ("{{ bos_token }}{{ bos_token }}hi", "{{ bos_token }}hi", "{{ '' }}hi"):
         engine = Engine.load(path, LoadOptions(chat_template=template))
         try:
-            tokens = engine.chat_tokens([])
+            tokens = engine.tokenize_chat([])
             assert tokens[0] == engine.tokenize("", add_special=True, parse_special=False)[0]
             assert tokens[1] != tokens[0]
         finally:
             engine.close()
 
 
-def test_a_template_that_is_no_jinja_is_an_error(tiny_model: Path) -> None:
+def test_invalid_jinja_template_is_an_error(tiny_model: Path) -> None:
     with pytest.raises(ModelError, match="CHAT_TEMPLATE"):
         Engine.load(tiny_model, LoadOptions(chat_template="{% if %}"))
 
 
 @pytest.mark.parametrize("kind", KV_BITS)
-def test_a_model_answers_with_every_kv_type(slow_model: Path, kind: KVType) -> None:
+def test_model_replies_with_each_kv_type(slow_model: Path, kind: KVType) -> None:
     engine = Engine.load(slow_model, LoadOptions(n_ctx=512, kv_type=kind))
     try:
-        prompt = engine.chat_tokens([{"role": "user", "content": "hi"}])
+        prompt = engine.tokenize_chat([{"role": "user", "content": "hi"}])
         generation = engine.submit(Job(prompt=prompt, max_tokens=4, sampling=Sampling(ignore_eos=True, seed=1)))
         *_, last = iter(generation)
     finally:
@@ -199,11 +196,10 @@ def test_a_model_answers_with_every_kv_type(slow_model: Path, kind: KVType) -> N
     assert last.usage.completion_tokens == 4
 
 
-def test_memory_by_kv_type_is_as_planned(slow_model: Path) -> None:
-    """What is held beyond the smallest type, in processes of their own."""
+def test_memory_by_kv_type_matches_the_estimate(slow_model: Path) -> None:
+    """Compare memory beyond the smallest type, in separate processes."""
     script = (
-        "import re, sys; from pathlib import Path; from function.engine.engine import Engine; "
-        "from function.engine.load_options import LoadOptions; "
+        "import re, sys; from pathlib import Path; from function.engine import Engine, LoadOptions; "
         "engine = Engine.load(Path(sys.argv[1]), LoadOptions(n_ctx=8192, kv_type=sys.argv[2]));"
         "print(re.search(r'RssAnon:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]); engine.close()"
     )
@@ -218,7 +214,7 @@ def test_memory_by_kv_type_is_as_planned(slow_model: Path) -> None:
         assert held[kind] - held["q4_0"] == pytest.approx(planned[kind] - planned["q4_0"], rel=0.05)
 
 
-def test_a_kv_type_that_the_model_cannot_have_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_unsuitable_kv_type_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     odd = Shape("odd", 1, 96, 4, 4, 128, 512, 256)  # heads of 24, which no block of 32 divides
     path = write_model(tmp_path / "odd.gguf", odd)
     with pytest.raises(EngineError, match="KV_TYPE=f16"):

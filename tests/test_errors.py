@@ -20,7 +20,7 @@ SECRETS = st.builds(lambda before, after: before + MARK + after, TEXTS, TEXTS)
     ("text", "shown"),
     [
         ("ftp://user:secret@host/z is unknown", "ftp://…@host/z is unknown"),
-        ("https://host/m.gguf?X-Amz-Signature=secret&a=b says 403", "https://host/m.gguf?… says 403"),
+        ("https://host/m.gguf?X-Amz-Signature=secret&a=b gave 403", "https://host/m.gguf?… gave 403"),
         ("Where is it? Set MODEL_URI=s3://bucket/m.gguf.", "Where is it? Set MODEL_URI=s3://bucket/m.gguf."),
         ("http://u:p@ss@h: no", "http://…@h: no"),
         ("http://u:p@ss/w@h/m: no", "http://…@h/m: no"),
@@ -36,7 +36,7 @@ SECRETS = st.builds(lambda before, after: before + MARK + after, TEXTS, TEXTS)
         ("Is it at https://h/m?", "Is it at https://h/m?"),
     ],
 )
-def test_secrets_of_a_uri_are_not_shown(text: str, shown: str) -> None:
+def test_redact_removes_the_secrets_of_a_uri(text: str, shown: str) -> None:
     assert redact(text) == shown
     assert str(FunctionError(text)) == FunctionError(text).body()["error"]["message"] == shown
 
@@ -47,11 +47,9 @@ def test_secrets_of_a_uri_are_not_shown(text: str, shown: str) -> None:
     scheme=st.sampled_from(["http", "https", "ftp", "s3", "gs", "hf"]),
     context=st.sampled_from(["{}", "{}: no", "'{}'", "({})", "x={}, y", "a b {} c d"]),
 )
-def test_a_secret_anywhere_in_a_uri_is_in_no_error_and_no_line(
-    secret: str, place: str, scheme: str, context: str
-) -> None:
+def test_secret_in_a_uri_is_in_no_error_and_no_log_line(secret: str, place: str, scheme: str, context: str) -> None:
     if place.startswith("{}") and scheme in ("s3", "gs", "hf"):
-        secret = secret.replace("/", "")  # there a path begins, and in a path an @ is a letter
+        secret = secret.replace("/", "")  # a path starts there, and an @ in a path is an ordinary character
     text = context.format(f"{scheme}://{place.format(secret)}")
     record = logging.LogRecord("x", logging.INFO, "x", 1, "%s", (text,), None)
     record.uri = text
@@ -62,12 +60,12 @@ def test_a_secret_anywhere_in_a_uri_is_in_no_error_and_no_line(
 
 
 @pytest.mark.parametrize("text", ["a" * 1_000_000, "?" * 1_000_000, "a://" * 250_000, "http://" + "@?" * 500_000])
-def test_a_long_text_is_gone_over_once(text: str) -> None:
-    """What grows with the square would take hours, and the test's own limit of time would end it."""
+def test_redact_takes_linear_time(text: str) -> None:
+    """Quadratic time would be hours, beyond the time limit of the tests."""
     redact(text)
 
 
-def test_the_tree_in_the_documentation_is_the_tree() -> None:
+def test_error_tree_in_the_docstring_is_complete() -> None:
     drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or "")) | {"FunctionError"}
     defined = {name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FunctionError)}
     assert drawn == defined

@@ -1,4 +1,4 @@
-"""The cache: what survives a crash, who may use it at once, what is evicted, what cannot be used."""
+"""Fetch into a cache directory: resumption, concurrent use, eviction, verification and unusable directories."""
 
 import hashlib
 import os
@@ -17,15 +17,16 @@ import pytest
 from function.errors import CacheUnusable, ChecksumMismatch, NoSpace, Stopping
 from function.fetch import Fetched, Progress, fetch
 from function.fetch.destination.cache_dir import make_room
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
+from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.faulty import Fault, FaultyStore
-from tests.test_fetch_faults import DATA, QUICK, SIZE
 
-BLOCK = QUICK.min_block
+BLOCK = QUICK.min_block_bytes
 CHILD = """
 import sys
 from pathlib import Path
-from function.fetch import Policy, fetch
+from function.fetch import fetch
+from function.fetch.policy import Policy
 from function.settings import Stores
 fetched = fetch(sys.argv[1], cache=Path(sys.argv[2]), policy=eval(sys.argv[3]), stores=eval(sys.argv[4]))
 print(fetched.cached, flush=True)
@@ -35,14 +36,14 @@ if len(sys.argv) > 5:
 
 
 def child(store: FaultyStore, cache: Path, *, hold: bool = False) -> subprocess.Popen[str]:
-    """The same fetch in a process of its own."""
+    """Start the same fetch in another process."""
     command = [sys.executable, "-c", CHILD, store.uri("s3"), str(cache), repr(QUICK), repr(store.stores)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command + ["hold"] * hold, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def journaled(cache: Path) -> int:
-    """Bytes of the blocks that the journal calls whole."""
+    """Return the bytes of the blocks that the journal lists as complete."""
     found = list(cache.rglob("*.journal"))
     if not found:
         return 0
@@ -50,7 +51,7 @@ def journaled(cache: Path) -> int:
     return sum(min(BLOCK, SIZE - block * BLOCK) for block in blocks)
 
 
-def test_killed_at_any_moment_it_takes_up_where_it_was(tmp_path: Path) -> None:
+def test_killed_fetch_resumes_from_its_journal(tmp_path: Path) -> None:
     chance = random.Random(5)
     for _ in range(5):
         cache = tmp_path / f"{chance.random()}"
@@ -64,7 +65,7 @@ def test_killed_at_any_moment_it_takes_up_where_it_was(tmp_path: Path) -> None:
             process.communicate()
             kept = journaled(cache)
             whole = list(cache.rglob("model.gguf"))
-            time.sleep(0.05)  # what the dead process had asked for is still being sent
+            time.sleep(0.05)  # the store still sends to the dead process
             store.always = None
             with store.lock:
                 store.served.clear()
@@ -75,7 +76,7 @@ def test_killed_at_any_moment_it_takes_up_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_very_often_it_still_ends_right(tmp_path: Path) -> None:
+def test_fetch_killed_many_times_ends_with_the_right_bytes(tmp_path: Path) -> None:
     chance = random.Random(7)
     with FaultyStore(DATA, always=Fault("throttle")) as store:
         for _ in range(60):
@@ -89,7 +90,7 @@ def test_killed_very_often_it_still_ends_right(tmp_path: Path) -> None:
 
 
 def interrupted(store: FaultyStore, cache: Path, after: int = 3) -> None:
-    """Leave a partial file behind: cancelled after some requests."""
+    """Leave a partial file of a fetch that is cancelled after some requests."""
     cancel = threading.Event()
     store.always = Fault("throttle")
     store.on_request = lambda count: cancel.set() if count > after else None
@@ -98,7 +99,7 @@ def interrupted(store: FaultyStore, cache: Path, after: int = 3) -> None:
     store.always, store.on_request = None, lambda count: None
 
 
-def test_a_block_damaged_on_disk_is_not_trusted(tmp_path: Path) -> None:
+def test_block_damaged_on_disk_is_fetched_again(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         interrupted(store, tmp_path, after=6)
         part = next(tmp_path.rglob("*.part"))
@@ -111,21 +112,21 @@ def test_a_block_damaged_on_disk_is_not_trusted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"{}\n0 00\n", b"not a journal"])
-def test_a_damaged_journal_is_worth_nothing(damage: bytes, tmp_path: Path) -> None:
+def test_damaged_journal_is_ignored(damage: bytes, tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         interrupted(store, tmp_path)
         next(tmp_path.rglob("*.journal")).write_bytes(damage)
         with next(tmp_path.rglob("*.part")).open("rb") as held:
             fetched = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
             assert fetched.path.read_bytes() == DATA
-            assert os.fstat(held.fileno()).st_nlink == 0, "who has it mapped keeps it uncut"
+            assert os.fstat(held.fileno()).st_nlink == 0, "a process that has it mapped keeps the whole file"
 
 
-def test_cancelled_it_stops_at_once_even_on_a_silent_store(tmp_path: Path) -> None:
+def test_cancelled_fetch_stops_at_once_on_a_silent_store(tmp_path: Path) -> None:
     cancel, silent = threading.Event(), threading.Event()
     with FaultyStore(DATA, always=Fault("stall", 0.1)) as store:
         store.on_request = lambda count: silent.set()
-        patient = replace(QUICK, stall=600.0)
+        patient = replace(QUICK, stall_seconds=600.0)
         ended = threading.Event()
 
         def run() -> None:
@@ -139,7 +140,7 @@ def test_cancelled_it_stops_at_once_even_on_a_silent_store(tmp_path: Path) -> No
         assert ended.wait(30)
 
 
-def test_two_processes_fetch_it_once(tmp_path: Path) -> None:
+def test_concurrent_processes_fetch_the_model_once(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         processes = [child(store, tmp_path) for _ in range(3)]
         outcomes = [process.communicate(timeout=120) for process in processes]
@@ -147,7 +148,7 @@ def test_two_processes_fetch_it_once(tmp_path: Path) -> None:
         assert store.sent_bytes() == SIZE
 
 
-def test_the_second_takes_over_when_the_first_dies(tmp_path: Path) -> None:
+def test_second_process_takes_over_when_the_first_dies(tmp_path: Path) -> None:
     with FaultyStore(DATA, always=Fault("stall", 0.5)) as store:
         reached = threading.Event()
         store.on_request = lambda count: reached.set()
@@ -165,7 +166,7 @@ def test_the_second_takes_over_when_the_first_dies(tmp_path: Path) -> None:
         assert result[0].path.read_bytes() == DATA
 
 
-def test_the_same_process_may_hold_it_twice(tmp_path: Path) -> None:
+def test_same_process_can_hold_a_model_twice(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         first = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
         second = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
@@ -173,7 +174,7 @@ def test_the_same_process_may_hold_it_twice(tmp_path: Path) -> None:
         assert second.cached
 
 
-def test_a_changed_object_is_fetched_anew(tmp_path: Path) -> None:
+def test_changed_object_is_fetched_again(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         first = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
         store.change()
@@ -182,7 +183,7 @@ def test_a_changed_object_is_fetched_anew(tmp_path: Path) -> None:
         assert first.path.read_bytes() == DATA
 
 
-def test_room_is_made_of_what_nobody_uses(tmp_path: Path) -> None:
+def test_make_room_evicts_unused_folders(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         held = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
         idle = fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores)
@@ -194,15 +195,15 @@ def test_room_is_made_of_what_nobody_uses(tmp_path: Path) -> None:
         assert not idle.path.exists()
 
 
-def test_an_object_larger_than_the_disk_is_refused_before_a_byte(tmp_path: Path) -> None:
+def test_object_larger_than_the_disk_is_rejected_before_the_first_byte(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store, pytest.raises(NoSpace):
         source = fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert source.lease is not None
         make_room(tmp_path, 1 << 62, source.path.parent)
 
 
-def test_a_full_disk_is_an_error_with_numbers(tmp_path: Path) -> None:
-    """A process that may write no file longer than half the model stands for a full disk: the same calls fail."""
+def test_full_disk_raises_a_clear_error(tmp_path: Path) -> None:
+    """A process with a file size limit of half the model simulates a full disk: the same calls fail."""
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE // 2}, {SIZE // 2}))\n"
@@ -214,28 +215,28 @@ def test_a_full_disk_is_an_error_with_numbers(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob("model.gguf"))
 
 
-def test_a_link_is_no_cache(tmp_path: Path) -> None:
+def test_symbolic_link_as_cache_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "cache").symlink_to(tmp_path / "real")
     with FaultyStore(DATA) as store, pytest.raises(CacheUnusable, match="symbolic link"):
         fetch(store.uri("s3"), cache=tmp_path / "cache", policy=QUICK, stores=store.stores)
 
 
-def test_a_file_is_no_cache(tmp_path: Path) -> None:
+def test_file_as_cache_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
     with FaultyStore(DATA) as store, pytest.raises(CacheUnusable, match="MODEL_CACHE_DIR"):
         fetch(store.uri("s3"), cache=tmp_path / "cache", policy=QUICK, stores=store.stores)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
-def test_a_directory_of_somebody_else_is_no_cache(tmp_path: Path) -> None:
+def test_foreign_directory_as_cache_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     os.chown(tmp_path / "cache", 12345, 12345)
     with FaultyStore(DATA) as store, pytest.raises(CacheUnusable, match="12345"):
         fetch(store.uri("s3"), cache=tmp_path / "cache", policy=QUICK, stores=store.stores)
 
 
-def test_a_wrong_sha256_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
+def test_wrong_sha256_raises_and_keeps_no_file(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         with pytest.raises(ChecksumMismatch, match="MODEL_SHA256") as caught:
             fetch(store.uri("s3"), cache=tmp_path, sha256="0" * 64, policy=QUICK, stores=store.stores)
@@ -244,7 +245,7 @@ def test_a_wrong_sha256_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "http", "hf"])
-def test_a_right_sha256_is_what_the_outcome_names(scheme: str, tmp_path: Path) -> None:
+def test_right_sha256_is_the_digest_of_the_result(scheme: str, tmp_path: Path) -> None:
     sha256 = hashlib.sha256(DATA).hexdigest()
     with FaultyStore(DATA) as store:
         for cached in (False, True):
@@ -254,7 +255,7 @@ def test_a_right_sha256_is_what_the_outcome_names(scheme: str, tmp_path: Path) -
             fetch(store.uri(scheme), cache=tmp_path, sha256="0" * 64, policy=QUICK, stores=store.stores)
 
 
-def test_a_split_model_is_fetched_whole_under_its_own_names(tmp_path: Path) -> None:
+def test_split_model_is_fetched_under_its_file_names(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store:
         uri = store.uri("gs", "m-00001-of-00003.gguf")
         got = fetch(uri, cache=tmp_path, policy=QUICK, stores=store.stores)
@@ -266,7 +267,7 @@ def test_a_split_model_is_fetched_whole_under_its_own_names(tmp_path: Path) -> N
         assert got.digest == f"crc32c:{check:08x}"
 
 
-def test_progress_is_seen_from_another_thread(tmp_path: Path) -> None:
+def test_progress_is_readable_from_another_thread(tmp_path: Path) -> None:
     progress, seen = Progress(), []
     with FaultyStore(DATA, always=Fault("throttle")) as store:
         store.on_request = lambda count: seen.append((progress.done, progress.total, progress.eta))
@@ -277,12 +278,12 @@ def test_progress_is_seen_from_another_thread(tmp_path: Path) -> None:
     assert any(eta is not None for _, _, eta in seen)
 
 
-def test_an_empty_object_is_an_empty_file(tmp_path: Path) -> None:
+def test_empty_object_becomes_an_empty_file(tmp_path: Path) -> None:
     with FaultyStore(b"") as store:
         assert fetch(store.uri("gs"), cache=tmp_path, policy=QUICK, stores=store.stores).path.read_bytes() == b""
 
 
-def test_connections_are_kept(tmp_path: Path) -> None:
+def test_connections_are_reused(tmp_path: Path) -> None:
     with FaultyStore(DATA, faults=deque()) as store:
         fetch(store.uri("s3"), cache=tmp_path, policy=QUICK, stores=store.stores)
         assert store.connections <= QUICK.connections + 1

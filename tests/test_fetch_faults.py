@@ -1,10 +1,8 @@
-"""Every fault over every kind of store: the right bytes or a clear error, never a wrong file, never a hang."""
+"""Faults of every kind of store: a fetch ends with the right bytes or a clear error, without a wrong file or a hang."""
 
 import hashlib
-import random
 import threading
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,36 +10,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from function.errors import ChecksumMismatch, FunctionError, SourceError
-from function.fetch import Fetched, Policy, fetch
+from function.fetch import Fetched, fetch
+from function.fetch.policy import Policy
+from tests.fetch_data import DATA, IMPATIENT, QUICK, SIZE
 from tests.servers.faulty import KINDS, WRONG_BYTES, Fault, FaultyStore
 
 SCHEMES = ("s3", "gs", "http", "hf")
-SIZE = 300_000  # bytes: 19 blocks, the last one short
-DATA = random.Random(3).randbytes(SIZE)
-QUICK = Policy(
-    connections=4,
-    min_block=16 << 10,
-    max_block=16 << 10,
-    max_request=64 << 10,
-    buffer=8 << 10,
-    gain=8 << 10,
-    backoff=0.001,
-    max_backoff=0.01,
-    max_retry_after=0.05,
-    stall=20.0,  # a busy machine is silent for seconds
-    tick=0.02,
-    attempts=5,
-)
-IMPATIENT = replace(QUICK, stall=0.5)  # where a store that falls silent is what is looked at
-HANG = 60.0  # seconds; far beyond any of these fetches
+HANG_SECONDS = 60.0  # far beyond any of these fetches
 
 
 def fetched(
     store: FaultyStore, scheme: str, cache: Path, *, sha256: str | None = None, policy: Policy = QUICK
 ) -> Fetched:
-    """``fetch``, ended by its own means should it hang."""
+    """Fetch the object; cancel the fetch if it hangs."""
     cancel = threading.Event()
-    guard = threading.Timer(HANG, cancel.set)
+    guard = threading.Timer(HANG_SECONDS, cancel.set)
     guard.start()
     try:
         return fetch(store.uri(scheme), cache=cache, sha256=sha256, policy=policy, stores=store.stores, cancel=cancel)
@@ -51,18 +34,18 @@ def fetched(
 
 
 def finals(cache: Path) -> list[Path]:
-    """Everything under a final name."""
+    """Return the files under a final name."""
     return [path for path in cache.rglob("*") if path.is_file() and path.name == "model.gguf"]
 
 
 def needs_sha256(scheme: str, kinds: list[str]) -> bool:
-    """A plain web server vouches for nothing: only a hash that was given finds wrong bytes."""
+    """Return True if only a given hash detects wrong bytes: a plain web server states no checksum."""
     return scheme == "http" and any(kind in WRONG_BYTES for kind in kinds)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_that_passes_ends_in_the_right_bytes_or_a_clear_error(kind: str, scheme: str, tmp_path: Path) -> None:
+def test_transient_fault_ends_in_the_right_bytes_or_a_clear_error(kind: str, scheme: str, tmp_path: Path) -> None:
     with FaultyStore(DATA, faults=deque([None, Fault(kind), None, Fault(kind, 0.1)])) as store:
         sha256 = hashlib.sha256(DATA).hexdigest() if needs_sha256(scheme, [kind]) else None
         try:
@@ -79,7 +62,7 @@ def test_a_fault_that_passes_ends_in_the_right_bytes_or_a_clear_error(kind: str,
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("throttle", "ignore_range")])
-def test_a_fault_that_stays_is_an_error_and_no_file(kind: str, scheme: str, tmp_path: Path) -> None:
+def test_permanent_fault_raises_and_leaves_no_file(kind: str, scheme: str, tmp_path: Path) -> None:
     at = 0.0 if kind in ("reset", "stall", "truncate", "short") else 0.5
     with FaultyStore(DATA, always=Fault(kind, at)) as store:
         sha256 = hashlib.sha256(DATA).hexdigest() if needs_sha256(scheme, [kind]) else None
@@ -92,7 +75,7 @@ def test_a_fault_that_stays_is_an_error_and_no_file(kind: str, scheme: str, tmp_
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_store_that_ignores_ranges_gives_the_object_in_one_piece(scheme: str, tmp_path: Path) -> None:
+def test_store_without_ranges_sends_the_object_in_one_piece(scheme: str, tmp_path: Path) -> None:
     with FaultyStore(DATA, ranges=False) as store:
         assert fetched(store, scheme, tmp_path).path.read_bytes() == DATA
 
@@ -121,7 +104,7 @@ def run_a_sequence(scheme: str, sequence: list[Fault | None], cache: Path, size:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(sequence=sequences, size=st.sampled_from([SIZE, 16 << 10, 1]))
-def test_any_sequence_of_faults(
+def test_sequence_of_faults_ends_in_the_right_bytes_or_a_clear_error(
     scheme: str, sequence: list[Fault | None], size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run_a_sequence(scheme, sequence, tmp_path_factory.mktemp("cache"), size)
@@ -135,39 +118,39 @@ def test_any_sequence_of_faults(
     sequence=st.lists(st.none() | fault | st.just(Fault("stall")), max_size=40),
     size=st.integers(1, SIZE),
 )
-def test_many_sequences_of_faults(
+def test_long_sequence_of_faults_ends_in_the_right_bytes_or_a_clear_error(
     scheme: str, sequence: list[Fault | None], size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run_a_sequence(scheme, sequence, tmp_path_factory.mktemp("cache"), size)
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncate", "500", "503", "lie_range", "short"])
-def test_only_what_is_missing_is_asked_again(kind: str, tmp_path: Path) -> None:
+def test_only_missing_bytes_are_requested_again(kind: str, tmp_path: Path) -> None:
     faults = [Fault(kind, 0.6) if n % 3 == 1 else None for n in range(9)]
     with FaultyStore(DATA, faults=deque(faults)) as store:
         assert fetched(store, "s3", tmp_path).path.read_bytes() == DATA
         whole = [one for one in store.served if one.fault is None]
         again = store.sent_bytes() - SIZE
-        assert sum(one.sent for one in whole) <= SIZE + QUICK.max_request
-        assert again <= 3 * QUICK.max_request
+        assert sum(one.sent for one in whole) <= SIZE + QUICK.max_request_bytes
+        assert again <= 3 * QUICK.max_request_bytes
 
 
-def test_credentials_that_never_work_are_an_error_that_says_what_to_grant(tmp_path: Path) -> None:
+def test_rejected_credentials_error_names_the_missing_permission(tmp_path: Path) -> None:
     with FaultyStore(DATA, always=Fault("403")) as store, pytest.raises(SourceError, match="s3:GetObject"):
         fetched(store, "s3", tmp_path)
 
 
-def test_wrong_bytes_that_stay_name_both_checksums(tmp_path: Path) -> None:
+def test_persistent_wrong_bytes_error_names_both_checksums(tmp_path: Path) -> None:
     with FaultyStore(DATA, always=Fault("corrupt")) as store, pytest.raises(ChecksumMismatch, match="crc64nvme"):
         fetched(store, "s3", tmp_path)
 
 
-def test_redirects_in_circles_end(tmp_path: Path) -> None:
+def test_redirect_loop_is_rejected(tmp_path: Path) -> None:
     with FaultyStore(DATA) as store, pytest.raises(SourceError, match="redirects"):
         fetch(f"{store.url}/circle", cache=tmp_path, policy=QUICK)
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_a_store_that_is_busy_when_first_asked_is_asked_again(scheme: str, tmp_path: Path) -> None:
+def test_overloaded_store_is_asked_again_for_the_description(scheme: str, tmp_path: Path) -> None:
     with FaultyStore(DATA, describe_faults=deque(["503", "429", "500"])) as store:
         assert fetched(store, scheme, tmp_path).path.read_bytes() == DATA

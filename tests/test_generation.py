@@ -1,9 +1,8 @@
-"""Generation: what a reader gets, however fast it reads."""
+"""Generation: events for fast, slow and absent readers."""
 
 import threading
 
-from function.engine.generation import Generation
-from function.engine.types import Finished, Job, PrefillProgress, TextPiece, Timings, Usage
+from function.engine import Finished, Generation, Job, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import EngineError
 
 DONE = Finished("stop", Usage(1, 1, 0), Timings(0.0, None, 0.0))
@@ -13,7 +12,7 @@ def generation(reader_timeout: float | None = None) -> Generation:
     return Generation(Job(prompt=(1,)), max_tokens=10, reader_timeout=reader_timeout)
 
 
-def test_events_come_in_order_and_finished_stays() -> None:
+def test_events_are_in_order_and_finished_repeats() -> None:
     made = generation()
     made.put(PrefillProgress(0, 1))
     made.put(TextPiece("a", 1))
@@ -24,11 +23,11 @@ def test_events_come_in_order_and_finished_stays() -> None:
     assert list(made) == [DONE]
 
 
-def test_without_an_event_in_time_there_is_none() -> None:
+def test_next_event_returns_none_after_the_timeout() -> None:
     assert generation().next_event(timeout=0.01) is None
 
 
-def test_a_waiting_reader_is_woken() -> None:
+def test_waiting_reader_is_woken() -> None:
     made = generation()
     seen: list[object] = []
     reader = threading.Thread(target=lambda: seen.extend(made))
@@ -39,7 +38,7 @@ def test_a_waiting_reader_is_woken() -> None:
     assert seen == [TextPiece("a", 1), DONE]
 
 
-def test_a_slow_reader_loses_nothing_and_holds_little() -> None:
+def test_slow_reader_gets_all_text_in_few_events() -> None:
     made = generation()
     for done in range(1000):
         made.put(PrefillProgress(done, 1000))
@@ -54,32 +53,32 @@ def test_a_slow_reader_loses_nothing_and_holds_little() -> None:
     assert texts[-1].tokens == 1000
 
 
-def test_a_reader_that_stopped_reading_ends_the_job() -> None:
+def test_reader_that_stops_reading_cancels_the_job() -> None:
     made = generation(reader_timeout=0.0)
     made.put(TextPiece("a", 1))
     assert made.next_event() == TextPiece("a", 1)
     made.put(TextPiece("b", 2))
-    while made.ended is None:
+    while made.end_reason is None:
         made.put(TextPiece("c", 3))
-    assert made.ended == "cancelled"
-    assert made.flag.value
+    assert made.end_reason == "cancelled"
+    assert made.abort_flag.value
 
 
-def test_the_first_reason_to_end_counts() -> None:
+def test_first_end_reason_counts() -> None:
     made = generation()
     made.end("deadline")
     made.cancel()
-    assert made.ended == "deadline"
+    assert made.end_reason == "deadline"
 
 
-def test_cancelling_what_is_over_changes_nothing() -> None:
+def test_cancel_after_the_end_changes_nothing() -> None:
     made = generation()
     made.finish(DONE)
     made.cancel()
-    assert made.ended is None
+    assert made.end_reason is None
 
 
-def test_who_reads_slowly_does_not_hide_that_the_engine_is_done() -> None:
+def test_finished_callback_does_not_wait_for_the_reader() -> None:
     made, done = generation(), threading.Event()
     made.when_finished(done.set)
     made.put(TextPiece("a", 1))
@@ -88,10 +87,10 @@ def test_who_reads_slowly_does_not_hide_that_the_engine_is_done() -> None:
     assert done.is_set()
     late = threading.Event()
     made.when_finished(late.set)
-    assert late.is_set(), "also when asked for afterwards"
+    assert late.is_set(), "also after the end"
 
 
-def test_a_job_that_is_never_carried_out_ends_with_why() -> None:
+def test_unstarted_job_ends_with_an_error() -> None:
     made = generation()
     made.fail(EngineError("The engine ended."))
     (last,) = made

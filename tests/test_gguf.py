@@ -1,4 +1,4 @@
-"""The gate before llama.cpp: healthy headers are read whole, hostile ones are refused with a sentence."""
+"""The gate before llama.cpp: intact headers are read, hostile ones are rejected with a sentence."""
 
 import math
 import pickle
@@ -14,7 +14,7 @@ from function.errors import ModelError, NotGGUF
 from function.gguf import Header, Incomplete, fit, parse_header, read_header
 from function.gguf.memory import flash_attention, scores
 from function.gguf.reader import Array
-from tests.bent_files import bent, ends_of, passes
+from tests.changed_files import changed_files, ends_of, passes
 from tests.gguf_files import ARRAY, STRING, File, Key
 from tests.gguf_mutations import TABLE, rename
 from tools.models import write_model
@@ -27,7 +27,7 @@ Numbers = dict[str, int | list[int]]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Healthy files, by the name of their shape."""
+    """Return the folder of intact files, named after their shapes."""
     folder = tmp_path_factory.mktemp("healthy")
     for name in ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent", "tiny-spm"):
         write_model(folder / name, SHAPES[name])
@@ -41,7 +41,7 @@ def pristine(folder: Path) -> bytes:
 
 @pytest.fixture
 def file(pristine: bytes) -> File:
-    """A healthy file, to be bent."""
+    """Return an intact file for the test to change."""
     loaded: File = pickle.loads(pristine)
     return loaded
 
@@ -51,7 +51,7 @@ def parse(raw: bytes) -> Header:
 
 
 def refused(file: File | bytes) -> str:
-    """The sentence with which a file is refused."""
+    """Return the sentence that rejects a file."""
     with pytest.raises(NotGGUF) as caught:
         parse(file if isinstance(file, bytes) else file.dump())
     assert caught.value.message.endswith(".")
@@ -59,7 +59,7 @@ def refused(file: File | bytes) -> str:
 
 
 def numbered(file: File, architecture: str, numbers: Numbers) -> File:
-    """``file`` as a model of ``architecture`` with ``numbers``, those of a list by layers."""
+    """Turn ``file`` into a model of ``architecture`` with ``numbers``; a list has one per layer."""
     rename(file, architecture)
     for key, value in numbers.items():
         name = f"{architecture}.{key}"
@@ -67,7 +67,7 @@ def numbered(file: File, architecture: str, numbers: Numbers) -> File:
     return file
 
 
-def test_a_header_says_what_the_model_is(folder: Path) -> None:
+def test_header_describes_the_model(folder: Path) -> None:
     header = read_header(folder / "tiny-gqa")
     assert (header.architecture, header.name, header.quantisation) == ("llama", "random-tiny-gqa", "Q8_0")
     assert (header.context_length, header.block_count, header.embedding_length) == (2048, 2, 128)
@@ -78,7 +78,7 @@ def test_a_header_says_what_the_model_is(folder: Path) -> None:
     assert header.split is None
 
 
-def test_tensors_lie_one_after_the_other_and_fill_the_file(folder: Path) -> None:
+def test_tensors_are_contiguous_and_fill_the_file(folder: Path) -> None:
     header = read_header(folder / "tiny")
     assert header.tensors[0].offset == header.data_offset
     for before, after in zip(header.tensors, header.tensors[1:], strict=False):
@@ -86,7 +86,7 @@ def test_tensors_lie_one_after_the_other_and_fill_the_file(folder: Path) -> None
     assert header.tensors[-1].offset + header.tensors[-1].size <= header.file_size
 
 
-def test_other_architectures(folder: Path) -> None:
+def test_header_describes_other_architectures(folder: Path) -> None:
     window = read_header(folder / "tiny-window")
     assert (window.architecture, window.key_length, window.field("attention.sliding_window")) == ("gemma3", 32, 64)
     recurrent = read_header(folder / "tiny-recurrent")
@@ -94,12 +94,12 @@ def test_other_architectures(folder: Path) -> None:
     assert read_header(folder / "tiny-spm").chat_template is None
 
 
-def test_without_a_file_type_the_quantisation_is_what_most_weights_are(file: File) -> None:
+def test_quantisation_without_file_type_is_that_of_most_weights(file: File) -> None:
     assert parse(file.drop("general.file_type").dump()).quantisation == "Q8_0"
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny-spm"])
-def test_a_prefix_asks_for_more_until_it_suffices(folder: Path, name: str) -> None:
+def test_prefix_asks_for_more_bytes_until_complete(folder: Path, name: str) -> None:
     raw = (folder / name).read_bytes()
     have, asked = 0, 0
     while True:
@@ -113,7 +113,7 @@ def test_a_prefix_asks_for_more_until_it_suffices(folder: Path, name: str) -> No
     assert asked < 40
 
 
-def test_every_cut_is_refused_or_asks_for_more(pristine: bytes) -> None:
+def test_truncated_header_is_rejected_or_asks_for_more_bytes(pristine: bytes) -> None:
     file: File = pickle.loads(pristine)
     file.keys = [key for key in file.keys if key.item is None]  # only what is short; the rest is alike
     raw = file.dump()
@@ -126,11 +126,11 @@ def test_every_cut_is_refused_or_asks_for_more(pristine: bytes) -> None:
 @pytest.mark.parametrize(
     "raw", [b"", b"GG", b"PK\x03\x04" + bytes(60), b"<!DOCTYPE html><html>", b"\x7fELF" + bytes(99)]
 )
-def test_foreign_files(raw: bytes) -> None:
+def test_foreign_file_is_rejected(raw: bytes) -> None:
     assert "not a GGUF" in refused(raw)
 
 
-def test_versions_and_byte_order(file: File) -> None:
+def test_unknown_version_and_byte_order_are_rejected(file: File) -> None:
     file.version = 1
     assert "version 1" in refused(file)
     file.version = 4
@@ -142,7 +142,7 @@ def test_versions_and_byte_order(file: File) -> None:
 
 
 @pytest.mark.parametrize("count", [1 << 20, (1 << 63) - 1, (1 << 64) - 1])
-def test_counts_are_not_believed(file: File, count: int) -> None:
+def test_excessive_count_is_rejected(file: File, count: int) -> None:
     file.n_tensors = count
     assert "tensors" in refused(file)
     file.n_tensors, file.n_keys = None, count
@@ -150,36 +150,36 @@ def test_counts_are_not_believed(file: File, count: int) -> None:
 
 
 @pytest.mark.parametrize("length", [1 << 24, 1 << 62, (1 << 64) - 1])
-def test_lengths_beyond_the_file(file: File, length: int) -> None:
+def test_length_beyond_the_file_is_rejected(file: File, length: int) -> None:
     key, name = file["general.name"], b"general.name"
     raw = file.dump()
     at = raw.index(name) + len(name) + 4
     assert key.value.encode() in raw[at : at + 40]
-    bent = raw[:at] + struct.pack("<Q", length) + raw[at + 8 :]
-    assert "'general.name'" in refused(bent)
+    changed = raw[:at] + struct.pack("<Q", length) + raw[at + 8 :]
+    assert "'general.name'" in refused(changed)
 
 
 @pytest.mark.parametrize("kind", [STRING, UINT32, 10])
 @pytest.mark.parametrize("count", [1 << 28, 1 << 61, (1 << 64) - 1])
-def test_arrays_longer_than_the_file(kind: int, count: int) -> None:
+def test_array_longer_than_the_file_is_rejected(kind: int, count: int) -> None:
     raw = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", ARRAY, kind, count)
     assert "'a'" in refused(raw + bytes(64))
 
 
-def test_a_header_of_a_gigabyte_is_not_asked_for() -> None:
+def test_header_of_a_gigabyte_is_rejected() -> None:
     raw = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1) + b"a" + struct.pack("<IQ", STRING, 1 << 30)
     with pytest.raises(NotGGUF, match="longer than 64 MiB"):
         parse_header(raw, file_size=1 << 40)
 
 
-def test_nested_arrays_and_unknown_types(file: File) -> None:
+def test_nested_array_and_unknown_type_are_rejected(file: File) -> None:
     file.keys.append(Key("nested", ARRAY, [b""], ARRAY))
     assert "'nested'" in refused(file)
     file.keys[-1] = Key("odd", 99, b"")
     assert "unknown type 99" in refused(file)
 
 
-def test_keys(file: File) -> None:
+def test_duplicate_and_invalid_keys_are_rejected(file: File) -> None:
     file.keys.append(Key("general.name", STRING, "again"))
     assert "'general.name'" in refused(file)
     file.keys[-1] = Key("", STRING, "")
@@ -191,12 +191,12 @@ def test_keys(file: File) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 3, 48, (1 << 32) - 1])
-def test_alignment_is_a_power_of_two(file: File, value: int) -> None:
+def test_alignment_that_is_no_power_of_two_is_rejected(file: File, value: int) -> None:
     assert "general.alignment" in refused(file.set("general.alignment", UINT32, value))
 
 
 @pytest.mark.parametrize("value", [1, 8])
-def test_weights_placed_where_the_cpu_cannot_take_them(file: File, value: int) -> None:
+def test_misaligned_weights_are_rejected(file: File, value: int) -> None:
     file.alignment = value
     for extra in range(8):  # whatever the header's length happens to be, one of these is off
         try:
@@ -207,7 +207,7 @@ def test_weights_placed_where_the_cpu_cannot_take_them(file: File, value: int) -
     pytest.fail("every placement was taken")
 
 
-def test_tensors_outside_of_the_file_overlapping_or_apart(file: File) -> None:
+def test_tensors_outside_the_file_overlapping_or_with_gaps_are_rejected(file: File) -> None:
     raw = file.dump()
     assert "truncated" in refused(raw[:-4096])
     assert "truncated" in refused(raw[: len(raw) // 2])
@@ -229,12 +229,12 @@ def test_tensors_outside_of_the_file_overlapping_or_apart(file: File) -> None:
         ([64, 1 << 20], "truncated"),
     ],
 )
-def test_dimensions(file: File, dims: list[int], word: str) -> None:
+def test_invalid_dimensions_are_rejected(file: File, dims: list[int], word: str) -> None:
     file.tensors[0].dims = dims
     assert word in refused(file)
 
 
-def test_tensor_types_and_names(file: File) -> None:
+def test_invalid_tensor_types_and_names_are_rejected(file: File) -> None:
     matrix = file.tensor("token_embd.weight")
     matrix.type = 4
     assert "unknown type 4" in refused(file)
@@ -246,7 +246,7 @@ def test_tensor_types_and_names(file: File) -> None:
     assert "twice" in refused(file)
 
 
-def test_a_norm_that_is_not_f32(file: File) -> None:
+def test_norm_that_is_not_f32_is_rejected(file: File) -> None:
     norm = file.tensor("output_norm.weight")
     norm.type, norm.data = 1, bytes(128)
     assert "must be F32" in refused(file)
@@ -271,11 +271,11 @@ def test_a_norm_that_is_not_f32(file: File) -> None:
         ("interleave_moe_layer_step", 0),
     ],
 )
-def test_numbers_that_llama_cpp_asserts_of(file: File, key: str, value: int) -> None:
+def test_numbers_that_fail_an_assertion_are_rejected(file: File, key: str, value: int) -> None:
     assert f"{value:,}" in refused(file.set(f"llama.{key}", UINT32, value))
 
 
-def test_expert_groups(file: File) -> None:
+def test_expert_groups_that_do_not_divide_are_rejected(file: File) -> None:
     for key, value in (("expert_count", 9), ("expert_used_count", 2), ("expert_group_count", 2)):
         file.set(f"llama.{key}", UINT32, value)
     assert "expert_group_used_count" in refused(file)
@@ -283,7 +283,7 @@ def test_expert_groups(file: File) -> None:
     assert "9 experts" in refused(file)
 
 
-def test_missing_and_mistyped_numbers(file: File) -> None:
+def test_missing_and_mistyped_numbers_are_rejected(file: File) -> None:
     file.set("llama.attention.head_count", ARRAY, [2, 2, 2], UINT32)
     assert "3 values for 2 layers" in refused(file)
     file.set("llama.attention.head_count", STRING, "two")
@@ -293,7 +293,7 @@ def test_missing_and_mistyped_numbers(file: File) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["llama", "olmo2", "phimoe"])
-def test_attention_without_heads(file: File, architecture: str) -> None:
+def test_attention_without_heads_is_rejected(file: File, architecture: str) -> None:
     rename(file, architecture)
     key = f"{architecture}.attention.head_count"
     assert f"{key} is 0" in refused(file.set(key, UINT32, 0))
@@ -302,7 +302,7 @@ def test_attention_without_heads(file: File, architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["deci", "granitehybrid", "plamo2"])
-def test_layers_without_heads_where_llama_cpp_takes_them(file: File, architecture: str) -> None:
+def test_layers_without_heads_are_accepted_in_hybrid_models(file: File, architecture: str) -> None:
     rename(file, architecture)
     for key in ("head_count", "head_count_kv"):
         file.set(f"{architecture}.attention.{key}", ARRAY, [2, 0], UINT32)
@@ -310,7 +310,7 @@ def test_layers_without_heads_where_llama_cpp_takes_them(file: File, architectur
 
 
 @pytest.mark.parametrize("architecture", ["bailingmoe2", "glm4moe", "grovemoe", "lfm2moe", "llada-moe", "smallthinker"])
-def test_mixtures_without_experts(file: File, architecture: str) -> None:
+def test_mixture_without_experts_is_rejected(file: File, architecture: str) -> None:
     numbered(file, architecture, {"attention.head_count_kv": [1, 0]} if architecture == "lfm2moe" else {})
     count, used = f"{architecture}.expert_count", f"{architecture}.expert_used_count"
     assert f"lacks {count}" in refused(file)
@@ -321,7 +321,7 @@ def test_mixtures_without_experts(file: File, architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["paddleocr", "qwen2vl", "qwen3vl", "qwen35"])
-def test_rope_without_sections(file: File, architecture: str) -> None:
+def test_rope_without_sections_is_rejected(file: File, architecture: str) -> None:
     numbered(file, architecture, {"full_attention_interval": 2} if architecture == "qwen35" else {})
     key = f"{architecture}.rope.dimension_sections"
     assert f"lacks {key}" in refused(file)
@@ -332,7 +332,7 @@ def test_rope_without_sections(file: File, architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["glm4", "llama"])
-def test_rope_sections_that_cancel_each_other_out(file: File, architecture: str) -> None:
+def test_rope_sections_that_cancel_out_are_rejected(file: File, architecture: str) -> None:
     rename(file, architecture)
     key = f"{architecture}.rope.dimension_sections"
     assert f"{key} is -32" in refused(file.set(key, ARRAY, [16, 16, -32, 0], INT32))
@@ -364,10 +364,10 @@ def test_rope_sections_that_cancel_each_other_out(file: File, architecture: str)
         ("minimax-m3", {"attention.indexer.block_size": 0}, "block_size"),
         ("nanbeige", {"num_loops": 0}, "num_loops"),
         ("nanbeige", {"num_loops": 257}, "num_loops"),
-        ("hrm_text", {"hrm.layers_per_stack": 2, "hrm.h_cycles": 1, "hrm.l_cycles": 1}, "2 layers are not"),
+        ("hrm_text", {"hrm.layers_per_stack": 2, "hrm.h_cycles": 1, "hrm.l_cycles": 1}, "2 layers, not"),
     ],
 )
-def test_numbers_that_llama_cpp_asserts_of_one_architecture(
+def test_numbers_that_fail_an_assertion_of_one_architecture_are_rejected(
     file: File, architecture: str, numbers: Numbers, word: str
 ) -> None:
     assert word in refused(numbered(file, architecture, numbers))
@@ -388,12 +388,12 @@ def test_numbers_that_llama_cpp_asserts_of_one_architecture(
         ("qwen3next", {"attention.recurrent_layers": [1, 0]}),
     ],
 )
-def test_numbers_that_fit_one_architecture(file: File, architecture: str, numbers: Numbers) -> None:
+def test_valid_numbers_of_one_architecture_are_accepted(file: File, architecture: str, numbers: Numbers) -> None:
     assert parse(numbered(file, architecture, numbers).dump()).architecture == architecture
 
 
-def test_layers_that_keep_a_state_may_be_told_by_truths(file: File) -> None:
-    """As they are written for real models."""
+def test_recurrent_layers_may_be_booleans(file: File) -> None:
+    """Real models have them."""
     rename(file, "qwen3next")
     key = "qwen3next.attention.recurrent_layers"
     assert parse(file.set(key, ARRAY, [True, False], BOOL).dump())
@@ -401,28 +401,28 @@ def test_layers_that_keep_a_state_may_be_told_by_truths(file: File) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["dflash", "eagle3", "gemma4-assistant"])
-def test_what_only_drafts_for_another_model(file: File, architecture: str) -> None:
+def test_draft_model_is_rejected(file: File, architecture: str) -> None:
     rename(file, architecture)
     with pytest.raises(ModelError, match="drafts for another"):
         parse(file.dump())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
-def test_fractions_that_are_no_numbers(file: File, value: float) -> None:
+def test_fraction_that_is_not_finite_is_rejected(file: File, value: float) -> None:
     assert "epsilon" in refused(file.set("llama.attention.layer_norm_rms_epsilon", FLOAT32, value))
 
 
-def test_rope_scaling(file: File) -> None:
+def test_unknown_rope_scaling_is_rejected(file: File) -> None:
     assert "'spiral'" in refused(file.set("llama.rope.scaling.type", STRING, "spiral"))
     assert parse(file.set("llama.rope.scaling.type", STRING, "yarn").dump())
 
 
-def test_vocabulary_arrays_match(file: File) -> None:
+def test_short_vocabulary_array_is_rejected(file: File) -> None:
     del file["tokenizer.ggml.token_type"].value[100:]
     assert "token_type has 100 values" in refused(file)
 
 
-def test_a_token_twice(file: File) -> None:
+def test_duplicate_token_is_rejected(file: File) -> None:
     tokens = file["tokenizer.ggml.tokens"].value
     tokens[700] = tokens[3]
     assert "Token 700" in refused(file)
@@ -430,35 +430,35 @@ def test_a_token_twice(file: File) -> None:
     assert "Token 701" in refused(file)
 
 
-def test_special_tokens_are_in_the_vocabulary(file: File) -> None:
+def test_special_token_outside_the_vocabulary_is_rejected(file: File) -> None:
     assert "1,024 tokens" in refused(file.set("tokenizer.ggml.eos_token_id", UINT32, 1024))
 
 
-def test_a_vocabulary_without_merges_or_tokens(file: File) -> None:
+def test_vocabulary_without_merges_or_tokens_is_rejected(file: File) -> None:
     assert "merges" in refused(file.drop("tokenizer.ggml.merges"))
     assert "tokens" in refused(file.drop("tokenizer.ggml.tokens"))
 
 
-def test_a_sentencepiece_vocabulary_covers_every_byte(folder: Path) -> None:
+def test_sentencepiece_vocabulary_without_a_byte_is_rejected(folder: Path) -> None:
     file = File.load(folder / "tiny-spm")
     file["tokenizer.ggml.tokens"].value[3 + 200] = "something else"
     assert "byte 200" in refused(file)
 
 
 @pytest.mark.parametrize(("architecture", "word"), [("bert", "writes no text"), ("clip", "writes no text")])
-def test_healthy_files_that_cannot_chat(file: File, architecture: str, word: str) -> None:
+def test_intact_model_that_cannot_chat_is_rejected(file: File, architecture: str, word: str) -> None:
     file["general.architecture"].value = architecture
     with pytest.raises(ModelError, match=word):
         parse(file.dump())
 
 
-def test_a_vocabulary_alone_cannot_chat(file: File) -> None:
+def test_vocabulary_without_weights_is_rejected(file: File) -> None:
     file.tensors = []
     with pytest.raises(ModelError, match="no weights"):
         parse(file.dump())
 
 
-def test_split_models(file: File) -> None:
+def test_split_model_is_read_from_its_first_part(file: File) -> None:
     file.set("split.count", 2, 3).set("split.no", 2, 0)
     assert parse(file.dump()).split == (0, 3)
     with pytest.raises(ModelError, match="part 2 of 3"):
@@ -468,7 +468,7 @@ def test_split_models(file: File) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 1 << 32), cut=st.floats(0, 1))
-def test_whatever_the_bytes_the_answer_is_a_header_or_a_sentence(pristine: bytes, seed: int, cut: float) -> None:
+def test_random_bytes_give_a_header_or_a_sentence(pristine: bytes, seed: int, cut: float) -> None:
     chance = random.Random(seed)
     raw = bytearray(pickle.loads(pristine).dump())
     for _ in range(chance.choice([1, 3, 30])):
@@ -484,9 +484,9 @@ def test_whatever_the_bytes_the_answer_is_a_header_or_a_sentence(pristine: bytes
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_what_passes_does_not_end_llama_cpp(folder: Path, tmp_path: Path) -> None:
-    """Bent files that the gate lets through: llama.cpp may refuse them, but neither dies nor hangs."""
-    passed = bent([File.load(path) for path in sorted(folder.iterdir())], 400, tmp_path)
+def test_files_that_pass_do_not_crash_llama_cpp(folder: Path, tmp_path: Path) -> None:
+    """llama.cpp may refuse changed files that pass the gate, but neither crashes nor hangs."""
+    passed = changed_files([File.load(path) for path in sorted(folder.iterdir())], 400, tmp_path)
     ends = dict(zip((path.name for path in passed), ends_of(passed), strict=True))
     assert len(ends) > 50
     assert "ok" in ends.values()
@@ -519,8 +519,8 @@ LACKS: dict[str, dict[str, int | list[int]]] = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_no_architecture_that_passes_ends_llama_cpp_for_what_it_lacks(folder: Path, tmp_path: Path) -> None:
-    """Every architecture that llama.cpp knows, without heads, experts or rope sections."""
+def test_architectures_that_pass_do_not_crash_llama_cpp(folder: Path, tmp_path: Path) -> None:
+    """Load every architecture of llama.cpp without heads, experts or rope sections."""
     healthy = [pickle.dumps(File.load(folder / name)) for name in ("tiny", "tiny-window", "tiny-recurrent")]
     passed = []
     for architecture in TABLE:
@@ -543,7 +543,7 @@ def test_no_architecture_that_passes_ends_llama_cpp_for_what_it_lacks(folder: Pa
     assert not {name: end for name, end in ends.items() if end.startswith("signal")}
 
 
-def test_scores_are_kept_on_a_cpu_unless_they_take_much_or_the_kv_type_forbids(tiny_model: Path) -> None:
+def test_flash_attention_depends_on_size_and_kv_type(tiny_model: Path) -> None:
     header = read_header(tiny_model)
     heads = max(header.heads)
     assert not flash_attention(heads, 2048)

@@ -1,4 +1,4 @@
-"""The image, really built and run. See tests/servers/images.py for the commands that the environment may name."""
+"""The image, built and run. tests/servers/images.py documents the commands that the environment may name."""
 
 import contextlib
 import http.client
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers.doors import BIN, PATIENCE, ROOT
+from tests.servers.doors import BIN, ROOT, WAIT_SECONDS
 from tests.servers.images import build, entrypoint, running
 from tests.servers.lambdas import INVOKE, SCHEDULED, emulated
 from tests.servers.stores import Store
@@ -22,7 +22,7 @@ from tests.servers.stores import Store
 ENDLESS = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_dockerfile_passes_hadolint() -> None:
     hadolint = BIN / "hadolint"
     if not hadolint.exists():
         pytest.skip("hadolint is not installed")
@@ -30,13 +30,16 @@ def test_the_dockerfile_is_clean() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_scripts_are_shell_that_can_be_read() -> None:
-    done = subprocess.run(["sh", "-n", ROOT / "infra" / "slim.sh"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_shell_scripts_pass_shellcheck() -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed")
+    scripts = [*(ROOT / "infra").glob("*.sh"), *(ROOT / ".ci").glob("run")]
+    done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_compile_of_llama_cpp_depends_on_its_own_line_of_the_lock(tmp_path: Path) -> None:
-    """The commands of the Dockerfile's first stage, here: whatever else changes, what they give stays the same."""
+def test_compile_of_llama_cpp_depends_only_on_its_own_line_of_the_lock(tmp_path: Path) -> None:
+    """Run the commands of the Dockerfile's first stage: their output must not depend on other packages."""
     stage = (ROOT / "Dockerfile").read_text().split(" AS lock")[1].split("\nFROM ")[0]
     script = re.sub(r"\\\n", "", stage.split("\nRUN ")[1])
     results: list[dict[str, str]] = []
@@ -58,28 +61,26 @@ def image() -> str:
 
 
 @pytest.mark.slow
-def test_it_streams_as_its_own_user_with_nothing_set(image: str, tmp_path: Path) -> None:
+def test_image_streams_as_its_own_user_without_settings(image: str, tmp_path: Path) -> None:
     with running(image, tmp_path) as function:
         status, text = function.ask("/chat", {"prompt": "Hello!", "max_tokens": 24, "seed": 1})
         assert status == 200, function.log.read_text()
         assert text
         assert '"event": "cpu_level"' in function.log.read_text()
-        if "IMAGE_RUN" in os.environ:  # which is the entrypoint itself, and not an engine's client
+        if "IMAGE_RUN" in os.environ:  # it is the entrypoint itself, not the client of a container engine
             assert function.process is not None
             status_of = Path(f"/proc/{function.process.pid}/status").read_text()
             assert re.search(r"(?m)^Uid:\t65532\t65532", status_of)
 
 
 @pytest.mark.slow
-def test_a_stop_in_the_middle_of_a_stream_is_told_and_clean(
-    image: str, tmp_path: Path, slow_model: Path, s3: Store
-) -> None:
+def test_stop_ends_a_stream_with_an_error_event(image: str, tmp_path: Path, slow_model: Path, s3: Store) -> None:
     uri = s3.put("slow.gguf", slow_model.read_bytes())
     with running(image, tmp_path, MODEL_URI=uri, N_CTX="8192", **s3.env) as function:
         function.wait("ready")
         process = function.process
         assert process is not None
-        connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(urlsplit(function.url).netloc, timeout=WAIT_SECONDS)
         headers = {"Content-Type": "application/json"}
         with contextlib.closing(connection):
             connection.request("POST", "/v1/chat/completions", json.dumps(ENDLESS), headers)
@@ -88,8 +89,8 @@ def test_a_stop_in_the_middle_of_a_stream_is_told_and_clean(
                     pass
                 process.send_signal(signal.SIGTERM)
                 began = time.monotonic()
-                rest = response.read().decode()  # raises where the stream is cut off
-        status = process.wait(PATIENCE)
+                rest = response.read().decode()  # raises if the stream is cut off
+        status = process.wait(WAIT_SECONDS)
         took = time.monotonic() - began
     assert "event: error\n" in rest
     assert '"code":"stopping"' in rest
@@ -99,21 +100,21 @@ def test_a_stop_in_the_middle_of_a_stream_is_told_and_clean(
 
 
 @pytest.mark.slow
-def test_on_lambda_it_streams_from_a_read_only_root_as_lambdas_user(image: str, tmp_path: Path, s3: Store) -> None:
+def test_image_streams_on_lambda_with_a_read_only_root(image: str, tmp_path: Path, s3: Store) -> None:
     model = s3.put("demo.gguf", (ROOT / "function" / "demo" / "model.gguf").read_bytes())
     command = entrypoint(image, PORT="{port}", MODEL_URI=model, **s3.env)
     with emulated(tmp_path, command, "--timeout", "60", "--sandboxes", "1") as function:
         status, text = function.ask("/chat", {"prompt": "Hello!", "max_tokens": 24, "seed": 1})
         assert status == 200, function.log.read_text()
         assert text
-        status, told = function.ask(INVOKE, SCHEDULED)
-        assert (status, told["first_token"]) == (200, True)
+        status, warmth = function.ask(INVOKE, SCHEDULED)
+        assert (status, warmth["first_token"]) == (200, True)
 
 
 @pytest.mark.slow
-def test_a_model_can_be_baked_in(image: str, tmp_path: Path, tiny_model: Path) -> None:
+def test_model_can_be_baked_in(image: str, tmp_path: Path, tiny_model: Path) -> None:
     folder = ROOT / "models"
-    made = not folder.exists()
+    created = not folder.exists()
     folder.mkdir(exist_ok=True)
     baked = folder / "test-baked.gguf"
     try:
@@ -121,7 +122,7 @@ def test_a_model_can_be_baked_in(image: str, tmp_path: Path, tiny_model: Path) -
         tag = build("--build-arg", "MODEL=models/test-baked.gguf", tag=image + "-baked")
     finally:
         baked.unlink()
-        if made:
+        if created:
             folder.rmdir()
     with running(tag, tmp_path) as function:
         assert function.wait("ready")

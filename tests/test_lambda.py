@@ -1,4 +1,4 @@
-"""The function as Lambda runs it. See tests/servers/lambdas.py for the commands that the environment has to name."""
+"""Function on Lambda. tests/servers/lambdas.py describes the commands that the environment must name."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import PATIENCE, ServedFunction
+from tests.servers.doors import WAIT_SECONDS, ServedFunction
 from tests.servers.lambdas import INVOKE, SCHEDULED, adapted, emulated
 
 LONG = {"messages": [{"role": "user", "content": "hi"}], "ignore_eos": True, "stream": True}
@@ -20,35 +20,35 @@ def function(tmp_path_factory: pytest.TempPathFactory, slow_model: Path) -> Iter
     tmp = tmp_path_factory.mktemp("lambda")
     options = ("--timeout", "10", "--freeze", "--sandboxes", "1")
     with emulated(tmp, adapted(), *options, MODEL_URI=str(slow_model), N_CTX="8192") as function:
-        patience = time.monotonic() + PATIENCE
-        while (told := function.ask(INVOKE, SCHEDULED)[1]).get("first_token") is not True:
-            assert time.monotonic() < patience, told
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (report := function.ask(INVOKE, SCHEDULED)[1]).get("first_token") is not True:
+            assert time.monotonic() < deadline, report
             time.sleep(0.5)
         yield function
 
 
-def test_a_scheduled_event_is_told_how_warm_the_instance_is(function: ServedFunction) -> None:
+def test_scheduled_event_gets_the_warmup_report(function: ServedFunction) -> None:
     status, headers, text = function.exchange(INVOKE, SCHEDULED)
     assert (status, headers.get("x-amz-function-error")) == (200, None)
-    told = json.loads(text)
-    assert told["state"] == "ready"
-    assert told["loaded"] is True
-    assert told["first_token"] is True
+    report = json.loads(text)
+    assert report["state"] == "ready"
+    assert report["loaded"] is True
+    assert report["first_token"] is True
 
 
-def test_chunks_arrive_one_by_one(function: ServedFunction) -> None:
+def test_stream_arrives_in_chunks(function: ServedFunction) -> None:
     request = urllib.request.Request(
         function.url + "/v1/chat/completions",
         json.dumps(LONG | {"max_tokens": 24}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+    with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:
         chunks = list(iter(lambda: response.read1(65536), b""))
-    assert len(chunks) > 4, "a reply of 24 tokens comes in many pieces"
+    assert len(chunks) > 4, "a reply of 24 tokens arrives in several chunks"
     assert b"".join(chunks).endswith(b"data: [DONE]\n\n")
 
 
-def test_the_deadline_ends_a_reply_cleanly(function: ServedFunction) -> None:
+def test_deadline_ends_a_stream_cleanly(function: ServedFunction) -> None:
     body = LONG | {"stream_options": {"include_usage": True}}
     status, _, text = function.exchange("/v1/chat/completions", body)
     assert status == 200
@@ -60,14 +60,14 @@ def test_the_deadline_ends_a_reply_cleanly(function: ServedFunction) -> None:
 
 
 @pytest.mark.slow
-def test_a_plain_reply_is_whole_at_its_deadline_too(function: ServedFunction) -> None:
+def test_deadline_ends_a_plain_reply_cleanly(function: ServedFunction) -> None:
     status, reply = function.ask("/v1/chat/completions", LONG | {"stream": False})
     assert status == 200
     assert reply["choices"][0]["finish_reason"] == "length"
 
 
 @pytest.mark.slow
-def test_an_init_that_outlasts_ten_seconds_ends_in_the_first_request(tmp_path: Path, tiny_model: Path) -> None:
+def test_init_longer_than_ten_seconds_ends_in_the_first_request(tmp_path: Path, tiny_model: Path) -> None:
     late = adapted("sleep 12; ")
     with emulated(tmp_path, late, "--timeout", "60", MODEL_URI=str(tiny_model)) as function:
         status, text = function.ask("/chat", {"prompt": "hi", "max_tokens": 8})
@@ -76,7 +76,7 @@ def test_an_init_that_outlasts_ten_seconds_ends_in_the_first_request(tmp_path: P
 
 
 @pytest.mark.slow
-def test_an_instance_may_wait_for_its_model(tmp_path: Path, tiny_model: Path) -> None:
+def test_startup_can_wait_for_the_model(tmp_path: Path, tiny_model: Path) -> None:
     """``startup_waits_for = "model"``: the first request finds it loaded."""
     settings = {"MODEL_URI": str(tiny_model), "AWS_LWA_READINESS_CHECK_PATH": "/health/ready"}
     with emulated(tmp_path, adapted(), "--timeout", "60", **settings) as function:

@@ -1,21 +1,22 @@
-"""The bindings: the right build, loaded without what is not needed."""
+"""The bindings: built without OpenMP, and imported without their package."""
 
 import subprocess
 import sys
 
-from function.engine.llama.library import library, openmp, system_info
+from function.engine import has_openmp, read_system_info
+from function.engine.llama.library import library
 
 
-def test_our_build_has_no_openmp() -> None:
-    assert "CPU :" in system_info()
-    assert not openmp(), "llama-cpp-python must be built with CMAKE_ARGS=-DGGML_OPENMP=OFF"
+def test_build_has_no_openmp() -> None:
+    assert "CPU :" in read_system_info()
+    assert not has_openmp(), "llama-cpp-python must be built with CMAKE_ARGS=-DGGML_OPENMP=OFF"
 
 
-def test_the_bindings_load_once() -> None:
+def test_bindings_load_once() -> None:
     assert library() is library()
 
 
-def test_the_bindings_come_without_the_package_and_leave_it_usable() -> None:
+def test_bindings_load_without_their_package_and_leave_it_usable() -> None:
     script = (
         "import sys; from function.engine.llama.library import library; found = library();"
         "assert 'numpy' not in sys.modules; import llama_cpp;"

@@ -1,4 +1,4 @@
-"""Limits are read from both cgroup versions, nested, and from inside a container."""
+"""Limits of both cgroup versions, nested, and inside a container."""
 
 import os
 from pathlib import Path
@@ -31,11 +31,11 @@ def test_without_cgroups_the_machine_is_the_limit(root: Path) -> None:
     assert cpus(root) == affinity()
 
 
-def test_nothing_known_is_none(tmp_path: Path) -> None:
+def test_unknown_memory_limit_is_none(tmp_path: Path) -> None:
     assert memory_limit(tmp_path) is None
 
 
-def test_version_2_the_tightest_ancestor_holds(root: Path) -> None:
+def test_cgroup_v2_uses_the_tightest_ancestor(root: Path) -> None:
     write(root, "proc/self/cgroup", "0::/pod/container\n")
     write(root, "sys/fs/cgroup/pod/container/memory.max", "max\n")
     write(root, "sys/fs/cgroup/pod/memory.max", f"{2 * GIB}\n")
@@ -45,13 +45,13 @@ def test_version_2_the_tightest_ancestor_holds(root: Path) -> None:
     assert cpus(root) == 1
 
 
-def test_version_2_in_its_own_namespace(root: Path) -> None:
+def test_cgroup_v2_works_in_its_own_namespace(root: Path) -> None:
     write(root, "proc/self/cgroup", "0::/\n")
     write(root, "sys/fs/cgroup/memory.max", f"{GIB}\n")
     assert memory_limit(root) == GIB
 
 
-def test_version_1_with_joined_controllers_and_the_hosts_path(root: Path) -> None:
+def test_cgroup_v1_works_with_joined_controllers_and_the_host_path(root: Path) -> None:
     write(root, "proc/self/cgroup", "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n")
     write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", f"{3 * GIB}\n")
     write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "100001\n")
@@ -60,7 +60,7 @@ def test_version_1_with_joined_controllers_and_the_hosts_path(root: Path) -> Non
     assert cpus(root) == min(2, affinity())
 
 
-def test_version_1_without_limits(root: Path) -> None:
+def test_cgroup_v1_without_limits_uses_the_machine(root: Path) -> None:
     write(root, "proc/self/cgroup", "4:memory:/\n3:cpu:/\n")
     write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
     write(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
@@ -70,7 +70,7 @@ def test_version_1_without_limits(root: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "1 2 3", "100000 0"])
-def test_what_cannot_be_read_limits_nothing(root: Path, text: str) -> None:
+def test_unreadable_limits_are_ignored(root: Path, text: str) -> None:
     write(root, "proc/self/cgroup", "0::/a/../..\nnonsense\n")
     write(root, "sys/fs/cgroup/cpu.max", text)
     write(root, "sys/fs/cgroup/memory.max", text)
@@ -78,7 +78,7 @@ def test_what_cannot_be_read_limits_nothing(root: Path, text: str) -> None:
     assert cpus(root) == affinity()
 
 
-def test_this_machine_has_some_of_both() -> None:
+def test_this_machine_has_memory_and_cpus() -> None:
     limit = memory_limit()
     assert limit is None or limit > 1 << 20
     assert cpus() >= 1

@@ -1,4 +1,4 @@
-"""Numbers as they are kept, and as the documentation lists them."""
+"""Metrics of the process, and their table in the documentation."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +8,7 @@ from function.observability.metrics import KINDS, Metrics
 DOCS = (Path(__file__).parent.parent / "docs" / "observability.md").read_text()
 
 
-def test_a_value_on_a_bound_is_in_the_bucket_that_ends_there() -> None:
+def test_value_on_a_bound_is_in_the_bucket_that_ends_there() -> None:
     metrics = Metrics()
     bounds = KINDS["chat_tokens_per_second"].bounds
     for value in (0.5, bounds[0], bounds[0] + 0.1, bounds[-1] + 1):
@@ -20,7 +20,7 @@ def test_a_value_on_a_bound_is_in_the_bucket_that_ends_there() -> None:
     assert sum(counts) == 4
 
 
-def test_labels_are_kept_apart_and_what_is_read_stays_as_it_was() -> None:
+def test_counters_differ_by_label_and_copies_do_not_change() -> None:
     metrics = Metrics()
     metrics.add("chat_requests", outcome="stop")
     counters, _ = metrics.read()
@@ -30,14 +30,14 @@ def test_labels_are_kept_apart_and_what_is_read_stays_as_it_was() -> None:
     assert metrics.read()[0]["chat_requests", (("outcome", "stop"),)] == 2
 
 
-def test_nothing_is_lost_between_threads() -> None:
+def test_metrics_lose_nothing_between_threads() -> None:
     metrics = Metrics()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: metrics.observe("chat_tokens_per_second", 7), range(2000)))
     assert metrics.read()[1]["chat_tokens_per_second", ()].total == 14_000
 
 
-def test_the_documentation_lists_them_with_their_labels() -> None:
+def test_metrics_are_documented_with_their_labels() -> None:
     rows = [line.split("|") for line in DOCS.split("| metric |")[1].split("\n\n")[0].splitlines()[2:]]
     listed = {name.strip(" `").removesuffix("_total"): labels.strip() for _, name, labels, *_ in rows}
     for name, kind in KINDS.items():

@@ -6,7 +6,7 @@ from function.errors import Busy
 from function.lifecycle.queue import RequestQueue
 
 
-def test_the_first_is_served_and_size_may_wait() -> None:
+def test_queue_serves_the_first_and_lets_size_requests_wait() -> None:
     queue = RequestQueue(2, lambda: 7)
     places = [queue.enter() for _ in range(3)]
     assert [place.ahead for place in places] == [0, 1, 2]
@@ -16,7 +16,7 @@ def test_the_first_is_served_and_size_may_wait() -> None:
     assert raised.value.status == 429
 
 
-def test_nobody_waits_with_size_zero() -> None:
+def test_queue_of_size_zero_lets_no_request_wait() -> None:
     queue = RequestQueue(0, lambda: 1)
     place = queue.enter()
     with pytest.raises(Busy):
@@ -25,7 +25,7 @@ def test_nobody_waits_with_size_zero() -> None:
     assert queue.enter().ahead == 0
 
 
-def test_leaving_moves_the_others_up_in_order() -> None:
+def test_leaving_moves_later_tickets_up_in_order() -> None:
     queue = RequestQueue(5, lambda: 1)
     first, second, third = (queue.enter() for _ in range(3))
     second.leave()
@@ -36,7 +36,7 @@ def test_leaving_moves_the_others_up_in_order() -> None:
     assert len(queue) == 1
 
 
-def test_waiting_ends_when_the_line_moves() -> None:
+def test_wait_ends_when_the_queue_moves() -> None:
     queue = RequestQueue(1, lambda: 1)
     first, second = queue.enter(), queue.enter()
     seen: list[int] = []
@@ -47,7 +47,7 @@ def test_waiting_ends_when_the_line_moves() -> None:
     assert seen == [0]
 
 
-def test_waiting_ends_with_its_timeout() -> None:
+def test_wait_ends_with_its_timeout() -> None:
     queue = RequestQueue(1, lambda: 1)
     queue.enter()
     assert queue.enter().wait(1, 0.01) == 1

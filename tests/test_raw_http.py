@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers.doors import PATIENCE, ServedFunction, serving
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 
 MARKER = "smuggled-7f3a"
 HIDDEN = f"GET /v1/models/{MARKER} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -29,7 +29,7 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
 def exchange(function: ServedFunction, data: bytes) -> bytes:
     """Return the whole response to ``data``, after which the client closes its sending side."""
     address = urlsplit(function.url)
-    with socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE) as client:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=WAIT_SECONDS) as client:
         with contextlib.suppress(OSError):
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from function.engine.types import Sampling
+from function.engine import Sampling
 from function.errors import RequestError
 from function.web.request.schema import Chat, ChatCompletion
 

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from function.web.docs.openapi import document
-from tests.servers.doors import PATIENCE, ServedFunction, serving
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 
 CHECKS = [
     not_a_server_error,
@@ -59,7 +59,7 @@ def ask(function: ServedFunction, operation: str, mode: GenerationMode, examples
     @given(case=OPERATIONS[operation].as_strategy(generation_mode=mode))
     def run(case: Any) -> None:
         case.call_and_validate(
-            base_url=function.url, checks=CHECKS, headers={"Authorization": f"Bearer {KEY}"}, timeout=PATIENCE
+            base_url=function.url, checks=CHECKS, headers={"Authorization": f"Bearer {KEY}"}, timeout=WAIT_SECONDS
         )
 
     run()
@@ -85,7 +85,7 @@ def test_stream_events_conform_to_document(function: ServedFunction, operation: 
         asked = {"messages": [{"role": "user", "content": "hi"}]}
     headers = {"Authorization": f"Bearer {KEY}", "Accept": "text/event-stream"}
     case = OPERATIONS[operation].Case(body=asked | {"stream": True}, media_type="application/json")
-    reply = case.call_and_validate(base_url=function.url, checks=CHECKS, headers=headers, timeout=PATIENCE)
+    reply = case.call_and_validate(base_url=function.url, checks=CHECKS, headers=headers, timeout=WAIT_SECONDS)
     assert b"data: [DONE]" in reply.content
 
 

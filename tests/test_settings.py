@@ -10,12 +10,12 @@ from function.settings import Settings
 README = Path(__file__).parent.parent / "README.md"
 
 
-def test_an_empty_environment_gives_the_defaults() -> None:
+def test_empty_environment_gives_the_defaults() -> None:
     assert Settings.from_env({}) == Settings()
     assert Path(Settings().model_uri).name == "model.gguf"
 
 
-def test_an_empty_value_counts_as_not_set() -> None:
+def test_empty_value_counts_as_not_set() -> None:
     assert Settings.from_env({"PORT": "", "API_KEY": " "}) == Settings()
 
 
@@ -38,7 +38,7 @@ def test_values_are_parsed() -> None:
     assert settings.model_cache_dir == Path("/cache")
 
 
-def test_white_space_counts_where_it_is_prose_and_nowhere_else() -> None:
+def test_white_space_is_kept_in_prose_only() -> None:
     settings = Settings.from_env({"SYSTEM_PROMPT": " be kind\n", "API_KEY": "key\n", "LOG_LEVEL": " info "})
     assert (settings.system_prompt, settings.api_key, settings.log_level) == (" be kind\n", "key", "INFO")
 
@@ -55,19 +55,17 @@ def test_white_space_counts_where_it_is_prose_and_nowhere_else() -> None:
         ("MODEL_SHA256", "abc"),
     ],
 )
-def test_a_wrong_value_is_a_sentence_with_key_and_value(key: str, value: str) -> None:
+def test_invalid_value_is_an_error_with_key_and_value(key: str, value: str) -> None:
     with pytest.raises(SettingsError) as raised:
         Settings.from_env({key: value})
     assert key in str(raised.value)
     assert value in str(raised.value)
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| ([^|]*) \|", README.read_text(), re.MULTILINE))
-    expected = {}
+def test_readme_lists_every_setting_with_its_default_and_meaning() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| (.*) \|$", README.read_text(), re.MULTILINE))
     for item in fields(Settings):
         shown = item.metadata["shown"]
         if shown is None:
             shown = f"`{item.default:g}`" if isinstance(item.default, float) else f"`{item.default}`"
-        expected[item.name.upper()] = shown
-    assert {key: rows.get(key, "").strip() for key in expected} == expected
+        assert rows.get(item.name.upper()) == f"{shown} | {item.metadata['meaning']}"

@@ -1,4 +1,4 @@
-"""Snapshots: the same bits with and without one, and none that is not exactly right is ever used."""
+"""Snapshots: replies are the same bit for bit with and without one, and an invalid one is never used."""
 
 import ctypes
 import hashlib
@@ -14,47 +14,45 @@ from pathlib import Path
 
 import pytest
 
-from function.engine.engine import Engine
-from function.engine.kv.context import KVContext
+from function.engine import Engine, KVContext, LoadOptions
 from function.engine.llama.library import library
 from function.engine.llama.model import Model
 from function.engine.llama.state_layout import StateLayout
-from function.engine.load_options import LoadOptions
 from function.errors import SourceError
 from function.settings import Settings
 from function.snapshot import file_format
 from function.snapshot.file_format import SnapshotMismatch
-from function.snapshot.prefix import prefix
-from function.snapshot.store import place, put
+from function.snapshot.prefix import find_prefix
+from function.snapshot.store import snapshot_uri, store_file
 from tests.servers.doors import ServedFunction, serving
 from tests.servers.stores import Store
 from tools.models import write_model
 from tools.shapes import SHAPES
 
 ROOT = Path(__file__).parent.parent
-PROMPT = " ".join(f"word{i * i % 97} and" for i in range(40))  # varied, and several chunks long
+PROMPT = " ".join(f"word{i * i % 97} and" for i in range(40))  # varied, and longer than several chunks
 SEEDED = {"messages": [{"role": "user", "content": "What is it?"}], "seed": 7, "temperature": 1.0, "max_tokens": 24}
-TOKENS = tuple(5 + i * i % 900 for i in range(300))
+PROMPT_TOKENS = tuple(5 + i * i % 900 for i in range(300))
 
 
 @pytest.fixture(scope="module", params=["tiny", "tiny-gqa", "tiny-window"])
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With as many heads of keys as of queries; with fewer; with a window that slides over 64 tokens."""
+    """Models with as many key heads as query heads, with fewer, and with a sliding window of 64 tokens."""
     name = str(request.param)
     return write_model(tmp_path_factory.mktemp(name) / f"{name}.gguf", SHAPES[name])
 
 
 class Bare:
-    """A model and its memory in the test's own thread."""
+    """Model and its KV context in the test's own thread."""
 
     def __init__(self, path: Path, kv_type: str = "f16") -> None:
         self.model = Model(path, n_ctx=1024, n_threads=1, n_gpu_layers=0, kv_type=kv_type)  # type: ignore[arg-type]
         self.memory = KVContext(self.model)
         self._flag = ctypes.create_string_buffer(2)
-        self.model.watch(self._flag)
+        self.model.set_abort_flag(self._flag)
 
     def logits(self, prompt: tuple[int, ...]) -> list[float]:
-        """After ``prompt``, of which is computed what is missing."""
+        """Return the logits after ``prompt``; compute only the tokens that are not in the context."""
         while len(self.memory) < len(prompt):
             self.memory.compute(self.memory.cache.next_chunk(prompt))
         found: list[float] = library().llama_get_logits_ith(self.model.context, -1)[: self.model.vocabulary.size]
@@ -79,38 +77,38 @@ def bare(path: Path) -> Iterator[Bare]:
 
 
 @pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
-def test_logits_after_restoring_are_those_of_a_prefill_bit_for_bit(path: Path, kv_type: str) -> None:
+def test_restored_state_gives_the_logits_of_a_prefill_bit_for_bit(path: Path, kv_type: str) -> None:
     for length in (64, 256):
         read, restored, cut = Bare(path, kv_type), Bare(path, kv_type), Bare(path, kv_type)
-        expected = read.logits(TOKENS)
-        assert len(set(expected)) > 100, "they say something"
-        state = restored.state(TOKENS[:length])
-        restored.memory.forget()
-        assert restored.memory.pin(TOKENS[:length], state)
+        expected = read.logits(PROMPT_TOKENS)
+        assert len(set(expected)) > 100, "the logits vary"
+        state = restored.state(PROMPT_TOKENS[:length])
+        restored.memory.clear()
+        assert restored.memory.pin(PROMPT_TOKENS[:length], state)
         assert len(restored.memory) == length
-        assert restored.logits(TOKENS) == expected
-        whole = cut.state(TOKENS)
-        assert cut.layout().cut(whole, len(TOKENS), length) == state, "from a longer conversation the same"
+        assert restored.logits(PROMPT_TOKENS) == expected
+        whole = cut.state(PROMPT_TOKENS)
+        assert cut.layout().cut(whole, len(PROMPT_TOKENS), length) == state, "the same from a longer conversation"
         for bare in (read, restored, cut):
             bare.model.free()
 
 
-def test_the_prefix_comes_back_after_others_have_used_the_context(bare: Bare) -> None:
-    expected = bare.logits(TOKENS)
-    bare.memory.forget()
-    state = bare.state(TOKENS[:256])
-    bare.memory.forget()
-    assert bare.memory.pin(TOKENS[:256], state)
+def test_pinned_prefix_survives_other_conversations(bare: Bare) -> None:
+    expected = bare.logits(PROMPT_TOKENS)
+    bare.memory.clear()
+    state = bare.state(PROMPT_TOKENS[:256])
+    bare.memory.clear()
+    assert bare.memory.pin(PROMPT_TOKENS[:256], state)
     for _ in range(2):
-        assert bare.memory.prepare(tuple(reversed(TOKENS)), exact=True) == 0
-        bare.logits(tuple(reversed(TOKENS)))
-        assert bare.memory.prepare(TOKENS, exact=True) == 256
-        assert bare.logits(TOKENS) == expected
+        assert bare.memory.reuse_prefix(tuple(reversed(PROMPT_TOKENS)), exact=True) == 0
+        bare.logits(tuple(reversed(PROMPT_TOKENS)))
+        assert bare.memory.reuse_prefix(PROMPT_TOKENS, exact=True) == 256
+        assert bare.logits(PROMPT_TOKENS) == expected
 
 
-def test_a_state_that_llama_cpp_would_not_have_written_is_refused(bare: Bare) -> None:
-    """With a right hash around it, too: what it says of itself is not believed."""
-    state = bare.state(TOKENS[:128])
+def test_state_that_llama_cpp_would_not_write_is_rejected(bare: Bare) -> None:
+    """A correct hash does not help: the engine verifies the state itself."""
+    state = bare.state(PROMPT_TOKENS[:128])
     layout = bare.layout()
     assert layout.fits(state, 128)
     assert not layout.fits(state, 64)
@@ -127,21 +125,21 @@ def test_a_state_that_llama_cpp_would_not_have_written_is_refused(bare: Bare) ->
         hostile = bytearray(state)
         struct.pack_into("<H", hostile, len(state) - 2, not_finite)
         assert not layout.fits(hostile, 128)
-        bare.memory.forget()
-        assert not bare.memory.pin(TOKENS[:128], hostile)
+        bare.memory.clear()
+        assert not bare.memory.pin(PROMPT_TOKENS[:128], hostile)
         assert len(bare.memory) == 0
 
 
-def test_a_recurrent_model_declines(tmp_path: Path) -> None:
+def test_recurrent_model_has_no_snapshot(tmp_path: Path) -> None:
     bare = Bare(write_model(tmp_path / "r.gguf", SHAPES["tiny-recurrent"]))
-    bare.logits(TOKENS)
+    bare.logits(PROMPT_TOKENS)
     assert bare.memory.layout is None
     assert bare.memory.save() is None
-    assert not bare.memory.pin(TOKENS[:64], bytearray(1000))
+    assert not bare.memory.pin(PROMPT_TOKENS[:64], bytearray(1000))
     bare.model.free()
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+def test_file_format_reads_what_it_wrote(tmp_path: Path) -> None:
     path = tmp_path / "s"
     file_format.write(path, {"a": 1, "b": "x"}, b"state" * 100)
     assert bytes(file_format.read(path, {"b": "x", "a": 1})) == b"state" * 100
@@ -150,7 +148,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["s"]
 
 
-def test_every_byte_counts(tmp_path: Path) -> None:
+def test_file_format_rejects_any_changed_byte(tmp_path: Path) -> None:
     path, binding = tmp_path / "s", {"a": 1}
     file_format.write(path, binding, b"state")
     data = path.read_bytes()
@@ -166,27 +164,27 @@ def test_every_byte_counts(tmp_path: Path) -> None:
         file_format.read(tmp_path / "none", binding)
 
 
-def test_its_place_is_beside_the_model_or_where_it_is_put() -> None:
-    assert place(Settings(model_uri="gs://b/m.gguf")) == "gs://b/m.gguf.snapshot"
-    assert place(Settings(model_uri="https://h/m.gguf?k=1")) == "https://h/m.gguf.snapshot?k=1"
-    assert place(Settings(model_uri="gs://b/m.gguf", snapshot_uri="s3://c/x")) == "s3://c/x"
+def test_snapshot_uri_is_the_models_with_a_suffix_or_the_one_set() -> None:
+    assert snapshot_uri(Settings(model_uri="gs://b/m.gguf")) == "gs://b/m.gguf.snapshot"
+    assert snapshot_uri(Settings(model_uri="https://h/m.gguf?k=1")) == "https://h/m.gguf.snapshot?k=1"
+    assert snapshot_uri(Settings(model_uri="gs://b/m.gguf", snapshot_uri="s3://c/x")) == "s3://c/x"
 
 
-def test_the_prefix_is_what_all_conversations_share_in_whole_chunks(tiny_model: Path) -> None:
+def test_prefix_is_common_to_all_conversations_in_whole_chunks(tiny_model: Path) -> None:
     engine = Engine.load(tiny_model, LoadOptions(n_ctx=1024))
     try:
-        tokens = prefix(engine, PROMPT)
+        tokens = find_prefix(engine, PROMPT)
         assert len(tokens) > 0
         assert len(tokens) % 64 == 0
         for question in ("What is it?", "Why?", " ", "\n\n"):
             messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": question}]
-            assert engine.chat_tokens(messages)[: len(tokens)] == tokens
-        assert prefix(engine, "Be brief.") == ()
+            assert engine.tokenize_chat(messages)[: len(tokens)] == tokens
+        assert find_prefix(engine, "Be brief.") == ()
     finally:
         engine.close()
 
 
-# Through the doors.
+# Over HTTP and the command line.
 
 
 def command(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -198,21 +196,21 @@ def environment(model: str, **more: str) -> dict[str, str]:
     return {"MODEL_URI": model, "SYSTEM_PROMPT": PROMPT, "N_CTX": "1024", "N_THREADS": "1", **more}
 
 
-def told(function: ServedFunction) -> tuple[str, int]:
-    """The reply, and how many of its prompt's tokens had been read before."""
+def ask(function: ServedFunction) -> tuple[str, int]:
+    """Return the reply, and the number of its cached prompt tokens."""
     status, body = function.ask("/v1/chat/completions", SEEDED)
     assert status == 200, body
     return body["choices"][0]["message"]["content"], body["usage"]["prompt_tokens_details"]["cached_tokens"]
 
 
 def first_reply(tmp_path: Path, env: dict[str, str]) -> tuple[str, int, str]:
-    """Of a fresh instance; and its log."""
+    """Return the first reply of a new instance, its cached prompt tokens, and the log."""
     with serving(tmp_path, **env) as function:
         function.wait("ready")
-        return *told(function), function.log.read_text()
+        return *ask(function), function.log.read_text()
 
 
-def test_made_by_the_command_used_by_the_next_instance(tmp_path: Path, tiny_model: Path) -> None:
+def test_snapshot_of_the_command_is_used_by_the_next_instance(tmp_path: Path, tiny_model: Path) -> None:
     model = tmp_path / "m.gguf"
     model.write_bytes(tiny_model.read_bytes())
     env = environment(str(model))
@@ -243,7 +241,7 @@ def test_made_by_the_command_used_by_the_next_instance(tmp_path: Path, tiny_mode
         reply, cached, log = first_reply(tmp_path, env)
         assert (reply, cached) == (expected, 0), name
         assert "is not used" in log, name
-    snapshot.write_bytes(rebound(good, build="another"))
+    snapshot.write_bytes(rebind(good, build="another"))
     reply, cached, log = first_reply(tmp_path, env)
     assert (reply, cached) == (expected, 0)
     assert "made with another build" in log
@@ -256,8 +254,8 @@ def test_made_by_the_command_used_by_the_next_instance(tmp_path: Path, tiny_mode
     assert "made with another version" in log
 
 
-def rebound(data: bytes, **changes: str) -> bytes:
-    """A snapshot with a valid hash and another binding."""
+def rebind(data: bytes, **changes: str) -> bytes:
+    """Return a snapshot with a valid hash and another binding."""
     length = struct.unpack_from("<I", data, 8)[0]
     text = json.dumps(json.loads(data[12 : 12 + length]) | changes, sort_keys=True).encode()
     made = data[:8] + struct.pack("<I", len(text)) + text + data[12 + length : -32]
@@ -265,7 +263,7 @@ def rebound(data: bytes, **changes: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
-def test_an_instance_that_had_to_read_the_prompt_stores_it_for_the_next(
+def test_instance_without_a_snapshot_stores_one_for_the_next(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, tiny_model: Path
 ) -> None:
     store: Store = request.getfixturevalue(kind)
@@ -274,15 +272,15 @@ def test_an_instance_that_had_to_read_the_prompt_stores_it_for_the_next(
     (tmp_path / "1").mkdir()
     with serving(tmp_path / "1", **env) as function:
         function.wait("ready")
-        expected, cached = told(function)
+        expected, cached = ask(function)
         assert cached == 0
-        for _ in range(20):  # one reply is enough, unless the machine was too busy to see that nobody waits
-            assert function.ask("/events", {})[0] == 200  # waits for what is being stored
+        for _ in range(20):  # one reply is enough, unless the machine is too busy to notice that it is idle
+            assert function.ask("/events", {})[0] == 200  # waits until the snapshot is stored
             if "stored the system prompt" in function.log.read_text():
                 break
-            assert told(function)[0] == expected
+            assert ask(function)[0] == expected
         assert "stored the system prompt" in function.log.read_text()
-        assert told(function)[0] == expected
+        assert ask(function)[0] == expected
         assert function.ask("/events", {})[0] == 200
         assert function.log.read_text().count("stored the system prompt") == 1
     (tmp_path / "2").mkdir()
@@ -294,7 +292,7 @@ def test_an_instance_that_had_to_read_the_prompt_stores_it_for_the_next(
 
 
 class _NoWriting(BaseHTTPRequestHandler):
-    """A bucket in which nothing is and nothing may be put."""
+    """An empty bucket without write permission."""
 
     def do_HEAD(self) -> None:
         self._answer(404)
@@ -317,7 +315,7 @@ class _NoWriting(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def read_only() -> Iterator[dict[str, str]]:
-    """The environment of an S3 that lets nobody write."""
+    """Environment of an S3 without write permission."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _NoWriting)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -328,26 +326,24 @@ def read_only() -> Iterator[dict[str, str]]:
     server.server_close()
 
 
-def test_without_permission_to_write_it_says_so_once_and_goes_on(
-    tmp_path: Path, tiny_model: Path, read_only: dict[str, str]
-) -> None:
+def test_missing_write_permission_is_logged_once(tmp_path: Path, tiny_model: Path, read_only: dict[str, str]) -> None:
     env = environment(str(tiny_model), SNAPSHOT="auto", SNAPSHOT_URI="s3://models/x.snapshot", **read_only)
     with serving(tmp_path, **env) as function:
         function.wait("ready")
         for _ in range(3):
-            told(function)
+            ask(function)
             assert function.ask("/events", {})[0] == 200
         log = function.log.read_text()
     assert log.count("the snapshot is not stored") == 1
     assert "s3:PutObject" in log
 
 
-def test_two_that_store_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
+def test_concurrent_stores_to_a_file_leave_a_valid_snapshot(tmp_path: Path) -> None:
     target, places = tmp_path / "s", []
     for number in range(2):
         file_format.write(tmp_path / f"made{number}", {"a": 1}, bytes([number]) * 1_000_000)
         places.append(tmp_path / f"made{number}")
-    threads = [threading.Thread(target=put, args=(made, f"file://{target}")) for made in places * 5]
+    threads = [threading.Thread(target=store_file, args=(made, f"file://{target}")) for made in places * 5]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -359,7 +355,7 @@ def test_two_that_store_at_once_leave_one_that_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
-def test_two_that_store_into_a_bucket_at_once_leave_one_that_is_whole(
+def test_concurrent_stores_to_a_bucket_leave_a_valid_snapshot(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, tiny_model: Path
 ) -> None:
     store: Store = request.getfixturevalue(kind)
@@ -375,7 +371,7 @@ def test_two_that_store_into_a_bucket_at_once_leave_one_that_is_whole(
     assert json.loads(command(env | {"MODEL_CACHE_DIR": str(tmp_path / "third")}, "--json").stdout)["skipped"] is True
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_the_store(tmp_path: Path) -> None:
+def test_store_to_a_missing_folder_is_a_source_error(tmp_path: Path) -> None:
     file_format.write(tmp_path / "s", {"a": 1}, b"x")
     with pytest.raises(SourceError, match="none"):
-        put(tmp_path / "s", str(tmp_path / "none" / "s"))
+        store_file(tmp_path / "s", str(tmp_path / "none" / "s"))

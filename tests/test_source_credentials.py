@@ -1,4 +1,4 @@
-"""Credentials that end while a model is on its way are renewed once, by the provider's own means."""
+"""Renewal of credentials that expire during a fetch, once and by the provider's own means."""
 
 import json
 from dataclasses import replace
@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from function.errors import AccessDenied
 from function.fetch import fetch
 from function.settings import Stores
+from tests.fetch_data import DATA, QUICK
 from tests.servers.faulty import FaultyStore
-from tests.test_fetch_faults import DATA, QUICK
 
 
 def expire(store: FaultyStore, token: str, after: int = 4) -> None:
-    """From the ``after``-th request on only ``token`` is let in."""
+    """Accept only ``token`` from request number ``after`` on."""
 
     def on_request(count: int) -> None:
         if count >= after:
@@ -25,7 +25,7 @@ def expire(store: FaultyStore, token: str, after: int = 4) -> None:
     store.on_request = on_request
 
 
-def test_s3_keys_are_found_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_keys_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultyStore(DATA, token="key-1") as store:
         expire(store, "key-2")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key-2")
@@ -35,7 +35,7 @@ def test_s3_keys_are_found_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert got.path.read_bytes() == DATA
 
 
-def test_s3_keys_that_cannot_be_renewed_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_keys_that_cannot_be_renewed_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultyStore(DATA, token="key-1") as store:
         expire(store, "key-3")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key-2")
@@ -47,7 +47,7 @@ def test_s3_keys_that_cannot_be_renewed_are_an_error(tmp_path: Path, monkeypatch
 
 @pytest.fixture
 def service_account(tmp_path: Path) -> Path:
-    """A key file whose tokens the store itself gives; the address is filled in by the test."""
+    """Key file whose tokens the store itself issues; the test fills in the address."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -65,7 +65,7 @@ def with_account(store: FaultyStore, path: Path, monkeypatch: pytest.MonkeyPatch
     return replace(store.stores, google_application_credentials=str(path))
 
 
-def test_a_google_token_is_renewed(tmp_path: Path, service_account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_google_token_is_renewed(tmp_path: Path, service_account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultyStore(DATA, token="token-1") as store:
         stores = with_account(store, service_account, monkeypatch)
         expire(store, "token-2")
@@ -74,7 +74,7 @@ def test_a_google_token_is_renewed(tmp_path: Path, service_account: Path, monkey
         assert store.tokens_given == 2
 
 
-def test_a_google_account_without_the_right_is_told_what_to_grant(
+def test_google_account_without_permission_raises_the_missing_role(
     tmp_path: Path, service_account: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FaultyStore(DATA, token="no token is good enough") as store:
@@ -83,7 +83,7 @@ def test_a_google_account_without_the_right_is_told_what_to_grant(
             fetch(store.uri("gs"), cache=tmp_path / "cache", policy=QUICK, stores=stores)
 
 
-def test_a_key_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_google_key_file_is_named_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key.json").write_text("{}")
     with FaultyStore(DATA, token="token-1") as store:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))

@@ -1,4 +1,4 @@
-"""The light signer is held against botocore's; what S3's headers say of checksums is read as it is meant."""
+"""S3 without an SDK: the signature equals botocore's, and only checksums of whole objects are used."""
 
 import base64
 from datetime import UTC, datetime
@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.settings import Stores
-from function.source.s3 import S3Source, _checksums
+from function.source.s3 import S3Source, _read_checksums
 from function.source.sigv4 import Credentials, sign
 
 keys = st.text(st.characters(codec="utf-8", exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)
 
 
 @given(key=keys.filter(lambda key: not key.startswith("/")), token=st.none() | st.just("the/token=="))
-def test_it_signs_as_botocore_does(key: str, token: str | None) -> None:
+def test_signature_equals_botocore(key: str, token: str | None) -> None:
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials as Theirs
@@ -40,7 +40,7 @@ def test_it_signs_as_botocore_does(key: str, token: str | None) -> None:
     assert ours["authorization"].endswith(f"Signature={signer.signature(text, request)}")
 
 
-def test_the_date_is_that_of_the_request() -> None:
+def test_signature_has_the_date_of_the_request() -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert (
         sign("GET", "https://b.s3.amazonaws.com/k", {}, Credentials("a", "b"), "r", at)["x-amz-date"]
@@ -63,7 +63,7 @@ CRC = base64.b64encode(bytes(range(8))).decode()
     ],
 )
 def test_only_a_checksum_of_the_whole_object_counts(headers: dict[str, str], expected: dict[str, str]) -> None:
-    assert _checksums(headers) == expected
+    assert _read_checksums(headers) == expected
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_only_a_checksum_of_the_whole_object_counts(headers: dict[str, str], exp
         ("models", "cn-north-1", "https://models.s3.cn-north-1.amazonaws.com.cn/m.gguf"),
     ],
 )
-def test_the_address_of_a_bucket(bucket: str, region: str, url: str) -> None:
+def test_bucket_url_follows_name_and_region(bucket: str, region: str, url: str) -> None:
     assert S3Source(f"s3://{bucket}/m.gguf", Stores(aws_region=region))._url() == url

@@ -1,4 +1,4 @@
-"""Structured output through a real door: what callers get, whole and streamed, and what the process survives."""
+"""Structured output through a real server, complete and streamed, and requests that try to end its process."""
 
 import json
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ import openai
 import pydantic
 import pytest
 
+from tests.schemas import EXPLOSIVE
 from tests.servers.doors import ServedFunction, serving
-from tests.test_trial import EXPLOSIVE
 
 PATH = "/v1/chat/completions"
 ASK: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me."}], "max_tokens": 300}
 
 
 class Colour(pydantic.BaseModel):
-    """One of two."""
+    """One of two colours."""
 
     name: Literal["red", "green"]
     share: int = pydantic.Field(ge=0, le=100)
 
 
 class Picture(pydantic.BaseModel):
-    """What a program would ask for: nested, with a list and something that may be missing."""
+    """A realistic model: nested, with a list and an optional field."""
 
     title: str = pydantic.Field(max_length=10)
     colours: list[Colour] = pydantic.Field(max_length=3)
@@ -48,14 +48,14 @@ def format_of(schema: Any, **more: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "thing", "schema": schema, **more}}
 
 
-def test_the_openai_client_parses_what_it_asked_for(client: openai.OpenAI) -> None:
+def test_openai_client_parses_the_requested_type(client: openai.OpenAI) -> None:
     for seed in range(3):
         reply = client.chat.completions.parse(model="any", response_format=Picture, seed=seed, **ASK)
         assert isinstance(reply.choices[0].message.parsed, Picture)
         assert reply.choices[0].finish_reason == "stop"
 
 
-def test_the_openai_client_streams_what_it_asked_for(client: openai.OpenAI) -> None:
+def test_openai_client_streams_the_requested_type(client: openai.OpenAI) -> None:
     with client.chat.completions.stream(model="any", response_format=Picture, seed=1, **ASK) as stream:
         deltas = [event.delta for event in stream if event.type == "content.delta"]
         final = stream.get_final_completion().choices[0].message
@@ -65,7 +65,7 @@ def test_the_openai_client_streams_what_it_asked_for(client: openai.OpenAI) -> N
     assert whole.choices[0].message.content == final.content
 
 
-def test_a_json_object_is_one(function: ServedFunction) -> None:
+def test_json_object_format_returns_an_object(function: ServedFunction) -> None:
     for seed in range(5):
         asked = {**ASK, "response_format": {"type": "json_object"}, "seed": seed, "max_tokens": 400}
         choice = function.ask(PATH, asked)[1]["choices"][0]
@@ -74,31 +74,31 @@ def test_a_json_object_is_one(function: ServedFunction) -> None:
             assert isinstance(json.loads(choice["message"]["content"]), dict)
 
 
-def test_a_schema_left_out_is_any_object_and_strict_may_be_anything(function: ServedFunction) -> None:
+def test_missing_schema_is_any_object_and_strict_is_ignored(function: ServedFunction) -> None:
     for format_ in (
         {"type": "json_schema", "json_schema": {"name": "x"}},
         format_of({"type": "object"}, strict=False, description="A thing"),
         format_of({"type": "object"}, strict=True),
     ):
-        status, told = function.ask(PATH, {**ASK, "response_format": format_, "max_tokens": 5})
-        assert status == 200, told
-        assert told["choices"][0]["message"]["content"].startswith("{")
+        status, body = function.ask(PATH, {**ASK, "response_format": format_, "max_tokens": 5})
+        assert status == 200, body
+        assert body["choices"][0]["message"]["content"].startswith("{")
 
 
-def test_a_schema_that_cannot_be_followed_is_refused_where_it_is_wrong(function: ServedFunction) -> None:
+def test_faulty_schema_is_rejected_with_its_path(function: ServedFunction) -> None:
     wrong = {"type": "object", "properties": {"a": {"type": "string", "if": {}}}}
     for stream in (False, True):
-        status, told = function.ask(PATH, {**ASK, "response_format": format_of(wrong), "stream": stream})
-        assert (status, told["error"]["param"]) == (400, "response_format.json_schema.schema.properties.a")
-        assert "if" in told["error"]["message"]
+        status, body = function.ask(PATH, {**ASK, "response_format": format_of(wrong), "stream": stream})
+        assert (status, body["error"]["param"]) == (400, "response_format.json_schema.schema.properties.a")
+        assert "if" in body["error"]["message"]
 
 
-def test_schemas_made_to_explode_are_refused_and_the_process_lives(function: ServedFunction) -> None:
+def test_explosive_schemas_are_rejected_and_the_process_survives(function: ServedFunction) -> None:
     before = function.get("/health/ready")[1]
     for name, schema in EXPLOSIVE.items():
-        status, told = function.ask(PATH, {**ASK, "response_format": format_of(schema)})
+        status, body = function.ask(PATH, {**ASK, "response_format": format_of(schema)})
         assert status == 400, name
-        assert told["error"]["param"].startswith("response_format.json_schema.schema")
+        assert body["error"]["param"].startswith("response_format.json_schema.schema")
     assert function.ask(PATH, {**ASK, "response_format": format_of({"const": {"a": 1}})})[0] == 200
     assert function.get("/health/ready")[1]["state"] == before["state"]
     assert function.log.read_text().count('"message": "ready') <= 1, "the worker is the same"

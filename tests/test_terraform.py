@@ -1,8 +1,8 @@
-"""Both root modules, with the real terraform.
+"""Both Terraform root modules, tested with the real terraform.
 
-TERRAFORM_WRAPPER: a command that is put before `terraform`, for machines that reach no provider registry. It brings the
-providers, or stand-ins with their schemas. Without it `terraform init` downloads them, and what needs them is skipped
-where it cannot.
+TERRAFORM_WRAPPER is a command that precedes `terraform`, for machines that cannot reach a provider registry. It
+supplies the providers, or stand-ins with their schemas. Without it, `terraform init` downloads them; if that fails, the
+tests that need them are skipped.
 """
 
 import os
@@ -37,7 +37,7 @@ def installed() -> None:
 
 @pytest.fixture(scope="module", params=ROOTS)
 def module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, installed: None) -> Path:
-    """A copy of one root module by itself, with its providers: it can read nothing outside."""
+    """Return a copy of one root module with its providers; it cannot read files outside."""
     copy = tmp_path_factory.mktemp("terraform") / str(request.param)
     shutil.copytree(
         TERRAFORM / request.param, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfvars", "*tfstate*")
@@ -49,17 +49,17 @@ def module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return copy
 
 
-def test_the_files_are_formatted(installed: None) -> None:
+def test_files_are_formatted(installed: None) -> None:
     done = terraform(TERRAFORM, "fmt", "-check", "-diff", "-recursive")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_is_valid(module: Path) -> None:
+def test_module_is_valid(module: Path) -> None:
     done = terraform(module, "validate", "-no-color")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_its_own_tests_pass(module: Path) -> None:
+def test_module_tests_pass(module: Path) -> None:
     done = terraform(module, "test", "-no-color")
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.search(r"(\d+) passed, 0 failed", done.stdout)
@@ -68,7 +68,7 @@ def test_its_own_tests_pass(module: Path) -> None:
 
 
 @each_root
-def test_every_variable_says_what_it_is_and_refuses_what_it_is_not(root: str) -> None:
+def test_variables_have_descriptions_and_validations(root: str) -> None:
     for variable in blocks(root, "variable"):
         name = variable.labels[0]
         assert variable.text("description").endswith("."), name
@@ -78,11 +78,11 @@ def test_every_variable_says_what_it_is_and_refuses_what_it_is_not(root: str) ->
 
 
 @each_root
-def test_every_output_says_what_it_is(root: str) -> None:
+def test_outputs_have_descriptions(root: str) -> None:
     assert all(output.text("description").endswith(".") for output in blocks(root, "output"))
 
 
-def test_one_idea_has_one_name_in_both() -> None:
+def test_variables_have_the_same_names_in_both_modules() -> None:
     gcp, aws = ({variable.labels[0] for variable in blocks(root, "variable")} for root in ROOTS)
     assert gcp - aws == {"project", "cpu", "gpu", "api_key_secret"}
     assert aws - gcp == {"architecture", "api_key_parameter"}
@@ -97,30 +97,32 @@ def test_versions_are_bounded(root: str) -> None:
 
 
 @each_root
-def test_nothing_is_read_from_outside(root: str) -> None:
+def test_modules_read_no_outside_files(root: str) -> None:
     for path in (TERRAFORM / root).rglob("*.*"):
         if ".terraform" not in path.parts:
             assert not re.search(r"\.\./|\b(file|templatefile|fileset|filebase64)\(", path.read_text()), path
 
 
 @each_root
-def test_it_knows_every_setting(root: str) -> None:
+def test_module_lists_every_setting(root: str) -> None:
     assert strings(root, "settings") == SETTINGS
     assert strings(root, "bound_settings") <= SETTINGS
 
 
 @each_root
-def test_every_bound_setting_is_set_or_the_platforms(root: str) -> None:
-    """What `env` refuses comes from somewhere else: the environment, a secret, or the place itself."""
+def test_bound_settings_are_set_or_fixed_by_the_platform(root: str) -> None:
+    """Settings that `env` rejects come from a variable, a secret or the platform."""
     text = "".join(path.read_text() for path in (TERRAFORM / root).glob("*.tf") if path.name != "variables.tf")
-    given = set(re.findall(r'(?m)^\s+(?:name = ")?([A-Z][A-Z0-9_]+)(?:"$|\s+= )', text))
-    given = {name for name in given if not name.startswith("AWS_LWA_")} - {f.name.upper() for f in fields(Telemetry)}
+    assigned = set(re.findall(r'(?m)^\s+(?:name = ")?([A-Z][A-Z0-9_]+)(?:"$|\s+= )', text))
+    assigned = {name for name in assigned if not name.startswith("AWS_LWA_")} - {
+        f.name.upper() for f in fields(Telemetry)
+    }
     platforms = {"gcp": {"PORT", "API_KEY_PARAMETER"}, "aws": {"PORT", "API_KEY", "MODEL_CACHE_DIR", "N_GPU_LAYERS"}}
-    assert given == strings(root, "bound_settings") - platforms[root]
+    assert assigned == strings(root, "bound_settings") - platforms[root]
 
 
 @each_root
-def test_the_example_sets_variables_that_exist(root: str) -> None:
+def test_example_sets_existing_variables(root: str) -> None:
     text = (TERRAFORM / root / "terraform.tfvars.example").read_text()
     names = set(re.findall(r"(?m)^(?:# )?([a-z_]+)\s+= ", text))
     variables = {variable.labels[0]: variable for variable in blocks(root, "variable")}
@@ -129,8 +131,8 @@ def test_the_example_sets_variables_that_exist(root: str) -> None:
     assert required == set(re.findall(r"(?m)^([a-z_]+)\s+= ", text))
 
 
-def test_the_example_is_a_plan(module: Path) -> None:
-    """Every line of the example, uncommented, is taken together (a key makes the public access it shows)."""
+def test_example_can_be_planned(module: Path) -> None:
+    """Plan with every line of the example uncommented."""
     text = (module / "terraform.tfvars.example").read_text()
     (module / "example.tfvars").write_text(re.sub(r"(?m)^# ([a-z_]+\s+= )", r"\1", text))
     if not os.environ.get("TERRAFORM_WRAPPER"):

@@ -1,4 +1,4 @@
-"""Traces, as an OpenTelemetry collector gets them, and that nothing is imported for them where none is configured."""
+"""Traces as an OpenTelemetry collector receives them, and no imports for them unless they are configured."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from function.observability import tracing
-from function.observability.tracing import Exporter, Span, exporter
+from function.observability.tracing import Exporter, Span, make_exporter
 from function.settings import Telemetry
 from tests.servers.collector import attributes, collecting
 from tests.servers.doors import serving
@@ -32,11 +32,11 @@ CHAT = {"messages": [{"role": "user", "content": "a secret plan"}], "max_tokens"
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
     ],
 )
-def test_the_standard_variables_switch_it(environ: Mapping[str, str], on: bool) -> None:
-    assert (exporter(Telemetry.from_env(environ)) is not None) is on
+def test_standard_variables_enable_traces(environ: Mapping[str, str], on: bool) -> None:
+    assert (make_exporter(Telemetry.from_env(environ)) is not None) is on
 
 
-def test_a_cold_and_a_refused_request_are_traced_with_their_phases(tmp_path: Path, tiny_model: Path) -> None:
+def test_cold_and_rejected_requests_are_traced_with_their_phases(tmp_path: Path, tiny_model: Path) -> None:
     with collecting() as collector, gated_store(tiny_model) as (uri, gate):
         otel = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
@@ -52,8 +52,8 @@ def test_a_cold_and_a_refused_request_are_traced_with_their_phases(tmp_path: Pat
                 gate.set()
                 receipt = asked.result()[1]["receipt"]
             server = collector.wait("POST /v1/chat/completions")
-            refused = CHAT | {"messages": [{"role": "user", "content": "word " * 3000}]}
-            assert function.ask("/chat", refused)[0] == 400
+            too_long = CHAT | {"messages": [{"role": "user", "content": "word " * 3000}]}
+            assert function.ask("/chat", too_long)[0] == 400
             failed = collector.wait("POST /chat")
         spans = collector.spans
         chat = spans["chat tiny random"]
@@ -74,36 +74,36 @@ def test_a_cold_and_a_refused_request_are_traced_with_their_phases(tmp_path: Pat
             span = spans[name]
             took = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
             assert took == pytest.approx(receipt["seconds"][seconds], abs=0.001)
-        told = attributes(chat)
-        assert told["gen_ai.operation.name"] == "chat"
-        assert told["gen_ai.response.finish_reasons"] == ["length"]
-        assert told["gen_ai.usage.input_tokens"] == receipt["tokens"]["prompt"]
-        assert told["gen_ai.usage.output_tokens"] == 4
+        chat_attributes = attributes(chat)
+        assert chat_attributes["gen_ai.operation.name"] == "chat"
+        assert chat_attributes["gen_ai.response.finish_reasons"] == ["length"]
+        assert chat_attributes["gen_ai.usage.input_tokens"] == receipt["tokens"]["prompt"]
+        assert chat_attributes["gen_ai.usage.output_tokens"] == 4
         assert attributes(server)["request.id"] == receipt["request_id"]
         assert attributes(failed)["error.type"] == "context_length_exceeded"
         assert not [span for span in spans.values() if "secret" in str(span)]
 
 
-def test_an_sdk_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_sdk_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
-    said = threading.Event()
+    logged = threading.Event()
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if "pip install opentelemetry-sdk" in record.getMessage():
-                said.set()
+                logged.set()
 
     tracing.log.addHandler(listener := Listener())
     try:
         exporting = Exporter()
         for _ in range(2):
             exporting.export(Span("x", 0, 1), None)
-        assert said.wait(60)
+        assert logged.wait(60)
     finally:
         tracing.log.removeHandler(listener)
 
 
-def test_a_first_reply_imports_neither_opentelemetry_nor_prometheus(tiny_model: Path) -> None:
+def test_first_reply_imports_neither_opentelemetry_nor_prometheus(tiny_model: Path) -> None:
     code = (
         "import json, sys\nfrom function.app import create_app\nfrom function.lifecycle.service import Service\n"
         "from function.settings import Settings\nservice = Service(Settings(model_uri=sys.argv[1], n_threads=1))\n"

@@ -1,14 +1,15 @@
-"""Compiles llama.cpp's CPU library anew for each better CPU, beside the one that is installed.
+"""Builds of llama.cpp's CPU library for each level of instructions, next to the installed one.
 
     python tools/cpu_levels.py --lib …/site-packages/llama_cpp/lib [--source SDIST] [LEVEL …]
 
-Of llama.cpp's libraries only the smallest, libggml-cpu.so, depends on what the CPU can do. For each level the folder
-``lib/levels/NAME`` gets one of its own and links to the others: a folder that LLAMA_CPP_LIB_PATH can point to. What a
-level needs is written to ``lib/levels/levels.json``; with it and ``lib/levels/proof`` (proof.c) one is chosen
-by function/engine/llama/cpu.py at start. The library in ``lib`` itself, built with GGML_NATIVE=OFF, is the level below
-them.
+Only the smallest of llama.cpp's libraries, libggml-cpu.so, depends on the CPU. For each level the folder
+``lib/levels/NAME`` gets a library of its own and links to the others, so that LLAMA_CPP_LIB_PATH can name the folder.
+The CPU flags that each level needs are written to ``lib/levels/levels.json``. function/engine/llama/cpu.py chooses a
+level at the start with this file and the program ``lib/levels/proof`` (proof.c). The library in ``lib`` itself, built
+with GGML_NATIVE=OFF, is the baseline.
 
-Standard library only; needs cmake, a C++ compiler and, without ``--source``, pip. A minute or two for each level.
+This module uses only the standard library. It needs cmake, a C++ compiler and, without ``--source``, pip, and takes a
+minute or two for each level.
 """
 
 import argparse
@@ -28,7 +29,7 @@ BASELINE = "baseline"
 TILE_CONFIG = Path(__file__).resolve().with_name("tile_config.h")
 CPU_LIBRARY = "libggml-cpu.so.0"
 WANTED = re.compile(r"lib[\w+-]+\.so(\.\d+)?$")
-"""The names under which the loader looks for a library."""
+"""File names that the dynamic loader looks for."""
 OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
     "CMAKE_INSTALL_RPATH": "$ORIGIN",
@@ -42,12 +43,12 @@ OPTIONS = {
     **dict.fromkeys(("LLAMA_BUILD_COMMON", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_EXAMPLES"), "OFF"),
     **dict.fromkeys(("LLAMA_BUILD_APP", "LLAMA_OPENSSL"), "OFF"),
 }
-"""All that a level may change is here: a build folder remembers what it was last told."""
+"""Every option that a level may change is listed, because a build folder keeps the last value of an option."""
 
 
 @dataclass(frozen=True, slots=True)
 class CPULevel:
-    """A set of instructions: as /proc/cpuinfo names them, and the options of ggml's CMake that use them."""
+    """Level of instructions: the flags in /proc/cpuinfo, and the options of ggml's CMake that use them."""
 
     name: str
     flags: tuple[str, ...]
@@ -80,13 +81,13 @@ LEVELS = {
         ),  # Graviton3 and 4, Axion
     ),
 }
-"""By machine, from the least to the best."""
+"""Levels of each machine, from the lowest to the highest."""
 
 
 def build(lib: Path, levels: Sequence[CPULevel], llama_cpp: Path, work: Path) -> None:
-    """Add ``levels`` to ``lib``, which is itself the one named ``baseline``; compile ``llama_cpp`` in ``work``.
+    """Add ``levels`` to ``lib``, which is itself the level ``baseline``; compile ``llama_cpp`` in ``work``.
 
-    What does not depend on the level is compiled once: one build folder is configured for one after the other.
+    One build folder is configured for one level after the other, so that common files are compiled once.
     """
     folder = lib / "levels"
     folder.mkdir(exist_ok=True)
@@ -99,7 +100,7 @@ def build(lib: Path, levels: Sequence[CPULevel], llama_cpp: Path, work: Path) ->
 
 
 def compile_level(level: CPULevel, llama_cpp: Path, work: Path) -> Path:
-    """The level's library, in ``work``."""
+    """Compile the level's library in ``work``; return its path."""
     options = OPTIONS | {"CMAKE_CXX_FLAGS": f"-include {TILE_CONFIG}"} | dict(level.options)
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     defined = [f"-D{name}={value}" for name, value in options.items()]
@@ -110,10 +111,10 @@ def compile_level(level: CPULevel, llama_cpp: Path, work: Path) -> Path:
 
 
 def arrange(lib: Path, name: str, library: Path) -> None:
-    """Make the level's folder: ``library``, and links to everything else in ``lib``.
+    """Create the level's folder: ``library``, and links to all other libraries in ``lib``.
 
-    The loader takes $ORIGIN from the path it was asked for, not from where a link leads, so that each library finds
-    the others here.
+    The loader takes $ORIGIN from the requested path, not from the target of a link; thus each library finds the others
+    here.
     """
     folder = lib / "levels" / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -125,45 +126,45 @@ def arrange(lib: Path, name: str, library: Path) -> None:
 
 
 def compile_proof(lib: Path, headers: Sequence[Path], program: Path) -> None:
-    """Compile proof.c, to run with any level's libraries."""
+    """Compile proof.c, which runs with any level's libraries."""
     source = Path(__file__).with_name("proof.c")
     include = [f"-I{path}" for path in headers]
-    # Where llama.cpp is built for a GPU, its driver is on the machine that runs it, not on the one that builds.
+    # For a GPU build, the driver is on the machine that runs it, not on the one that builds it.
     link = [f"-L{lib}", f"-Wl,-rpath-link,{lib}", "-Wl,--allow-shlib-undefined", "-lllama", "-lm"]
     compiler = os.environ.get("CC", "cc")
     subprocess.run([compiler, "-O1", "-s", "-Wall", "-o", program, source, *include, *link], check=True)
 
 
 def describe(lib: Path, levels: Mapping[str, Sequence[str]]) -> None:
-    """Write down which levels there are, from the least to the best, and the flags that each needs."""
+    """Write the list of levels, from the lowest to the highest, with the flags that each needs."""
     (lib / "levels" / "levels.json").write_text(json.dumps(levels, indent=1) + "\n")
 
 
 def unpacked(archive: Path, folder: Path) -> Path:
-    """llama.cpp's sources in an sdist of llama-cpp-python."""
+    """Unpack an sdist of llama-cpp-python; return the folder of llama.cpp's sources."""
     subprocess.run(["tar", "-xzf", archive, "-C", folder], check=True)
     return folder / archive.name.removesuffix(".tar.gz") / "vendor" / "llama.cpp"
 
 
 def download(release: str, folder: Path) -> Path:
-    """Fetch the sdist of llama-cpp-python; its path."""
+    """Download the sdist of llama-cpp-python; return its path."""
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python"]
     subprocess.run([*pip, f"llama-cpp-python=={release}", "--dest", folder], check=True)
     return next(folder.glob("*.tar.gz"))
 
 
 def installed(lib: Path) -> str:
-    """The version of llama-cpp-python that ``lib`` belongs to: the sources must be the same."""
+    """Return the version of llama-cpp-python that ``lib`` belongs to; the sources must match it."""
     return next(lib.parent.parent.glob("llama_cpp_python-*.dist-info")).name.split("-")[1].removesuffix(".dist")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     every = LEVELS.get(platform.machine(), ())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lib", type=Path, required=True, help="the folder of the installed libraries")
-    parser.add_argument("--source", type=Path, help="llama-cpp-python's sdist, .tar.gz; otherwise it is downloaded")
-    parser.add_argument("levels", nargs="*", help="which to build: " + ", ".join(level.name for level in every[1:]))
+    parser.add_argument("--lib", type=Path, required=True, help="folder of the installed libraries")
+    parser.add_argument("--source", type=Path, help="llama-cpp-python's sdist, .tar.gz; by default it is downloaded")
+    parser.add_argument("levels", nargs="*", help="levels to build: " + ", ".join(level.name for level in every[1:]))
     arguments = parser.parse_args()
     lib = arguments.lib.resolve()
     with tempfile.TemporaryDirectory() as name:

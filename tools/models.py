@@ -1,9 +1,9 @@
-"""Writes GGUF files of real shapes with random weights: they load, run and travel like trained ones.
+"""GGUF files of real shapes with random weights: they load, run and transfer like trained ones.
 
     python -m tools.models 135M --quant Q8_0 out.gguf
 
-Blocks are drawn as random bits with one scale per tensor, never quantised from floats, and written piece by piece:
-a 7 GB file takes a few hundred MB of memory. The same shape, quantisation and seed give the same bytes.
+Blocks are random bits with one scale per tensor, not quantised from floats, and are written piece by piece: a 7 GB file
+needs a few hundred MB of memory. The same shape, quantisation and seed produce the same bytes.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tools.vocabulary import CHATML, bpe, spm
 Quant = Literal["Q8_0", "Q4_0", "F16", "F32"]
 
 LOGIT_SPREAD = 1.3  # standard deviation of the logits: sampling at temperature 1 varies, and depends on the context
-PIECE = 1 << 18  # blocks of 32 weights drawn at once
+PIECE_BLOCKS = 1 << 18  # blocks of 32 weights generated at once
 # A block of 32 weights: bytes, and the standard deviation of its random integers.
 BLOCKS = {"Q8_0": (34, 73.9), "Q4_0": (18, 4.61)}
 
@@ -40,7 +40,7 @@ def write_model(
 ) -> Path:
     """Write a model of ``shape`` to ``path`` and return the path.
 
-    ``chat_template`` None leaves it out; ``controls`` are control tokens of one's own, in a vocabulary of BPE.
+    With ``chat_template=None`` there is no template. ``controls`` are additional control tokens of a BPE vocabulary.
     """
     writer = gguf.GGUFWriter(path, shape.architecture)
     _metadata(writer, shape, quant, name or f"random-{shape.name}")
@@ -125,7 +125,7 @@ def _size(tensor: ShapeTensor, kind: str) -> int:
 
 
 def _weights(tensor: ShapeTensor, kind: str, seed: int) -> Iterator[np.ndarray[Any, Any]]:
-    """The tensor's bytes, piece by piece, from a generator of its own."""
+    """Yield the tensor's bytes, piece by piece, from a generator of its own."""
     generator = np.random.SFC64([seed, zlib.crc32(tensor.name.encode())])
     count = math.prod(tensor.dims)
     if tensor.role == "ones":
@@ -139,12 +139,14 @@ def _weights(tensor: ShapeTensor, kind: str, seed: int) -> Iterator[np.ndarray[A
             deviation = 0.1
         blocks = count // 32
         if kind in BLOCKS:
-            for start in range(0, blocks, PIECE):
-                yield _blocks(generator, kind, min(PIECE, blocks - start), deviation)
+            for start in range(0, blocks, PIECE_BLOCKS):
+                yield _blocks(generator, kind, min(PIECE_BLOCKS, blocks - start), deviation)
         else:
             floats = np.random.Generator(generator)
-            for start in range(0, count, 32 * PIECE):
-                piece = floats.standard_normal(min(32 * PIECE, count - start), np.float32) * np.float32(deviation)
+            for start in range(0, count, 32 * PIECE_BLOCKS):
+                piece = floats.standard_normal(min(32 * PIECE_BLOCKS, count - start), np.float32) * np.float32(
+                    deviation
+                )
                 yield piece.astype(np.float16) if kind == "F16" else piece
 
 
@@ -152,14 +154,14 @@ def _blocks(generator: np.random.SFC64, kind: str, count: int, deviation: float)
     width, spread = BLOCKS[kind]
     words = generator.random_raw((count * width + 7) // 8)
     blocks = words.view(np.uint8)[: count * width].reshape(count, width)
-    # Either sign: four bits are centred on −½, which would add up over a row.
+    # Random sign: four bits are centred on −½, which would otherwise add up over a row.
     scales = np.where(blocks[:, 0] & 1, deviation / spread, -deviation / spread).astype(np.float16)
     blocks[:, :2] = scales.view(np.uint8).reshape(count, 2)
     return blocks
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.models", description="Write a GGUF with random weights.")
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("path", type=Path)

@@ -1,7 +1,8 @@
-"""The pictures and tables of the documentation, drawn from code and data: ``python -m tools.pictures``.
+"""Pictures and tables of the documentation, drawn from code and data: ``python -m tools.pictures``.
 
-``layers.svg`` and CONTRIBUTING.md's table are drawn from the table in tests/test_layers.py, ``cold-start.svg`` from the
-trace that ``python -m bench.trace`` recorded. A test holds what is committed to what this makes.
+The sources are the table in tests/test_layers.py for ``layers.svg`` and CONTRIBUTING.md's table, and the trace
+recorded by ``python -m bench.trace`` for ``cold-start.svg``. A test compares the committed files with the output of
+this module.
 """
 
 import json
@@ -27,14 +28,14 @@ Table = Mapping[str, set[str]]
 
 
 def main() -> None:
-    """Write them all."""
-    for path, text in made().items():
+    """Write all files."""
+    for path, text in generated_files().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
 
 
-def made() -> dict[Path, str]:
-    """Every file and its text."""
+def generated_files() -> dict[Path, str]:
+    """Return every generated file with its text."""
     trace = json.loads((PICTURES / "cold-start.json").read_text())
     return {
         PICTURES / "layers.svg": layers(wings(MAY_IMPORT)),
@@ -44,10 +45,10 @@ def made() -> dict[Path, str]:
 
 
 def with_table(text: str, table: Table) -> str:
-    """``text`` with the table of layers between its marks."""
+    """Return ``text`` with the table of layers between its markers."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    rows = ["| layer | may import, besides `errors` and what is in it |", "|---|---|"]
+    rows = ["| layer | may import, in addition to `errors` and its own modules |", "|---|---|"]
     rows += [f"| `{name}` | {', '.join(f'`{each}`' for each in sorted(table[name])) or 'nothing'} |" for name in table]
     return before + BEGIN + "\n" + "\n".join(rows) + "\n\n" + END + after
 
@@ -63,7 +64,7 @@ def wings(table: Table) -> Table:
 
 
 def depths(table: Table) -> dict[str, int]:
-    """How many layers lie below each: the longest way down."""
+    """Return the number of layers below each: the length of the longest path down."""
     known: dict[str, int] = {}
 
     def depth(name: str) -> int:
@@ -74,8 +75,8 @@ def depths(table: Table) -> dict[str, int]:
     return {name: depth(name) for name in table}
 
 
-def direct(table: Table) -> Iterator[tuple[str, str]]:
-    """Who imports whom, without what follows from others."""
+def direct_imports(table: Table) -> Iterator[tuple[str, str]]:
+    """Yield pairs of a layer and an imported layer, without those that follow from other pairs."""
 
     def below(name: str) -> set[str]:
         return table[name] | {deeper for each in table[name] for deeper in below(each)}
@@ -87,7 +88,7 @@ def direct(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def layers(table: Table) -> str:
-    """The layers, those that import nothing at the bottom; a line leads down to what a layer imports."""
+    """Return the picture of the layers: lines lead down from a layer to its imports."""
     named = {name: imports for name, imports in table.items() if name not in ("errors", "demo")}
     deep = depths(named)
     height, gap, wide = 30, 34, 1000
@@ -102,7 +103,7 @@ def layers(table: Table) -> str:
             place[name] = (x, y, width)
             x += width + space
     lines = []
-    for name, below in direct(named):
+    for name, below in direct_imports(named):
         (x1, y1, w1), (x2, y2, w2) = place[name], place[below]
         lines.append(f'<line x1="{x1 + w1 / 2:.0f}" y1="{y1 + height}" x2="{x2 + w2 / 2:.0f}" y2="{y2}"/>')
     boxes = [
@@ -110,11 +111,11 @@ def layers(table: Table) -> str:
         f'<text x="{x + width / 2:.0f}" y="{y + 20}" text-anchor="middle">{escape(name)}</text>'
         for name, (x, y, width) in place.items()
     ]
-    return _svg(wide, 20 + (top + 1) * (height + gap) - gap, [*lines, *boxes], "Who imports whom")
+    return _svg(wide, 20 + (top + 1) * (height + gap) - gap, [*lines, *boxes], "Layers and their imports")
 
 
 def timeline(trace: Mapping[str, Any]) -> str:
-    """One cold request: its spans as bars, in seconds from the start of the program."""
+    """Return the picture of one cold request: its spans as bars, in seconds from the start of the program."""
     spans = trace["spans"]
     end = max(span["end"] for span in spans)
     left, wide, row = 190, 1000, 30

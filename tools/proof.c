@@ -1,8 +1,8 @@
-/* proof MODEL: decodes a little with the llama.cpp that the loader finds, and looks at the numbers.
+/* proof MODEL: decode a few tokens with the llama.cpp that the loader finds, and check the numbers.
 
-   Ends with 0 when they are right. Anything else, a signal above all, says that this CPU, or the machine that stands in
-   for it, cannot run the library: then another one must. In C because it runs at every cold start, on a CPU that is
-   needed for other things: 40 ms of it, where Python takes 150. */
+   The exit status is 0 if they are right. Any other end, such as a signal, means that this CPU (or its emulator) cannot
+   run the library, and that another one must be used. The program is in C because it runs at every cold start, on a CPU
+   with other work to do: it takes 40 ms of CPU, Python takes 150. */
 
 #include <math.h>
 #include <stdbool.h>
@@ -14,7 +14,7 @@
 
 enum { TOKENS = 64, WRONG = 2, UNUSABLE = 3 };
 
-/* Of what lies between the least and the greatest logit: rounding differs by less, a broken instruction by more. */
+/* Share of the range of the logits: rounding differs by less, a broken instruction by more. */
 static const float TOLERANCE = 0.1f;
 
 static void quiet(enum ggml_log_level level, const char * text, void * data) {
@@ -33,13 +33,13 @@ static const float * logits_after(struct llama_context * context, llama_token * 
     return llama_get_logits_ith(context, -1);
 }
 
-/* Logits after TOKENS tokens, computed in one go (matrix times matrix) and the last one alone (matrix times vector);
-   with the weights as they are in the file, and repacked into whatever layout this CPU's matrix instructions want. */
+/* Compute the logits after TOKENS tokens, all at once (matrix times matrix) and with the last one alone (matrix times
+   vector). The weights are mapped, or repacked into the layout of this CPU's matrix instructions. */
 static int compute(const char * path, bool repack, float * at_once, float * one_by_one, int room) {
-    struct llama_model_params wishes = llama_model_default_params();
-    wishes.n_gpu_layers              = 0;
-    wishes.use_extra_bufts           = repack;
-    struct llama_model * model       = llama_model_load_from_file(path, wishes);
+    struct llama_model_params model_params = llama_model_default_params();
+    model_params.n_gpu_layers              = 0;
+    model_params.use_extra_bufts           = repack;
+    struct llama_model * model             = llama_model_load_from_file(path, model_params);
     if (!model) {
         fail(UNUSABLE, "the model cannot be loaded");
     }
@@ -48,7 +48,7 @@ static int compute(const char * path, bool repack, float * at_once, float * one_
     params.n_threads = params.n_threads_batch = 1;
     struct llama_context * context            = llama_init_from_model(model, params);
     if (!context) {
-        fail(UNUSABLE, "no context can be made");
+        fail(UNUSABLE, "the context cannot be created");
     }
     int n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
     n_vocab     = n_vocab < room ? n_vocab : room;

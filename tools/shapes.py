@@ -1,4 +1,4 @@
-"""The shapes of models: what a GGUF's header says of a network, and the tensors that follow from it. Pure."""
+"""Shapes of models: the dimensions in a GGUF's header, and the tensors that follow from them. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Role = Literal["matrix", "small", "ones", "decay"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A network's dimensions, in elements. ``n_kv`` heads of keys and values serve ``n_head`` heads of queries."""
+    """Dimensions of a network, in elements. ``n_kv`` heads of keys and values serve ``n_head`` heads of queries."""
 
     name: str
     n_layer: int
@@ -23,7 +23,7 @@ class Shape:
     architecture: Architecture = "llama"
     head_size: int = 0  # 0: n_embd / n_head
     tokenizer: Literal["bpe", "spm"] = "bpe"
-    pre: str = "gpt-2"  # how llama.cpp splits text before a byte-level BPE
+    pre: str = "gpt-2"  # llama.cpp's rule for splitting text before a byte-level BPE
     tied: bool = True  # the output matrix is the embedding
     rope_base: float = 10_000.0
     window: int = 0  # tokens a sliding-window layer sees; 0: no such layers
@@ -31,13 +31,13 @@ class Shape:
 
     @property
     def head(self) -> int:
-        """Elements of one head."""
+        """Return the elements of one head."""
         return self.head_size or self.n_embd // self.n_head
 
 
 @dataclass(frozen=True, slots=True)
 class ShapeTensor:
-    """``dims`` run from the innermost, as in GGUF. Only a ``matrix`` is quantised."""
+    """One tensor. ``dims`` start with the innermost, as in GGUF. Only a ``matrix`` is quantised."""
 
     name: str
     dims: tuple[int, ...]
@@ -48,7 +48,7 @@ STATE, CONV = 16, 4  # mamba: state size and convolution width
 
 
 def tensors(shape: Shape) -> Iterator[ShapeTensor]:
-    """All tensors that llama.cpp asks for, in file order."""
+    """Yield all tensors that llama.cpp requires, in file order."""
     n = shape.n_embd
     yield ShapeTensor("token_embd.weight", (n, shape.n_vocab))
     for layer in range(shape.n_layer):

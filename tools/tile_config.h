@@ -1,7 +1,8 @@
-/* Included before all else where llama.cpp's code for AMX is compiled.
+/* Fix for compilers that break llama.cpp's code for AMX; included before everything else in its compilation.
 
-   GCC up to 12.3 and 13.2 takes _tile_loadconfig to read 8 bytes, where the instruction reads 64, and leaves out what
-   fills the rest: the library then dies of its first matrix product (GCC's bug 114098). Debian 12 has GCC 12.2. */
+   GCC up to 12.3 and 13.2 assumes that _tile_loadconfig reads 8 bytes, but the instruction reads 64. It therefore omits
+   the code that fills the rest, and the library crashes in its first matrix product (GCC's bug 114098). Debian 12 has
+   GCC 12.2. */
 
 #if defined(__AMX_TILE__) && defined(__GNUC__) && !defined(__clang__)
 #include <immintrin.h>

@@ -1,4 +1,4 @@
-"""Vocabularies made from nothing: byte-level BPE and SentencePiece-like, of any size, that llama.cpp loads. Pure."""
+"""Generated vocabularies of any size that llama.cpp loads: byte-level BPE and SentencePiece-like. Pure."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6  # GGUF's token types
 
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-# Characters of two, three and four bytes: some become whole tokens, some only halves that meet in the text.
+# Characters of two, three and four bytes: some become one token, others two that each hold a part of the character.
 WIDE = "éèüöñßçøåæЖпривет—“”…€日本語漢字한국어😀🎉👍🚀"
 LETTERS = "etaoinshrdlucmfwypvbgkjqxz"
 VOWELS = "aeiouy"
@@ -21,7 +21,10 @@ CHATML = (
 
 @dataclass(frozen=True, slots=True)
 class VocabularyFile:
-    """``types`` and ``scores`` run parallel to ``tokens``; byte-level BPE has ``merges``, the other kind scores."""
+    """Vocabulary as GGUF stores it.
+
+    ``types`` and ``scores`` run parallel to ``tokens``; byte-level BPE has ``merges``, SentencePiece has scores.
+    """
 
     tokens: list[str]
     types: list[int]
@@ -32,14 +35,14 @@ class VocabularyFile:
 
 
 def byte_letters() -> list[str]:
-    """The character that stands for each byte in a byte-level vocabulary (GPT-2's table)."""
+    """Return the character for each byte in a byte-level vocabulary (GPT-2's table)."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = iter(range(256, 512))
     return [chr(byte) if byte in shown else chr(next(hidden)) for byte in range(256)]
 
 
 def bpe(size: int, seed: int = 0, controls: Sequence[str] = ()) -> VocabularyFile:
-    """256 bytes, merges as far as ``size`` reaches, ChatML's special tokens, and ``controls`` of one's own."""
+    """Return a vocabulary of 256 bytes, merges up to ``size``, ChatML's special tokens, and ``controls``."""
     letters = byte_letters()
     known = dict.fromkeys(letters)
     merges = []
@@ -56,7 +59,7 @@ def bpe(size: int, seed: int = 0, controls: Sequence[str] = ()) -> VocabularyFil
 
 
 def spm(size: int, seed: int = 0) -> VocabularyFile:
-    """Llama-2's layout: ``<unk> <s> </s>``, 256 byte tokens, then pieces by falling score."""
+    """Return a vocabulary in Llama-2's layout: ``<unk> <s> </s>``, 256 byte tokens, then pieces by falling score."""
     known = dict.fromkeys(["▁", *LETTERS, *LETTERS.upper(), *"0123456789.,;:!?'\"-()\n", *WIDE])
     room = size - 3 - 256
     for left, right in _words("▁", random.Random(seed)):
@@ -86,7 +89,7 @@ def _merges(letters: list[str], chance: random.Random) -> Iterator[tuple[str, st
 
 
 def _words(space: str, chance: random.Random) -> Iterator[tuple[str, str]]:
-    """Pairs whose joint grows out of what is known: a piece and a short one make a longer piece."""
+    """Yield pairs of a known piece and a short one; together they are a new, longer piece."""
     short = [space, *LETTERS]
     pieces = [space] * 8 + short  # every fourth piece begins a word
     seen = set(pieces)

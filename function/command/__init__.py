@@ -1,1 +1,1 @@
-"""The commands of ``python -m function``, one module each: ``configure(parser)`` and ``run(args) -> exit status``."""
+"""Commands of ``python -m function``, one module each: ``configure(parser)`` and ``run(args) -> exit status``."""

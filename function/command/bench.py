@@ -1,38 +1,35 @@
-"""``python -m function bench [MODEL]``: the standard questions, asked on this machine: how fast it reads and writes.
+"""``python -m function bench [MODEL]``: measure the speed of a model on this machine, with standard questions.
 
-Each question is asked several times and medians are told. Nothing is reused from one time to the next, but in the
-follow-up, whose conversation was read before.
+Each question is asked several times; the results are medians. No round reuses the prompt of another. Only the
+follow-up reuses its own conversation.
 """
 
 import argparse
-import json
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from function.command.progress_bar import bytes_of
-from function.engine.engine import Engine
-from function.engine.types import Finished, Job, Sampling
+from function.command.output import format_bytes, print_result
+from function.engine import Engine, Finished, Job, Sampling, TextPiece
 from function.lifecycle.service import Service
 from function.settings import Settings
 from function.system.limits import cpus, memory_used
 
-PATIENCE = 3600.0
-PAGE = 400  # words: about 500 tokens
+LOAD_TIMEOUT_SECONDS = 3600.0
+PAGE_WORDS = 400  # about 500 tokens
 
 EXAMPLES = """\
 examples:
   python -m function bench                                  the model that MODEL_URI names
-  python -m function bench model.gguf --rounds 5            another one, more often
-  N_THREADS=4 python -m function bench model.gguf --json    what a setting changes, for a script to compare
+  python -m function bench model.gguf --rounds 5            another model, more rounds
+  N_THREADS=4 python -m function bench model.gguf --json    the effect of a setting, for a script
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``words`` to read, ``tokens`` to write; a ``follow_up`` asks again after what was read and written."""
+    """Prompt of ``words``, reply of ``tokens``. A ``follow_up`` is asked after such a prompt and its reply."""
 
     name: str
     words: int
@@ -42,14 +39,14 @@ class Question:
 
 QUESTIONS = (
     Question("a greeting", 8, 64),
-    Question("a page to read", PAGE, 32),
-    Question("a follow-up on it", PAGE, 32, follow_up=True),
+    Question("a page to read", PAGE_WORDS, 32),
+    Question("a follow-up on it", PAGE_WORDS, 32, follow_up=True),
     Question("a long reply", 20, 256),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """Medians. ``read`` of ``prompt`` tokens were not in the cache. Speeds in tokens/s, ``first_token`` in seconds."""
 
     question: str
@@ -63,8 +60,7 @@ class Measured:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", help="a path or URI; default: MODEL_URI")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each question is asked (3)")
-    parser.add_argument("--json", action="store_true", help="tell the results as one JSON object")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="number of times each question is asked (3)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,41 +68,34 @@ def run(args: argparse.Namespace) -> int:
     service = Service(replace(settings, model_uri=args.model) if args.model else settings)
     service.start()
     try:
-        status = service.wait_for("ready", PATIENCE)
+        status = service.await_ready(LOAD_TIMEOUT_SECONDS)
         if status.error is not None:
             raise status.error
         results = [_measure(service.engine, question, args.rounds) for question in QUESTIONS]
-        machine = {
+        report = {
+            "model": service.name,
             "cpus": cpus(),
             "threads": settings.n_threads or cpus(),
-            "cpu": service.made.cpu,
-            "build": service.made.build,
+            "cpu": service.provenance.cpu,
+            "build": service.provenance.build,
             "memory": memory_used(),
-            "cold_start": service.seconds.rounded(),
-        }
-        told = {
-            "model": service.name,
-            **machine,
+            "cold_start": service.timings.rounded(),
             "rounds": args.rounds,
-            "questions": [asdict(each) for each in results],
+            "questions": list(map(asdict, results)),
         }
-        sys.stdout.write(json.dumps(told) + "\n" if args.json else as_text(service.name, machine, results))
     finally:
         service.close()
-    return 0
+    return print_result(args, report, _as_text(report, results))
 
 
-def _measure(engine: Engine, question: Question, rounds: int) -> Measured:
+def _measure(engine: Engine, question: Question, rounds: int) -> Measurement:
     runs = [_ask(engine, question, number) for number in range(rounds)]
-    first = runs[0]
-    medians = {
-        name: statistics.median(getattr(each, name) for each in runs) for name in ("prefill", "first_token", "decode")
-    }
-    return replace(first, **medians)  # the counts are alike
+    names = ("prefill", "first_token", "decode")  # the counts are equal in all rounds
+    return replace(runs[0], **{name: statistics.median(getattr(each, name) for each in runs) for name in names})
 
 
-def _ask(engine: Engine, question: Question, number: int) -> Measured:
-    """Ask once; what is read begins with the round's number, so that no round finds the one before in the cache."""
+def _ask(engine: Engine, question: Question, number: int) -> Measurement:
+    """Ask once. The prompt starts with the number of the round, so that it is not in the cache."""
     words = min(question.words, engine.n_ctx // 4)
     text = f"{number} {question.name} " + "once upon a time there was a word " * (words // 8 + 1)
     messages = [{"role": "user", "content": text}]
@@ -116,7 +105,7 @@ def _ask(engine: Engine, question: Question, number: int) -> Measured:
     _, end, speed = _generate(engine, messages, min(question.tokens, engine.n_ctx // 4))
     usage, timings = end.usage, end.timings
     read = usage.prompt_tokens - usage.cached_tokens
-    return Measured(
+    return Measurement(
         question=question.name,
         prompt=usage.prompt_tokens,
         read=read,
@@ -128,25 +117,23 @@ def _ask(engine: Engine, question: Question, number: int) -> Measured:
 
 
 def _generate(engine: Engine, messages: Sequence[Mapping[str, Any]], tokens: int) -> tuple[str, Finished, float | None]:
-    """The reply's text, its end, and the decode's tokens per second."""
-    job = Job(engine.chat_tokens(messages), max_tokens=tokens, sampling=Sampling(ignore_eos=True))
+    """Return the text of the reply, its last event, and the tokens per second of the decode."""
+    job = Job(engine.tokenize_chat(messages), max_tokens=tokens, sampling=Sampling(ignore_eos=True))
     generation = engine.submit(job)
-    pieces: list[str] = []
-    for event in generation:
-        if isinstance(event, Finished):
-            if event.error is not None:
-                raise event.error
-            return "".join(pieces), event, generation.tokens_per_second
-        pieces.append(getattr(event, "text", ""))
-    raise AssertionError("events end with Finished")
+    *events, end = generation
+    assert isinstance(end, Finished)
+    if end.error is not None:
+        raise end.error
+    return "".join(each.text for each in events if isinstance(each, TextPiece)), end, generation.tokens_per_second
 
 
-def as_text(name: str, machine: Mapping[str, Any], results: Sequence[Measured]) -> str:
-    """The results for people."""
-    start = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in machine["cold_start"].items())
+def _as_text(report: Mapping[str, Any], results: Sequence[Measurement]) -> str:
+    """Return the results as a table."""
+    start = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in report["cold_start"].items())
+    memory = f"; memory in use: {format_bytes(report['memory'])}" if report["memory"] else ""
     lines = [
-        f"{name} on {machine['cpus']} CPUs ({machine['cpu']}), {machine['threads']} threads, {machine['build']}",
-        f"cold start: {start}" + (f"; memory in use: {bytes_of(machine['memory'])}" if machine["memory"] else ""),
+        f"{report['model']} on {report['cpus']} CPUs ({report['cpu']}), {report['threads']} threads, {report['build']}",
+        f"cold start: {start}{memory}",
         "",
         f"{'':20}{'prompt':>8}{'read':>7}{'reads/s':>10}{'first token':>13}{'writes/s':>10}   (tokens)",
     ]

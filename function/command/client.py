@@ -1,4 +1,4 @@
-"""A client of a running function: asks, and reads what is streamed."""
+"""Client of a running function: sends a request and reads the stream."""
 
 import json
 import urllib.error
@@ -9,59 +9,59 @@ from typing import Any
 
 from function.errors import Unavailable
 
-PATIENCE = 600.0  # seconds without a word; a function that waits says so every second
+READ_TIMEOUT_SECONDS = 600.0  # a function that waits sends a comment every second
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What is being waited for: ``fetching 41% eta 3.2s``."""
+class StreamProgress:
+    """Progress before the reply: ``fetching 41% eta 3.2s``."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The next piece of the reply."""
+    """Next piece of the reply."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The reply is whole. ``receipt``: see docs/observability.md; empty from a server that knows none."""
+    """End of the reply. ``receipt``: see docs/observability.md; empty if the server sends none."""
 
     receipt: Mapping[str, Any]
 
 
 def ask(
     url: str, messages: Sequence[Mapping[str, str]], headers: Mapping[str, str], max_tokens: int | None = None
-) -> Generator[Waiting | Piece | End, None, None]:
-    """Ask the function at ``url``; ends with End. Raises Unavailable with what it, or the way to it, said."""
+) -> Generator[StreamProgress | Piece | End, None, None]:
+    """Send a request to the function at ``url`` and yield its events; End is the last. Raises Unavailable."""
     body: dict[str, Any] = {"messages": messages, "stream": True, "stream_options": {"include_usage": True}}
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
-    request = urllib.request.Request(  # noqa: S310  the scheme is checked by who calls
+    request = urllib.request.Request(  # noqa: S310  the caller checks the scheme
         url.rstrip("/") + "/v1/chat/completions",
         json.dumps(body).encode(),
         {"Content-Type": "application/json", **headers},
     )
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS) as response:  # noqa: S310
             yield from _read(url, (line.decode().rstrip("\r\n") for line in response))
     except urllib.error.HTTPError as e:
         with e:
-            raise Unavailable(f"{url} answered {e.code}: {_sentence(e.read().decode(errors='replace'))}") from e
+            raise Unavailable(f"{url} answered {e.code}: {_error_message(e.read().decode(errors='replace'))}") from e
     except OSError as e:
         raise Unavailable(f"{url}: no answer ({getattr(e, 'reason', e)}). Is the function running there?") from e
 
 
-def _read(url: str, lines: Iterator[str]) -> Iterator[Waiting | Piece | End]:
+def _read(url: str, lines: Iterator[str]) -> Iterator[StreamProgress | Piece | End]:
     receipt: Mapping[str, Any] = {}
     for line in lines:
         if line.startswith(": "):
-            yield Waiting(line[2:])
+            yield StreamProgress(line[2:])
         elif line == "event: error":
-            raise Unavailable(f"{url}: {_sentence(next(lines, '')[6:])}")
+            raise Unavailable(f"{url}: {_error_message(next(lines, '')[6:])}")
         elif line == "data: [DONE]":
             yield End(receipt)
             return
@@ -71,11 +71,11 @@ def _read(url: str, lines: Iterator[str]) -> Iterator[Waiting | Piece | End]:
             for choice in chunk["choices"]:
                 if text := choice["delta"].get("content"):
                     yield Piece(text)
-    raise Unavailable(f"{url}: the reply broke off.")
+    raise Unavailable(f"{url}: the connection was closed before the end of the reply.")
 
 
-def _sentence(body: str) -> str:
-    """An error object's message; what came instead, if it is none."""
+def _error_message(body: str) -> str:
+    """Return the message of an error object; the body itself if it is something else."""
     try:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):

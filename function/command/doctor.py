@@ -1,14 +1,11 @@
-"""``python -m function doctor``: what stands between this machine and a good reply, each finding with its remedy."""
+"""``python -m function doctor``: check this machine and the model for problems, each with its remedy."""
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 
 from function.command.doctor_checks import Finding, examine
-from function.errors import SettingsError
-from function.settings import Settings
+from function.command.output import print_result
 
 MARKS = {"good": "ok  ", "fair": "note", "bad": "BAD "}
 
@@ -21,34 +18,22 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("uri", nargs="?", help="the model to ask about; default: MODEL_URI")
-    parser.add_argument("--json", action="store_true", help="tell the findings as one JSON object")
+    parser.add_argument("uri", nargs="?", help="the model to check; default: MODEL_URI")
 
 
 def run(args: argparse.Namespace) -> int:
     findings = []
-    for finding in _findings(args.uri):
+    for finding in examine(args.uri):
         findings.append(finding)
         if not args.json:
-            sys.stdout.write(as_text(finding))
+            sys.stdout.write(_format(finding))
             sys.stdout.flush()
     healthy = all(finding.grade != "bad" for finding in findings)
-    if args.json:
-        told = {"healthy": healthy, "findings": [asdict(finding) for finding in findings]}
-        sys.stdout.write(json.dumps(told) + "\n")
+    print_result(args, {"healthy": healthy, "findings": list(map(asdict, findings))}, "")
     return 0 if healthy else 1
 
 
-def _findings(uri: str | None) -> Iterator[Finding]:
-    try:
-        settings = Settings.from_env()
-    except SettingsError as e:
-        yield Finding("settings", "bad", str(e), "Correct the variable, or unset it.")
-        return
-    yield from examine(settings, uri or settings.model_uri)
-
-
-def as_text(finding: Finding) -> str:
-    """A finding on a line, its remedy on the next."""
+def _format(finding: Finding) -> str:
+    """Return a finding on one line, and its remedy on the next."""
     line = f"{MARKS[finding.grade]}  {finding.about:12}{finding.found}\n"
     return line + (f"      {'':12}→ {finding.remedy}\n" if finding.remedy else "")

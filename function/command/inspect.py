@@ -1,124 +1,114 @@
-"""``python -m function inspect FILE|URI``: what a GGUF's header holds: metadata, tensors, the chat template."""
+"""``python -m function inspect FILE|URI``: show the header of a GGUF file: metadata, tensors, chat template."""
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
 
-from function.command.plan import as_json as plan_as_json
-from function.command.plan import describe
-from function.command.progress_bar import bytes_of
+from function.command.output import format_bytes, print_result, replace_control_characters
+from function.command.plan import describe_model, read_remote_header
 from function.gguf import Header
 from function.gguf.reader import Array, Value
-from function.sizing.deployment import plan
 
-WIDTH = 96  # characters of a value that are shown
+MAX_VALUE_CHARACTERS = 96
 
 EXAMPLES = """\
 examples:
   python -m function inspect model.gguf                     a summary: the model, its metadata, its tensors by type
-  python -m function inspect gs://bucket/model.gguf         from one ranged read, without fetching it
-  python -m function inspect model.gguf --tensors           each tensor: type, shape, bytes, where it lies
-  python -m function inspect model.gguf --template          the chat template alone, to change it and set CHAT_TEMPLATE
+  python -m function inspect gs://bucket/model.gguf         from one ranged read, without fetching the model
+  python -m function inspect model.gguf --tensors           each tensor: type, shape, bytes, offset
+  python -m function inspect model.gguf --template          the chat template alone, to edit it and set CHAT_TEMPLATE
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", help="a path, gs://, s3://, https:// or hf://owner/repository/file.gguf")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--tensors", action="store_true", help="list every tensor")
-    what.add_argument("--template", action="store_true", help="print the chat template alone")
-    what.add_argument("--json", action="store_true", help="tell it all as one JSON object, tensors included")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--tensors", action="store_true", help="list every tensor")
+    output.add_argument("--template", action="store_true", help="print the chat template alone")
 
 
 def run(args: argparse.Namespace) -> int:
-    header, size = describe(args.uri)
-    if args.template:
+    header, size = read_remote_header(args.uri)
+    if args.template and not args.json:
         sys.stdout.write(header.chat_template or "")
         if header.chat_template is None:
-            sys.stderr.write("The model brings no chat template; the function chooses one by its vocabulary.\n")
+            sys.stderr.write("The model has no chat template; the function chooses one by its vocabulary.\n")
         return 0 if header.chat_template else 1
-    if args.json:
-        sys.stdout.write(json.dumps(as_json(args.uri, header, size)) + "\n")
-    elif args.tensors:
-        sys.stdout.write("".join(f"{line}\n" for line in _tensors(header)))
-    else:
-        sys.stdout.write("".join(f"{line}\n" for line in _summary(header, size)))
-    return 0
+    lines = _list_tensors(header) if args.tensors else _summarise(header, size)
+    return print_result(args, _as_json(args.uri, header, size), "".join(f"{line}\n" for line in lines))
 
 
-def as_json(uri: str, header: Header, size: int) -> dict[str, object]:
-    """The header as plain values. Arrays of the metadata are told by their length: vocabularies are long."""
-    made = plan(uri, header, size=size, n_ctx=None, kv_type="f16", rate=1e9)
+def _as_json(uri: str, header: Header, size: int) -> dict[str, object]:
+    """Return the header as plain values. An array is replaced by its length: vocabularies are long."""
     return {
         "uri": uri,
         "size": size,
-        "model": plan_as_json(made)["model"],
+        "model": describe_model(header),
         "tokenizer": header.tokenizer,
         "chat_template": header.chat_template,
-        "metadata": {key: _plain(value) for key, value in header.metadata.items()},
+        "metadata": {
+            key: value if (count := _length(value)) is None else {"values": count}
+            for key, value in header.metadata.items()
+        },
         "tensors": [
             {
-                "name": tensor.name,
-                "type": tensor.type.name,
-                "shape": list(tensor.dims),
-                "bytes": tensor.size,
-                "offset": tensor.offset,
+                "name": each.name,
+                "type": each.type.name,
+                "shape": list(each.dims),
+                "bytes": each.size,
+                "offset": each.offset,
             }
-            for tensor in header.tensors
+            for each in header.tensors
         ],
     }
 
 
-def _plain(value: Value) -> object:
-    count = _count(value)
-    return value if count is None else {"values": count}
-
-
-def _count(value: Value) -> int | None:
-    """How many values an array has; None for what is none."""
+def _length(value: Value) -> int | None:
+    """Return the length of an array; None for any other value."""
     return value.count if isinstance(value, Array) else len(value) if isinstance(value, tuple) else None
 
 
-def _summary(header: Header, size: int) -> list[str]:
+def _summarise(header: Header, size: int) -> list[str]:
     types = Counter[str]()
     for tensor in header.tensors:
         types[tensor.type.name] += tensor.size
     heads = f"{max(header.heads)} heads over {max(header.kv_heads)} of keys and values"
     return [
         f"{header.name or '(no name)'}: {header.architecture}, {header.parameters / 1e6:,.0f} M parameters, "
-        f"{header.quantisation}, {bytes_of(size)}",
+        f"{header.quantisation}, {format_bytes(size)}",
         f"{header.block_count} layers, {header.embedding_length} wide, {heads}, "
         f"trained for {header.context_length:,} tokens",
         f"vocabulary of {header.vocabulary_size:,} tokens ({header.tokenizer})",
-        f"chat template: {_shown(header.chat_template) if header.chat_template else 'none'}",
+        f"chat template: {_format(header.chat_template) if header.chat_template else 'none'}",
         "",
         f"{len(header.tensors)} tensors (--tensors lists them): "
-        + ", ".join(f"{name} {bytes_of(total)}" for name, total in types.most_common()),
+        + ", ".join(f"{name} {format_bytes(total)}" for name, total in types.most_common()),
         "",
         "Metadata:",
-        *_metadata(header.metadata),
+        *_list_metadata(header.metadata),
     ]
 
 
-def _metadata(metadata: Mapping[str, Value]) -> list[str]:
+def _list_metadata(metadata: Mapping[str, Value]) -> list[str]:
     width = max(map(len, metadata), default=0)
-    return [f"  {key:{width}}  {_shown(value)}" for key, value in metadata.items()]
+    return [f"  {key:{width}}  {_format(value)}" for key, value in metadata.items()]
 
 
-def _shown(value: Value) -> str:
-    """On one line, without what could move a terminal's cursor."""
-    if (count := _count(value)) is not None:
+def _format(value: Value) -> str:
+    """Return a value on one line, without control characters."""
+    if (count := _length(value)) is not None:
         return f"({count:,} values)"
-    text = "".join(c if c.isprintable() else " " for c in " ".join(str(value).split()))
-    return text if len(text) <= WIDTH else f"{text[:WIDTH]}… ({len(str(value)):,} characters)"
+    text = replace_control_characters(" ".join(str(value).split()), " ")
+    if len(text) <= MAX_VALUE_CHARACTERS:
+        return text
+    return f"{text[:MAX_VALUE_CHARACTERS]}… ({len(str(value)):,} characters)"
 
 
-def _tensors(header: Header) -> list[str]:
+def _list_tensors(header: Header) -> list[str]:
     width = max((len(tensor.name) for tensor in header.tensors), default=0)
     return [
-        f"{tensor.name:{width}}  {tensor.type.name:6}{'×'.join(map(str, tensor.dims)):>16}{bytes_of(tensor.size):>10}"
-        f"  at byte {tensor.offset:,}"
-        for tensor in header.tensors
+        f"{each.name:{width}}  {each.type.name:6}{'×'.join(map(str, each.dims)):>16}{format_bytes(each.size):>10}"
+        f"  at byte {each.offset:,}"
+        for each in header.tensors
     ]

@@ -1,81 +1,67 @@
-"""``python -m function plan URI``: what the model is, the memory it needs, where it fits; from one ranged read."""
+"""``python -m function plan URI``: show what a model is, its memory, where it fits and its cost."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from function.command.progress_bar import bytes_of
+from function.command.output import format_bytes, print_result
 from function.errors import SourceError
 from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import KV_BITS
-from function.sizing.deployment import LAMBDA_DISK, MIB, DeploymentPlan, plan
-from function.sizing.prices import Cost, Prices, cost, read
-from function.sizing.prices import as_json as cost_as_json
-from function.source import open_source
-from function.source.split_model import parts
+from function.sizing.deployment import LAMBDA_DISK_MIB, DeploymentPlan, plan_deployment
+from function.sizing.load_plan import MIB
+from function.sizing.prices import Cost, Prices, as_json, compute_cost, read_prices
+from function.source import list_parts, open_source
 
-HERE = Path("-")
-
+STDOUT = Path("-")
 
 EXAMPLES = """\
 examples:
-  python -m function plan gs://bucket/model.gguf                      before anything is fetched, from one ranged read
-  python -m function plan model.gguf --n-ctx 16384 --kv-type q8_0     a longer context, kept smaller
-  python -m function plan gs://bucket/model.gguf --tfvars FILE        what terraform checks an instance's size with
+  python -m function plan gs://bucket/model.gguf                      before the model is fetched, from one ranged read
+  python -m function plan model.gguf --n-ctx 16384 --kv-type q8_0     a longer context, a smaller KV cache
+  python -m function plan gs://bucket/model.gguf --tfvars FILE        the values by which terraform checks the size
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("uri", help="gs://, s3://, https://, hf://owner/repository/file.gguf or a path")
-    parser.add_argument("--n-ctx", type=int, metavar="TOKENS", help="the context to plan for; default: the engine's")
-    parser.add_argument("--kv-type", choices=KV_BITS, default="f16", help="how keys and values are kept")
-    parser.add_argument("--rate", type=float, default=500, metavar="MB/S", help="how fast the store delivers (500)")
-    parser.add_argument(
-        "--reply-seconds", type=float, default=10, metavar="S", help="how long a reply takes, for its price (10)"
-    )
-    parser.add_argument("--prices", type=Path, metavar="FILE", help="your prices, as TOML, in place of the list prices")
-    parser.add_argument("--json", action="store_true", help="tell it all as one JSON object")
-    parser.add_argument(
-        "--tfvars",
-        nargs="?",
-        type=Path,
-        const=HERE,
-        metavar="FILE",
-        help="write the figures that terraform checks sizes with, alone to the output or to FILE",
-    )
+    add = parser.add_argument
+    add("uri", help="gs://, s3://, https://, hf://owner/repository/file.gguf or a path")
+    add("--n-ctx", type=int, metavar="TOKENS", help="the context to plan for; default: the engine's")
+    add("--kv-type", choices=KV_BITS, default="f16", help="the type of the KV cache (f16)")
+    add("--rate", type=float, default=500, metavar="MB/S", help="the speed of the download (500)")
+    add("--reply-seconds", type=float, default=10, metavar="S", help="the duration of a reply, for its price (10)")
+    add("--prices", type=Path, metavar="FILE", help="your prices, as TOML, in place of the list prices")
+    tfvars_help = "write the values by which terraform checks sizes to FILE, or print nothing else"
+    add("--tfvars", nargs="?", type=Path, const=STDOUT, metavar="FILE", help=tfvars_help)
 
 
 def run(args: argparse.Namespace) -> int:
-    header, size = describe(args.uri)
-    made = plan(args.uri, header, size=size, n_ctx=args.n_ctx, kv_type=args.kv_type, rate=args.rate * 1e6)
-    prices = read(args.prices)
-    fitting = [size for size in made.sizes if size.problem is None]
-    costs = [cost(size, made.chosen.weights, prices, args.reply_seconds) for size in fitting]
-    if args.tfvars == HERE:
-        sys.stdout.write(made.tfvars())
+    header, size = read_remote_header(args.uri)
+    plan = plan_deployment(args.uri, header, size=size, n_ctx=args.n_ctx, kv_type=args.kv_type, rate=args.rate * 1e6)
+    prices = read_prices(args.prices)
+    fitting = [size for size in plan.sizes if size.problem is None]
+    costs = [compute_cost(size, plan.chosen.weights, prices, args.reply_seconds) for size in fitting]
+    if args.tfvars == STDOUT:
+        sys.stdout.write(plan.tfvars())
         return 0
     if args.tfvars:
-        args.tfvars.write_text(made.tfvars())
-    if args.json:
-        priced = {"as_of": prices.as_of, "reply_seconds": args.reply_seconds, "sizes": list(map(cost_as_json, costs))}
-        sys.stdout.write(json.dumps(as_json(made) | {"prices": priced}) + "\n")
-    else:
-        sys.stdout.write(as_text(made) + costs_as_text(costs, prices, args.reply_seconds))
-    return 0
+        args.tfvars.write_text(plan.tfvars())
+    priced = {"as_of": prices.as_of, "reply_seconds": args.reply_seconds, "sizes": list(map(as_json, costs))}
+    text = _format_plan(plan) + _format_costs(costs, prices, args.reply_seconds)
+    return print_result(args, {**_as_json(plan), "prices": priced}, text)
 
 
-def describe(uri: str) -> tuple[Header, int]:
-    """The header, and the bytes of all files of the model. Raises SourceError, NotGGUF, ModelError."""
+def read_remote_header(uri: str) -> tuple[Header, int]:
+    """Return the header, and the bytes of all files of the model. Raises SourceError, NotGGUF, ModelError."""
     size, header = 0, None
-    for part in parts(uri):
+    for part in list_parts(uri):
         source = open_source(part)
         info = source.describe()
         if info.size is None:
-            raise SourceError(f"{part}: the server does not say how large the file is; fetch it first.", uri=part)
+            raise SourceError(f"{part}: the server does not report the size of the file. Fetch it first.", uri=part)
         size += info.size
         wanted = min(info.size, FIRST_READ)
         while header is None:
@@ -89,64 +75,69 @@ def describe(uri: str) -> tuple[Header, int]:
     return header, size
 
 
-def as_json(made: DeploymentPlan) -> dict[str, object]:
-    """The plan as plain values; every number of bytes in bytes."""
-    header = made.header
+def describe_model(header: Header) -> dict[str, object]:
+    """Return the properties of a model as plain values."""
     names = ("architecture", "name", "quantisation", "parameters", "context_length", "block_count", "vocabulary_size")
+    return {name: getattr(header, name) for name in names} | {"chat_template": header.chat_template is not None}
+
+
+def _as_json(plan: DeploymentPlan) -> dict[str, object]:
+    """Return the plan as plain values; sizes in bytes."""
     return {
-        "uri": made.uri,
-        "model": {name: getattr(header, name) for name in names} | {"chat_template": header.chat_template is not None},
-        "chosen": asdict(made.chosen) | {"total": made.chosen.total},
-        "memory": [{"n_ctx": row.n_ctx, "kv_type": row.kv_type, "total": row.total} for row in made.rows],
-        "sizes": [asdict(size) for size in made.sizes],
-        "cold_start_seconds": round(made.cold_start, 2),
-        "rate": made.rate,
+        "uri": plan.uri,
+        "model": describe_model(plan.header),
+        "chosen": asdict(plan.chosen) | {"total": plan.chosen.total},
+        "memory": [{"n_ctx": row.n_ctx, "kv_type": row.kv_type, "total": row.total} for row in plan.rows],
+        "sizes": list(map(asdict, plan.sizes)),
+        "cold_start_seconds": round(plan.cold_start, 2),
+        "rate": plan.rate,
     }
 
 
-def as_text(made: DeploymentPlan) -> str:
-    """The plan for people."""
-    header, chosen = made.header, made.chosen
+def _format_plan(plan: DeploymentPlan) -> str:
+    header, chosen = plan.header, plan.chosen
     template = "has a chat template" if header.chat_template else "has no chat template"
+    names = ("weights", "kv_cache", "prefix_cache", "compute", "vocabulary", "program", "total")
     lines = [
-        f"{header.name or made.uri}: {header.architecture}, {header.parameters / 1e6:,.0f} M parameters, "
-        f"{header.quantisation}, {bytes_of(chosen.weights)}, trained for {header.context_length:,} tokens, {template}",
+        f"{header.name or plan.uri}: {header.architecture}, {header.parameters / 1e6:,.0f} M parameters, "
+        f"{header.quantisation}, {format_bytes(chosen.weights)}, "
+        f"trained for {header.context_length:,} tokens, {template}",
         "",
         f"Memory with {chosen.n_ctx:,} tokens of context, keys and values in {chosen.kv_type}:",
-        *(
-            f"  {name:13}{bytes_of(getattr(chosen, name)):>9}"
-            for name in ("weights", "kv_cache", "prefix_cache", "compute", "vocabulary", "program", "total")
-        ),
+        *(f"  {name:13}{format_bytes(getattr(chosen, name)):>9}" for name in names),
         "",
-        "In all, by context and KV type:",
+        "Total, by context and KV type:",
     ]
-    kinds = list(dict.fromkeys(row.kv_type for row in made.rows))
+    kinds = list(dict.fromkeys(row.kv_type for row in plan.rows))
     lines.append(f"  {'tokens':>8}" + "".join(f"{kind:>11}" for kind in kinds))
-    for context in dict.fromkeys(row.n_ctx for row in made.rows):
-        totals = [row.total for row in made.rows if row.n_ctx == context]
-        lines.append(f"  {context:>8,}" + "".join(f"{bytes_of(total):>11}" for total in totals))
-    lines += ["", "Where it fits (the file counts as memory, in /tmp as in the page cache):"]
-    for size in made.sizes:
+    for context in dict.fromkeys(row.n_ctx for row in plan.rows):
+        totals = [row.total for row in plan.rows if row.n_ctx == context]
+        lines.append(f"  {context:>8,}" + "".join(f"{format_bytes(total):>11}" for total in totals))
+    lines += ["", "Instance sizes (the file counts as memory, in /tmp as in the page cache):"]
+    for size in plan.sizes:
         fits = f"{size.memory_mib} MiB" if size.problem is None else f"no: {size.problem}"
         lines.append(f"  {size.platform:10}{size.cpus:>4g} vCPU  {fits}")
-    disk = max(LAMBDA_DISK[0], -(-chosen.weights // MIB))
+    disk = max(LAMBDA_DISK_MIB[0], -(-chosen.weights // MIB))
+    fits_disk = disk <= LAMBDA_DISK_MIB[1]
     lines += [
         "",
         f"Lambda needs {disk} MiB of /tmp for the file, or MODEL_CACHE=memory."
-        if disk <= LAMBDA_DISK[1]
+        if fits_disk
         else "Lambda's /tmp is too small.",
-        f"Expected cold start at {made.rate / 1e6:,.0f} MB/s: {made.cold_start:.1f} s to the first token.",
+        f"Expected cold start at {plan.rate / 1e6:,.0f} MB/s: {plan.cold_start:.1f} s to the first token.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def costs_as_text(costs: Sequence[Cost], prices: Prices, reply_seconds: float) -> str:
-    """The sizes' prices for people."""
+def _format_costs(costs: Sequence[Cost], prices: Prices, reply_seconds: float) -> str:
     if not costs:
         return ""
-    head = f"In US dollars, by list prices of {prices.as_of} (check them: {prices.check[0]}, …)"
-    lines = ["", head + f", replies of {reply_seconds:g} s:"]
-    lines.append(f"  {'':10}{'vCPU':>6}{'MiB':>8}{'at rest':>12}{'an hour':>12}{'1,000 replies':>15}{'kept warm':>14}")
+    lines = [
+        "",
+        f"In US dollars, by list prices of {prices.as_of} (check them: {prices.check[0]}, …), "
+        f"replies of {reply_seconds:g} s:",
+        f"  {'':10}{'vCPU':>6}{'MiB':>8}{'at rest':>12}{'an hour':>12}{'1,000 replies':>15}{'kept warm':>14}",
+    ]
     for each in costs:
         size = f"  {each.size.platform:10}{each.size.cpus:>6g}{each.size.memory_mib:>8}"
         month = f"{each.rest:>6.2f}/month{each.hour:>12.3f}{each.thousand:>15.2f}{each.warm:>+8.2f}/month"

@@ -1,14 +1,15 @@
-"""A progress bar on a terminal, a line now and then elsewhere; on the error stream, so that output stays clean."""
+"""Progress bar on a terminal, elsewhere a line every few seconds. On the error stream, so that output stays clean."""
 
 import sys
 import threading
 from types import TracebackType
 
+from function.command.output import format_bytes
 from function.fetch import Progress
 
-WIDTH = 30  # characters of the bar itself
-ON_TERMINAL = 0.1  # seconds between redraws
-ELSEWHERE = 5.0  # seconds between lines in a log
+BAR_CHARACTERS = 30
+REDRAW_SECONDS = 0.1
+LOG_SECONDS = 5.0
 
 
 class ProgressBar:
@@ -26,45 +27,32 @@ class ProgressBar:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._ended.set()
         self._thread.join()
-        if self._progress.total is not None:
-            self._show(last=True)
+        self._show(end="\n")
 
     def _run(self) -> None:
-        while not self._ended.wait(ON_TERMINAL if self._terminal else ELSEWHERE):
-            if self._progress.total is not None:
-                self._show(last=False)
+        while not self._ended.wait(REDRAW_SECONDS if self._terminal else LOG_SECONDS):
+            self._show(end="" if self._terminal else "\n")
 
-    def _show(self, *, last: bool) -> None:
-        text = line(self._name, self._progress)
-        if self._terminal:
-            bar = drawn(self._progress)
-            sys.stderr.write(f"\r\x1b[K{bar} {text}" + ("\n" if last else ""))
-        else:
-            sys.stderr.write(text + "\n")
+    def _show(self, end: str) -> None:
+        progress = self._progress
+        if progress.total is None:
+            return
+        start = f"\r\x1b[K{draw_bar(progress)} " if self._terminal else ""
+        sys.stderr.write(f"{start}{format_progress(self._name, progress)}{end}")
         sys.stderr.flush()
 
 
-def drawn(progress: Progress) -> str:
-    """The bar itself."""
-    full = round(WIDTH * _share(progress))
-    return "█" * full + "░" * (WIDTH - full)
+def draw_bar(progress: Progress) -> str:
+    """Return the bar alone."""
+    full = round(BAR_CHARACTERS * _share(progress))
+    return "█" * full + "░" * (BAR_CHARACTERS - full)
 
 
-def line(name: str, progress: Progress) -> str:
-    """``model.gguf 41% of 7.16 GB, 823 MB/s, 5 s left``."""
-    parts = [f"{name} {_share(progress):.0%} of {bytes_of(progress.total or 0)}", f"{bytes_of(progress.rate)}/s"]
-    if progress.eta is not None and progress.done != progress.total:
-        parts.append(f"{progress.eta:.0f} s left")
-    return ", ".join(parts)
-
-
-def bytes_of(count: float) -> str:
-    """A number of bytes for people: ``7.16 GB``."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"
+def format_progress(name: str, progress: Progress) -> str:
+    """Return the progress on one line: ``model.gguf 41% of 7.16 GB, 823 MB/s, 5 s left``."""
+    text = f"{name} {_share(progress):.0%} of {format_bytes(progress.total or 0)}, {format_bytes(progress.rate)}/s"
+    left = progress.eta is not None and progress.done != progress.total
+    return f"{text}, {progress.eta:.0f} s left" if left else text
 
 
 def _share(progress: Progress) -> float:

@@ -1,13 +1,11 @@
-"""``python -m function snapshot``: the system prompt, read once and kept beside the model for every instance."""
+"""``python -m function snapshot``: prefill the system prompt once, and store the result beside the model."""
 
 import argparse
-import json
-import sys
 import time
 from dataclasses import replace
 
-from function.command.progress_bar import bytes_of
-from function.engine.types import Finished, Job, Sampling
+from function.command.output import format_bytes, print_result
+from function.engine import Finished, Job, Sampling
 from function.errors import EngineError, ModelError, SettingsError
 from function.lifecycle.service import Service
 from function.settings import Settings
@@ -15,69 +13,57 @@ from function.settings import Settings
 EXAMPLES = """\
 examples:
   MODEL_URI=gs://bucket/model.gguf SYSTEM_PROMPT='Be brief.' python -m function snapshot
-  python -m function snapshot --dry-run    what it would be: tokens and bytes; nothing is stored
-  python -m function snapshot --again      in place of one that fits already
+  python -m function snapshot --dry-run    its tokens and bytes; nothing is stored
+  python -m function snapshot --again      replace a valid snapshot
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="say what would be stored, and store nothing")
-    parser.add_argument("--again", action="store_true", help="store it though one that fits is there")
-    parser.add_argument("--json", action="store_true", help="tell the outcome as one JSON object")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be stored, without storing it")
+    parser.add_argument("--again", action="store_true", help="store it even if there is a valid one")
 
 
 def run(args: argparse.Namespace) -> int:
     settings = replace(Settings.from_env(), snapshot="off")
     if settings.system_prompt is None:
-        raise SettingsError("SYSTEM_PROMPT is not set: there is nothing to read.", param="SYSTEM_PROMPT")
+        raise SettingsError("SYSTEM_PROMPT is not set: there is nothing to store.", param="SYSTEM_PROMPT")
     began = time.monotonic()
     service = Service(settings)
     try:
         service.start()
-        while (status := service.wait_for("ready", 1.0)).state != "ready":
+        while (status := service.await_ready(1.0)).state != "ready":
             if status.error is not None:
                 raise status.error
-        told = _make(service, store=not args.dry_run, again=args.again)
+        report, size = _make(service, store=not args.dry_run, again=args.again)
     finally:
         service.close()
-    told |= {"seconds": round(time.monotonic() - began, 3)}
-    if args.json:
-        sys.stdout.write(json.dumps(told) + "\n")
-    else:
-        size, how = bytes_of(int(str(told["size"]))), "stored at" if told["stored"] else "would go to"
-        how = "is at" if told["skipped"] else how
-        sys.stdout.write(f"{told['tokens']} tokens, {size}: {how} {told['uri']}\n")
-    return 0
+    how = "is at" if report["skipped"] else "stored at" if report["stored"] else "would be stored at"
+    text = f"{report['tokens']} tokens, {format_bytes(size)}: {how} {report['uri']}\n"
+    return print_result(args, {**report, "seconds": round(time.monotonic() - began, 3)}, text)
 
 
-def _make(service: Service, *, store: bool, again: bool) -> dict[str, object]:
-    """Read the prompt and store the state after it."""
+def _make(service: Service, *, store: bool, again: bool) -> tuple[dict[str, object], int]:
+    """Prefill the prompt and store the state after it. Returns the report, and the bytes of the state."""
     snapshot, engine = service.snapshot, service.engine
-    layout = engine.do(lambda memory: memory.layout)
+    layout = engine.run_task(lambda memory: memory.layout)
     if layout is None:
         raise ModelError(
-            "The state of this model cannot be cut to a prefix: its memory is recurrent, or of its own kind."
+            "The state of this model cannot be cut to a prefix: the model is recurrent, or has a special KV cache."
         )
     if not snapshot.tokens:
         raise SettingsError(
-            f"SYSTEM_PROMPT is too short: less than {engine.chunk} tokens, which are read at once, "
-            "are the same in every conversation.",
+            f"SYSTEM_PROMPT is too short: conversations have fewer than {engine.chunk} tokens, one chunk, in common.",
             param="SYSTEM_PROMPT",
         )
-    told: dict[str, object] = {
-        "uri": snapshot.uri,
-        "tokens": len(snapshot.tokens),
-        "size": layout.size(len(snapshot.tokens)),
-        "skipped": snapshot.restored and not again,
-        "stored": False,
-    }
-    if told["skipped"] or not store:
-        return told
-    # With a seed it is prefilled in whole chunks; the question is any token.
-    job = Job(prompt=(*snapshot.tokens, snapshot.tokens[-1]), max_tokens=1, sampling=Sampling(seed=0))
-    *_, end = engine.submit(job)
-    state = snapshot.capture(engine)
-    if not isinstance(end, Finished) or end.error or state is None:
-        raise EngineError(f"llama.cpp did not give the state of {len(snapshot.tokens)} tokens.")
-    snapshot.store(state)
-    return told | {"stored": True}
+    size, skipped = layout.size(len(snapshot.tokens)), snapshot.restored and not again
+    stored = store and not skipped
+    if stored:
+        # With a seed the prompt is prefilled in whole chunks; the token after it is arbitrary.
+        job = Job(prompt=(*snapshot.tokens, snapshot.tokens[-1]), max_tokens=1, sampling=Sampling(seed=0))
+        *_, end = engine.submit(job)
+        state = snapshot.capture(engine)
+        if not isinstance(end, Finished) or end.error or state is None:
+            raise EngineError(f"llama.cpp did not return the state of {len(snapshot.tokens)} tokens.")
+        snapshot.store(state)
+    report = {"uri": snapshot.uri, "tokens": len(snapshot.tokens), "size": size, "skipped": skipped, "stored": stored}
+    return report, size

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from function.dialect.base import Dialect
-from function.engine.grammar.grammar import Grammar, embedded
+from function.engine import Grammar, embed_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def tool_call_grammar(
     ``instead``: what the reply is when it calls nothing, in place of any text. Raises RequestError for parameters that
     no grammar can keep.
     """
-    schemas = tuple((tool.param, embedded(tool.parameters, tool.param)) for tool in tools)
+    schemas = tuple((tool.param, embed_schema(tool.parameters, tool.param)) for tool in tools)
     rules = [f"args_{number}: %json {text}" for number, (_, text) in enumerate(schemas)]
     rules += [f"call_{number}: {_object(dialect, number, tool.name)}" for number, tool in enumerate(tools)]
     rules.append("call: " + " | ".join(f"call_{number}" for number in range(len(tools))))

@@ -1,1 +1,76 @@
-"""A file to tokens. Knows nothing of HTTP, of buckets, or of where the file came from."""
+# mypy: implicit-reexport
+# ruff: noqa: F401
+"""A GGUF file to tokens, with llama.cpp. Independent of HTTP, of buckets, and of where the file came from.
+
+```
+engine      Engine: the model's one thread, its queue of jobs, and all that needs only the vocabulary
+loop        one job from prompt to its last event
+types       values in and out: LoadOptions, Job, events
+llama/      bindings to llama.cpp: model, vocabulary, sampler, CPU variants, placeholder files
+kv/         tokens in the context, and earlier conversations to restore
+template/   chat templates
+grammar/    structured output
+```
+
+Other packages import from here alone. Each name loads its module at its first use, so that an import of one name does
+not pay for the others: a request's schema needs ``Sampling``, not llama.cpp.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from function.engine.engine import Engine
+    from function.engine.generation import Generation
+    from function.engine.grammar.grammar import Grammar, allow_thought, embed_schema, json_grammar
+    from function.engine.grammar.probe import probe_grammar
+    from function.engine.kv.context import KVContext
+    from function.engine.llama.cpu import choose_cpu_variant, use_cpu_variant
+    from function.engine.llama.cpu_variants import CPUVariants
+    from function.engine.llama.gpu import list_gpus, require_gpu
+    from function.engine.llama.library import find_libraries, has_amx, has_openmp, read_system_info, use_libraries
+    from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
+    from function.engine.llama.sampling import Sampling
+    from function.engine.llama.streamed_repack import can_stream_repack
+    from function.engine.template.renderer import renderer
+    from function.engine.types import (
+        Event,
+        Finished,
+        FinishReason,
+        Job,
+        LoadOptions,
+        Logprob,
+        PrefillProgress,
+        TextPiece,
+        Timings,
+        TokenChoice,
+        Usage,
+    )
+
+_EXPORTS = {
+    "engine": "Engine",
+    "generation": "Generation",
+    "grammar.grammar": "Grammar allow_thought embed_schema json_grammar",
+    "grammar.probe": "probe_grammar",
+    "kv.context": "KVContext",
+    "llama.cpu": "choose_cpu_variant use_cpu_variant",
+    "llama.cpu_variants": "CPUVariants",
+    "llama.gpu": "list_gpus require_gpu",
+    "llama.library": "find_libraries has_amx has_openmp read_system_info use_libraries",
+    "llama.placeholder_file": "HeaderMismatch PlaceholderFile",
+    "llama.sampling": "Sampling",
+    "llama.streamed_repack": "can_stream_repack",
+    "template.renderer": "renderer",
+    "types": (
+        "Event Finished FinishReason Job LoadOptions Logprob PrefillProgress TextPiece Timings TokenChoice Usage"
+    ),
+}
+_MODULES = {name: module for module, names in _EXPORTS.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Import an exported name at its first use (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value

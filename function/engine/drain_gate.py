@@ -1,4 +1,4 @@
-"""What is freed one day may be read until then, by any number of threads, and not a moment longer."""
+"""Gate that lets readers finish before a resource is freed."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 
 class DrainGate:
-    """Open at first. ``refusal`` makes what is raised once it is closed."""
+    """Open at first. ``make_error`` returns the error that a closed gate raises."""
 
-    def __init__(self, refusal: Callable[[], Exception]) -> None:
-        self._refusal = refusal
+    def __init__(self, make_error: Callable[[], Exception]) -> None:
+        self._make_error = make_error
         self._changed = threading.Condition()
         self._inside = 0
-        self.closed = False
+        self._closed = False
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """What is guarded is there as long as the block lasts. Raises the refusal once closed."""
-        with self.held():
+    def enter(self) -> Iterator[None]:
+        """Keep the resource during the block. Raises the gate's error once closed."""
+        with self.hold_open():
             self._inside += 1
         try:
             yield
@@ -27,20 +27,20 @@ class DrainGate:
                 self._changed.notify_all()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """It is not closed as long as the block lasts, which must be short. Raises the refusal once closed."""
+    def hold_open(self) -> Iterator[None]:
+        """Delay ``close`` during the block, which must be short. Raises the gate's error once closed."""
         with self._changed:
-            if self.closed:
-                raise self._refusal()
+            if self._closed:
+                raise self._make_error()
             yield
 
     def close(self) -> bool:
-        """Let nobody in any more; whether it was open before."""
+        """Admit no more readers; return true on the first call."""
         with self._changed:
-            was, self.closed = self.closed, True
-            return not was
+            was_open, self._closed = not self._closed, True
+            return was_open
 
-    def await_empty(self) -> None:
-        """Wait until everybody is out. It is closed."""
+    def wait_until_empty(self) -> None:
+        """Wait until all readers have left the closed gate."""
         with self._changed:
             self._changed.wait_for(lambda: self._inside == 0)

@@ -1,115 +1,109 @@
-"""How likely each token of a reply was, from the logits as the model computed them. Imports numpy: import it late."""
+"""Log probabilities of tokens, from the model's own logits. numpy is imported when the first is computed."""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from function.engine.llama.library import library
 from function.engine.llama.model import Model
-from function.engine.llama.vocabulary import Vocabulary
-from function.engine.text_stream import TextStream
-from function.engine.token_observer import TokenObserver
 from function.engine.types import Logprob, TokenChoice
 
-LEAST = -9999.0
-"""What stands for the logarithm of zero, which JSON cannot spell, as in OpenAI's API."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-SCORED_CHUNK = 16
-"""Tokens that one call computes of a prompt whose own logprobs are asked for."""
+MIN_LOGPROB = -9999.0
+"""Stands for the logarithm of zero, which JSON cannot express, as in OpenAI's API."""
+SCORED_CHUNK_TOKENS = 16
+"""Tokens per call for a prompt whose own logprobs are requested."""
 
-Row = npt.NDArray[np.float32]
 
+class ReplyLogprobs:
+    """Logprobs of a reply's tokens; each is reported with the text in which the token begins.
 
-class LogprobObserver(TokenObserver):
-    """Notes the logprobs of one reply's tokens and gives them out with the text that they began."""
+    ``count_held``: see TextStream.
+    """
 
-    def __init__(self, model: Model, top: int) -> None:
-        self._model = model
-        self._top = top
-        self._row: Row | None = None
-        self._given = 0
+    def __init__(self, model: Model, top: int, count_held: Callable[[bytes], int]) -> None:
+        self._model, self._top, self._count_held = model, top, count_held
+        self._logits: NDArray[np.float32] | None = None
+        self._reported_characters = 0
         self._waiting: deque[tuple[int, Logprob]] = deque()
 
-    def look(self) -> None:
-        """Copy the logits of the last token computed; whatever changes them afterwards changes no logprob."""
-        self._row = logits(self._model.context, self._model.vocabulary.size)
+    def before_sampling(self) -> None:
+        """Copy the logits: sampling must not change the logprobs."""
+        self._logits = _copy_logits(self._model)
 
-    def add(self, token: int, stream: TextStream) -> None:
-        """``token`` was sampled and is to be fed to ``stream``."""
-        assert self._row is not None
-        vocabulary = self._model.vocabulary
-        begins = self._given + stream.before(vocabulary.piece(token))
-        self._waiting.append((begins, logprob(self._row, token, self._top, vocabulary)))
+    def on_token(self, token: int) -> None:
+        """Add a sampled token before its text is decoded."""
+        assert self._logits is not None
+        begins = self._reported_characters + self._count_held(self._model.vocabulary.piece(token))
+        self._waiting.append((begins, _compute(self._logits, token, self._top, self._model)))
 
-    def given(self, text: str) -> tuple[Logprob, ...]:
-        """``text`` goes out: the tokens whose text begins in it."""
-        self._given += len(text)
+    def take(self, text: str) -> tuple[Logprob, ...]:
+        """Return the entries to report with ``text``."""
+        self._reported_characters += len(text)
         found = []
-        while self._waiting and self._waiting[0][0] < self._given:
+        while self._waiting and self._waiting[0][0] < self._reported_characters:
             found.append(self._waiting.popleft()[1])
         return tuple(found)
 
-    def rest(self) -> tuple[Logprob, ...]:
-        """All that are left, which have no text."""
+    def take_rest(self) -> tuple[Logprob, ...]:
+        """Return the entries of tokens without text, at the end of the reply."""
         rest = tuple(entry for _, entry in self._waiting)
         self._waiting.clear()
         return rest
 
 
-class PromptLogprobObserver:
-    """Notes the logprobs of a prompt's tokens while it is computed, which then must leave logits for every one.
+class PromptLogprobs:
+    """Logprobs of a prompt's tokens, collected during a prefill that keeps the logits of every token.
 
-    None of it may come from the cache, and it is computed in small chunks: logits of 64 tokens can be 40 MB, and
-    one node of the graph, which cannot be interrupted, makes all of them.
+    The prompt must not come from the cache. It is computed in small chunks: logits of 64 tokens can be 40 MB, and a
+    single graph node, which cannot be interrupted, computes them.
     """
 
     def __init__(self, model: Model, prompt: Sequence[int], top: int) -> None:
-        self._model = model
-        self._prompt = prompt
-        self._top = top
-        first = prompt[0]
-        self._found = [Logprob(_choice(first, None, model.vocabulary))]
+        self._model, self._prompt, self._top = model, prompt, top
+        self._found = [Logprob(_choice(prompt[0], None, model))]
 
     def next_chunk(self, done: int) -> Sequence[int]:
-        """What to compute after the first ``done`` tokens."""
-        return self._prompt[done : done + SCORED_CHUNK]
+        """Return the tokens to compute after the first ``done``."""
+        return self._prompt[done : done + SCORED_CHUNK_TOKENS]
 
-    def computed(self, done: int) -> None:
-        """The first ``done`` tokens of the prompt are, the last chunk of them just now."""
-        start, vocabulary = len(self._found) - 1, self._model.vocabulary
+    def on_chunk(self, done: int) -> None:
+        """Collect from the chunk just computed, which ends after ``done`` tokens of the prompt."""
+        start = len(self._found) - 1
         for position, token in enumerate(self._prompt[start + 1 : done + 1]):
-            row = logits(self._model.context, vocabulary.size, position)
-            self._found.append(logprob(row, token, self._top, vocabulary))
+            self._found.append(_compute(_copy_logits(self._model, position), token, self._top, self._model))
 
-    @property
-    def logprobs(self) -> tuple[Logprob, ...]:
-        """One entry for each token of the prompt; the first has no logprob."""
+    def result(self) -> tuple[Logprob, ...]:
+        """Return one entry per token of the prompt; the first has no logprob."""
         return tuple(self._found)
 
 
-def logits(context: Any, n_vocab: int, position: int = -1) -> Row:
-    """A copy of the logits at ``position`` of what ``context`` computed last, one for each token."""
-    pointer = library().llama_get_logits_ith(context, position)
-    return np.ctypeslib.as_array(pointer, (n_vocab,)).copy()
+def _copy_logits(model: Model, position: int = -1) -> "NDArray[np.float32]":
+    import numpy as np
+
+    logits: NDArray[np.float32] = np.ctypeslib.as_array(model.logits(position), (model.vocabulary.size,)).copy()
+    return logits
 
 
-def logprob(row: Row, token: int, top: int, vocabulary: Vocabulary) -> Logprob:
-    """``token`` and the ``top`` likeliest, out of the logits ``row``."""
-    top = min(top, len(row))
-    highest = float(row.max())
-    scale = highest + float(np.log(np.exp(row - highest).sum(dtype=np.float64)))
-    best = np.argpartition(row, -top)[-top:] if top else np.empty(0, np.int64)
-    best = best[np.lexsort((best, -row[best]))]
+def _compute(logits: "NDArray[np.float32]", token: int, top: int, model: Model) -> Logprob:
+    """Return the logprobs of ``token`` and of the ``top`` likeliest tokens."""
+    import numpy as np
+
+    top = min(top, len(logits))
+    highest = float(logits.max())
+    scale = highest + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
+    best = np.argpartition(logits, -top)[-top:] if top else np.empty(0, np.int64)
+    best = best[np.lexsort((best, -logits[best]))]
     return Logprob(
-        _choice(token, float(row[token]) - scale, vocabulary),
-        tuple(_choice(int(other), float(row[other]) - scale, vocabulary) for other in best),
+        _choice(token, float(logits[token]) - scale, model),
+        tuple(_choice(int(other), float(logits[other]) - scale, model) for other in best),
     )
 
 
-def _choice(token: int, value: float | None, vocabulary: Vocabulary) -> TokenChoice:
+def _choice(token: int, value: float | None, model: Model) -> TokenChoice:
     if value is not None:
-        value = min(value, 0.0) if value > LEAST else LEAST  # also for what is not a number
-    return TokenChoice(token, vocabulary.spelled(token), value, control=not vocabulary.piece(token))
+        value = min(value, 0.0) if value > MIN_LOGPROB else MIN_LOGPROB  # NaN becomes MIN_LOGPROB too
+    vocabulary = model.vocabulary
+    return TokenChoice(token, vocabulary.piece_or_name(token), value, control=not vocabulary.piece(token))

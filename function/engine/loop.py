@@ -1,41 +1,34 @@
-"""The token loop: one generation from prompt to Finished. Runs in the engine's thread, the only one to use a model."""
+"""The token loop: one generation from prompt to Finished, in the engine's thread."""
 
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from function.engine.generation import Generation
 from function.engine.kv.context import KVContext
-from function.engine.llama.model import Model
-from function.engine.llama.sampler import Sampler
+from function.engine.logprobs import PromptLogprobs, ReplyLogprobs
 from function.engine.text_stream import TextStream
-from function.engine.token_observer import TokenObserver
 from function.engine.token_source import ConstrainedTokenSource, FreeTokenSource
-from function.engine.types import Finished, FinishReason, Job, PrefillProgress, TextPiece, Timings, Usage
+from function.engine.types import Finished, FinishReason, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import EngineError, FunctionError
 
-if TYPE_CHECKING:
-    from function.engine.logprobs import PromptLogprobObserver
 
+class TokenLoop:
+    """Runs generations, one after the other, in ``context``."""
 
-class Loop:
-    """What lasts from one generation to the next: the model, and what it has read."""
-
-    def __init__(self, model: Model, memory: KVContext) -> None:
-        self._model = model
-        self._memory = memory
+    def __init__(self, context: KVContext) -> None:
+        self._context, self._model = context, context.model
         self._end_tokens: list[int] | None = None
 
     def run(self, generation: Generation) -> FunctionError | None:
-        """Carry out ``generation`` to its Finished, whatever happens; returns what went wrong, if anything."""
+        """Run ``generation`` to its Finished event in any case; return the error that ended it, if any."""
         run = _Run(generation)
         timer: threading.Timer | None = None
         try:
-            timer = self._timer(generation)
+            timer = _start_deadline_timer(generation)
             reason = self._generate(run)
         except FunctionError as e:
             run.error = e
-        except Exception as e:  # the reader must hear of it; the thread goes on to the next
+        except Exception as e:  # reported to the reader; the thread continues with the next job
             run.error = EngineError(f"The engine failed: {type(e).__name__}: {e}")
             run.error.__cause__ = e
         finally:
@@ -43,131 +36,115 @@ class Loop:
                 timer.cancel()
         if run.error:
             reason = "error"
-            self._memory.forget()
+            self._context.clear()
         generation.finish(run.finished(reason))
         return run.error
 
     def _generate(self, run: "_Run") -> FinishReason:
-        generation, job, model = run.generation, run.generation.job, self._model
-        sampler = None
-        model.watch(generation.flag)
+        generation, job = run.generation, run.generation.job
+        self._model.set_abort_flag(generation.abort_flag)
+        if generation.end_reason or not self._prefill(run):
+            return generation.end_reason or "cancelled"
+        if generation.max_tokens == 0:
+            return "length"
+        bans_end = job.sampling.ignore_eos and not job.constraint
+        sampler = self._model.new_sampler(job.sampling, job.prompt, self._find_end_tokens() if bans_end else ())
         try:
-            if generation.ended or not self._prefill(run):
-                return generation.ended or "cancelled"
-            if generation.max_tokens == 0:
-                return "length"
-            sampler = Sampler(
-                job.sampling,
-                n_vocab=model.vocabulary.size,
-                n_ctx=model.n_ctx,
-                end_tokens=self._ends() if job.sampling.ignore_eos and not job.constraint else (),
-                prompt=job.prompt,
-                vocabulary=model.vocabulary.handle,
-            )
-            return self._decode(run, sampler)
+            if job.constraint:  # logprobs are reported for each token, so each must be computed
+                return self._decode(run, ConstrainedTokenSource(sampler, job.constraint, skip=job.logprobs is None))
+            return self._decode(run, FreeTokenSource(sampler))
         finally:
-            if sampler:
-                sampler.free()
+            sampler.free()
 
     def _prefill(self, run: "_Run") -> bool:
-        """Bring the prompt into the cache; whether it was not interrupted."""
-        job, memory = run.generation.job, self._memory
-        scored = self._scored(job)
-        spared = memory.prepare(job.prompt, exact=job.sampling.seed is not None, anew=scored is not None)
-        run.cached = spared - memory.ahead
-        run.generation.put(PrefillProgress(spared, len(job.prompt)))
-        while len(memory) < len(job.prompt):
-            chunk = memory.cache.next_chunk(job.prompt) if scored is None else scored.next_chunk(len(memory))
-            if run.generation.ended or not memory.compute(chunk, every=scored is not None):
+        """Compute the prompt, as far as it is not cached; return false if interrupted."""
+        generation, job, context = run.generation, run.generation.job, self._context
+        scored: PromptLogprobs | None = None
+        if job.logprobs is not None and job.echo is not None:
+            scored = PromptLogprobs(self._model, job.prompt, job.logprobs)
+            context.start_over()
+        else:
+            run.cached = context.reuse_prefix(job.prompt, exact=job.sampling.seed is not None)
+        generation.put(PrefillProgress(run.cached, len(job.prompt)))
+        while len(context) < len(job.prompt):
+            chunk = scored.next_chunk(len(context)) if scored else context.cache.next_chunk(job.prompt)
+            if generation.end_reason or not context.compute(chunk, every=scored is not None):
                 return False
             if scored:
-                scored.computed(len(memory))
-            run.generation.put(PrefillProgress(len(memory), len(job.prompt)))
+                scored.on_chunk(len(context))
+            generation.put(PrefillProgress(len(context), len(job.prompt)))
         run.prefilled = time.monotonic()
-        self._model.prove()
+        self._model.check_logits()
         if job.echo is not None:
-            run.generation.put(TextPiece(job.echo, 0, scored.logprobs if scored else ()))
+            generation.put(TextPiece(job.echo, 0, scored.result() if scored else ()))
         return True
 
-    def _decode(self, run: "_Run", sampler: Sampler) -> FinishReason:
+    def _decode(self, run: "_Run", tokens: FreeTokenSource) -> FinishReason:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
-        record = self._record(job)
-        tokens = FreeTokenSource(sampler, self._model)
-        if job.constraint:  # logprobs are told of each token, so that each must be computed
-            skip = job.logprobs is None
-            tokens = ConstrainedTokenSource(sampler, self._model, job.constraint, skip=skip)
-        fresh: list[int] = []  # tokens that are not in the cache yet
+        scored = None if job.logprobs is None else ReplyLogprobs(self._model, job.logprobs, stream.count_held)
+        fresh: list[int] = []  # tokens that are not in the context yet
         while True:
-            record.look()
-            token = tokens.next()
-            generation.count()
-            if run.first is None:
-                run.first = time.monotonic()
+            if scored:
+                scored.before_sampling()
+            token = tokens.next_token()
             ended = vocabulary.is_end(token)
             if not ended:
-                record.add(token, stream)
-                piece = vocabulary.spelled(token) if token in job.shown else vocabulary.piece(token)
+                tokens.advance(token)
+            generation.count_token()
+            if run.first is None:
+                run.first = time.monotonic()
+            if not ended:
+                if scored:
+                    scored.on_token(token)
+                piece = vocabulary.piece_or_name(token) if token in job.visible_tokens else vocabulary.piece(token)
                 if text := stream.feed(piece):
-                    generation.put(TextPiece(text, generation.generated, record.given(text)))
+                    generation.put(TextPiece(text, generation.generated, scored.take(text) if scored else ()))
             fresh.append(token)
             reason: FinishReason | None = None
-            if ended or tokens.complete:
+            if ended or tokens.is_complete:
                 reason = "stop"
-            elif stream.stopped:  # what a stop string cuts off is not what the constraint promised
+            elif stream.stopped:  # a reply that a stop string cuts off is not valid under the constraint
                 reason = "length" if job.constraint else "stop"
             elif generation.generated >= generation.max_tokens:
                 reason = "length"
-            elif generation.ended:
-                reason = generation.ended
-            elif not tokens.known or len(fresh) == self._model.chunk:
-                reason = None if self._memory.compute(fresh) else generation.ended or "cancelled"
+            elif generation.end_reason:
+                reason = generation.end_reason
+            elif not tokens.next_is_forced or len(fresh) == self._model.chunk:
+                reason = None if self._context.compute(fresh) else generation.end_reason or "cancelled"
                 fresh = []
             if reason:
                 text = stream.finish()
-                logprobs = record.given(text) + (() if stream.stopped else record.rest())
+                logprobs = scored.take(text) if scored else ()
+                if scored and not stream.stopped:
+                    logprobs += scored.take_rest()
                 if text or logprobs:
                     generation.put(TextPiece(text, generation.generated, logprobs))
                 return reason
 
-    def _record(self, job: Job) -> TokenObserver:
-        """What notes logprobs, for a job that asks for them."""
-        if job.logprobs is None:
-            return TokenObserver()
-        from function.engine.logprobs import LogprobObserver  # brings numpy: 0.2 s that others need not wait for
-
-        return LogprobObserver(self._model, job.logprobs)
-
-    def _scored(self, job: Job) -> "PromptLogprobObserver | None":
-        """What notes the logprobs of the prompt, for a job that asks for them."""
-        if job.logprobs is None or job.echo is None:
-            return None
-        from function.engine.logprobs import PromptLogprobObserver
-
-        return PromptLogprobObserver(self._model, job.prompt, job.logprobs)
-
-    def _ends(self) -> list[int]:
+    def _find_end_tokens(self) -> list[int]:
         if self._end_tokens is None:
-            self._end_tokens = self._model.vocabulary.end_tokens()
+            self._end_tokens = self._model.vocabulary.find_end_tokens()
         return self._end_tokens
 
-    def _timer(self, generation: Generation) -> threading.Timer | None:
-        """What ends the job at its deadline; it must not wait for the end of a chunk."""
-        deadline = generation.job.deadline
-        if deadline is None:
-            return None
-        left = deadline - time.monotonic()
-        if left <= 0:
-            generation.end("deadline")
-            return None
-        timer = threading.Timer(left, generation.end, ("deadline",))
-        timer.daemon = True
-        timer.start()
-        return timer
+
+def _start_deadline_timer(generation: Generation) -> threading.Timer | None:
+    """Start a timer that ends the job at its deadline, also in the middle of a chunk."""
+    deadline = generation.job.deadline
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        generation.end("deadline")
+        return None
+    timer = threading.Timer(left, generation.end, ("deadline",))
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 class _Run:
-    """What is counted and timed of one generation."""
+    """Counts and times of one generation."""
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
@@ -178,6 +155,7 @@ class _Run:
         self.error: FunctionError | None = None
 
     def finished(self, reason: FinishReason) -> Finished:
+        """Return the last event."""
         now = time.monotonic()
         return Finished(
             reason,

@@ -1,15 +1,15 @@
-"""Token bytes → the text to show: whole characters, up to the first stop string. Pure; knows nothing of tokens."""
+"""Incremental decoding of a reply's bytes into text, up to the first stop string. Pure; independent of tokens."""
 
 import codecs
 from collections.abc import Sequence
 
 
 class TextStream:
-    """Takes bytes as they come and gives text that never has to be taken back.
+    """Decodes bytes into text that is final.
 
-    What is given, joined, is the bytes decoded as UTF-8 (U+FFFD for what is not), cut before the stop string that is
-    complete first, the longest of those that are complete at once. It does not depend on how the bytes were split.
-    Characters that are not whole yet, and ends that may be the beginning of a stop string, are held back.
+    The joined text is the bytes decoded as UTF-8 (U+FFFD for invalid ones), cut before the first complete stop string,
+    the longest if several end together. It does not depend on how the bytes were split. Incomplete characters, and an
+    end that may be the beginning of a stop string, are held back.
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
@@ -17,20 +17,20 @@ class TextStream:
         self._stop = tuple(word for word in stop if word)
         self._held = ""
         self.stopped = False
-        """Whether a stop string was met; nothing comes after it."""
+        """True after a stop string; no text follows."""
 
-    def before(self, piece: bytes) -> int:
-        """Characters between what was given and the first that ``piece``, which is to be fed next, is a part of."""
-        begun = self._decoder.getstate()[0]
-        broken = bool(begun and piece and not _continues(piece[0]))  # what was begun becomes a U+FFFD by itself
+    def count_held(self, piece: bytes) -> int:
+        """Return the number of held characters before the first one that ``piece``, which is fed next, is part of."""
+        incomplete = self._decoder.getstate()[0]
+        broken = bool(incomplete and piece and not _is_continuation(piece[0]))  # it becomes a U+FFFD of its own
         return len(self._held) + broken
 
     def feed(self, piece: bytes) -> str:
-        """The text that became certain with ``piece``; often empty."""
+        """Return the text that is final after ``piece``; often empty."""
         return self._advance(self._decoder.decode(piece))
 
     def finish(self) -> str:
-        """The rest, when no more bytes come: what was held back, and U+FFFD for a character left incomplete."""
+        """Return the held text, and U+FFFD for an incomplete character, after the last byte."""
         text = self._advance(self._decoder.decode(b"", final=True))
         held, self._held = self._held, ""
         return text + held
@@ -46,18 +46,18 @@ class TextStream:
             self.stopped = True
             self._held = ""
             return text[: min(found)[1]]
-        keep = max(_overlap(text, word) for word in self._stop)
+        keep = max(_count_overlap(text, word) for word in self._stop)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
 
-def _continues(byte: int) -> bool:
-    """Whether ``byte`` can go on with a character in UTF-8."""
+def _is_continuation(byte: int) -> bool:
+    """Return true for a continuation byte of UTF-8."""
     return byte & 0b1100_0000 == 0b1000_0000
 
 
-def _overlap(text: str, word: str) -> int:
-    """Length of the longest end of ``text`` that ``word`` begins with, short of all of ``word``."""
+def _count_overlap(text: str, word: str) -> int:
+    """Return the length of the longest end of ``text`` that is a proper beginning of ``word``."""
     for length in range(min(len(text), len(word) - 1), 0, -1):
         if text.endswith(word[:length]):
             return length

@@ -1,63 +1,64 @@
-"""Where a reply's next token comes from: sampled, sampled among what is allowed, or known without asking the model."""
+"""Source of a reply's next token: sampled freely, sampled among allowed tokens, or forced by a grammar."""
 
 from collections import deque
 from typing import TYPE_CHECKING
 
-from function.engine.llama.model import Model
-from function.engine.llama.sampler import Sampler
+from function.engine.llama.sampling import Sampler
 
 if TYPE_CHECKING:
-    from function.engine.constraint import Constraint
+    from function.engine.grammar.constraint import Constraint
 
 
 class FreeTokenSource:
-    """Whatever the sampler chooses."""
+    """Tokens as ``sampler`` chooses them."""
 
-    def __init__(self, sampler: Sampler, model: Model) -> None:
+    def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
-        self._model = model
 
     @property
-    def known(self) -> bool:
-        """Whether the next token is known already, so that nothing need be computed for it."""
+    def next_is_forced(self) -> bool:
+        """True if the next token is known without logits."""
         return False
 
     @property
-    def complete(self) -> bool:
-        """Whether no token can follow."""
+    def is_complete(self) -> bool:
+        """True if no token can follow."""
         return False
 
-    def next(self) -> int:
-        """The next token, from the last logits unless it is ``known``."""
-        return self._sampler.sample(self._model.context)
+    def next_token(self) -> int:
+        """Return the next token, from the last logits unless ``next_is_forced``."""
+        return self._sampler.sample()
+
+    def advance(self, token: int) -> None:
+        """Account for ``token``, which does not end the reply."""
 
 
 class ConstrainedTokenSource(FreeTokenSource):
-    """Only what ``constraint`` allows. ``skip``: what it leaves no choice about is not sampled."""
+    """Tokens that ``constraint`` allows. With ``skip``, tokens without an alternative are not sampled."""
 
-    def __init__(self, sampler: Sampler, model: Model, constraint: "Constraint", *, skip: bool) -> None:
-        super().__init__(sampler, model)
+    def __init__(self, sampler: Sampler, constraint: "Constraint", *, skip: bool) -> None:
+        super().__init__(sampler)
         self._constraint = constraint
         self._skip = skip
-        self._forced = deque(constraint.forced() if skip else ())
+        self._forced = deque(constraint.forced_tokens() if skip else ())
 
     @property
-    def known(self) -> bool:
+    def next_is_forced(self) -> bool:
         return bool(self._forced)
 
     @property
-    def complete(self) -> bool:
-        return not self._forced and self._constraint.complete
+    def is_complete(self) -> bool:
+        return not self._forced and self._constraint.is_complete
 
-    def next(self) -> int:
-        """Raises RequestError when the constraint gives up."""
+    def next_token(self) -> int:
+        """Return the next token. Raises RequestError when the constraint exceeds its limits."""
         if self._forced:
             token = self._forced.popleft()
             self._sampler.accept(token)
-        else:
-            token = self._sampler.sample(self._model.context, among=self._constraint.allowed())
-        if not self._model.vocabulary.is_end(token):
-            self._constraint.commit(token)
-            if self._skip and not self._forced:
-                self._forced.extend(self._constraint.forced())
-        return token
+            return token
+        return self._sampler.sample(self._constraint.allowed_tokens())
+
+    def advance(self, token: int) -> None:
+        self._constraint.accept(token)
+        if self._skip and not self._forced:
+            self._forced.extend(self._constraint.forced_tokens())

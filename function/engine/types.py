@@ -1,61 +1,51 @@
-"""What goes into the engine and what comes out of it: plain values."""
+"""Plain values that go into the engine and come out of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from function.errors import FunctionError
+from function.engine.llama.sampling import Sampling
+from function.errors import ContextExceeded, FunctionError, RequestError
+from function.gguf import KVType
 
 if TYPE_CHECKING:
-    from function.engine.constraint import Constraint
+    from function.engine.grammar.constraint import Constraint
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "deadline", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is chosen. The defaults are llama.cpp's.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """Options of loading a model.
 
-    ``temperature`` 0 is greedy. ``seed`` None draws a fresh random one. ``logit_bias`` maps token ids to what is
-    added to their logits (−100 … 100, where −100 bans).
+    ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
+    text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
+    is applied to the whole model. ``further`` are the files of a split model after the first, in order; without them
+    llama.cpp looks for them by name. ``prefix_cache``: bytes for displaced conversations. A reader that takes no event
+    for ``reader_timeout`` seconds loses its generation.
     """
 
-    temperature: float = 0.8
-    top_k: int = 40
-    top_p: float = 0.95
-    min_p: float = 0.05
-    typical_p: float = 1.0
-    repeat_penalty: float = 1.0
-    repeat_last_n: int = 64
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    top_n_sigma: float = -1.0
-    xtc_probability: float = 0.0
-    xtc_threshold: float = 0.1
-    dynatemp_range: float = 0.0
-    dynatemp_exponent: float = 1.0
-    mirostat: int = 0
-    mirostat_tau: float = 5.0
-    mirostat_eta: float = 0.1
-    dry_multiplier: float = 0.0
-    dry_base: float = 1.75
-    dry_allowed_length: int = 2
-    dry_penalty_last_n: int = 64
-    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
-    seed: int | None = None
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    ignore_eos: bool = False
+    n_ctx: int | None = None
+    n_threads: int = 1
+    n_gpu_layers: int = 0
+    kv_type: KVType = "f16"
+    repack: bool = False
+    chat_template: str | None = None
+    lora: Path | None = None
+    further: tuple[Path, ...] = ()
+    prefix_cache: int = 0
+    reader_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One generation. ``deadline`` is on ``time.monotonic()``'s clock, in seconds.
+    """One generation. ``deadline`` is a time of ``time.monotonic()``, in seconds.
 
-    ``logprobs`` alternatives are told with the logprob of each token; None tells neither. ``echo``, the prompt as text,
-    is told before the reply, with the prompt's own logprobs where they are asked for; then ``max_tokens`` may be 0.
-    ``param`` is the request's field that errors name when the prompt is at fault.
-    A ``constraint`` serves one job; under it ``ignore_eos`` means nothing, the reply ends where the grammar does.
-    ``shown`` control tokens are in the text by their names.
+    ``logprobs``: number of alternatives reported with each token's logprob; None reports neither. ``echo``: the prompt
+    as text, reported before the reply, with the prompt's own logprobs if requested; then ``max_tokens`` may be 0.
+    ``param``: the request's field that errors name when the prompt is at fault.
+    ``constraint`` serves one job; it makes ``ignore_eos`` void, because the reply ends where the grammar does.
+    ``visible_tokens``: control tokens whose names are in the text.
     """
 
     prompt: tuple[int, ...]
@@ -67,12 +57,31 @@ class Job:
     echo: str | None = None
     param: str = "messages"
     constraint: "Constraint | None" = None
-    shown: frozenset[int] = frozenset()
+    visible_tokens: frozenset[int] = frozenset()
+
+    def check(self, *, n_ctx: int, n_vocab: int) -> None:
+        """Raise RequestError for a job that cannot run: an empty prompt, sampling parameters out of range.
+
+        Raises ContextExceeded for a prompt that leaves no room for a reply in ``n_ctx`` tokens.
+        """
+        if not self.prompt:
+            raise RequestError("The prompt is empty.", param=self.param)
+        if len(self.prompt) >= n_ctx:
+            raise ContextExceeded(
+                f"The prompt has {len(self.prompt)} tokens and the context holds {n_ctx}, the reply included. "
+                "Shorten the conversation, or raise N_CTX.",
+                param=self.param,
+                tokens=len(self.prompt),
+                n_ctx=n_ctx,
+            )
+        if self.max_tokens is not None and self.max_tokens < (1 if self.echo is None else 0):
+            raise RequestError(f"max_tokens is {self.max_tokens}; it must be at least 1.", param="max_tokens")
+        self.sampling.check(n_vocab)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one generation. ``cached_tokens`` of the prompt were in the KV cache already."""
+    """Token counts of one generation. ``cached_tokens`` of the prompt were in the KV cache already."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -81,7 +90,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds of one generation's phases, from when the engine took the job."""
+    """Seconds from the start of the job to the end of each phase."""
 
     prefill: float
     first_token: float | None
@@ -100,8 +109,8 @@ class PrefillProgress:
 class TokenChoice:
     """A token and the natural logarithm of its probability, before any sampling parameter changed it.
 
-    ``data``: the bytes it adds to a reply, or, of a ``control`` token, which adds none, its name. The first token of a
-    prompt, which nothing predicted, has no logprob.
+    ``data``: the bytes it adds to a reply, or the name of a ``control`` token, which adds none. The first token of a
+    prompt has no logprob.
     """
 
     token: int
@@ -112,7 +121,7 @@ class TokenChoice:
 
 @dataclass(frozen=True, slots=True)
 class Logprob:
-    """The token that was taken, and those that were most likely in its place, the likeliest first."""
+    """The chosen token and the ``top`` most likely ones, the likeliest first."""
 
     chosen: TokenChoice
     top: tuple[TokenChoice, ...] = ()
@@ -122,7 +131,7 @@ class Logprob:
 class TextPiece:
     """The next piece of the reply: whole characters, no part of a stop string. ``tokens``: generated so far.
 
-    ``logprobs``, where the job asks for them, are of the tokens whose text begins in this piece.
+    ``logprobs``, if the job requests them: of the tokens whose text begins in this piece.
     """
 
     text: str
@@ -130,7 +139,7 @@ class TextPiece:
     logprobs: tuple[Logprob, ...] = ()
 
     def __add__(self, later: "TextPiece") -> "TextPiece":
-        """Both as one piece."""
+        """Join two consecutive pieces."""
         return TextPiece(self.text + later.text, later.tokens, self.logprobs + later.logprobs)
 
 

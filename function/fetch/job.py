@@ -1,177 +1,277 @@
-"""The fetch of one model, from its URI to verified files under their final names."""
+"""Job of one fetch, from a model's URI to verified files under their final names."""
 
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from function.errors import ChecksumMismatch, ObjectChanged, ObjectNotFound, SourceError, Stopping
-from function.fetch.destination import cache_dir
-from function.fetch.destination.base import Destination, FileLease
-from function.fetch.destination.disk import DiskDestination
+from function.fetch.destination.disk import DiskDestination, share_lease
 from function.fetch.destination.memory import MemoryDestination
-from function.fetch.destination.verify import FileHasher, algorithm_of, compare, sha256_of
-from function.fetch.policy import Policy
+from function.fetch.policy import Policy, is_transient
 from function.fetch.progress import Progress
-from function.fetch.result import Fetched
-from function.fetch.retry import retry_questions
-from function.fetch.transfer.blocks import block_size
-from function.fetch.transfer.response import RangeRejected
+from function.fetch.result import Fetched, FileLease
 from function.fetch.transfer.transfer import Transfer
-from function.settings import Stores
-from function.source import ObjectInfo, Source, open_source
-from function.source.split_model import parts
+from function.settings import Settings, Stores
+from function.source import (
+    ObjectInfo,
+    Source,
+    choose_algorithm,
+    combine_digests,
+    combine_versions,
+    hash_files,
+    list_parts,
+    open_source,
+)
+
+
+class UnsharedMemory(Exception):
+    """A child process would have to create files in memory that its parent could not see."""
+
+
+def fetch(
+    uri: str,
+    *,
+    cache: Path | MemoryDestination,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+    policy: Policy | None = None,
+    stores: Stores | None = None,
+) -> Fetched:
+    """Return the model at ``uri`` as verified files: local ones in place, others in the cache, transferred if needed.
+
+    ``cache`` is a directory, or a destination in memory that was created for this URI; the latter is closed unless it
+    holds the files afterwards. A URI that ends in ``-00001-of-0000N.gguf`` stands for all N files. ``sha256`` is the
+    expected hash of the bytes, for a split model of its concatenated files. Raises SourceError, FetchError; Stopping
+    once ``cancel`` is set.
+    """
+    return FetchJob(uri, cache, sha256, progress or Progress(), cancel, policy or Policy(), stores).run()
+
+
+def open_cache(settings: Settings, uri: str) -> Path | MemoryDestination:
+    """Return the destination that the settings choose for a fetch of ``uri``. Raises CacheUnusable."""
+    return MemoryDestination(uri) if settings.model_cache == "memory" else settings.model_cache_dir
 
 
 @dataclass(slots=True)
 class FetchJob:
-    """See ``function.fetch.fetch``."""
+    """Arguments of a fetch; see ``fetch``."""
 
     uri: str
     cache: Path | MemoryDestination
-    sha256: str | None
-    progress: Progress
-    cancel: threading.Event | None
-    policy: Policy
-    stores: Stores | None
+    sha256: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    cancel: threading.Event | None = None
+    policy: Policy = field(default_factory=Policy)
+    stores: Stores | None = None
 
     def run(self) -> Fetched:
+        """Fetch the model. Raises as ``fetch``."""
+        fetched = None
+        try:
+            fetched = self._run()
+            return fetched
+        finally:
+            if isinstance(self.cache, MemoryDestination) and (fetched is None or fetched.lease is None):
+                self.cache.close()
+
+    def adopt(self, values: dict[str, Any]) -> Fetched:
+        """Return the result of this job in a child process, with a lease of this process. ``values`` are its fields."""
+        path = Path(values["path"])
+        lease = share_lease(self.cache, path) if isinstance(self.cache, Path) else self.cache
+        return Fetched(**values | {"path": path, "parts": tuple(map(Path, values["parts"]))}, lease=lease)
+
+    def _run(self) -> Fetched:
         began = time.monotonic()
-        sources = [open_source(uri, self.stores) for uri in parts(self.uri)]
-        whole = False
-        for restart in range(self.policy.restarts + 1):
-            self._check()
-            infos = retry_questions([source.describe for source in sources], self.policy, self._check)
-            if whole:
-                infos = [replace(info, ranges=False) for info in infos]
+        sources = [open_source(uri, self.stores) for uri in list_parts(self.uri)]
+        for restart in range(self.policy.max_restarts + 1):
+            self._raise_if_cancelled()
+            infos = self._describe(sources)
             try:
-                return replace(self._have(sources, infos), seconds=time.monotonic() - began)
-            except RangeRejected:
-                if whole or restart == self.policy.restarts:
-                    raise
-                whole = True
+                return replace(self._fetch(sources, infos), seconds=time.monotonic() - began)
             except (ObjectChanged, ObjectNotFound, ChecksumMismatch) as e:
-                # "Not found" as well: a store that pins by version says it of a version that was replaced.
-                if restart == self.policy.restarts or (isinstance(e, ChecksumMismatch) and e.permanent):
+                # "Not found" too: stores that pin by version return it for a replaced version.
+                if restart == self.policy.max_restarts or (isinstance(e, ChecksumMismatch) and e.permanent):
                     raise
         raise AssertionError("unreachable")
 
-    def _have(self, sources: Sequence[Source], infos: Sequence[ObjectInfo]) -> Fetched:
-        sizes = [self._size(info) for info in infos]
+    def _describe(self, sources: Sequence[Source]) -> list[ObjectInfo]:
+        """Describe all objects at once, in threads, so that the wait can be cancelled."""
+        requests = [_DescribeThread(source, self.policy) for source in sources]
+        try:
+            for request in requests:
+                request.start()
+            for request in requests:
+                while request.is_alive():
+                    request.join(self.policy.poll_seconds)
+                    self._raise_if_cancelled()
+            return [request.result() for request in requests]
+        finally:
+            for request in requests:
+                request.ended.set()
+
+    def _fetch(self, sources: Sequence[Source], infos: Sequence[ObjectInfo]) -> Fetched:
+        sizes = [_require_size(info) for info in infos]
         total = sum(sizes)
         local = [source.local for source in sources if source.local is not None]
         if local:
             self.progress.start(total, total)
             if self.sha256 is not None:
-                self._compare_whole(local, infos, self.sha256)
-            return self._fetched(local, infos, total, cached=True, lease=None)
-        place = self._place(infos)
+                self._verify_sha256(infos, hash_files(local, self._raise_if_cancelled))
+            return self._fetched(local, infos, cached=True, lease=None)
+        destination = self._open_destination(infos)
         try:
-            missing = [number for number in range(len(infos)) if not place.present(number)]
+            missing = [number for number in range(len(infos)) if not destination.is_complete(number)]
             if missing:
-                self._fill(sources, infos, place, missing)
-            if self.sha256 is not None and self.sha256 != place.hashed:
-                self._compare_whole(place.files, infos, self.sha256)
-                place.note(self.sha256)
-            place.share()
+                wanted = sum(sizes[number] for number in missing)
+                destination.make_room(wanted)
+                self.progress.start(total, total - wanted)
+                for number in missing:
+                    self._fetch_file(sources[number], infos[number], destination, number)
+            if self.sha256 is not None and self.sha256 != destination.sha256:
+                self._verify_sha256(infos, hash_files(destination.files, self._raise_if_cancelled))
+                destination.set_sha256(self.sha256)
+            destination.share()
             self.progress.start(total, total)
-            return self._fetched(place.files, infos, total, cached=not missing, lease=place.lease)
+            return self._fetched(destination.files, infos, cached=not missing, lease=destination.lease)
         except BaseException:
             self.progress.fill(None, 0)
-            place.give_up()
+            destination.give_up()
             raise
 
-    def _place(self, infos: Sequence[ObjectInfo]) -> Destination:
+    def _open_destination(self, infos: Sequence[ObjectInfo]) -> DiskDestination | MemoryDestination:
         if isinstance(self.cache, Path):
-            return DiskDestination(self.cache, infos, self._pause, self._check)
+            return DiskDestination(self.cache, infos, self._pause, self._raise_if_cancelled)
+        if not self.cache.is_usable:
+            raise UnsharedMemory
         return self.cache
 
-    def _fill(
-        self, sources: Sequence[Source], infos: Sequence[ObjectInfo], place: Destination, missing: Sequence[int]
+    def _fetch_file(
+        self, source: Source, info: ObjectInfo, destination: DiskDestination | MemoryDestination, number: int
     ) -> None:
-        """Fetch the files that are missing."""
-        total = sum(self._size(info) for info in infos)
-        wanted = sum(self._size(infos[number]) for number in missing)
-        place.make_room(wanted)
-        self.progress.start(total, total - wanted)
-        for number in missing:
-            self._file(sources[number], infos[number], place, number)
-
-    def _file(self, source: Source, info: ObjectInfo, place: Destination, number: int) -> None:
-        """Fetch one file, verify it, promote it."""
-        algorithm = algorithm_of(info)
-        expected = info.checksums.get("sha256") if algorithm.name not in info.checksums else None
-        if self.sha256 is not None and self._single():
-            expected = self.sha256
-        partial = place.partial(number, info, algorithm, block_size(self._size(info), self.policy))
-        follower = FileHasher(partial) if expected else None
+        """Transfer one file, verify it and give it its final name."""
+        progress, single, algorithm = self.progress, len(list_parts(self.uri)) == 1, choose_algorithm(info.checksums)
+        stated = info.checksums.get(algorithm.name)
+        sha256 = info.checksums.get("sha256") if stated is None else None
+        if self.sha256 is not None and single:
+            sha256 = self.sha256
+        done_before = progress.done
+        partial = destination.open_partial(number, info, algorithm, self.policy.choose_block_bytes(info.size or 0))
+        hasher = partial.hash_in_background() if sha256 else None
         kept = 0
         try:
-            kept = partial.resume(self._check, memoryview(bytearray(self.policy.buffer)))
-            self.progress.add(kept)
-            if self._single():
-                self.progress.fill(partial.path, partial.prefix)
-            if follower is not None:
-                follower.start()
-            Transfer(source, info, partial, policy=self.policy, progress=self.progress, pause=self._check).run()
-            if algorithm.name in info.checksums:
-                compare(info, algorithm.name, algorithm.hex(partial.whole()), info.checksums[algorithm.name])
-            if follower is not None and expected is not None:
-                compare(info, "sha256", follower.hexdigest(self._check), expected, given=expected == self.sha256)
-                if self._single():
-                    place.note(expected)
-        except (ObjectChanged, ChecksumMismatch, RangeRejected) as e:
+            kept = partial.resume(self._raise_if_cancelled, memoryview(bytearray(self.policy.buffer_bytes)))
+            progress.add(kept)
+
+            def report_prefix(prefix: int) -> None:
+                if single:  # the progress of a split model names no file
+                    progress.fill(partial.path, prefix)
+
+            report_prefix(partial.prefix)
+            if hasher is not None:
+                hasher.start()
+            callbacks = (progress.add, report_prefix, self._raise_if_cancelled)
+            if not Transfer(source, info, partial, self.policy, *callbacks).run():  # the server ignores ranges
+                progress.add(done_before + partial.finished_bytes - progress.done)
+                Transfer(source, replace(info, ranges=False), partial, self.policy, *callbacks).run()
+            if stated is not None:
+                _require_equal(info, algorithm.name, algorithm.format_hex(partial.combine_checks()), stated)
+            if hasher is not None and sha256 is not None:
+                found = hasher.hexdigest(self._raise_if_cancelled)
+                _require_equal(info, "sha256", found, sha256, from_settings=sha256 == self.sha256)
+                if single:
+                    destination.set_sha256(sha256)
+        except (ObjectChanged, ChecksumMismatch) as e:
             partial.discard()
             if isinstance(e, ChecksumMismatch) and kept:
-                e.permanent = False  # what an earlier attempt left may be to blame: again, from the first byte
+                e.permanent = False  # an earlier attempt's bytes may be the cause: restart from the first byte
             raise
         finally:
-            if follower is not None:
-                follower.close()
+            if hasher is not None:
+                hasher.close()
             partial.close()
-        partial.promote()
+        destination.promote(number)
 
-    def _compare_whole(self, files: Sequence[Path], infos: Sequence[ObjectInfo], sha256: str) -> None:
-        """Hold the files, one after the other, against MODEL_SHA256."""
-        compare(infos[0], "sha256", sha256_of(files, self._check), sha256, given=True)
+    def _verify_sha256(self, infos: Sequence[ObjectInfo], found: str) -> None:
+        assert self.sha256 is not None
+        _require_equal(infos[0], "sha256", found, self.sha256, from_settings=True)
 
     def _fetched(
-        self, files: Sequence[Path], infos: Sequence[ObjectInfo], total: int, *, cached: bool, lease: FileLease | None
+        self, files: Sequence[Path], infos: Sequence[ObjectInfo], *, cached: bool, lease: FileLease | None
     ) -> Fetched:
-        digest = f"sha256:{self.sha256}" if self.sha256 else _digest(infos)
-        version = infos[0].version if len(infos) == 1 else cache_dir.key(tuple(infos))
+        version = infos[0].version if len(infos) == 1 else combine_versions(infos)
+        size = sum(info.size or 0 for info in infos)
+        digest = f"sha256:{self.sha256}" if self.sha256 else combine_digests(infos)
         verified = digest is not None or lease is None
-        return Fetched(files[0], self.uri, version, total, digest, verified, cached, 0.0, tuple(files), lease)
+        return Fetched(files[0], self.uri, version, size, digest, verified, cached, 0.0, tuple(files), lease)
 
-    def _single(self) -> bool:
-        return len(parts(self.uri)) == 1
-
-    def _size(self, info: ObjectInfo) -> int:
-        if info.size is None:
-            raise SourceError(
-                f"{info.uri}: the server does not say how long the object is, so that a cut would go unnoticed. "
-                "Put the model where its size is told.",
-                uri=info.uri,
-            )
-        return info.size
-
-    def _check(self) -> None:
+    def _raise_if_cancelled(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
-            raise Stopping(f"{self.uri}: the fetch was told to stop.")
+            raise Stopping(f"{self.uri}: the fetch was cancelled.")
 
     def _pause(self) -> None:
-        self._check()
-        time.sleep(self.policy.tick)
+        self._raise_if_cancelled()
+        time.sleep(self.policy.poll_seconds)
 
 
-def _digest(infos: Sequence[ObjectInfo]) -> str | None:
-    """What the store vouches for and the files were held against; of several files the check of all in a row."""
-    algorithms = {algorithm_of(info).name for info in infos if algorithm_of(info).name in info.checksums}
-    if len(infos) == 1 and not algorithms and "sha256" in infos[0].checksums:
-        return f"sha256:{infos[0].checksums['sha256']}"
-    if len(algorithms) != 1 or any(algorithm_of(info).name not in info.checksums for info in infos):
-        return None
-    algorithm = algorithm_of(infos[0])
-    whole = algorithm.whole((int(info.checksums[algorithm.name], 16), info.size or 0) for info in infos)
-    return f"{algorithm.name}:{algorithm.hex(whole)}"
+class _DescribeThread(threading.Thread):
+    """Request for an object's description, repeated while it fails for a transient reason."""
+
+    def __init__(self, source: Source, policy: Policy) -> None:
+        super().__init__(name="describe", daemon=True)
+        self._source, self._policy = source, policy
+        self.ended = threading.Event()
+        self._info: ObjectInfo | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        for attempt in range(1, self._policy.max_attempts + 1):
+            try:
+                self._info = self._source.describe()
+                return
+            except SourceError as e:
+                self._error = e
+                if not is_transient(e) or self.ended.wait(self._policy.retry_delay(attempt, e)):
+                    return
+            except BaseException as e:  # raised by result, in the caller's thread
+                self._error = e
+                return
+
+    def result(self) -> ObjectInfo:
+        """Return the description, or raise the last error."""
+        if self._info is None:
+            assert self._error is not None
+            raise self._error
+        return self._info
+
+
+def _require_size(info: ObjectInfo) -> int:
+    if info.size is None:
+        raise SourceError(
+            f"{info.uri}: the server does not state the size of the object, so a truncation would go unnoticed. "
+            "Put the model on a server that states it.",
+            uri=info.uri,
+        )
+    return info.size
+
+
+def _require_equal(info: ObjectInfo, name: str, found: str, expected: str, *, from_settings: bool = False) -> None:
+    """Raise ChecksumMismatch unless equal; permanent if the expected hash is from the settings."""
+    if found == expected:
+        return
+    remedy = (
+        "Correct MODEL_SHA256, or store the right file."
+        if from_settings
+        else "The object is damaged, or was damaged on the way. Store it again if this error persists."
+    )
+    error = ChecksumMismatch(
+        f"{info.uri}: {name} of the bytes is {found}, expected is {expected}. {remedy}",
+        uri=info.uri,
+        found=found,
+        expected=expected,
+    )
+    error.permanent = from_settings
+    raise error

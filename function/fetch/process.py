@@ -1,15 +1,16 @@
-"""A fetch in a process of its own: the imports of a cold start do not slow it, nor it them.
+"""Fetch in the background: in a child process, or in a thread.
 
-The process is a fork, without an exec: what is imported already is there, and a cold start's fetch begins 0.1 s sooner.
-That is safe only while this process has a single thread; whoever has more fetches in a thread (``FetchThread``).
+In a child process, the fetch and the imports of a cold start do not slow each other.
 
-The child tells its progress as JSON lines through a pipe, and ends when the other pipe, to which nobody writes, closes:
-with its parent, however that dies. What it leaves behind is an unfinished file: one in a directory any other fetch goes
-on with, one in memory is given up for a new one. That, too, is made by the parent alone: of one that the child made it
-could not see a byte. So an attempt in memory that must be begun anew ends the child as well.
+The child is a fork without an exec: it has all imports at once, and a cold start's fetch begins 0.1 s sooner. A fork is
+safe only while this process has a single thread; ``start_fetch`` uses a thread otherwise.
+
+The child reports its progress as JSON lines through a pipe. It ends when a second pipe, to which nothing is written,
+closes with its parent. It leaves an unfinished file: any other fetch resumes one in a directory, while one in memory is
+replaced. Only the parent can create files in memory, because it cannot see those of the child. A fetch into memory that
+must restart therefore ends the child as well.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -17,206 +18,224 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from function import errors
 from function.errors import FetchError, FunctionError, Stopping
-from function.fetch import Fetched, MemoryDestination, Progress, fetch
-from function.fetch.destination.base import FileLease
-from function.fetch.destination.cache_dir import LOCK, CacheLease
-from function.fetch.destination.memory import Unshared
-from function.fetch.thread import LOOK, FetchThread
+from function.fetch.job import FetchJob, UnsharedMemory
+from function.fetch.result import Fetched
 
 log = logging.getLogger(__name__)
 
-TELL = 0.05  # seconds between two words about bytes
+POLL_SECONDS = 0.1  # between two looks at cancellation
+REPORT_SECONDS = 0.05  # between two reports of the byte count
+HANDOVER_SECONDS = 60  # until the parent holds the files
+
+
+class FetchThread:
+    """Fetch in a thread of this process."""
+
+    def __init__(self, job: FetchJob) -> None:
+        self._cancel = threading.Event()
+        self._job = replace(job, cancel=self._cancel)
+        self._fetched: Fetched | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="fetch", daemon=True)
+        self._thread.start()
+
+    def follow(self) -> None:
+        """Do nothing: the thread updates the job's progress itself."""
+
+    def result(self, cancel: threading.Event) -> Fetched:
+        """Wait for the fetched model. Raises the errors of ``fetch``; Stopping once ``cancel`` is set."""
+        while self._thread.is_alive():
+            if cancel.is_set():
+                self.close()
+            self._thread.join(POLL_SECONDS)
+        if self._error is not None:
+            raise self._error
+        assert self._fetched is not None
+        return self._fetched
+
+    def close(self) -> None:
+        """End the fetch, or release its files if it is over. Idempotent; returns at once."""
+        self._cancel.set()
+        if self._fetched is not None:
+            self._fetched.close()
+
+    def _run(self) -> None:
+        try:
+            self._fetched = self._job.run()
+            if self._cancel.is_set():
+                self._fetched.close()
+        except Exception as e:  # raised by result
+            self._error = e
+        finally:
+            self._job.progress.end()
 
 
 class FetchProcess:
-    """A fetch in a child process; otherwise as ``FetchThread``, which goes on with it should the child die.
+    """Fetch in a child process, continued in a thread if the child dies; used like ``FetchThread``.
 
-    Raises OSError where no process, or no pipe to it, is to be had.
+    Raises OSError if no process or no pipe can be created.
     """
 
-    def __init__(self, uri: str, cache: Path | MemoryDestination, sha256: str | None, progress: Progress) -> None:
-        self._uri, self._cache, self._sha256, self._progress = uri, cache, sha256, progress
-        self._told: dict[str, Any] = {}
-        self._error: FetchError | None = None
-        self._lease: FileLease | None = None
-        self._beside: FetchThread | None = None
+    def __init__(self, job: FetchJob) -> None:
+        self._job = job
+        self._reports: dict[str, Any] = {}
+        self._error: FunctionError | None = None
+        self._fetched: Fetched | None = None
+        self._fallback: FetchThread | None = None
         self._closed = False
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         ends: list[int] = []
         try:
             ends += os.pipe()
             ends += os.pipe()
-            self._pid = os.fork()  # 0 once it has been waited for: then the number may be another's
+            self._pid = os.fork()  # 0 once it was waited for: the number may then belong to another process
         except OSError:
             for end in ends:
                 os.close(end)
             raise
-        out, told, watched, self._alive = ends
+        report_pipe, report_end, parent_pipe, self._parent_end = ends
         if not self._pid:
-            _child(uri, cache, sha256, told, watched)
-        os.close(told)
-        os.close(watched)
-        self._pipe = os.fdopen(out, "rb")
-        self._thread = threading.Thread(target=self._listen, name="fetch", daemon=True)
+            _run_child(job, report_end, parent_pipe)
+        os.close(report_end)
+        os.close(parent_pipe)
+        self._pipe = os.fdopen(report_pipe, "rb")
+        self._thread = threading.Thread(target=self._follow, name="fetch", daemon=True)
 
-    @staticmethod
-    def possible() -> bool:
-        """Whether this process may fork: it has no other thread that could hold a lock."""
-        return threading.active_count() == 1
-
-    def listen(self) -> None:
-        """Begin to follow the child. It is apart from the construction for those who must fork before they thread."""
+    def follow(self) -> None:
+        """Follow the child, in a thread. Separate from the constructor for callers that fork before they thread."""
         self._thread.start()
 
     def result(self, cancel: threading.Event) -> Fetched:
-        """See Beside.result."""
         while self._thread.is_alive():
             if cancel.is_set():
                 self.close()
-                raise Stopping(f"{self._uri}: the fetch was told to stop.")
-            self._thread.join(LOOK)
+                raise Stopping(f"{self._job.uri}: the fetch was cancelled.")
+            self._thread.join(POLL_SECONDS)
         if self._error is not None:
             raise self._error
-        if (told := self._told.get("fetched")) is not None:
-            return Fetched(
-                **told | {"path": Path(told["path"]), "parts": tuple(map(Path, told["parts"]))}, lease=self._lease
-            )
-        if (error := self._told.get("error")) is not None:
-            raise unpacked(error)
-        assert self._beside is not None
-        return self._beside.result(cancel)
+        if self._fetched is not None:
+            return self._fetched
+        assert self._fallback is not None
+        return self._fallback.result(cancel)
 
     def close(self) -> None:
-        """See Beside.close."""
-        with self._turn:
+        with self._lock:
             self._closed = True
             if self._pid:
                 with suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGKILL)
-        if self._thread.ident is None:  # nobody has listened: what the child has left is to be cleared up all the same
-            self._listen()
-        held = self._beside or self._lease or self._cache
+        if self._thread.ident is None:  # never followed: the child must be reaped all the same
+            self._follow()
+        held = self._fallback or self._fetched or self._job.cache
         if not isinstance(held, Path):
             held.close()
 
-    def _listen(self) -> None:
-        """Follow the child to its end, and go on with what it leaves unfinished."""
+    def _follow(self) -> None:
+        """Follow the child to its end, and continue the fetch that it leaves unfinished."""
         try:
             try:
-                self._follow(self._pipe)
+                self._read_reports(self._pipe)
             finally:
-                os.close(self._alive)  # the child goes: if it has given the file over, its lock is ours now
+                os.close(self._parent_end)  # ends the child: this process has its own lock on the files
                 self._reap()
-            if not self._told.keys() & {"fetched", "error"}:
-                self._go_on()
-        except Exception as e:  # who waits must hear of it
-            log.exception("the fetch of %s cannot be followed", self._uri)
+            if self._fetched is None and self._error is None:
+                self._continue()
+        except Exception as e:  # result raises it
+            log.exception("the fetch of %s cannot be followed", self._job.uri)
             self._error = FetchError(
-                f"{self._uri}: the process that fetched it cannot be followed ({type(e).__name__}: {e}). "
+                f"{self._job.uri}: the process of the fetch cannot be followed ({type(e).__name__}: {e}). "
                 "The next request tries again."
             )
-        if self._beside is None:
-            self._progress.end()
+        if self._fallback is None:
+            self._job.progress.end()
 
-    def _follow(self, pipe: BinaryIO) -> None:
-        """Take over what the child says."""
-        progress = self._progress
+    def _read_reports(self, pipe: BinaryIO) -> None:
+        """Apply the child's reports to this process's progress, up to its result."""
+        progress = self._job.progress
         with pipe:
             for line in pipe:
                 try:
-                    told = json.loads(line)
+                    report = json.loads(line)
                 except ValueError:
-                    continue  # cut off by its death
-                if "total" in told:
-                    progress.start(told["total"], told["done"])
-                elif "done" in told:
-                    progress.add(told["done"] - progress.done)
-                progress.cpu = told.get("cpu", progress.cpu)
-                if "part" in told:
-                    progress.fill(Path(told["part"]) if told["part"] else None, told["prefix"])
-                self._told |= told
-                if (fetched := told.get("fetched")) is not None:
-                    self._lease = _share(Path(fetched["path"]), self._cache)
+                    continue  # cut off by the child's death
+                if "total" in report:
+                    progress.start(report["total"], report["done"])
+                elif "done" in report:
+                    progress.add(report["done"] - progress.done)
+                if "part" in report:
+                    progress.fill(Path(report["part"]) if report["part"] else None, report["prefix"])
+                self._reports |= report
+                if "error" in report:
+                    self._error = decode_error(report["error"])
+                if "fetched" in report:
+                    self._fetched = self._job.adopt(report["fetched"])
                     break
 
     def _reap(self) -> None:
         """Wait for the child's end."""
         with suppress(ChildProcessError):
             os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
-        with self._turn:  # its number is its own up to here
+        with self._lock:  # up to here the number belongs to the child
             with suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
             self._pid = 0
 
-    def _go_on(self) -> None:
-        """The child died. At once, not when the result is asked for: the header may be waited for before that."""
-        with self._turn:
+    def _continue(self) -> None:
+        """Start the fallback at once, because a caller may wait for the header before it asks for the result."""
+        with self._lock:
             if not self._closed:
-                reason = "must begin anew" if "anew" in self._told else "died"
-                log.warning("the process that fetched %s %s; going on in this one", self._uri, reason)
-                self._progress.fill(None, 0)
-                self._progress.cpu = 0.0
-                if isinstance(self._cache, MemoryDestination):
-                    self._cache.give_up()
-                self._beside = FetchThread(self._uri, self._cache, self._sha256, self._progress)
+                reason = "must restart the fetch" if "restart" in self._reports else "died"
+                log.warning("the process of the fetch of %s %s: continuing in a thread", self._job.uri, reason)
+                self._job.progress.fill(None, 0)
+                if not isinstance(self._job.cache, Path):
+                    self._job.cache.give_up()
+                self._fallback = FetchThread(self._job)
 
 
-class _Reporter(Progress):
-    """Progress that is told to the parent as well."""
+class PipeReporter:
+    """Callback of ``Progress`` that writes each report to a pipe as one JSON line."""
 
     def __init__(self, pipe: int) -> None:
-        super().__init__()
         self._pipe = pipe
-        self._said = 0.0
+        self._reported_at = 0.0
 
-    def start(self, total: int | None, done: int = 0) -> None:
-        super().start(total, done)
-        self.say(total=total, done=done)
-
-    def add(self, count: int) -> None:
-        super().add(count)
-        now = time.monotonic()
-        if now - self._said >= TELL:
-            self._said = now
-            self.say(done=self.done, cpu=time.process_time())
-
-    def fill(self, part: Path | None, prefix: int) -> None:
-        super().fill(part, prefix)
-        self.say(part=part, prefix=prefix)
-
-    def say(self, **told: object) -> None:
-        """One line, in one write: the lines of several threads do not mix."""
-        os.write(self._pipe, json.dumps(told, default=str).encode() + b"\n")
+    def __call__(self, **report: object) -> None:
+        if report.keys() == {"done"}:
+            now = time.monotonic()
+            if now - self._reported_at < REPORT_SECONDS:
+                return
+            self._reported_at = now
+        os.write(self._pipe, json.dumps(report, default=str).encode() + b"\n")  # one write: threads' lines do not mix
 
 
-def _child(uri: str, cache: Path | MemoryDestination, sha256: str | None, told: int, watched: int) -> None:
-    """What the child does. Never returns."""
+def _run_child(job: FetchJob, report_end: int, parent_pipe: int) -> None:
+    """Run the fetch in the child. Never returns."""
     status = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        files = cache.descriptors if isinstance(cache, MemoryDestination) else ()
-        kept = sorted((0, 1, 2, told, watched, *files))  # the parent's listening sockets are not held open here
+        files = () if isinstance(job.cache, Path) else job.cache.descriptors
+        kept = sorted((0, 1, 2, report_end, parent_pipe, *files))  # the parent's listening sockets are closed here
         for low, high in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
             os.closerange(low + 1, high)
-        threading.Thread(target=_watch, args=(watched,), daemon=True).start()
-        reporter = _Reporter(told)
+        threading.Thread(target=_exit_with_parent, args=(parent_pipe,), daemon=True).start()
+        report = job.progress.report = PipeReporter(report_end)
         try:
-            fetched = fetch(uri, cache=cache, sha256=sha256, progress=reporter)
-        except Unshared:
-            reporter.say(anew=True)
+            fetched = job.run()
+        except UnsharedMemory:
+            report(restart=True)
         except FunctionError as e:
-            reporter.say(error=packed(e))
+            report(error=encode_error(e))
         else:
-            kept_back = {"lease", "path", "parts"}
-            values = {name: getattr(fetched, name) for name in Fetched.__slots__ if name not in kept_back}
-            reporter.say(fetched=values | {"path": str(fetched.path), "parts": [str(part) for part in fetched.parts]})
-            threading.Event().wait(60)  # the lock is held until the parent has its own; then _watch ends this
+            values = {name: getattr(fetched, name) for name in Fetched.__slots__ if name != "lease"}
+            report(fetched=values | {"parts": [str(part) for part in fetched.parts]})
+            threading.Event().wait(HANDOVER_SECONDS)  # _exit_with_parent ends it once the parent has its own lock
         status = 0
     except BaseException:
         log.exception("the fetch failed")
@@ -224,28 +243,13 @@ def _child(uri: str, cache: Path | MemoryDestination, sha256: str | None, told: 
         os._exit(status)
 
 
-def _watch(pipe: int) -> None:
-    """End this process with its parent."""
+def _exit_with_parent(pipe: int) -> None:
     os.read(pipe, 1)
     os._exit(0)
 
 
-def _share(path: Path, cache: Path | MemoryDestination) -> FileLease | None:
-    """This process's own hold on a file of the cache, beside the child's; None for a file that is not in it."""
-    if isinstance(cache, MemoryDestination):
-        return cache
-    folder = path.parent
-    if folder.parent != cache:
-        return None
-    lease = CacheLease(folder, os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
-    if not lease.lock(fcntl.LOCK_SH):
-        lease.close()
-        return None
-    return lease
-
-
-def packed(error: FunctionError) -> dict[str, Any]:
-    """An error as the child tells it."""
+def encode_error(error: FunctionError) -> dict[str, Any]:
+    """Return an error as JSON values."""
     return {
         "kinds": [kind.__name__ for kind in type(error).__mro__],
         "message": error.message,
@@ -255,9 +259,9 @@ def packed(error: FunctionError) -> dict[str, Any]:
     }
 
 
-def unpacked(told: dict[str, Any]) -> FunctionError:
-    """The error that the child raised, or the nearest of its kinds that everybody knows."""
-    kind = next(getattr(errors, name) for name in told["kinds"] if hasattr(errors, name))
-    error: FunctionError = kind(told["message"], param=told["param"], **told["evidence"])
-    error.permanent = told["permanent"]
+def decode_error(values: dict[str, Any]) -> FunctionError:
+    """Return the child's error, as the nearest of its classes that ``errors`` defines."""
+    kind = next(getattr(errors, name) for name in values["kinds"] if hasattr(errors, name))
+    error: FunctionError = kind(values["message"], param=values["param"], **values["evidence"])
+    error.permanent = values["permanent"]
     return error

@@ -1,90 +1,84 @@
-"""How far a fetch is, readable from any thread while it runs."""
+"""Progress of a fetch, readable from any thread while it runs."""
 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
-WINDOW = 5.0  # seconds the rate is taken over: long enough to be steady, short enough to follow the wire
-SAMPLE = 0.1  # seconds between remembered samples
+RATE_WINDOW_SECONDS = 5.0  # long enough for a steady rate, short enough to follow the network
+SAMPLE_SECONDS = 0.1  # between stored samples
 
 
 class Progress:
-    """Bytes done and to do. ``total`` is None until it is known.
+    """Bytes done, including those of an earlier attempt, and the ``total``, None until it is known. To be read only.
 
     ``part`` is the unfinished file while a single one is being filled, at its full size from the start; its first
-    ``prefix`` bytes are there. ``over`` once the fetch has ended, however it did. ``cpu`` are the seconds of CPU that a
-    process apart has spent on it.
+    ``prefix`` bytes are complete. ``over`` is True once the fetch has ended, with or without success.
+    ``report``, if set, receives each change as keyword arguments.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._filled = threading.Condition(self._lock)
+        self.done = 0
+        self.total: int | None = None
         self.part: Path | None = None
         self.prefix = 0
         self.over = False
-        self.cpu = 0.0
-        self._done = 0
-        self._total: int | None = None
-        self._samples: deque[tuple[float, int]] = deque(maxlen=int(WINDOW / SAMPLE) + 1)
-
-    @property
-    def done(self) -> int:
-        """Bytes in the file, those from an earlier attempt included."""
-        return self._done
-
-    @property
-    def total(self) -> int | None:
-        """Bytes the file will have."""
-        return self._total
+        self.report: Callable[..., None] = lambda **values: None
+        self._samples: deque[tuple[float, int]] = deque(maxlen=int(RATE_WINDOW_SECONDS / SAMPLE_SECONDS) + 1)
 
     @property
     def rate(self) -> float:
-        """Bytes per second that arrive now."""
+        """Current bytes per second."""
         now = time.monotonic()
         with self._lock:
-            recent = [(at, done) for at, done in self._samples if now - at <= WINDOW]
+            recent = [(at, done) for at, done in self._samples if now - at <= RATE_WINDOW_SECONDS]
             if not recent or now <= recent[0][0]:
                 return 0.0
-            return max(0.0, (self._done - recent[0][1]) / (now - recent[0][0]))
+            return max(0.0, (self.done - recent[0][1]) / (now - recent[0][0]))
 
     @property
     def eta(self) -> float | None:
-        """Seconds until the last byte at this rate; None while it cannot be told."""
-        total, rate = self._total, self.rate
+        """Seconds until the last byte at the current rate; None if unknown."""
+        total, rate = self.total, self.rate
         if total is None or rate <= 0:
             return None
-        return max(0.0, (total - self._done) / rate)
+        return max(0.0, (total - self.done) / rate)
 
     def start(self, total: int | None, done: int = 0) -> None:
-        """A fetch of ``total`` bytes begins, ``done`` of them from before."""
+        """Begin a fetch of ``total`` bytes, of which ``done`` are from before."""
         with self._lock:
-            self._total, self._done = total, done
+            self.total, self.done = total, done
             self._samples.clear()
             self._samples.append((time.monotonic(), done))
+        self.report(total=total, done=done)
 
     def add(self, count: int) -> None:
-        """``count`` more bytes; negative where some have to come again."""
+        """Add ``count`` bytes; negative for bytes that must be fetched again."""
         now = time.monotonic()
         with self._lock:
-            self._done += count
-            if not self._samples or now - self._samples[-1][0] >= SAMPLE:
-                self._samples.append((now, self._done))
+            self.done += count
+            if not self._samples or now - self._samples[-1][0] >= SAMPLE_SECONDS:
+                self._samples.append((now, self.done))
+        self.report(done=self.done)
 
     def fill(self, part: Path | None, prefix: int) -> None:
-        """The unfinished file is ``part``, and its first ``prefix`` bytes are there."""
+        """Set the unfinished file and the number of its first bytes that are complete."""
         with self._filled:
             self.part, self.prefix = part, prefix
             self._filled.notify_all()
+        self.report(part=part, prefix=prefix)
 
     def end(self) -> None:
-        """The fetch is over."""
+        """Mark the fetch as over."""
         with self._filled:
             self.over = True
             self._filled.notify_all()
 
     def await_prefix(self, wanted: int, timeout: float) -> bool:
-        """Whether ``part`` has its first ``wanted`` bytes or the fetch is over, waiting up to ``timeout`` seconds."""
+        """Wait up to ``timeout`` seconds; return True if ``part`` has ``wanted`` first bytes or the fetch is over."""
         with self._filled:
             return self._filled.wait_for(
                 lambda: self.over or (self.part is not None and self.prefix >= wanted), timeout

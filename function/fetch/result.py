@@ -2,17 +2,24 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from function.fetch.destination.base import FileLease, name_of
+from function.source import name_file
+
+
+class FileLease(Protocol):
+    """Hold on files that stay in place until it is closed. ``close`` is idempotent."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A model on this machine.
+    """Model on this machine.
 
-    ``digest`` is what was verified, ``crc32c:…``, ``crc64nvme:…``, ``crc32:…`` or ``sha256:…``; None where nothing
-    could be, and then ``verified`` is False. ``cached``: no byte was needed. ``parts`` are all files of a split model,
-    ``path`` the first. The files stay until ``lease`` is closed; of files that are used in place it is None.
+    ``digest`` is the verified checksum, ``crc32c:…``, ``crc64nvme:…``, ``crc32:…`` or ``sha256:…``; without any it is
+    None and ``verified`` False. ``cached``: nothing was transferred. ``parts`` are all files of a split model, ``path``
+    the first. The files stay until ``lease`` is closed; it is None for files that are used in place.
     """
 
     path: Path
@@ -28,10 +35,10 @@ class Fetched:
 
     @property
     def name(self) -> str:
-        """What the file is called, which in memory its path does not say."""
-        return self.path.name if self.lease is None else name_of(self.uri)
+        """File name, which the path of a file in memory does not contain."""
+        return self.path.name if self.lease is None else name_file(self.uri)
 
     def close(self) -> None:
-        """The files are needed no more. Idempotent."""
+        """Release the files. Idempotent."""
         if self.lease is not None:
             self.lease.close()

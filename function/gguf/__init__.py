@@ -1,13 +1,14 @@
-"""A GGUF's header → what the model is and how much memory it needs. Pure: bytes in, values out.
+"""A GGUF's header → a description of the model and its need of memory. Pure: bytes in, values out.
 
 ```
 types       the format's tables
-reader      what is stored: counts, lengths, extents
-fields      typed looks into the metadata
-vocabulary  the tokens' checks
+reader      the stored header: counts, lengths, extents
+fields      typed access to the metadata
+vocabulary  checks of the tokens
+architectures  checks of single architectures
 header      Header: the gate before llama.cpp
 adapter     the same gate for LoRA adapters
-memory      how much memory a header's model needs
+memory      the model's need of memory
 ```
 """
 

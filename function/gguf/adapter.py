@@ -1,4 +1,4 @@
-"""The gate for LoRA adapters: what llama.cpp would abort over, or lay over the model wrongly, never reaches it."""
+"""Gate for LoRA adapters: rejects those on which llama.cpp would abort, or which it would apply wrongly."""
 
 from pathlib import Path
 
@@ -22,13 +22,13 @@ def check_adapter(path: Path, architecture: str) -> None:
     if metadata.get("general.architecture") != architecture:
         raise ModelError(f"The adapter is for {metadata.get('general.architecture')!r}, the model is {architecture!r}.")
     if not isinstance(metadata.get(_ALPHA), float):
-        raise NotGGUF(f"The adapter's {_ALPHA} is missing or no float.")
+        raise NotGGUF(f"The adapter's {_ALPHA} is missing or not a float.")
     if _INVOCATION in metadata:
-        raise ModelError("The adapter waits for tokens that invoke it (aLoRA); only plain LoRA can be served.")
+        raise ModelError("The adapter is an aLoRA, invoked by tokens; only plain LoRA can be served.")
     tensors = {tensor.name: tensor for tensor in stored.tensors}
     for name, tensor in tensors.items():
         base, suffix = name[: -len(_A)], name[-len(_A) :]
-        if name.endswith("_norm.weight"):  # llama.cpp passes over them
+        if name.endswith("_norm.weight"):  # llama.cpp ignores them
             continue
         if suffix not in (_A, _B):
             raise NotGGUF(f"The adapter's tensor {name!r} is neither {_A} nor {_B}.")
@@ -47,7 +47,7 @@ def _check_shape(tensor: TensorInfo) -> None:
 
 
 def _check_pair(base: str, a: TensorInfo, b: TensorInfo) -> None:
-    """The rank, the dimension both share. llama.cpp compares the others with the model's, but not always this one."""
+    """Check the rank, the dimension that both share. llama.cpp does not always compare it."""
     rank = a.dims[0] if base.endswith("token_embd.weight") else a.dims[1]
     if rank != b.dims[0]:
         raise NotGGUF(f"The adapter's {base!r} has the ranks {rank} and {b.dims[0]}.")

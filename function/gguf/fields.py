@@ -1,4 +1,4 @@
-"""Typed looks into a header's metadata; what is not as llama.cpp needs it is named with key and value."""
+"""Typed access to a header's metadata. Errors name the key and the value."""
 
 import math
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from function.gguf.reader import Array, Value
 
 
 class Fields:
-    """The metadata of one header; short keys belong to its architecture (``block_count`` is ``llama.block_count``)."""
+    """Metadata of one header. Short keys belong to its architecture (``block_count`` is ``llama.block_count``)."""
 
     def __init__(self, metadata: Mapping[str, Value], architecture: str) -> None:
         self.metadata = metadata
         self.architecture = architecture
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
-        """A whole number from ``low`` to ``high``. Raises NotGGUF; also where it is missing without a ``default``."""
+        """Return a whole number from ``low`` to ``high``. Raises NotGGUF, also if it and ``default`` are missing."""
         full = f"{self.architecture}.{key}"
         value = self.metadata.get(full, default)
         if value is None:
@@ -23,7 +23,7 @@ class Fields:
         return self._checked(full, value, low, high)
 
     def per_layer(self, key: str, layers: int, low: int, high: int, default: int | None = None) -> tuple[int, ...]:
-        """One number for all layers or one each: always as one each. Raises NotGGUF."""
+        """Return a number per layer, which the header has once for all or for each. Raises NotGGUF."""
         full = f"{self.architecture}.{key}"
         value = self.metadata.get(full)
         if not isinstance(value, tuple | Array):
@@ -34,20 +34,20 @@ class Fields:
         return tuple(self._checked(full, item, low, high) for item in value)
 
     def finite(self) -> None:
-        """Check every fraction: ggml asserts of what it scales by. Raises NotGGUF."""
+        """Check every fraction: ggml asserts that factors are finite. Raises NotGGUF."""
         for key, value in self.metadata.items():
             if isinstance(value, float) and not (math.isfinite(value) and (value >= 0 or "epsilon" not in key)):
-                raise NotGGUF(f"{key} is {value}, no number to compute with.", key=key)
+                raise NotGGUF(f"{key} is {value}, not a usable number.", key=key)
 
     def text(self, key: str) -> str | None:
-        """A string by its whole key, or None where it is missing. Raises NotGGUF for anything else."""
+        """Return a string by its full key, or None if it is missing. Raises NotGGUF for other types."""
         value = self.metadata.get(key)
         if value is not None and not isinstance(value, str):
             raise NotGGUF(f"{key} is not a text.", key=key)
         return value
 
     def array(self, key: str, types: tuple[int, ...], count: int, what: str) -> None:
-        """Check that ``key``, where it is there, is an array of one of ``types`` with at least ``count`` values."""
+        """Check that ``key``, if present, is an array of one of ``types`` with at least ``count`` values."""
         value = self.metadata.get(key)
         if value is None:
             return

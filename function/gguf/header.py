@@ -1,4 +1,4 @@
-"""What a GGUF's header says of the model: the gate that every file passes before llama.cpp sees it."""
+"""Description of a model from its GGUF header: the gate that every file passes before llama.cpp reads it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,25 +12,25 @@ from function.gguf.fields import Fields
 from function.gguf.reader import MAX_HEADER, Incomplete, RawHeader, TensorInfo, Value, read
 from function.gguf.types import FILE_TYPES
 
-FIRST_READ = 8 << 20  # bytes: more than nearly every header takes
-MAX_LAYERS, MAX_EXPERTS = 512, 1024  # llama.cpp's
-MAX_WIDTH = 1 << 20  # of anything that is a number of elements: a hundred times what exists
-PLACE = 32  # llama.cpp's CPU backend aborts over weights that are not placed at multiples of this
+FIRST_READ = 8 << 20  # bytes: more than nearly every header has
+MAX_LAYERS, MAX_EXPERTS = 512, 1024  # llama.cpp's limits
+MAX_WIDTH = 1 << 20  # elements in any dimension: a hundred times the largest that exists
+ALIGNMENT_BYTES = 32  # llama.cpp's CPU backend aborts on weights at other places
 ENCODERS = ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
             "eurobert", "t5", "t5encoder", "clip", "gemma-embedding", "llama-embed", "pangu-embedded",
             "wavtokenizer-dec")  # fmt: skip
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
-PERIODS = ("interleave_moe_layer_step", "full_attention_interval", "rope.dimension_count")  # divisors: never 0
+DIVISORS = ("interleave_moe_layer_step", "full_attention_interval", "rope.dimension_count")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A model, as its header describes it. Sizes in bytes, lengths in tokens, widths in elements."""
+    """Description of a model by its header. Sizes in bytes, lengths in tokens, widths in elements."""
 
     architecture: str
     name: str | None
     quantisation: str
-    """As published (``Q4_K_M``); else the type of most of the weights."""
+    """Name as published (``Q4_K_M``), or the type of most of the weights."""
     parameters: int
     context_length: int
     embedding_length: int
@@ -52,18 +52,18 @@ class Header:
     metadata: Mapping[str, Value] = field(repr=False)
 
     def field(self, key: str, default: int = 0) -> int:
-        """One of the architecture's own numbers, by its key without the architecture."""
+        """Return a number of the architecture by its short key."""
         value = self.metadata.get(f"{self.architecture}.{key}", default)
         return value if type(value) is int else default
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of a whole file. Raises NotGGUF or ModelError, with what is wrong and where."""
+    """Read the header of a whole file. Raises NotGGUF or ModelError, with the fault and its place."""
     return _from_file(path, lambda data, size: parse_header(data, file_size=size))
 
 
 def read_stored(path: Path) -> RawHeader:
-    """Read what a file's header stores, whatever it is a header of. Raises NotGGUF."""
+    """Read the stored header of a model or adapter. Raises NotGGUF."""
     return _from_file(path, read)
 
 
@@ -96,8 +96,8 @@ def _from_file(path: Path, parse: Callable[[bytes, int], Read]) -> Read:
 def parse_header(data: bytes, *, file_size: int) -> Header:
     """Read the header at the start of ``data``, the first bytes of a file of ``file_size``.
 
-    Raises Incomplete with how many bytes to try again with; NotGGUF for a file that is none, is cut or would make
-    llama.cpp abort; ModelError for a whole and healthy one that cannot answer a chat.
+    Raises Incomplete with the number of bytes needed; NotGGUF for a file that is no GGUF, is truncated or would make
+    llama.cpp abort; ModelError for an intact model that cannot answer a chat.
     """
     stored = read(bytes(data[:MAX_HEADER]), file_size)
     metadata = stored.metadata
@@ -148,7 +148,7 @@ def parse_header(data: bytes, *, file_size: int) -> Header:
 def _split(metadata: Mapping[str, Value]) -> tuple[int, int] | None:
     number, count = metadata.get("split.no", 0), metadata.get("split.count", 0)
     if type(number) is not int or type(count) is not int or not 0 <= number < max(count, 1):
-        raise NotGGUF(f"split.no is {number!r} and split.count {count!r}: no part of a split model.")
+        raise NotGGUF(f"split.no is {number!r} and split.count {count!r}: not a part of a split model.")
     return (number, count) if count > 1 else None
 
 
@@ -173,12 +173,10 @@ def _kv_heads(fields: Fields, heads: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _check_layers(fields: Fields, header: Header) -> None:
-    """What llama.cpp asserts of the numbers, and what it divides by."""
-    fields.integer("feed_forward_length", 0, 1 << 31, 0) if not isinstance(
-        header.metadata.get(f"{header.architecture}.feed_forward_length"), tuple
-    ) else fields.per_layer("feed_forward_length", header.block_count, 0, 1 << 31)
+    """Check numbers that llama.cpp asserts or divides by."""
+    fields.per_layer("feed_forward_length", header.block_count, 0, 1 << 31, 0)
     fields.finite()
-    for key in PERIODS:
+    for key in DIVISORS:
         fields.integer(key, 1, MAX_WIDTH, 1)
     if header.key_length and fields.integer("rope.dimension_count", 1, header.key_length, 2) % 2:
         raise NotGGUF(f"{header.architecture}.rope.dimension_count is odd.")
@@ -187,11 +185,13 @@ def _check_layers(fields: Fields, header: Header) -> None:
     architectures.check_rotation(fields, rotated, header.key_length, header.value_length)
     architectures.check_kinds(fields, header.kv_heads)
     architectures.check_state(fields, header.embedding_length)
-    architectures.check_own(fields, header.block_count)
+    architectures.check_numbers(fields, header.block_count)
     fields.integer("nextn_predict_layers", 0, header.block_count - 1, 0)
     scaling = fields.text(f"{header.architecture}.rope.scaling.type")
     if scaling not in (None, *ROPE_SCALINGS):
-        raise NotGGUF(f"{header.architecture}.rope.scaling.type is {scaling!r}; known are {', '.join(ROPE_SCALINGS)}.")
+        raise NotGGUF(
+            f"{header.architecture}.rope.scaling.type is {scaling!r}; it must be one of {', '.join(ROPE_SCALINGS)}."
+        )
     architectures.check_experts(fields, header.block_count, MAX_EXPERTS)
     experts = fields.integer("expert_count", 0, MAX_EXPERTS, 0)
     used = max(fields.per_layer("expert_used_count", header.block_count, 0, experts, 0))
@@ -205,7 +205,7 @@ def _check_layers(fields: Fields, header: Header) -> None:
 
 
 def _check_tensors(header: Header) -> None:
-    """Types and places that llama.cpp's CPU backend aborts over once it computes."""
+    """Check types and places of tensors, on which llama.cpp's CPU backend aborts when it computes."""
     if not header.tensors:
         raise ModelError("The file holds no weights, only a vocabulary.")
     _check_places(header.tensors)
@@ -213,11 +213,15 @@ def _check_tensors(header: Header) -> None:
 
 def _check_places(tensors: tuple[TensorInfo, ...]) -> None:
     for tensor in tensors:
-        if tensor.offset % PLACE:
-            raise NotGGUF(f"The tensor {tensor.name!r} lies at byte {tensor.offset:,}, no multiple of {PLACE}.")
+        if tensor.offset % ALIGNMENT_BYTES:
+            raise NotGGUF(
+                f"The tensor {tensor.name!r} is at byte {tensor.offset:,}, not a multiple of {ALIGNMENT_BYTES}."
+            )
         vector = all(dim == 1 for dim in tensor.dims[1:])
         state = ".ssm_conv1d" in tensor.name or tensor.name.endswith((".ssm_a", ".ssm_d"))
         if (vector or state) and tensor.type.name != "F32":
             raise NotGGUF(f"The tensor {tensor.name!r} is {tensor.type.name}; such tensors must be F32.")
         if not tensor.type.served and not (tensor.type.name == "I32" and "tid2eid" in tensor.name):
-            raise NotGGUF(f"The tensor {tensor.name!r} is {tensor.type.name}, which no model's weights are.")
+            raise NotGGUF(
+                f"The tensor {tensor.name!r} is {tensor.type.name}, a type that models do not use for weights."
+            )

@@ -1,6 +1,6 @@
-"""How much memory a header's model needs in this program, piece by piece. Pure arithmetic, checked by ``bench/memory``.
+"""Memory that a model needs in this program, by purpose. Pure arithmetic, checked by ``bench/memory``.
 
-What is counted is what gets touched: llama.cpp reserves room for the logits of every prefilled token, and uses one's.
+Only memory that is touched counts: llama.cpp reserves room for the logits of every prefilled token, and uses one's.
 """
 
 import re
@@ -27,21 +27,21 @@ KV_BITS: dict[KVType, float] = {
 
 MIB = 1 << 20
 DEFAULT_CONTEXT = 4096  # tokens, unless N_CTX is set
-PROGRAM = 68 * MIB  # the interpreter, the server's master and worker, llama.cpp's code: what a served tiny model takes
-TOKEN = 250  # bytes that llama.cpp's vocabulary takes for a token and its merge
+PROGRAM_BYTES = 68 * MIB  # interpreter, master and worker, llama.cpp's code: measured with a tiny model
+TOKEN_BYTES = 250  # of a token and its merge in llama.cpp's vocabulary
 CELLS = 256  # a context is rounded up to a multiple of this
-MOST_PREFIXES = 256_000_000  # bytes
+MAX_PREFIX_CACHE_BYTES = 256_000_000
 CHUNK = 64  # tokens that the engine prefills at once on a CPU
-MOST_SCORES = 32 * MIB  # above it, attention is computed without keeping them
+MAX_SCORES_BYTES = 32 * MIB  # above it, attention is computed without keeping its scores
 REPACKED = frozenset(("Q4_0", "Q4_K", "Q2_K", "IQ4_NL", "MXFP4"))
-"""Types of weights that llama.cpp can copy into a faster layout, on x86 with AVX2; elsewhere more or fewer."""
+"""Types of weights that llama.cpp can copy into a faster layout on x86 with AVX2; other CPUs have other types."""
 REPACKED_FOR_AMX = REPACKED | {"Q4_1", "Q8_0", "Q5_K", "Q6_K", "IQ4_XS", "F16"}
-"""Those that it copies where its library was built for AMX. F16 gains nothing, but is copied all the same."""
+"""Types that a library built for AMX copies. F16 gains nothing and is copied nevertheless."""
 
-# A window that sees every n-th layer whole, by architecture, where the header does not say: llama.cpp's table.
+# Every n-th layer sees the whole context instead of a window: llama.cpp's n for headers that do not have it.
 WINDOW_PERIODS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "gpt-oss": 2, "cohere2": 4, "exaone4": 4, "olmo2": 4,
                   "llama4": 4, "plamo3": 8, "smallthinker": 4, "phi3": 1, "afmoe": 4, "mellum": 4}  # fmt: skip
-# Layers that keep a state of fixed size, and layers that keep keys, told by their tensors.
+# Tensors of layers that keep a state of fixed size, and of layers that keep keys.
 RECURRENT = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix_|shortconv)")
 ATTENTION = re.compile(r"blk\.(\d+)\.(?:attn_k\.|attn_qkv\.|attn_kv_a_mqa\.)")
 ATTENTION_ALONE = re.compile(r"blk\.(\d+)\.(?:attn_k\.|attn_kv_a_mqa\.)")
@@ -49,18 +49,18 @@ ATTENTION_ALONE = re.compile(r"blk\.(\d+)\.(?:attn_k\.|attn_kv_a_mqa\.)")
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Bytes, by what they are for. ``limit`` None: as much as it takes."""
+    """Bytes by purpose. With ``limit`` None there is no limit."""
 
     n_ctx: int
     kv_type: KVType
     weights: int
-    """The file: mapped, and once in memory however many times it is read."""
+    """Size of the file: mapped, so it is in memory once."""
     repacked: int
-    """The second copy in a layout that prefills faster."""
+    """Size of the second copy, in a layout that prefills faster."""
     kv_cache: int
     """Keys and values of ``n_ctx`` tokens, and the states of recurrent layers."""
     prefix_cache: int
-    """Conversations that made room for others (see ``prefix_cache``)."""
+    """Saved conversations (see ``prefix_cache``)."""
     compute: int
     vocabulary: int
     program: int
@@ -68,7 +68,7 @@ class Fit:
 
     @property
     def beside(self) -> int:
-        """All but the file."""
+        """All memory except the file."""
         return self.repacked + self.kv_cache + self.prefix_cache + self.compute + self.vocabulary + self.program
 
     @property
@@ -77,17 +77,17 @@ class Fit:
 
     @property
     def least(self) -> int:
-        """What it cannot do without: all but the prefix cache."""
+        """Minimum: all memory except the prefix cache."""
         return self.total - self.prefix_cache
 
     @property
     def fits(self) -> bool:
-        """Whether there is room for it, the prefix cache aside, which takes what is left."""
+        """True if the minimum is within the limit."""
         return self.limit is None or self.least <= self.limit
 
     @property
     def prefix_room(self) -> int:
-        """As much of the prefix cache as there is room for."""
+        """Bytes of the prefix cache within the limit."""
         if self.limit is None:
             return self.prefix_cache
         return max(0, min(self.prefix_cache, self.limit - self.total + self.prefix_cache))
@@ -105,10 +105,10 @@ def fit(
     size: int | None = None,
     prefixes: int | None = None,
 ) -> Fit:
-    """What the model needs with a context of ``n_ctx`` tokens.
+    """Return the memory that the model needs with a context of ``n_ctx`` tokens.
 
     ``repack``: weights of these types are copied into a faster layout. ``whole_window``: sliding-window layers keep
-    the whole context too, as the engine lets them, so that a conversation can be cut back. ``size``: bytes of all
+    the whole context too, as in the engine, so that a conversation can be truncated. ``size``: bytes of all
     parts of a split model. ``prefixes``: bytes for the prefix cache, by default those of ``prefix_cache``.
     """
     return Fit(
@@ -120,39 +120,39 @@ def fit(
         prefix_cache=prefix_cache(header, n_ctx, kv_type) if prefixes is None else prefixes,
         compute=_compute(header, n_ctx, chunk)
         + (0 if flash_attention(max(header.heads), n_ctx, kv_type, chunk) else scores(max(header.heads), n_ctx, chunk)),
-        vocabulary=header.vocabulary_size * TOKEN,
-        program=PROGRAM,
+        vocabulary=header.vocabulary_size * TOKEN_BYTES,
+        program=PROGRAM_BYTES,
         limit=limit,
     )
 
 
 def scores(heads: int, n_ctx: int, chunk: int = CHUNK) -> int:
-    """Bytes of a layer's attention scores: of each token of a chunk for each of the context, in every head."""
+    """Return the bytes of a layer's attention scores, each token of a chunk with each of the context, in every head."""
     return 4 * heads * chunk * _padded(n_ctx)
 
 
 def flash_attention(heads: int, n_ctx: int, kv_type: KVType = "f16", chunk: int = CHUNK) -> bool:
-    """Whether the engine computes attention piece by piece, on a CPU, rather than keep all scores.
+    """Return true if the engine, on a CPU, computes attention piece by piece instead of keeping all scores.
 
-    Far into a context that is slower there (bench/README.md), but a long one needs it for its memory, and quantised
-    keys and values cannot do without.
+    That is slower far into a context (bench/README.md), but a long context needs it for its memory, and quantised keys
+    and values require it.
     """
-    return KV_BITS[kv_type] < KV_BITS["f16"] or scores(heads, n_ctx, chunk) > MOST_SCORES
+    return KV_BITS[kv_type] < KV_BITS["f16"] or scores(heads, n_ctx, chunk) > MAX_SCORES_BYTES
 
 
 def prefix_cache(header: Header, n_ctx: int, kv_type: KVType = "f16") -> int:
-    """Bytes that are kept for conversations that made room for others, unless PREFIX_CACHE_MB says otherwise.
+    """Return the default size in bytes of the cache of saved conversations; PREFIX_CACHE_MB sets another.
 
-    Two contexts' worth, so that a whole one can be put back while another is kept; at most MOST_PREFIXES. Recurrent
-    models cannot keep any.
+    Two contexts, so that a whole one can be restored while another is saved; at most MAX_PREFIX_CACHE_BYTES. Recurrent
+    models cannot save any.
     """
     if _layers(RECURRENT, header.tensors):
         return 0
-    return min(2 * _kv_cache(header, n_ctx, kv_type, CHUNK, True), MOST_PREFIXES)
+    return min(2 * _kv_cache(header, n_ctx, kv_type, CHUNK, True), MAX_PREFIX_CACHE_BYTES)
 
 
 def largest_context(header: Header, wanted: Fit) -> int | None:
-    """The most tokens, in steps of 256 and at most the model's own, with which ``wanted``'s limit holds; None: none."""
+    """Return the largest context, in tokens, a multiple of 256, within ``wanted``'s limit; None if there is none."""
     if wanted.limit is None:
         return header.context_length
     low, high = 0, -(-header.context_length // CELLS)
@@ -191,7 +191,7 @@ def _kv_cache(header: Header, n_ctx: int, kv_type: KVType, chunk: int, whole_win
 
 
 def _width(header: Header, layer: int, slides: bool) -> int:
-    """Elements that one token leaves in one layer."""
+    """Return the elements that one token adds to one layer."""
     suffix = "_swa" if slides else ""
     key = header.field(f"attention.key_length{suffix}", header.key_length)
     value = header.field(f"attention.value_length{suffix}", header.value_length)
@@ -211,7 +211,7 @@ def _slides(header: Header, layer: int) -> bool:
 
 
 def _states(header: Header) -> int:
-    """The recurrent layers' states, in 32-bit floats, of the one conversation there is."""
+    """Return the bytes of the recurrent layers' states, in 32-bit floats, of one conversation."""
     layers = len(_layers(RECURRENT, header.tensors))
     n, inner, state = header.embedding_length, header.field("ssm.inner_size"), header.field("ssm.state_size")
     if head := header.field("wkv.head_size"):
@@ -225,7 +225,7 @@ def _states(header: Header) -> int:
 
 
 def _compute(header: Header, n_ctx: int, chunk: int) -> int:
-    """Activations of a chunk in the widest place, its attention mask, and one token's logits."""
+    """Return the bytes of a chunk's widest activations, its attention mask, and one token's logits."""
     widths = header.metadata.get(f"{header.architecture}.feed_forward_length", 0)
     ff = max(widths) if isinstance(widths, tuple) and widths else header.field("feed_forward_length")
     inner = max(ff, 2 * header.field("ssm.inner_size"), max(header.heads) * header.key_length)
@@ -233,7 +233,7 @@ def _compute(header: Header, n_ctx: int, chunk: int) -> int:
 
 
 def copy(header: Header, types: Set[str]) -> int:
-    """Bytes of the matrices of ``types`` that are multiplied with: not the embedding, which is looked up."""
+    """Return the bytes of the matrices of ``types`` used in multiplications: all but the embedding, a lookup table."""
     names = {tensor.name for tensor in header.tensors}
     return sum(
         tensor.size

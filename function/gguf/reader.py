@@ -1,7 +1,7 @@
-"""Reads a GGUF's header as it is stored: magic, version, metadata, tensor infos. Trusts nothing.
+"""Reader of a GGUF's stored header: magic, version, metadata, tensor infos. It trusts no count and no length.
 
-Every count and length is checked against the bytes that are there before anything is allocated; the work is bounded
-by the header's size, and that by ``MAX_HEADER``.
+Each is checked against the bytes at hand before memory is allocated. The work is bounded by the header's size, and that
+by ``MAX_HEADER``.
 """
 
 import struct
@@ -13,16 +13,16 @@ from function.gguf.types import ARRAY, SCALARS, STRING, TENSOR_TYPES, VALUE_NAME
 
 MAX_HEADER = 64 << 20  # bytes; the largest known, 262k tokens with their merges, take 16 MB
 MAX_KEYS, MAX_TENSORS = 10_000, 100_000
-MAX_DIMS, MAX_NAME = 4, 64  # llama.cpp's
-TOKENS = "tokenizer.ggml.tokens"
-KEPT_ELEMENTS = 1024  # of an array of numbers; longer ones stay where they are (512 is the most layers there can be)
+MAX_DIMS, MAX_NAME = 4, 64  # llama.cpp's limits
+TOKENS_KEY = "tokenizer.ggml.tokens"
+KEPT_ELEMENTS = 1024  # of an array of numbers; longer arrays are skipped (a model has at most 512 layers)
 DEFAULT_ALIGNMENT = 32
 
 _U32, _I64, _U64 = struct.Struct("<I"), struct.Struct("<q"), struct.Struct("<Q")
 
 
 class Incomplete(Exception):
-    """The header goes on past the bytes at hand. ``needed``: how many, from the file's start, to try again with."""
+    """The header is longer than the bytes at hand. ``needed``: bytes from the file's start to try again with."""
 
     def __init__(self, needed: int) -> None:
         super().__init__(f"the header needs at least {needed:,} bytes")
@@ -54,7 +54,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class RawHeader:
-    """What the header says, before anybody asked whether it makes sense. ``tokens``: the vocabulary's texts."""
+    """Stored header, before its meaning is checked. ``tokens``: the texts of the vocabulary."""
 
     version: int
     metadata: dict[str, Value]
@@ -65,7 +65,7 @@ class RawHeader:
 
 
 class HeaderReader:
-    """A position in ``data``, the beginning of a file of ``file_size`` bytes."""
+    """Cursor in ``data``, the beginning of a file of ``file_size`` bytes."""
 
     def __init__(self, data: bytes, file_size: int) -> None:
         self.data = data
@@ -73,7 +73,7 @@ class HeaderReader:
         self.position = 0
 
     def need(self, count: int, what: str) -> None:
-        """Raises Incomplete where the file goes on, NotGGUF where it ends or is no header any more."""
+        """Check that ``count`` more bytes are at hand. Raises Incomplete if the file has them, else NotGGUF."""
         end = self.position + count
         if end <= len(self.data):
             return
@@ -85,18 +85,18 @@ class HeaderReader:
             )
         if end > MAX_HEADER:
             raise NotGGUF(f"The header is longer than {MAX_HEADER >> 20} MiB at {what}.", at=self.position)
-        # Grow by half again at least, so that a caller who asks step by step is not asked a thousand times.
+        # Ask for at least half again as many, so that the number of reads stays small.
         raise Incomplete(min(self.file_size, MAX_HEADER, max(end, len(self.data) * 3 // 2)))
 
     def number(self, form: struct.Struct, what: str) -> Any:
-        """One number stored as ``form``."""
+        """Read a number stored as ``form``."""
         self.need(form.size, what)
         (value,) = form.unpack_from(self.data, self.position)
         self.position += form.size
         return value
 
     def raw(self, what: str) -> bytes:
-        """A string's bytes."""
+        """Read the bytes of a string."""
         length = self.number(_U64, what)
         self.need(length, what)
         start = self.position
@@ -104,7 +104,7 @@ class HeaderReader:
         return bytes(self.data[start : self.position])
 
     def text(self, what: str) -> str:
-        """A string that must be UTF-8."""
+        """Read a string. Raises NotGGUF if it is not UTF-8."""
         at, raw = self.position, self.raw(what)
         try:
             return raw.decode()
@@ -112,7 +112,7 @@ class HeaderReader:
             raise NotGGUF(f"{what.capitalize()} at byte {at:,} is not UTF-8.", at=at) from e
 
     def strings(self, count: int, what: str, *, keep: bool = False) -> list[bytes]:
-        """Go over ``count`` strings, and ``keep`` them or not: the tight loops, a vocabulary has 150,000."""
+        """Skip ``count`` strings, or ``keep`` them. Tight loops: a vocabulary has 150,000."""
         self.need(count * 8, what)
         data, position, unpack, kept = self.data, self.position, _U64.unpack_from, []
         try:
@@ -132,7 +132,7 @@ class HeaderReader:
 
 
 def read(data: bytes, file_size: int) -> RawHeader:
-    """Read the header at the start of ``data``. Raises Incomplete, or NotGGUF saying what is wrong and where."""
+    """Read the header at the start of ``data``. Raises Incomplete, or NotGGUF with the fault and its place."""
     reader = HeaderReader(data, file_size)
     version, n_tensors, n_keys = _preamble(reader)
     metadata: dict[str, Value] = {}
@@ -142,7 +142,7 @@ def read(data: bytes, file_size: int) -> RawHeader:
         if not key:
             raise NotGGUF(f"Key {index} has no name.", at=reader.position)
         if key in metadata:
-            raise NotGGUF(f"The key {key!r} stands in the header twice.", at=reader.position)
+            raise NotGGUF(f"The key {key!r} is in the header twice.", at=reader.position)
         metadata[key] = _value(reader, key, tokens)
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
@@ -166,9 +166,9 @@ def _preamble(reader: HeaderReader) -> tuple[int, int, int]:
         raise NotGGUF(f"The file is a GGUF of version {version}; versions 2 and 3 can be read.", version=version)
     n_tensors, n_keys = reader.number(_U64, "the tensor count"), reader.number(_U64, "the key count")
     if n_tensors > MAX_TENSORS:
-        raise NotGGUF(f"The header claims {n_tensors:,} tensors; more than {MAX_TENSORS:,} are not believed.")
+        raise NotGGUF(f"The header claims {n_tensors:,} tensors; the limit is {MAX_TENSORS:,}.")
     if n_keys > MAX_KEYS:
-        raise NotGGUF(f"The header claims {n_keys:,} keys; more than {MAX_KEYS:,} are not believed.")
+        raise NotGGUF(f"The header claims {n_keys:,} keys; the limit is {MAX_KEYS:,}.")
     return version, n_tensors, n_keys
 
 
@@ -184,7 +184,7 @@ def _value(reader: HeaderReader, key: str, tokens: list[bytes]) -> Value:
     kind, count = reader.number(_U32, f"the array {key!r}"), reader.number(_U64, f"the array {key!r}")
     array = Array(kind, count)
     if kind == STRING:
-        tokens.extend(reader.strings(count, f"the array {key!r}", keep=key == TOKENS))
+        tokens.extend(reader.strings(count, f"the array {key!r}", keep=key == TOKENS_KEY))
         return array
     if kind not in SCALARS:
         known = VALUE_NAMES[kind] if kind < len(VALUE_NAMES) else "unknown"
@@ -206,7 +206,7 @@ def _infos(reader: HeaderReader, count: int) -> list[Info]:
         raw = reader.raw(f"the name of tensor {index} of {count}")
         name = raw.decode("utf-8", "backslashreplace")
         if len(raw) >= MAX_NAME or name in infos:
-            problem = "stands in the header twice" if name in infos else f"is longer than {MAX_NAME - 1} bytes"
+            problem = "is in the header twice" if name in infos else f"is longer than {MAX_NAME - 1} bytes"
             raise NotGGUF(f"The name of tensor {index}, {name[:MAX_NAME]!r}, {problem}.", at=reader.position)
         n_dims = reader.number(_U32, f"the dimensions of {name!r}")
         if not 1 <= n_dims <= MAX_DIMS:
@@ -225,7 +225,7 @@ def _infos(reader: HeaderReader, count: int) -> list[Info]:
 
 
 def _extents(infos: list[Info], data_offset: int, alignment: int, file_size: int) -> tuple[TensorInfo, ...]:
-    """Place the tensors. Like llama.cpp, take only a file where each follows the one before it."""
+    """Place the tensors. Like llama.cpp, accept only a file in which each follows the one before it."""
     tensors, expected = [], 0
     for name, dims, kind, offset in infos:
         elements = 1

@@ -18,7 +18,7 @@ SCALARS = {
     11: struct.Struct("<q"),
     12: struct.Struct("<d"),
 }
-"""Value type → how one value is stored."""
+"""Format of one stored value, by its type."""
 
 UINT32, INT32, FLOAT32 = 4, 5, 6
 VALUE_NAMES = "uint8 int8 uint16 int16 uint32 int32 float32 bool string array uint64 int64 float64".split()  # noqa: SIM905

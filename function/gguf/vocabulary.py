@@ -1,21 +1,30 @@
-"""Checks a header's vocabulary for what llama.cpp would abort over instead of refusing."""
+"""Checks of a header's vocabulary for faults on which llama.cpp would abort."""
 
 from itertools import count
 
 from function.errors import ModelError, NotGGUF
 from function.gguf.fields import Fields
-from function.gguf.reader import TOKENS, Array
+from function.gguf.reader import TOKENS_KEY, Array
 from function.gguf.types import FLOAT32, INT32, STRING
 
-TOKENIZERS = ("llama", "gpt2", "gemma4", "rwkv", "plamo2")  # those of models that write text
-SPECIAL = ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask")  # "seperator": so it is spelt
+TOKENIZERS = ("llama", "gpt2", "gemma4", "rwkv", "plamo2")  # of models that write text
+SPECIAL = (
+    "bos",
+    "eos",
+    "eot",
+    "eom",
+    "unknown",
+    "seperator",
+    "padding",
+    "mask",
+)  # "seperator" is the spelling of the format
 BYTE_PIECES = [f"<0x{byte:02X}>".encode() for byte in range(256)]
 
 
 def check(fields: Fields, tokens: list[bytes]) -> int:
     """Check the vocabulary, whose texts are ``tokens``, and return its size.
 
-    Raises NotGGUF, or ModelError for one that no chat can be written with.
+    Raises NotGGUF, or ModelError for a vocabulary that cannot write text.
     """
     tokenizer = fields.text("tokenizer.ggml.model")
     if tokenizer not in TOKENIZERS:
@@ -24,9 +33,9 @@ def check(fields: Fields, tokens: list[bytes]) -> int:
             tokenizer=tokenizer,
         )
     fields.text("tokenizer.ggml.pre")
-    array = fields.metadata.get(TOKENS)
+    array = fields.metadata.get(TOKENS_KEY)
     if not isinstance(array, Array) or array.type != STRING:
-        raise NotGGUF(f"{TOKENS} is missing or not an array of texts.", key=TOKENS)
+        raise NotGGUF(f"{TOKENS_KEY} is missing or not an array of texts.", key=TOKENS_KEY)
     size = array.count
     fields.array("tokenizer.ggml.scores", (FLOAT32, INT32), size, "numbers")
     fields.array("tokenizer.ggml.token_type", (INT32,), size, "whole numbers")
@@ -45,16 +54,16 @@ def check(fields: Fields, tokens: list[bytes]) -> int:
 
 def _check_tokens(tokenizer: str, tokens: list[bytes]) -> None:
     known = set(tokens)
-    if b"" in known:  # llama.cpp gives those a name of their own
+    if b"" in known:  # llama.cpp names them so
         tokens = [token or b"[EMPTY_%d]" % index for index, token in zip(count(), tokens, strict=False)]
         known = set(tokens)
     if len(known) != len(tokens):
         seen: set[bytes] = set()
         for index, token in enumerate(tokens):
             if token in seen:
-                raise NotGGUF(f"Token {index:,} of the vocabulary, {token[:40]!r}, is there twice.", token=index)
+                raise NotGGUF(f"Token {index:,} of the vocabulary, {token[:40]!r}, is a duplicate.", token=index)
             seen.add(token)
-    # What a text needs that no longer token covers: llama.cpp's lookup of a missing byte ends the process.
+    # Text that no longer token covers is written in bytes: llama.cpp's lookup of a missing byte ends the process.
     if tokenizer == "llama":
         for byte, piece in enumerate(BYTE_PIECES):
             if piece not in known and bytes([byte]) not in known:

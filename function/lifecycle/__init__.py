@@ -1,1 +1,1 @@
-"""Lifecycle of the instance: from settings to a ready model, and requests one at a time."""
+"""Lifecycle of an instance: cold start, states of the model, queue of requests."""

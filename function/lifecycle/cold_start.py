@@ -1,126 +1,139 @@
-"""From settings to an engine: the fetch first, and everything else beside it.
+"""Cold start: from the settings to a loaded engine. Everything overlaps with the download.
 
     fetch    ── header ─────────── last byte, verified ─┐
-    import the engine ── gate ── fit ── load ───────────┴─ first token
+    import the engine ── header check ── plan ── load ──┴─ first token
 
-In a mapped load no weight is read, so the engine is set up while the file still fills; in a repacked one each weight is
-copied when its bytes are there. Nothing is computed before the last byte is verified. Only a load onto a GPU waits for
-the whole file.
+In a mapped load llama.cpp reads no weight, so the engine is set up while the file is still downloading. In a repacked
+load each weight is copied as soon as its bytes are on disk. Nothing is computed before the last byte is verified.
+Only a load onto a GPU waits for the complete file.
 """
 
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from function.errors import Stopping
-from function.fetch import Fetched, Progress, cache_of, fetch, name_of, text_of
-from function.lifecycle.crash_loop import lives
+from function.fetch import Fetched, FetchJob, Progress, RunningFetch, fetch, open_cache, start_fetch
+from function.lifecycle.crash_loop import crash_loop_guard
 from function.lifecycle.status import State
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
+from function.source import is_remote, load_text, name_file
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.llama.placeholder_file import PlaceholderFile
-    from function.engine.load_options import LoadOptions
-    from function.fetch.process import FetchProcess
-    from function.fetch.thread import FetchThread
+    from function.engine import Engine, LoadOptions, PlaceholderFile
     from function.gguf import Header
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.1  # seconds between two looks at whether to stop
-REMOTE = ("gs://", "s3://", "https://", "http://", "hf://")
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Result of a cold start. ``mode`` is ``mapped`` or ``repacked``."""
+
+    engine: "Engine"
+    fetched: Fetched
+    adapter: Fetched | None
+    system_prompt: str | None
+    mode: str
+
+    @property
+    def files(self) -> list[Fetched]:
+        """The model and, if there is one, its adapter."""
+        return [self.fetched, self.adapter] if self.adapter else [self.fetched]
 
 
 class ColdStart:
-    """One attempt. ``begin`` at once, in the main thread; ``run`` in a thread of its own.
+    """One attempt to load the model. Call ``begin`` in the main thread and ``run`` in a thread of its own.
 
-    ``seconds`` is given each phase that ends; they overlap.
-    ``hurry`` tells whether somebody waits for the first token; ``enter`` is told each state that is reached.
+    ``timings`` receives each phase when it ends; phases overlap. ``enter`` is called with each state that is reached.
+    ``has_waiting_requests`` returns True while a request waits for the first token.
     """
 
     def __init__(
         self,
         settings: Settings,
         snapshot: SnapshotManager,
-        seconds: PhaseTimings,
+        timings: PhaseTimings,
         cancel: threading.Event,
         enter: Callable[[State], None],
-        hurry: Callable[[], bool],
+        has_waiting_requests: Callable[[], bool],
     ) -> None:
-        self._settings, self._cancel, self._enter, self._hurry = settings, cancel, enter, hurry
-        self._snapshot, self._seconds = snapshot, seconds
+        self._settings, self._snapshot, self._timings = settings, snapshot, timings
+        self._cancel, self._enter, self._has_waiting_requests = cancel, enter, has_waiting_requests
         self._began = time.monotonic()
-        self.progress = Progress()
-        self.loaded = 0.0
-        """How much of the file llama.cpp has gone through, 0 … 1."""
-        self.fetched: Fetched | None = None
-        self.adapter: Fetched | None = None
-        self.system_prompt = settings.system_prompt
-        self.mode: str | None = None
-        """How the model is loaded: mapped or repacked."""
-        self.early: Engine | None = None
-        """The engine while it can do all but compute."""
-        self._fetch: FetchThread | FetchProcess | None = None
+        self._progress = Progress()
+        self._load_share = 0.0
+        self._early: Engine | None = None
+        self._fetch: RunningFetch | None = None
+        self._fetched: Fetched | None = None
+        self._adapter: Fetched | None = None
+        self._system_prompt = settings.system_prompt
+        self._mode = ""
 
     @property
-    def files(self) -> list[Fetched]:
-        """The model and its adapter, as far as they are there."""
-        return [file for file in (self.fetched, self.adapter) if file]
+    def progress(self) -> Progress:
+        """Progress of the fetch."""
+        return self._progress
+
+    @property
+    def load_share(self) -> float:
+        """Share of the file that llama.cpp has loaded, 0 … 1."""
+        return self._load_share
+
+    @property
+    def early(self) -> "Engine | None":
+        """The engine between its set-up and the last byte of the model: it can do everything except compute."""
+        return self._early
+
+    @property
+    def system_prompt(self) -> str | None:
+        """Text of SYSTEM_PROMPT; if that is a URI, the text behind it once ``early`` is set."""
+        return self._system_prompt
 
     def begin(self) -> None:
-        """Start the fetch, in a process of its own where this one may still fork and the model is elsewhere.
+        """Start the fetch: in a child process if the model is remote and this process may fork, else in a thread.
 
-        Raises LoadCrashed when processes before this one died of it.
+        Raises LoadCrashed if earlier processes repeatedly died while they loaded the model.
         """
-        from function.fetch.process import FetchProcess
-        from function.fetch.thread import FetchThread
+        from function.engine import renderer
 
         settings = self._settings
-        lives().begin(settings.model_uri)
+        crash_loop_guard().begin(settings.model_uri)
         self._enter("fetching")
-        cache = cache_of(settings, settings.model_uri)
-        if _remote(settings.model_uri) and FetchProcess.possible():
-            try:
-                self._fetch = FetchProcess(settings.model_uri, cache, settings.model_sha256, self.progress)
-                return
-            except OSError as e:
-                log.warning("there is no process for the fetch (%s); it has a thread of this one", e.strerror)
-        self._fetch = FetchThread(settings.model_uri, cache, settings.model_sha256, self.progress)
+        renderer().start()  # a fork, like the fetch: this process still has a single thread
+        cache = open_cache(settings, settings.model_uri)
+        self._fetch = start_fetch(FetchJob(settings.model_uri, cache, settings.model_sha256, self.progress))
 
     def close(self) -> None:
-        """End the fetch, let go of the files. Idempotent."""
-        if self._fetch is not None:
-            self._fetch.close()
-        for file in self.files:
-            file.close()
+        """Stop the fetch and release the files. Idempotent."""
+        for held in (self._fetch, self._fetched, self._adapter):
+            if held is not None:
+                held.close()
 
-    def run(self) -> "Engine":
-        """The loaded engine. Raises what keeps it from being there, Stopping once cancelled."""
+    def run(self) -> Loaded:
+        """Fetch and load the model. Raises FunctionError if that fails, Stopping once cancelled."""
         assert self._fetch is not None
         try:
-            self._fetch.listen()
+            self._fetch.follow()
             self._snapshot.begin(self._cancel)
-            with self._span("engine"):
-                import function.engine.engine  # noqa: F401  while the first bytes are on their way
-                from function.engine.llama import cpu, gpu
+            with self._timings.measure("engine"):
+                from function.engine import Engine, require_gpu, use_cpu_variant  # noqa: F401  during the download
 
-                cpu.prepare(self._settings.cpu_level, memory=self._settings.model_cache_dir)
-                gpu.require(self._settings.n_gpu_layers)
-            self.adapter = self._fetch_adapter()
-            if not _remote(self._settings.model_uri):
+                use_cpu_variant(self._settings.cpu_level, cache_dir=self._settings.model_cache_dir)
+                require_gpu(self._settings.n_gpu_layers)
+            self._fetch_adapter()
+            if not is_remote(self._settings.model_uri):
                 self._await_fetch()
-            options = self._options()
-            engine = self._load_beside(options) or self._load_after(options)
+            options = self._load_options()
+            engine = self._load_during_fetch(options) or self._load_after_fetch(options)
+            fetched = self._await_fetch()
         except BaseException:
             self.close()
             raise
@@ -128,167 +141,121 @@ class ColdStart:
             log.warning(
                 "llama.cpp was built with OpenMP: replies can be 2.8 times slower. Build it with -DGGML_OPENMP=OFF."
             )
-        self._snapshot.restore(engine, self.system_prompt, self.fetched, self.adapter)
-        return engine
+        self._snapshot.restore(engine, self._system_prompt, fetched, self._adapter)
+        return Loaded(engine, fetched, self._adapter, self._system_prompt, self._mode)
 
-    def _options(self) -> "LoadOptions":
-        from function.engine.load_options import LoadOptions
+    def _load_options(self) -> "LoadOptions":
+        """Return the options that depend on the settings alone."""
+        from function.engine import LoadOptions
 
         settings = self._settings
-        self.system_prompt = text_of(settings.system_prompt)
+        self._system_prompt = load_text(settings.system_prompt)
         return LoadOptions(
             n_ctx=settings.n_ctx,
             n_threads=settings.n_threads or cpus(),
             n_gpu_layers=settings.n_gpu_layers,
             kv_type=settings.kv_type,
-            chat_template=text_of(settings.chat_template),
-            lora=self.adapter.path if self.adapter else None,
+            chat_template=load_text(settings.chat_template),
+            lora=self._adapter.path if self._adapter else None,
             reader_timeout=settings.client_timeout,
         )
 
-    def _load_beside(self, options: "LoadOptions") -> "Engine | None":
-        """Load what is still being fetched; None if that is over, or the file must be whole first."""
-        from function.engine.llama import streamed_repack
-        from function.engine.llama.library import amx
-        from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
+    def _load_during_fetch(self, options: "LoadOptions") -> "Engine | None":
+        """Load the file while it is downloading. Returns None if the download is over or the file must be complete."""
+        from function.engine import HeaderMismatch, PlaceholderFile, can_stream_repack, has_amx
+        from function.lifecycle.early_header import await_header
 
-        early = self._early_header()
+        found = await_header(self.progress, self._cancel, self._timings)
         part = self.progress.part
-        if early is None or part is None:
+        if found is None or part is None:
             return None
-        header, data = early
-        options = self._checked(header, part, header.file_size, options)
-        if options.n_gpu_layers or not PlaceholderFile.possible():
+        header, data = found
+        options = self._plan(header, part, header.file_size, options)
+        if options.n_gpu_layers or not PlaceholderFile.is_supported():
             return None
-        if options.repack and not streamed_repack.possible(header, amx=amx()):
+        if options.repack and not can_stream_repack(header, amx=has_amx()):
             return None
         try:
-            standin = PlaceholderFile(
+            placeholder = PlaceholderFile(
                 data[: header.data_offset],
                 header.file_size,
                 lambda: self._await_fetch().path,
                 self.progress,
                 {tensor.name: tensor.offset + tensor.size for tensor in header.tensors},
-                name_of(self._settings.model_uri),
+                name_file(self._settings.model_uri),
             )
-            with closing(standin):
-                return self._load(standin, options)
+            with closing(placeholder):
+                return self._load(placeholder, options)
         except HeaderMismatch as e:
-            log.info("%s: loading it once it is whole", e)
+            log.info("%s: loading it after the download", e)
             return None
         finally:
-            self.early = None
+            self._early = None
 
-    def _early_header(self) -> "tuple[Header, bytes] | None":
-        """The header and the bytes it is in, as soon as they are there; None if the fetch is over before."""
-        from function.gguf import Incomplete, parse_header
-        from function.gguf.header import FIRST_READ
-
-        wanted = 1
-        while not self._cancel.is_set():
-            if not self.progress.await_prefix(wanted, LOOK):
-                continue
-            part, prefix = self.progress.part, self.progress.prefix
-            if self.progress.over or part is None:
-                return None
-            try:
-                with part.open("rb", buffering=0) as file:
-                    size = os.fstat(file.fileno()).st_size
-                    wanted = max(wanted, min(FIRST_READ, size))
-                    if prefix < wanted:
-                        continue
-                    data = file.read(wanted)
-                if self.progress.part != part or self.progress.prefix < prefix:
-                    continue  # begun anew: who knows what was read
-                with self._span("header"):
-                    return parse_header(data, file_size=size), data
-            except OSError:  # it has its final name by now, or is gone
-                return None
-            except Incomplete as e:
-                wanted = e.needed
-        raise Stopping("The instance is shutting down; the model was not loaded.")
-
-    def _load_after(self, options: "LoadOptions") -> "Engine":
-        """Load what is whole."""
+    def _load_after_fetch(self, options: "LoadOptions") -> "Engine":
+        """Load the complete file."""
         from function.gguf import check_part, read_header
 
         fetched = self._await_fetch()
-        path = fetched.parts[0]
-        with self._span("header"):
-            header = read_header(path)  # the gate: llama.cpp never sees a file that this refuses
-            for number, part in enumerate(fetched.parts[1:], 1):
+        path, *parts = fetched.parts
+        with self._timings.measure("header"):
+            header = read_header(path)  # llama.cpp never opens a file that this check rejects
+            for number, part in enumerate(parts, 1):
                 check_part(part, number, len(fetched.parts))
-        options = replace(options, further=fetched.parts[1:])
-        return self._load(path, self._checked(header, path, fetched.size, options))
+        options = replace(options, further=tuple(parts))
+        return self._load(path, self._plan(header, path, fetched.size, options))
 
-    def _checked(self, header: "Header", path: Path, size: int, options: "LoadOptions") -> "LoadOptions":
-        """The options with what depends on the model. Raises DoesNotFit, and what is wrong with the adapter."""
-        from function.engine.llama.library import amx
+    def _plan(self, header: "Header", path: Path, size: int, options: "LoadOptions") -> "LoadOptions":
+        """Return ``options`` with those that depend on the model. Raises DoesNotFit, ModelError for a wrong adapter."""
+        from function.engine import has_amx
         from function.gguf import check_adapter
-        from function.sizing.load_plan import choose
+        from function.sizing.load_plan import plan_load
 
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
-        local = not _remote(self._settings.model_uri)
-        loading = choose(header, self._settings, path=path, size=size, local=local, amx=amx())
-        if self.mode != loading.mode:  # decided before the file was there, perhaps, and decided again
-            log.info("load mode %s: %s", loading.mode, loading.reason)
-        self.mode = loading.mode
-        return replace(
-            options,
-            repack=loading.mode == "repacked",
-            prefix_cache=loading.fit.prefix_room,
-            ahead=options.n_threads if loading.ahead else 0,
-        )
+        local = not is_remote(self._settings.model_uri)
+        plan = plan_load(header, self._settings, path=path, size=size, local=local, amx=has_amx())
+        if self._mode != plan.mode:  # a load that falls back from the placeholder is planned twice
+            log.info("load mode %s: %s", plan.mode, plan.reason)
+        self._mode = plan.mode
+        return replace(options, repack=plan.mode == "repacked", prefix_cache=plan.fit.prefix_room)
 
     def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
-        from function.engine.engine import Engine
+        from function.engine import Engine
 
-        with self._span("load"):
+        with self._timings.measure("load"):
             return Engine.load(
                 source,
                 options,
-                on_progress=self._on_progress,
+                on_progress=self._set_load_share,
                 cancel=self._cancel,
-                hurry=self._hurry,
-                on_set_up=self._on_set_up,
+                client_waiting=self._has_waiting_requests,
+                on_vocabulary=self._set_early,
             )
 
     def _await_fetch(self) -> Fetched:
-        """Wait for the last byte."""
+        """Wait until the model is complete and verified."""
         assert self._fetch is not None
-        if self.fetched is not None:
-            return self.fetched
-        self.fetched = fetched = self._fetch.result(self._cancel)
-        self._seconds["fetch"] = time.monotonic() - self._began
-        self._enter("loading")
-        self._warn(fetched)
-        return fetched
+        if self._fetched is None:
+            self._fetched = self._fetch.result(self._cancel)
+            self._timings["fetch"] = time.monotonic() - self._began
+            self._enter("loading")
+            _warn_if_unverified(self._fetched)
+        return self._fetched
 
-    def _fetch_adapter(self) -> Fetched | None:
+    def _fetch_adapter(self) -> None:
         settings = self._settings
-        if settings.lora_uri is None:
-            return None
-        adapter = fetch(settings.lora_uri, cache=cache_of(settings, settings.lora_uri), cancel=self._cancel)
-        self._warn(adapter)
-        return adapter
+        if settings.lora_uri is not None:
+            self._adapter = fetch(settings.lora_uri, cache=open_cache(settings, settings.lora_uri), cancel=self._cancel)
+            _warn_if_unverified(self._adapter)
 
-    def _warn(self, fetched: Fetched) -> None:
-        if not fetched.verified:
-            log.warning("unverified: the store of %s offers no checksum; MODEL_SHA256 would be checked", fetched.uri)
+    def _set_early(self, engine: "Engine") -> None:
+        self._early = engine
 
-    def _on_set_up(self, engine: "Engine") -> None:
-        self.early = engine
-
-    def _on_progress(self, share: float) -> None:
-        self.loaded = share
-
-    @contextmanager
-    def _span(self, phase: str) -> Iterator[None]:
-        began = time.monotonic()
-        yield
-        self._seconds[phase] = time.monotonic() - began
+    def _set_load_share(self, share: float) -> None:
+        self._load_share = share
 
 
-def _remote(uri: str) -> bool:
-    return uri.startswith(REMOTE)
+def _warn_if_unverified(fetched: Fetched) -> None:
+    if not fetched.verified:
+        log.warning("unverified: the store of %s offers no checksum; set MODEL_SHA256 to verify the file", fetched.uri)

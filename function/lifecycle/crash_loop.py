@@ -1,7 +1,7 @@
-"""What the last worker was doing when it died: a note that outlives it, so that no crash repeats without a word.
+"""Guard against crash loops: the state of the last worker, kept in memory that outlives it.
 
-A process that is killed for want of memory, or by native code, can say nothing. Its state is kept in memory that the
-master shares with the workers it forks; the next one reads it.
+A process that is killed for lack of memory, or by native code, cannot report anything. So its state is kept in memory
+that the master shares with the workers it forks, and the next worker reads it.
 """
 
 import functools
@@ -12,58 +12,57 @@ import struct
 from typing import get_args
 
 from function.errors import LoadCrashed
-from function.lifecycle.status import State
+from function.lifecycle.status import STARTING_STATES, State
 from function.system.limits import memory_limit
 
 log = logging.getLogger(__name__)
 
-LIMIT = 3
-"""Workers that may die in a row while they bring the model up; the next one does not try."""
+MAX_DEATHS = 3
+"""Workers that may die in a row while they load the model; the next one does not try."""
 _STATES: tuple[State, ...] = get_args(State)
-_COMING = ("starting", "fetching", "loading")
-_NOTE = struct.Struct("=iBB")  # the worker's process, its state, how many in a row died before it while loading
+_RECORD = struct.Struct("=iBB")  # the worker's process, its state, the deaths in a row while loading before it
 
 
 class CrashLoopGuard:
-    """The note. Made in the process that forks, or in the only one."""
+    """Counts deaths in a row. Create it in the process that forks the workers, or in the only process."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _NOTE.size)
+        self._memory = mmap.mmap(-1, _RECORD.size)
 
     def begin(self, uri: str) -> None:
-        """This process begins to bring up the model at ``uri``. Raises LoadCrashed when the last LIMIT died at that."""
-        process, number, deaths = _NOTE.unpack(self._memory[:])
+        """Record that this process loads the model at ``uri``. Raises LoadCrashed if the last MAX_DEATHS all died."""
+        process, number, deaths = _RECORD.unpack(self._memory[:])
         state = _STATES[number]
-        if process and process != os.getpid() and not _alive(process):
-            deaths = deaths + 1 if state in _COMING else 0
-            if state in (*_COMING, "ready"):
+        if process and process != os.getpid() and not _is_alive(process):
+            deaths = deaths + 1 if state in STARTING_STATES else 0
+            if state in (*STARTING_STATES, "ready"):
                 log.error("the last worker died while it was %s", state, extra={"event": "crash", "died": state})
         self._write("starting", deaths)
-        if deaths >= LIMIT:
+        if deaths >= MAX_DEATHS:
             memory = memory_limit()
+            available = f" (it may use {memory / 1e9:.1f} GB)" if memory else ""
             raise LoadCrashed(
-                f"The process died {deaths} times in a row while it was {state}, most likely for want of memory"
-                + (f"; it may use {memory / 1e9:.1f} GB. " if memory else ". ")
-                + f"`python -m function plan {uri}` says what the model needs: give it that, or take a smaller one.",
+                f"The process died {deaths} times in a row while it was {state}, most likely for lack of memory"
+                f"{available}. Give it the memory that `python -m function plan {uri}` prints, or use a smaller model.",
                 deaths=deaths,
                 memory=memory,
             )
 
     def enter(self, state: State) -> None:
-        """This process's model is in ``state`` now."""
-        self._write(state, _NOTE.unpack(self._memory[:])[2] if state in _COMING else 0)
+        """Record that this process has reached ``state``."""
+        self._write(state, _RECORD.unpack(self._memory[:])[2] if state in STARTING_STATES else 0)
 
     def _write(self, state: State, deaths: int) -> None:
-        self._memory[:] = _NOTE.pack(os.getpid(), _STATES.index(state), min(deaths, 255))
+        self._memory[:] = _RECORD.pack(os.getpid(), _STATES.index(state), min(deaths, 255))
 
 
 @functools.cache
-def lives() -> CrashLoopGuard:
-    """The one note of this process and those it forks."""
+def crash_loop_guard() -> CrashLoopGuard:
+    """Return the guard that this process shares with the processes it forks."""
     return CrashLoopGuard()
 
 
-def _alive(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,26 +1,30 @@
-"""What replies are made with: which file, which adapter, which llama.cpp on which CPU. Pure."""
+"""Provenance of replies: the model, its file and adapter, the build of llama.cpp and the CPU. Pure."""
 
 import functools
 import hashlib
 import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from function.settings import Settings
+from function.source import name_file
+
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
+    from function.engine import Engine
     from function.fetch import Fetched
 
 CPU_LEVELS = (
     "AMX_INT8", "AVX512_BF16", "AVX512_VNNI", "AVX512", "AVX_VNNI", "AVX2", "AVX", "SSE3",
     "SME", "SVE", "MATMUL_INT8", "DOTPROD", "NEON",
 )  # fmt: skip
-"""The instructions that tell how fast ggml can be, as llama.cpp names them, the best first."""
+"""Instruction sets that determine the speed of ggml, under llama.cpp's names, fastest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """``digest`` is what the model's file was verified by, where it could be; ``fingerprint`` tells all of it apart."""
+    """``digest`` is the verified checksum of the model's file, if any; ``fingerprint`` changes with any of the rest."""
 
     model: str
     version: str | None
@@ -31,7 +35,7 @@ class Provenance:
 
 
 def describe(name: str, files: Sequence["Fetched"], engine: "Engine | None") -> Provenance:
-    """``files``: the model, and its adapter if it has one; none while nothing is fetched."""
+    """Return the provenance. ``files``: the model and, if there is one, its adapter; empty before they are fetched."""
     info = engine.system_info if engine else ""
     parts = [*(file.digest or file.version for file in files), info]
     return Provenance(
@@ -44,16 +48,30 @@ def describe(name: str, files: Sequence["Fetched"], engine: "Engine | None") -> 
     )
 
 
+def model_name(settings: Settings, engine: "Engine | None") -> str:
+    """Return the name of the model in replies: MODEL_NAME, else the header's name, else the file's."""
+    name = settings.model_name or (engine.name if engine else None)
+    if name:
+        return name
+    uri = settings.model_uri
+    if "://" not in uri:
+        return Path(uri).stem
+    try:  # drops the query, which may hold a signature, and a password with a slash in it
+        return Path(name_file(uri).rpartition("@")[2]).stem
+    except ValueError:  # not a valid URI: the fetch reports that
+        return "model"
+
+
 @functools.cache
 def build() -> str:
-    """Which llama.cpp: ``llama-cpp-python 0.3.36``."""
+    """Return the build of llama.cpp: ``llama-cpp-python 0.3.36``."""
     return f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}"
 
 
 def cpu_level(system_info: str) -> str:
-    """The level that its library was chosen as, else the best instructions that llama.cpp says it uses.
+    """Return the level that the CPU library was chosen by, else the best instruction set that llama.cpp uses.
 
-    ``CPU : AVX2 = 1 | … | LEVEL = avx512 | `` is what it says.
+    ``system_info`` is llama.cpp's: ``CPU : AVX2 = 1 | … | LEVEL = avx512 | ``.
     """
     chosen = system_info.partition("LEVEL = ")[2].partition(" ")[0]
     if chosen:

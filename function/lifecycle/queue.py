@@ -1,4 +1,4 @@
-"""The line of requests before the model: one is served, a bounded number waits, the rest is told when to come back."""
+"""Queue of requests: one is served, a bounded number waits, the rest is rejected with Retry-After."""
 
 import threading
 from collections.abc import Callable
@@ -7,67 +7,53 @@ from function.errors import Busy
 
 
 class QueueTicket:
-    """One request's place in the line; ``leave`` it when done or gone."""
+    """Position of one request in the queue. Call ``leave`` when the request is done or its client has left."""
 
-    def __init__(self, queue: "RequestQueue") -> None:
-        self._queue = queue
+    def __init__(self, tickets: list["QueueTicket"], moved: threading.Condition) -> None:
+        self._tickets, self._moved = tickets, moved
 
     @property
     def ahead(self) -> int:
-        """How many are served before this one; 0 means that it is this one's turn."""
-        return self._queue.ahead(self)
+        """Number of requests before this one; 0 means that it is this request's turn."""
+        with self._moved:
+            return self._tickets.index(self)
 
     def wait(self, ahead: int, timeout: float) -> int:
-        """Wait at most ``timeout`` seconds for the number ahead to differ from ``ahead``; returns it."""
-        return self._queue.wait(self, ahead, timeout)
+        """Wait up to ``timeout`` seconds until the number ahead differs from ``ahead``; return that number."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._tickets.index(self) != ahead, timeout)
+            return self._tickets.index(self)
 
     def leave(self) -> None:
-        """Give the place up. Idempotent."""
-        self._queue.leave(self)
+        """Leave the queue. Idempotent."""
+        with self._moved:
+            if self in self._tickets:
+                self._tickets.remove(self)
+                self._moved.notify_all()
 
 
 class RequestQueue:
-    """First come, first served; ``size`` may wait behind the one being served."""
+    """First come, first served. ``size`` requests may wait behind the one that is served."""
 
     def __init__(self, size: int, retry_after: Callable[[], int]) -> None:
-        self._limit = size + 1
-        self._retry_after = retry_after
-        self._places: list[QueueTicket] = []
+        self._size, self._retry_after = size, retry_after
+        self._tickets: list[QueueTicket] = []
         self._moved = threading.Condition()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._tickets)
 
     def enter(self) -> QueueTicket:
-        """Take the last place. Raises Busy when the line is full."""
+        """Join the end of the queue. Raises Busy if it is full."""
         with self._moved:
-            if len(self._places) < self._limit:
-                place = QueueTicket(self)
-                self._places.append(place)
-                return place
-            waiting = len(self._places) - 1
+            waiting = len(self._tickets) - 1
+            if waiting < self._size:
+                self._tickets.append(QueueTicket(self._tickets, self._moved))
+                return self._tickets[-1]
         seconds = self._retry_after()
         raise Busy(
-            f"The model is answering another request and {waiting} of {self._limit - 1} places in the queue are taken. "
+            f"The model is answering another request and {waiting} of {self._size} places in the queue are taken. "
             f"Try again in {seconds} s, or raise QUEUE_SIZE.",
             retry_after=seconds,
             waiting=waiting,
         )
-
-    def ahead(self, place: QueueTicket) -> int:
-        """The number of places before ``place``."""
-        with self._moved:
-            return self._places.index(place)
-
-    def wait(self, place: QueueTicket, ahead: int, timeout: float) -> int:
-        """See Place.wait."""
-        with self._moved:
-            self._moved.wait_for(lambda: self._places.index(place) != ahead, timeout)
-            return self._places.index(place)
-
-    def leave(self, place: QueueTicket) -> None:
-        """See Place.leave."""
-        with self._moved:
-            if place in self._places:
-                self._places.remove(place)
-                self._moved.notify_all()

@@ -1,4 +1,4 @@
-"""Where the model is on its way to the first token, as everybody who waits is told."""
+"""States of the model, and its progress to the first token."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,14 +7,14 @@ from function.errors import FunctionError
 
 State = Literal["starting", "fetching", "loading", "ready", "failed", "stopping"]
 
-ENDS: tuple[State, ...] = ("ready", "failed", "stopping")
-"""The states that waiting ends with."""
+STARTING_STATES: tuple[State, ...] = ("starting", "fetching", "loading")
+FINAL_STATES: tuple[State, ...] = ("ready", "failed", "stopping")
+"""States in which there is nothing left to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where the model is. ``done`` is the finished share of the state (0 … 1), ``eta`` the seconds it still takes,
-    ``rate`` in bytes/s."""
+    """State with its progress. ``done`` is a share (0 … 1), ``eta`` in seconds, ``rate`` in bytes per second."""
 
     state: State
     done: float | None = None
@@ -25,7 +25,7 @@ class Status:
     error: FunctionError | None = None
 
     def __str__(self) -> str:
-        """As a stream tells it: ``fetching 41% eta 3.2s``."""
+        """Return the status as streams show it: ``fetching 41% eta 3.2s``."""
         words: list[str] = [self.state]
         if self.done is not None:
             words.append(f"{self.done:.0%}")

@@ -1,4 +1,4 @@
-"""Log lines: JSON that Cloud Logging and CloudWatch understand, plain text on a terminal."""
+"""Format of log lines: JSON for Cloud Logging and CloudWatch, plain text on a terminal."""
 
 import json
 import logging
@@ -13,25 +13,25 @@ from function.settings import LogLevel
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 _CLOUD = "logging.googleapis.com"
-request_fields: ContextVar[Mapping[str, object]] = ContextVar("request_fields", default={})  # noqa: B039  never changed
-"""What every line has that is logged while a thread handles a request: its id; its trace, span and whether sampled."""
+request_fields: ContextVar[Mapping[str, object]] = ContextVar("request_fields", default={})  # noqa: B039  never mutated
+"""Fields of each line that is logged while a request is handled: its id, trace, span, and ``sampled``."""
 
 
 class PlainLines(logging.Formatter):
-    """For a terminal."""
+    """Plain text for a terminal."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of one record."""
+        """Return the line of one record, without secrets."""
         return redact(super().format(record))
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: severity, message, time, logger, the request's id and trace, and what ``extra`` named.
+    """One JSON object per line: severity, message, time, logger, the request's id and trace, and the ``extra`` fields.
 
-    With ``project``, Google Cloud's, the trace is under the names that Cloud Logging joins logs and traces by.
+    With ``project``, a Google Cloud project, the trace has the names by which Cloud Logging links logs and traces.
     """
 
     def __init__(self, project: str | None = None) -> None:
@@ -39,20 +39,20 @@ class JsonLines(logging.Formatter):
         self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of one record."""
+        """Return the line of one record, without secrets."""
         line: dict[str, object] = {
             "severity": record.levelname,
             "message": record.getMessage(),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "logger": record.name,
         }
-        line |= self._traced(request_fields.get())
+        line |= self._rename_trace(request_fields.get())
         line |= {key: value for key, value in vars(record).items() if key not in _PLAIN and key not in line}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return redact(json.dumps(line, ensure_ascii=False, default=str))
 
-    def _traced(self, fields: Mapping[str, object]) -> Mapping[str, object]:
+    def _rename_trace(self, fields: Mapping[str, object]) -> Mapping[str, object]:
         if self._project is None or "trace" not in fields:
             return fields
         return {
@@ -64,7 +64,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(level: LogLevel, stream: TextIO = sys.stderr, project: str | None = None) -> None:
-    """Send this package's log lines to ``stream``. Calling it again replaces what it set."""
+    """Send the log lines of this package to ``stream``. A second call replaces the first."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PlainLines() if stream.isatty() else JsonLines(project))
     logger = logging.getLogger("function")

@@ -1,10 +1,12 @@
-"""The phases of a cold start: how long each took, and when it was over."""
+"""Durations of the phases of a cold start."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class PhaseTimings(dict[str, float]):
-    """Seconds by phase. A phase is set when it ends; ``ended`` keeps that moment, on ``time.monotonic()``'s clock."""
+    """Seconds by phase. ``ended`` holds the time at which each phase ended, on the clock of ``time.monotonic()``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -14,10 +16,13 @@ class PhaseTimings(dict[str, float]):
         self.ended[phase] = time.monotonic()
         super().__setitem__(phase, seconds)
 
-    def rounded(self) -> dict[str, float]:
-        """To the millisecond, as they are told everywhere."""
-        return {phase: round(seconds, 3) for phase, seconds in self.items()}
+    @contextmanager
+    def measure(self, phase: str) -> Iterator[None]:
+        """Set ``phase`` to the duration of the block, unless the block raises."""
+        began = time.monotonic()
+        yield
+        self[phase] = time.monotonic() - began
 
-    def __str__(self) -> str:
-        """For people: ``fetch 0.41s, load 0.19s``."""
-        return ", ".join(f"{phase} {seconds:.2f}s" for phase, seconds in self.items())
+    def rounded(self) -> dict[str, float]:
+        """Return the phases, rounded to milliseconds."""
+        return {phase: round(seconds, 3) for phase, seconds in self.items()}

@@ -1,7 +1,7 @@
-"""Spans, handed to OpenTelemetry where it is installed and its own variables name an endpoint; otherwise to nobody.
+"""Export of spans to OpenTelemetry, if it is installed and its environment variables name an endpoint.
 
-A request's spans are made when it is over, as plain values. OpenTelemetry is imported by a thread of its own when the
-first of them are there: nothing that leads to a token waits for it.
+The spans of a request are created when it has ended, as plain values. A thread of its own imports OpenTelemetry when it
+gets the first span, so that no token waits for the import.
 """
 
 import logging
@@ -24,7 +24,7 @@ Attribute = str | int | float | bool | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """``start`` and ``end`` in seconds since the epoch. ``error``: the code of what it ended with."""
+    """Span of a trace. ``start`` and ``end`` in seconds since the epoch; ``error``: code of its error."""
 
     name: str
     start: float
@@ -36,7 +36,7 @@ class Span:
 
 
 class Exporter:
-    """Takes spans from any thread and exports them from its own."""
+    """Exports spans of any thread from a thread of its own."""
 
     def __init__(self) -> None:
         self._spans: queue.SimpleQueue[tuple[Span, TraceContext | None]] = queue.SimpleQueue()
@@ -44,19 +44,19 @@ class Exporter:
         self._thread: threading.Thread | None = None
 
     def export(self, span: Span, parent: TraceContext | None) -> None:
-        """Hand over a span and its children. Returns at once."""
+        """Queue a span and its children. Returns at once."""
         self._spans.put((span, parent))
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="traces", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
                 self._thread.start()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            tracer = _tracer()
+            tracer = _make_tracer()
         except ImportError as e:
             log.warning(
-                "traces are configured and cannot be exported (%s): "
+                "traces are configured but cannot be exported (%s). Run: "
                 "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http",
                 e,
             )
@@ -64,16 +64,16 @@ class Exporter:
         while True:
             span, parent = self._spans.get()
             if tracer is not None:
-                _export(tracer, span, _context(parent))
+                _export(tracer, span, _make_context(parent))
 
 
-def exporter(telemetry: Telemetry) -> Exporter | None:
-    """What takes spans, if OpenTelemetry's variables ask for any."""
-    return Exporter() if telemetry.traces else None
+def make_exporter(telemetry: Telemetry) -> Exporter | None:
+    """Return an exporter if the OpenTelemetry variables ask for traces."""
+    return Exporter() if telemetry.exports_traces else None
 
 
-def _tracer() -> "Tracer":
-    """OpenTelemetry's SDK, which reads its other variables itself; it exports what is left when the process ends."""
+def _make_tracer() -> "Tracer":
+    """Set up OpenTelemetry's SDK, which reads its other variables itself and exports the rest at exit."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -83,7 +83,7 @@ def _tracer() -> "Tracer":
     return provider.get_tracer("function")
 
 
-def _context(parent: TraceContext | None) -> Any:
+def _make_context(parent: TraceContext | None) -> Any:
     from opentelemetry.context import Context
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 

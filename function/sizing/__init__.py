@@ -1,1 +1,1 @@
-"""Sizing: the memory a model needs, the instances it fits, and their prices."""
+"""Sizing: the memory a model needs, how it is loaded, the instances it fits, and their prices."""

@@ -1,27 +1,27 @@
-"""A model and where it could run: memory by context and KV type, the sizes that fit, the cold start. Pure."""
+"""Deployment plan: memory by context and KV type, the instance sizes that fit, the cold start. Pure."""
 
-import math
 from dataclasses import dataclass
 
 from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit
+from function.sizing.load_plan import MIB, round_up_mib
 
-MIB = 1 << 20
-STEP = 256  # MiB; instance sizes are rounded up to it
-SPARE = 1.05  # the figure is good to 5 %
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 131_072)
 KV_TYPES: tuple[KVType, ...] = ("f16", "q8_0", "q4_0")
-CLOUD_RUN = {1: (512, 4096), 2: (512, 8192), 4: (2048, 16_384), 6: (4096, 24_576), 8: (4096, 32_768)}
-"""vCPUs → least and most MiB that go with them."""
-LAMBDA_MEMORY, LAMBDA_DISK = (512, 10_240), (512, 10_240)  # MiB
-LAMBDA_CPU = 1769  # MiB that bring one vCPU
-START = 0.6  # seconds from exec to an open port and a fetch under way
-READ_AGAIN = 8e9  # bytes a second: the first token reads every weight once more, from memory
-TOKENS = 480_000  # tokens of vocabulary that are set up in a second
+CLOUD_RUN_MIB = {1: (512, 4096), 2: (512, 8192), 4: (2048, 16_384), 6: (4096, 24_576), 8: (4096, 32_768)}
+"""Least and most MiB by number of vCPUs."""
+LAMBDA_MEMORY_MIB = LAMBDA_DISK_MIB = (512, 10_240)
+LAMBDA_MIB_PER_VCPU = 1769
+START_SECONDS = 0.6
+"""Time from exec to an open port and a running fetch."""
+MEMORY_BYTES_PER_SECOND = 8e9
+"""Speed of the first token, which reads every weight from memory."""
+VOCABULARY_TOKENS_PER_SECOND = 480_000
+"""Speed at which llama.cpp sets up a vocabulary."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceSize:
-    """An instance size, and ``problem``: why the model does not fit (then ``memory_mib`` is the most there is)."""
+    """Size of an instance. ``problem``: why the model does not fit; then ``memory_mib`` is the platform's maximum."""
 
     platform: str
     cpus: float
@@ -31,7 +31,7 @@ class InstanceSize:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentPlan:
-    """``chosen`` is the fit for the context asked for; ``cold_start`` in seconds at ``rate`` bytes a second."""
+    """``chosen`` is the fit for the requested context; ``cold_start`` in seconds at ``rate`` bytes per second."""
 
     uri: str
     header: Header
@@ -42,12 +42,14 @@ class DeploymentPlan:
     cold_start: float
 
     def tfvars(self) -> str:
-        """The figures that both Terraform roots check an instance's size with."""
+        """Return the values by which both Terraform roots check the size of an instance."""
         return f"model_bytes = {self.chosen.weights}\nmodel_memory_bytes = {self.chosen.beside}\n"
 
 
-def plan(uri: str, header: Header, *, size: int, n_ctx: int | None, kv_type: KVType, rate: float) -> DeploymentPlan:
-    """Plan for the model at ``uri``, whose files take ``size`` bytes. ``n_ctx`` None: the engine's default."""
+def plan_deployment(
+    uri: str, header: Header, *, size: int, n_ctx: int | None, kv_type: KVType, rate: float
+) -> DeploymentPlan:
+    """Plan for the model at ``uri``, whose files have ``size`` bytes in all. ``n_ctx=None``: the engine's default."""
     longest = header.context_length
     chosen = fit(header, min(n_ctx or DEFAULT_CONTEXT, longest), kv_type, size=size)
     contexts = sorted({min(context, longest) for context in CONTEXTS} | {chosen.n_ctx})
@@ -56,31 +58,29 @@ def plan(uri: str, header: Header, *, size: int, n_ctx: int | None, kv_type: KVT
         header=header,
         chosen=chosen,
         rows=tuple(fit(header, context, kind, size=size) for context in contexts for kind in KV_TYPES),
-        sizes=(*(_cloud_run(chosen, cpus) for cpus in CLOUD_RUN), _lambda(chosen)),
+        sizes=(*(_cloud_run_size(chosen, cpus) for cpus in CLOUD_RUN_MIB), _lambda_size(chosen)),
         rate=rate,
-        cold_start=START + size / rate + size / READ_AGAIN + header.vocabulary_size / TOKENS,
+        cold_start=START_SECONDS
+        + size / rate
+        + size / MEMORY_BYTES_PER_SECOND
+        + header.vocabulary_size / VOCABULARY_TOKENS_PER_SECOND,
     )
 
 
-def _rounded(count: int) -> int:
-    """Bytes and what they may be wrong by, as MiB, rounded up to a step."""
-    return math.ceil(count * SPARE / (STEP * MIB)) * STEP
+def _cloud_run_size(needs: Fit, cpus: int) -> InstanceSize:
+    memory_mib, problem = _clamp_memory(needs, *CLOUD_RUN_MIB[cpus], f"{cpus} vCPU have")
+    return InstanceSize("Cloud Run", cpus, memory_mib, problem)
 
 
-def _cloud_run(needs: Fit, cpus: int) -> InstanceSize:
-    least, most = CLOUD_RUN[cpus]
-    wanted = max(_rounded(needs.total), least)
-    problem = f"{wanted} MiB are needed; {cpus} vCPU have at most {most}" if wanted > most else None
-    return InstanceSize("Cloud Run", cpus, min(wanted, most), problem)
+def _lambda_size(needs: Fit) -> InstanceSize:
+    memory_mib, problem = _clamp_memory(needs, *LAMBDA_MEMORY_MIB, "a function has")
+    file_mib = -(-needs.weights // MIB)
+    if file_mib > LAMBDA_DISK_MIB[1]:
+        problem = f"the file takes {file_mib} MiB; /tmp holds at most {LAMBDA_DISK_MIB[1]}"
+    return InstanceSize("Lambda", round(memory_mib / LAMBDA_MIB_PER_VCPU, 1), memory_mib, problem)
 
 
-def _lambda(needs: Fit) -> InstanceSize:
-    least, most = LAMBDA_MEMORY
-    wanted = max(_rounded(needs.total), least)
-    problem = None
-    if -(-needs.weights // MIB) > LAMBDA_DISK[1]:
-        problem = f"the file takes {-(-needs.weights // MIB)} MiB; /tmp holds at most {LAMBDA_DISK[1]}"
-    elif wanted > most:
-        problem = f"{wanted} MiB are needed; a function has at most {most}"
-    memory = min(wanted, most)
-    return InstanceSize("Lambda", round(memory / LAMBDA_CPU, 1), memory, problem)
+def _clamp_memory(needs: Fit, least: int, most: int, owner: str) -> tuple[int, str | None]:
+    """Return the MiB of an instance within its limits, and the problem if that is too little."""
+    wanted = max(round_up_mib(needs.total), least)
+    return min(wanted, most), f"{wanted} MiB are needed; {owner} at most {most}" if wanted > most else None

@@ -1,152 +1,131 @@
-"""How a model is loaded, and whether there is room for it: decided from its header, before its bytes are there."""
+"""Load plan: does the model fit, and how is it loaded. Decided from its header, before its weights are fetched."""
 
+import math
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from function.errors import DoesNotFit
-from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context, prefix_cache
-from function.gguf.memory import CHUNK, REPACKED, REPACKED_FOR_AMX, copy
+from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit, largest_context
+from function.gguf.memory import REPACKED, REPACKED_FOR_AMX, copy
 from function.settings import LoadMode, Settings
-from function.system.limits import memory_limit, on_disk
+from function.system.limits import is_on_disk, memory_limit
 
-# Bytes a second by which a repacked load is later than a mapped one, on a wire that leaves no CPU idle; where one does,
-# or the model is small, it costs less (bench/README.md).
-REPACK_RATE = 0.6e9
-LEAST_CONTEXT = 256  # tokens: what llama.cpp rounds the context for a chunk up to
-WORTHWHILE = 0.5  # of the file that must be of such weights
 MB = 1e6
+MIB = 1 << 20
+INSTANCE_STEP_MIB = 256
+"""Instance sizes are rounded up to a multiple of this."""
+ESTIMATE_ERROR = 0.05
+"""Share by which an estimate of memory may be too low."""
+REPACK_BYTES_PER_SECOND = 0.6e9
+"""Delay of a repacked load, compared to a mapped one, when the download leaves no CPU idle (bench/README.md)."""
+MIN_REPACKED_SHARE = 0.5
+"""Share of the file that a repacked load must copy to be worth it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repacking:
-    """What a copy in a faster layout brings with llama.cpp's library as it is here (bench/README.md).
+    """Effect of a faster weight layout with the llama.cpp library of this machine (bench/README.md).
 
-    ``types`` of weights are copied. ``patience``: seconds that a cold start may take longer for the ``gain``.
+    ``types`` of weights are copied. A cold start may take ``max_seconds`` longer for the ``gain``.
     """
 
     types: Set[str]
-    patience: float
+    max_seconds: float
     gain: str
 
 
-PLAIN = Repacking(REPACKED, 0.3, "prefills 1.5 times as fast")
-# Of a model of any size 15 tokens of a reply give back what the copy took. The limit is for who watches a cold start.
-AMX = Repacking(REPACKED_FOR_AMX, 8.0, "prefills and decodes 3 times as fast, with AMX")
+WITHOUT_AMX = Repacking(REPACKED, 0.3, "prefills 1.5 times as fast")
+# With AMX 15 tokens of a reply make up for the copy, whatever the size. The limit is for the user of a cold start.
+WITH_AMX = Repacking(REPACKED_FOR_AMX, 8.0, "prefills and decodes 3 times as fast, with AMX")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """``mode``: ``mapped``, the file as it is, or ``repacked``, copied into a layout that prefills faster.
-
-    ``ahead``: the first prompt may be read while the model arrives.
-    """
+    """Decision on a load. ``mode`` is ``mapped``, the file as it is, or ``repacked``, copied into a faster layout."""
 
     mode: str
     reason: str
     fit: Fit
-    ahead: bool = False
 
 
-def choose(
+def plan_load(
     header: Header, settings: Settings, *, path: Path, size: int, local: bool, amx: bool, limit: int | None = None
 ) -> LoadPlan:
-    """Decide for the model at ``path``, of ``size`` bytes in all its parts.
+    """Plan the load of the model at ``path``, whose files have ``size`` bytes in all.
 
-    ``local``: it is used in place. ``amx``: llama.cpp's library is one for AMX. ``limit`` in bytes, by default this
+    ``local``: the file is used in place. ``amx``: llama.cpp's library uses AMX. ``limit`` in bytes, by default this
     container's. Raises DoesNotFit.
     """
     limit = memory_limit() if limit is None else limit
-    mapped = memory_needed(header, settings, size, limit)
+    mapped = estimate_memory(header, settings, size, limit)
     if settings.n_gpu_layers:
-        return LoadPlan("mapped", "the GPU's memory is its own; llama.cpp says if it does not suffice", mapped)
-    if not mapped.fits and not (local and on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
-        raise DoesNotFit(_sentence(header, mapped), needed=mapped.least, limit=limit)
-    repacking = AMX if amx else PLAIN
-    repacked = memory_needed(header, settings, size, limit, repack=repacking.types)
-    mode, reason = _mode(header, settings.load_mode, repacking, mapped, repacked)
-    if mode == "repacked":
-        return LoadPlan(mode, reason, repacked)
-    return LoadPlan(mode, reason, mapped, _ahead(header, settings, mapped))
+        return LoadPlan("mapped", "the memory of the GPU is unknown until llama.cpp allocates it", mapped)
+    if not mapped.fits and not (local and is_on_disk(path) and mapped.least - mapped.weights <= (limit or 0)):
+        raise DoesNotFit(_explain(header, mapped), needed=mapped.least, limit=limit)
+    repacking = WITH_AMX if amx else WITHOUT_AMX
+    repacked = estimate_memory(header, settings, size, limit, repack=repacking.types)
+    mode, reason = _choose_mode(header, settings.load_mode, repacking, mapped, repacked)
+    return LoadPlan(mode, reason, repacked if mode == "repacked" else mapped)
 
 
-def memory_needed(
+def estimate_memory(
     header: Header, settings: Settings, size: int, limit: int | None, *, repack: Set[str] = frozenset()
 ) -> Fit:
     """Return the memory that a model with files of ``size`` bytes needs under ``settings``.
 
-    ``limit``: bytes available. ``repack``: weight types that are copied. The prefix cache takes what is set, or what
-    the model suggests, as far as memory is left.
+    ``limit``: bytes available. ``repack``: weight types that are copied. The prefix cache has the size that is set, or
+    the model's default, as far as memory is left.
     """
     prefixes = None if settings.prefix_cache_mb is None else settings.prefix_cache_mb * 10**6
     n_ctx = min(settings.n_ctx or DEFAULT_CONTEXT, header.context_length or DEFAULT_CONTEXT)
     return fit(header, n_ctx, settings.kv_type, limit, repack=repack, size=size, prefixes=prefixes)
 
 
-def _ahead(header: Header, settings: Settings, needs: Fit) -> bool:
-    """Whether what is read in a small context of its own can be taken over, and there is room for that context.
-
-    Not what a recurrent model remembers, nor where a sliding window leaves some out; with factors for long contexts
-    the positions are computed by the context's size. An adapter would have to be laid over both; and a system prompt
-    may come as a snapshot, which is longer.
-    """
-    if settings.lora_uri or settings.system_prompt or not prefix_cache(header, LEAST_CONTEXT):
-        return False
-    window = header.field("attention.sliding_window")
-    if 0 < window <= CHUNK or any("rope_factors" in tensor.name for tensor in header.tensors):
-        return False
-    small = fit(header, LEAST_CONTEXT, settings.kv_type)
-    return needs.limit is None or needs.least + small.kv_cache + small.compute <= needs.limit
-
-
-def _mode(header: Header, wanted: LoadMode, repacking: Repacking, mapped: Fit, repacked: Fit) -> tuple[str, str]:
-    copied = repacked.repacked
-    if wanted == "mapped":
-        return "mapped", "LOAD_MODE says so"
-    if wanted == "repacked":
-        if not repacked.fits:
-            has = (mapped.limit or 0) / MB
-            raise DoesNotFit(
-                f"LOAD_MODE=repacked needs a second copy of {copied / MB:.0f} MB beside {mapped.least / MB:.0f} MB, "
-                f"and the container has {has:.0f} MB. Give it more memory, or set LOAD_MODE=mapped.",
-                needed=repacked.least,
-                limit=mapped.limit,
-            )
-        return "repacked", "LOAD_MODE says so"
-    if copy(header, repacking.types - {"F16"}) < WORTHWHILE * mapped.weights:
-        return "mapped", f"{header.quantisation} has no layout that prefills faster"
-    if not repacked.fits:
-        return "mapped", f"there is no room for a second copy of {copied / MB:.0f} MB"
-    seconds = copied / REPACK_RATE
-    if seconds > repacking.patience:
-        return "mapped", f"a copy of {copied / MB:.0f} MB would delay the first token by {seconds:.1f} s"
-    return "repacked", f"a copy of {copied / MB:.0f} MB takes {seconds:.1f} s and {repacking.gain}"
-
-
-def _sentence(header: Header, needs: Fit) -> str:
-    """What is needed, what there is, and which setting would help."""
-    pieces = (
-        ("weights", needs.weights),
-        (f"KV cache of {needs.n_ctx} tokens", needs.kv_cache),
-        ("buffers and program", needs.least - needs.weights - needs.kv_cache),
-    )
-    said = ", ".join(f"{name} {count / MB:.0f} MB" for name, count in pieces)
-    return (
-        f"The model needs {needs.least / MB:.0f} MB of memory ({said}), and the container has "
-        f"{(needs.limit or 0) / MB:.0f} MB. {_remedy(header, needs)}"
-    )
-
-
-def _remedy(header: Header, needs: Fit) -> str:
+def suggest_remedy(header: Header, needs: Fit) -> str:
+    """Return a sentence with the setting, or the memory, that would make a model fit that does not."""
+    memory = f"or give the container {round_up_mib(needs.least)} MiB of memory."
     if context := largest_context(header, needs):
-        return f"N_CTX={context} would fit; or give it {_mib(needs)} MiB."
+        return f"Set N_CTX={context}, {memory}"
     kinds: tuple[KVType, ...] = ("q8_0", "q4_0")
     for kind in kinds:
-        smaller = fit(header, needs.n_ctx, kind, needs.limit, size=needs.weights)
-        if smaller.fits:
-            return f"KV_TYPE={kind} would fit; or give it {_mib(needs)} MiB."
-    return f"Give it {_mib(needs)} MiB, or take a smaller quantisation."
+        if fit(header, needs.n_ctx, kind, needs.limit, size=needs.weights).fits:
+            return f"Set KV_TYPE={kind}, {memory}"
+    return f"Use a smaller model or quantisation, {memory}"
 
 
-def _mib(needs: Fit) -> int:
-    return -(-needs.least * 105 // 100 // (256 << 20)) * 256
+def round_up_mib(size: int) -> int:
+    """Return the MiB of the instance that an estimate of ``size`` bytes needs."""
+    return math.ceil(size * (1 + ESTIMATE_ERROR) / (INSTANCE_STEP_MIB * MIB)) * INSTANCE_STEP_MIB
+
+
+def _choose_mode(header: Header, mode: LoadMode, repacking: Repacking, mapped: Fit, repacked: Fit) -> tuple[str, str]:
+    """Return the load mode and the reason. Raises DoesNotFit if LOAD_MODE asks for a copy that does not fit."""
+    copied = f"a copy of {repacked.repacked / MB:.0f} MB"
+    if mode == "repacked" and not repacked.fits:
+        raise DoesNotFit(
+            f"LOAD_MODE=repacked needs {copied} in addition to {mapped.least / MB:.0f} MB, and the container has "
+            f"{(mapped.limit or 0) / MB:.0f} MB. Give it more memory, or set LOAD_MODE=mapped.",
+            needed=repacked.least,
+            limit=mapped.limit,
+        )
+    if mode != "auto":
+        return mode, f"set by LOAD_MODE={mode}"
+    if copy(header, repacking.types - {"F16"}) < MIN_REPACKED_SHARE * mapped.weights:
+        return "mapped", f"{header.quantisation} has no layout that prefills faster"
+    if not repacked.fits:
+        return "mapped", f"{copied} does not fit into memory"
+    seconds = repacked.repacked / REPACK_BYTES_PER_SECOND
+    if seconds > repacking.max_seconds:
+        return "mapped", f"{copied} would delay the first token by {seconds:.1f} s"
+    return "repacked", f"{copied} takes {seconds:.1f} s and {repacking.gain}"
+
+
+def _explain(header: Header, needs: Fit) -> str:
+    """Return the memory that is needed, the memory that is available, and a remedy."""
+    rest = needs.least - needs.weights - needs.kv_cache
+    return (
+        f"The model needs {needs.least / MB:.0f} MB of memory (weights {needs.weights / MB:.0f} MB, "
+        f"KV cache of {needs.n_ctx} tokens {needs.kv_cache / MB:.0f} MB, buffers and program {rest / MB:.0f} MB), and "
+        f"the container has {(needs.limit or 0) / MB:.0f} MB. {suggest_remedy(header, needs)}"
+    )

@@ -1,10 +1,11 @@
-"""The system prompt, already read: the state after it, kept beside the model for every instance to begin with.
+"""Snapshots: the state of the engine after the system prompt, stored beside the model for every instance to restore.
 
 ```
-file       the form it is stored in: what it is bound to, the state, a hash over all
-binding    everything that makes it valid
-prefix     the tokens with which every conversation begins
-store      where it is, and putting it there
-instance   what an instance does with it: fetch, check, restore; store one where none fits
+file_format  the stored file: binding, state, and a hash over both
+binding      everything that the state depends on
+prefix       the tokens that every conversation starts with
+store        the snapshot's URI, and writing to it
+uploader     program that stores a file in a bucket
+manager      fetch, verify and restore a snapshot; store one if none is valid
 ```
 """

@@ -1,9 +1,9 @@
-"""A snapshot as a file. Pure but for the disk.
+"""File format of a snapshot. Pure except for the file itself.
 
-    magic, 8 bytes │ length of the binding, 4 bytes │ binding, JSON │ state │ SHA-256 of all before, 32 bytes
+    magic, 8 bytes │ length of the binding, 4 bytes │ binding, JSON │ state │ SHA-256 of everything before, 32 bytes
 
-Nothing of it is believed before its hash is right and its binding is, byte for byte, the one that is expected. What the
-state says of itself is for the engine to check (see function.engine.llama.state_layout).
+A file is rejected unless its hash is correct and its binding is the expected one, byte for byte. The engine verifies
+the state itself (see function.engine.llama.state_layout).
 """
 
 import hashlib
@@ -17,29 +17,29 @@ from pathlib import Path
 from function.errors import FunctionError
 
 MAGIC = b"GGUFSNP1"
-"""The format and its version."""
-HEAD = len(MAGIC) + 4
-DIGEST = 32
-LARGEST_BINDING = 1 << 16
+"""Name and version of the format."""
+FIXED_BYTES = len(MAGIC) + 4
+DIGEST_BYTES = 32
+MAX_BINDING_BYTES = 1 << 16
 
 SnapshotBinding = Mapping[str, str | int]
 
 
 class SnapshotMismatch(FunctionError):
-    """A snapshot that is not used, and why. The prompt is read the ordinary way."""
+    """The snapshot is not used, for the reason in the message. The prompt is prefilled instead."""
 
     code = "snapshot_unfit"
 
 
 def write(path: Path, binding: SnapshotBinding, state: bytes | bytearray | memoryview) -> None:
-    """Write a snapshot; it bears its name only once it is whole."""
+    """Write a snapshot atomically."""
     part = path.with_name(f"{path.name}.{os.urandom(6).hex()}.part")
-    head = _packed(binding)
-    hashed = hashlib.sha256(head)
+    start = _packed(binding)
+    hashed = hashlib.sha256(start)
     hashed.update(state)
     try:
         with part.open("wb") as file:
-            file.write(head)
+            file.write(start)
             file.write(state)
             file.write(hashed.digest())
         part.replace(path)
@@ -48,26 +48,26 @@ def write(path: Path, binding: SnapshotBinding, state: bytes | bytearray | memor
 
 
 def read(path: Path, binding: SnapshotBinding) -> memoryview:
-    """The state in a snapshot bound as expected, in memory of its own that is the file's. Raises Unfit."""
+    """Return the state in a snapshot with this binding, mapped copy-on-write. Raises SnapshotMismatch."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if size < HEAD + DIGEST:
+            if size < FIXED_BYTES + DIGEST_BYTES:
                 raise SnapshotMismatch(f"it has {size} bytes, too few for a snapshot")
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     except OSError as e:
         raise SnapshotMismatch(f"it cannot be read ({e.strerror})") from e
     if view[: len(MAGIC)] != MAGIC:
-        raise SnapshotMismatch("it is no snapshot, or one of another version of the format")
+        raise SnapshotMismatch("it is not a snapshot, or one of another version of the format")
     length = int(struct.unpack_from("<I", view, len(MAGIC))[0])
-    if length > LARGEST_BINDING or HEAD + length + DIGEST > size:
-        raise SnapshotMismatch("it is cut")
-    if hashlib.sha256(view[:-DIGEST]).digest() != view[-DIGEST:]:
-        raise SnapshotMismatch("it is cut or damaged: its hash is another")
-    expected = _packed(binding)
-    if view[: HEAD + length] != expected:
-        raise SnapshotMismatch(f"it was made with another {_difference(bytes(view[HEAD : HEAD + length]), binding)}")
-    return view[HEAD + length : -DIGEST]
+    if length > MAX_BINDING_BYTES or FIXED_BYTES + length + DIGEST_BYTES > size:
+        raise SnapshotMismatch("it is truncated")
+    if hashlib.sha256(view[:-DIGEST_BYTES]).digest() != view[-DIGEST_BYTES:]:
+        raise SnapshotMismatch("it is truncated or damaged: its hash does not match")
+    if view[: FIXED_BYTES + length] != _packed(binding):
+        difference = _difference(bytes(view[FIXED_BYTES : FIXED_BYTES + length]), binding)
+        raise SnapshotMismatch(f"it was made with another {difference}")
+    return view[FIXED_BYTES + length : -DIGEST_BYTES]
 
 
 def _packed(binding: SnapshotBinding) -> bytes:
@@ -76,7 +76,7 @@ def _packed(binding: SnapshotBinding) -> bytes:
 
 
 def _difference(stored: bytes, binding: SnapshotBinding) -> str:
-    """The names of what differs."""
+    """Return the names of the values that differ."""
     try:
         found = json.loads(stored)
         names = [name for name, value in binding.items() if found.get(name) != value]

@@ -1,7 +1,7 @@
-"""What an instance does with the snapshot of its system prompt.
+"""Manager of this instance's snapshot of its system prompt.
 
-It is fetched beside the model and restored before the first prefill. With SNAPSHOT=auto, an instance that found none
-that fits stores its own, once: after a reply that began with the prompt, when nobody else waits.
+The snapshot is fetched along with the model and restored before the first prefill. With SNAPSHOT=auto, an instance that
+found no valid one stores its own, once: after a reply that starts with the prompt, while no other request waits.
 """
 
 import contextlib
@@ -15,31 +15,33 @@ from typing import TYPE_CHECKING
 
 from function.errors import AccessDenied, FunctionError, ObjectNotFound, SourceError
 from function.settings import Settings
-from function.snapshot.file_format import SnapshotMismatch, read, write
-from function.snapshot.store import place, put
+from function.snapshot import file_format
+from function.snapshot.file_format import SnapshotMismatch
+from function.snapshot.store import snapshot_uri, store_file
 from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
-    from function.engine.kv.context import KVContext
+    from function.engine import Engine, KVContext
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5.0  # seconds that a model which is there waits for a snapshot that is not: less than reading a prompt takes
-SHARE = 0.125  # of the container's memory, that the state of a conversation may take while its prefix is cut from it
+FETCH_TIMEOUT_SECONDS = 5.0
+"""Time that a loaded model waits for its snapshot: less than a prefill of the prompt takes."""
+STATE_MEMORY_SHARE = 0.125
+"""Share of the container's memory that the state of a conversation may take while its prefix is cut from it."""
 
 
 class SnapshotManager:
-    """The one snapshot of this instance. Without a SYSTEM_PROMPT there is nothing to do, and nothing is done."""
+    """The one snapshot of this instance. Does nothing without a SYSTEM_PROMPT."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.uri = place(settings)
+        self.uri = snapshot_uri(settings)
         self.tokens: tuple[int, ...] = ()
-        """What it is, or would be, a snapshot of."""
+        """Tokens of the prefix that the snapshot holds, or would hold."""
         self.restored = False
-        self._due = False
+        self._missing = False
         self._file: Fetched | None = None
         self._error: FunctionError | None = None
         self._binding: dict[str, str | int] = {}
@@ -47,113 +49,108 @@ class SnapshotManager:
         self._storing: threading.Thread | None = None
 
     def begin(self, cancel: threading.Event) -> None:
-        """Fetch it, if there is one, in a thread of its own."""
+        """Start the fetch of the snapshot in a thread of its own."""
         if self._settings.system_prompt and self._fetching is None:
             self._fetching = threading.Thread(target=self._fetch, args=(cancel,), name="snapshot", daemon=True)
             self._fetching.start()
 
     def restore(
-        self, engine: "Engine", system_prompt: str | None, fetched: "Fetched | None", adapter: "Fetched | None"
+        self, engine: "Engine", system_prompt: str | None, fetched: "Fetched", adapter: "Fetched | None"
     ) -> None:
-        """Put it into the engine if it fits; say why, if it does not. Never raises for a snapshot that is wrong."""
-        if not system_prompt or self._fetching is None or fetched is None:
+        """Restore the snapshot into the engine if it is valid, else log the reason."""
+        if not system_prompt or self._fetching is None:
             return
-        from function.snapshot.binding import binding
-        from function.snapshot.prefix import prefix
+        from function.snapshot.binding import make_binding
+        from function.snapshot.prefix import find_prefix
 
         began = time.monotonic()
         try:
-            self.tokens = prefix(engine, system_prompt)
-            if not self.tokens:
+            self.tokens = tokens = find_prefix(engine, system_prompt)
+            if not tokens:
                 return
-            self._binding = binding(self._settings, engine, fetched, adapter, self.tokens)
-            self._fetching.join(PATIENCE)
+            self._binding = make_binding(self._settings, engine, fetched, adapter, tokens)
+            self._fetching.join(FETCH_TIMEOUT_SECONDS)
             if self._fetching.is_alive():
-                raise SourceError(f"{self.uri}: it is still on its way.")
+                raise SourceError(f"{self.uri}: it is still being fetched.")
             if self._error is not None:
                 raise self._error
             assert self._file is not None
-            state = read(self._file.path, self._binding)
-            tokens = self.tokens
-            if not engine.do(lambda memory: memory.pin(tokens, state)):
+            state = file_format.read(self._file.path, self._binding)
+            if not engine.run_task(lambda memory: memory.pin(tokens, state)):
                 raise SnapshotMismatch("its state is not one that this engine writes")
         except ObjectNotFound:
-            self._due = True
+            self._missing = True
             log.info("no snapshot of the system prompt at %s", self.uri)
-        except (SnapshotMismatch, AccessDenied) as e:
-            self._due = True
-            log.warning("the snapshot %s is not used: %s", self.uri, e.message.rstrip("."))
         except FunctionError as e:
+            self._missing = isinstance(e, SnapshotMismatch | AccessDenied)
             log.warning("the snapshot %s is not used: %s", self.uri, e.message.rstrip("."))
         else:
             self.restored = True
             log.info(
                 "restored the system prompt: %d tokens in %.3f s",
-                len(self.tokens),
+                len(tokens),
                 time.monotonic() - began,
-                extra={"event": "snapshot", "tokens": len(self.tokens)},
+                extra={"event": "snapshot", "tokens": len(tokens)},
             )
 
-    def after(self, engine: "Engine", idle: Callable[[], bool]) -> None:
-        """A reply was begun: once it ends, store what it read, if that is asked for and still to do."""
-        if self._due and self._settings.snapshot == "auto" and not self._busy():
-            self._storing = threading.Thread(target=self._store, args=(engine, idle), name="snapshot", daemon=True)
+    def store_after_reply(self, engine: "Engine", is_idle: Callable[[], bool]) -> None:
+        """Store a snapshot once the reply that has just begun ends, if SNAPSHOT=auto and there is no valid one yet."""
+        storing = self._storing is not None and self._storing.is_alive()
+        if self._missing and self._settings.snapshot == "auto" and not storing:
+            self._storing = threading.Thread(target=self._store, args=(engine, is_idle), name="snapshot", daemon=True)
             self._storing.start()
 
-    def settle(self, timeout: float) -> None:
-        """Wait for a store that is under way: a request that waits lends it the CPU that an idle instance lacks."""
+    def await_stored(self, timeout: float) -> None:
+        """Wait up to ``timeout`` seconds for a store in progress: idle instances get no CPU, waiting requests do."""
         if self._storing is not None:
             self._storing.join(timeout)
 
     def capture(self, engine: "Engine") -> bytearray | None:
-        """The state of the prefix, from a conversation that begins with it; None if the context holds another."""
+        """Return the state of the prefix, from a conversation that starts with it; None if the context has another."""
 
         def save(memory: "KVContext") -> tuple[bytearray | None, int]:
-            layout, most = memory.layout, (memory_limit() or math.inf) * SHARE
-            fits = layout is not None and memory.holds(self.tokens) and layout.size(len(memory)) <= most
+            layout, limit = memory.layout, (memory_limit() or math.inf) * STATE_MEMORY_SHARE
+            fits = layout is not None and memory.holds(self.tokens) and layout.size(len(memory)) <= limit
             return (memory.save(), len(memory)) if fits else (None, 0)
 
-        state, held = engine.do(save)
-        layout = engine.do(lambda memory: memory.layout)
-        return layout.cut(state, held, len(self.tokens)) if state and layout else None
+        state, length = engine.run_task(save)
+        layout = engine.run_task(lambda memory: memory.layout)
+        return layout.cut(state, length, len(self.tokens)) if state and layout else None
 
     def store(self, state: bytearray) -> int:
-        """Store it at its place; returns its bytes. Raises SourceError."""
-        import tempfile  # not before it is needed: a cold start imports this module
+        """Store the state at the snapshot's URI; return the bytes of the file. Raises SourceError."""
+        import tempfile  # imported late: a cold start imports this module
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "snapshot"
-            write(path, self._binding, state)
-            put(path, self.uri)
+            file_format.write(path, self._binding, state)
+            store_file(path, self.uri)
             return path.stat().st_size
 
-    def _busy(self) -> bool:
-        return self._storing is not None and self._storing.is_alive()
-
     def _fetch(self, cancel: threading.Event) -> None:
-        from function.fetch import cache_of, fetch
+        from function.fetch import fetch, open_cache
 
         try:
-            self._file = fetch(self.uri, cache=cache_of(self._settings, self.uri), cancel=cancel)
+            self._file = fetch(self.uri, cache=open_cache(self._settings, self.uri), cancel=cancel)
         except FunctionError as e:
             self._error = e
 
-    def _store(self, engine: "Engine", idle: Callable[[], bool]) -> None:
-        """In a thread of its own; the engine's turn comes after the reply that runs."""
-        with contextlib.suppress(FunctionError):  # the instance stops
-            if engine.do(lambda memory: memory.layout) is None:  # after the reply that runs
-                self._due = False
+    def _store(self, engine: "Engine", is_idle: Callable[[], bool]) -> None:
+        """Store a snapshot, in a thread of its own. The engine runs its tasks after the current reply."""
+        with contextlib.suppress(FunctionError):  # the instance is shutting down
+            if engine.run_task(lambda memory: memory.layout) is None:
+                self._missing = False
                 log.info("no snapshot is stored: the state of this model cannot be cut to a prefix")
                 return
-            state = self.capture(engine) if idle() else None
+            state = self.capture(engine) if is_idle() else None
             if state is None:
                 return
-            self._due = False
+            self._missing = False
             try:
                 size = self.store(state)
             except AccessDenied as e:
                 log.warning("the snapshot is not stored: %s", e)
             except (FunctionError, OSError) as e:
-                log.warning("the snapshot was not stored, which is not tried again: %s", e)
+                log.warning("the snapshot could not be stored and is not tried again: %s", e)
             else:
                 log.info("stored the system prompt: %d tokens at %s", len(self.tokens), self.uri, extra={"bytes": size})

@@ -1,22 +1,22 @@
-"""The tokens with which every conversation under one system prompt begins."""
+"""Prefix: the tokens that every conversation with one system prompt starts with."""
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from function.engine.engine import Engine
+    from function.engine import Engine
 
-QUESTIONS = ("a", "Z", "1", "\u00e9")
-"""Questions that share no beginning."""
+PROBES = ("a", "Z", "1", "\u00e9")
+"""Questions that have no first character in common."""
 
 
-def prefix(engine: "Engine", system_prompt: str) -> tuple[int, ...]:
-    """What the prompts of any two conversations have in common, in whole chunks; empty if that is less than one.
+def find_prefix(engine: "Engine", system_prompt: str) -> tuple[int, ...]:
+    """Return the tokens that any two conversations have in common, in whole chunks; empty if less than one chunk.
 
-    Raises RequestError where the model's template takes no system message.
+    Raises RequestError if the chat template rejects system messages.
     """
     system = {"role": "system", "content": system_prompt}
-    prompts = [engine.chat_tokens([system, {"role": "user", "content": question}]) for question in QUESTIONS]
-    shortest = min(map(len, prompts))
-    common = next((i for i in range(shortest) if len({prompt[i] for prompt in prompts}) > 1), shortest)
-    common = min(common, engine.n_ctx - 1)
+    prompts = [engine.tokenize_chat([system, {"role": "user", "content": probe}]) for probe in PROBES]
+    shared = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*prompts, strict=False))
+    common = min(len(list(shared)), engine.n_ctx - 1)
     return prompts[0][: common - common % engine.chunk]

@@ -1,4 +1,4 @@
-"""Where a snapshot is, and putting it there: whole or not at all."""
+"""Store of the snapshot: its URI, and atomic writes to it."""
 
 import json
 import os
@@ -10,41 +10,41 @@ from function.errors import AccessDenied, SourceError
 from function.settings import Settings
 
 SUFFIX = ".snapshot"
-LOW = 19  # the nice value of what must delay nobody
+LOWEST_PRIORITY = 19
 
 
-def place(settings: Settings) -> str:
-    """SNAPSHOT_URI, or beside the model: its name with a suffix."""
+def snapshot_uri(settings: Settings) -> str:
+    """Return SNAPSHOT_URI; by default the model's URI with a suffix after its name."""
     if settings.snapshot_uri:
         return settings.snapshot_uri
     address, mark, query = settings.model_uri.partition("?")
     return f"{address}{SUFFIX}{mark}{query}"
 
 
-def put(file: Path, uri: str) -> None:
-    """Store the file at ``uri``, in place of what is there. Raises SourceError.
+def store_file(file: Path, uri: str) -> None:
+    """Store the file at ``uri``, replacing any object there. Raises SourceError.
 
-    Into a bucket in a process of its own, at the lowest priority: the SDKs take seconds to import and megabytes to
-    keep, and neither is the business of a process that answers.
+    An upload to a bucket runs in a process with the lowest priority: the SDKs take seconds to import and megabytes of
+    memory, which a process that serves should not spend.
     """
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme == "file":
         _copy(file, Path(unquote(urlsplit(uri).path)) if separator else Path(uri).expanduser(), uri)
         return
-    import subprocess  # not before it is needed: a cold start imports this module
+    import subprocess  # imported late: a cold start imports this module
 
-    command = [sys.executable, "-m", "function", "push", "--json", str(file), uri]
-    process = subprocess.Popen(  # noqa: S603  # this program itself
+    command = [sys.executable, "-m", "function.snapshot.uploader", str(file), uri]
+    process = subprocess.Popen(  # noqa: S603  this program itself
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2]
     )
-    os.setpriority(os.PRIO_PROCESS, process.pid, LOW)
+    os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
     out, _ = process.communicate()
     if process.returncode:
-        raise _made(out, uri)
+        raise _upload_error(out, uri)
 
 
 def _copy(file: Path, target: Path, uri: str) -> None:
-    import shutil
+    import shutil  # imported late, as above
 
     part = target.with_name(f"{target.name}.{os.urandom(6).hex()}.part")
     try:
@@ -59,11 +59,10 @@ def _copy(file: Path, target: Path, uri: str) -> None:
         raise SourceError(f"{uri}: {e.strerror}.", uri=uri) from e
 
 
-def _made(out: bytes, uri: str) -> SourceError:
-    """The error that the other process told."""
+def _upload_error(out: bytes, uri: str) -> SourceError:
+    """Return the error that the uploader reported."""
     try:
-        told = json.loads(out)["error"]
-        denied = told["code"] == AccessDenied.code
-        return (AccessDenied if denied else SourceError)(told["message"])
+        error = json.loads(out)["error"]
+        return (AccessDenied if error["code"] == AccessDenied.code else SourceError)(error["message"])
     except (ValueError, KeyError, TypeError):
-        return SourceError(f"{uri}: the process that stores it ended without a word.", uri=uri)
+        return SourceError(f"{uri}: the process that uploads the snapshot ended without a result.", uri=uri)

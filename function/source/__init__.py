@@ -1,57 +1,33 @@
-"""A model's URI → its bytes, whichever store keeps them."""
+"""Sources of models: a URI to its bytes, for every supported store."""
 
-import re
+from typing import TYPE_CHECKING, Any
 
-from function.errors import UnknownScheme
-from function.settings import Stores
-from function.source.base import ObjectInfo, Source
+from function.source.base import TRANSIENT_STATUSES, ObjectInfo, Source, connection_error
+from function.source.checksum import ALGORITHMS, Algorithm, choose_algorithm, hash_file, hash_files, stated_digest
+from function.source.http_client import Request, StoreConnection, WireError, get_origin, read_headers
+from function.source.split_model import VERSION_DIGITS, combine_digests, combine_versions, list_parts
+from function.source.uri import is_remote, name_file, open_source
 
-_UNWRITTEN = re.compile(r"^[^/]*[\s\"<>][^/]*@|[?#].*[\s\"<>]", re.DOTALL)  # in a user, a query or a fragment
+if TYPE_CHECKING:
+    from function.source.text import load_text, read_text
+    from function.source.upload import upload_file
 
-__all__ = ["ObjectInfo", "Source", "open_source"]
-
-
-def open_source(uri: str, stores: Stores | None = None) -> Source:
-    """The source behind ``s3://``, ``gs://``, ``http(s)://``, ``hf://``, ``file://`` or a path; nothing is asked yet.
-
-    ``stores``: what the environment says of the stores, read from it by default. Raises UnknownScheme, or what else the
-    source says of a URI that cannot be.
-    """
-    scheme, separator, rest = uri.partition("://")
-    if separator and scheme not in ("file", "gs", "hf", "s3") and _UNWRITTEN.search(rest):
-        # Nothing of it is shown: where a secret would end, nobody can tell.
-        raise UnknownScheme("The URI has a space, a quote, < or > after its ? or # or before its @: percent-encode it.")
-    try:
-        return _open(uri, stores)
-    except ValueError:  # urllib's, about hosts and characters that no URI has; it quotes them, a password perhaps
-        raise UnknownScheme(f"{uri}: no URI is written like that. Check its host and port.", uri=uri) from None
+__all__ = [
+    "ALGORITHMS", "TRANSIENT_STATUSES", "VERSION_DIGITS", "Algorithm", "ObjectInfo", "Request", "Source",
+    "StoreConnection", "WireError", "choose_algorithm", "combine_digests", "combine_versions", "connection_error",
+    "get_origin", "hash_file", "hash_files", "is_remote", "list_parts", "load_text", "name_file", "open_source",
+    "read_headers", "read_text", "stated_digest", "upload_file",
+]  # fmt: skip
 
 
-def _open(uri: str, stores: Stores | None) -> Source:
-    scheme, separator, _ = uri.partition("://")
-    if not separator or scheme == "file":
-        from function.source.file import FileSource
+def __getattr__(name: str) -> Any:
+    """Import on first use the exports that a cold start's fetch does not need."""
+    if name in ("load_text", "read_text"):
+        from function.source import text
 
-        return FileSource(uri)
-    stores = Stores.from_env() if stores is None else stores
-    if scheme == "s3":
-        from function.source.s3 import S3Source
+        return getattr(text, name)
+    if name == "upload_file":
+        from function.source.upload import upload_file
 
-        return S3Source(uri, stores)
-    if scheme == "gs":
-        from function.source.gcs import GCSSource
-
-        return GCSSource(uri, stores)
-    if scheme in ("http", "https"):
-        from function.source.http import HTTPSource
-
-        return HTTPSource(uri)
-    if scheme == "hf":
-        from function.source.huggingface import HuggingFaceSource
-
-        return HuggingFaceSource(uri, stores)
-    raise UnknownScheme(
-        f"{uri}: the scheme {scheme}:// is not known. Use gs://, s3://, https://, hf://, file:// or a path.",
-        uri=uri,
-        scheme=scheme,
-    )
+        return upload_file
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

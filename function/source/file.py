@@ -1,4 +1,4 @@
-"""Files on this machine: used in place, never copied."""
+"""Source of local files, which are used in place and never copied."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from function.source.http_client import Request
 
 
 class FileSource(Source):
-    """``file:///path`` or a plain path."""
+    """Local file: ``file:///path`` or a plain path."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -28,21 +28,21 @@ class FileSource(Source):
         except FileNotFoundError as e:
             raise ObjectNotFound(f"{self.uri}: no such file ({self._path.absolute()}).", uri=self.uri) from e
         except IsADirectoryError as e:
-            raise ObjectNotFound(f"{self.uri} is a directory; name the file in it.", uri=self.uri) from e
+            raise ObjectNotFound(f"{self.uri} is a directory. Name the file in it.", uri=self.uri) from e
         except PermissionError as e:
-            raise AccessDenied(f"{self.uri}: this process may not read the file.", uri=self.uri) from e
+            raise AccessDenied(f"{self.uri}: no permission to read the file.", uri=self.uri) from e
         except OSError as e:
             raise SourceError(f"{self.uri}: {e.strerror}.", uri=self.uri) from e
         return ObjectInfo(self.uri, found.st_size, f"{found.st_mtime_ns:x}-{found.st_ino:x}")
 
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
-        raise NotImplementedError("a file on this machine is read, not requested")
+        raise NotImplementedError("a local file is read, not requested")
 
     def check(self, info: ObjectInfo, headers: Mapping[str, str]) -> None:
-        raise NotImplementedError("a file on this machine is read, not requested")
+        raise NotImplementedError("a local file is read, not requested")
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
-        raise NotImplementedError("a file on this machine is read, not requested")
+        raise NotImplementedError("a local file is read, not requested")
 
     def read(self, info: ObjectInfo, start: int, buffer: memoryview) -> None:
         try:

@@ -1,7 +1,7 @@
-"""Objects in Google Cloud Storage, by its JSON API.
+"""Source of objects in Google Cloud Storage, through its JSON API.
 
-Asked without credentials first, so that a public bucket never waits for a metadata server that is not there; where
-that is refused, google-auth finds credentials the standard way. An explicit key file is used at once.
+The first request carries no credentials, so that a public bucket never waits for an absent metadata server. If it is
+rejected, google-auth looks for credentials in the standard places. An explicit key file is used at once.
 """
 
 import base64
@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from function.errors import AccessDenied, SourceError, UnknownScheme
 from function.settings import Stores
-from function.source.base import ObjectInfo, Source, explain, span, unreachable
-from function.source.http_client import Request, WireError, ask
+from function.source.base import ObjectInfo, Source, range_header, status_error
+from function.source.http_client import Reply, Request
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -24,7 +24,7 @@ SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
 
 class GCSSource(Source):
-    """``gs://bucket/object``."""
+    """Object ``gs://bucket/object``."""
 
     def __init__(self, uri: str, stores: Stores) -> None:
         self.uri = uri
@@ -38,15 +38,15 @@ class GCSSource(Source):
         self._emulated = emulator is not None
         self._explicit = stores.google_application_credentials is not None
         self._credentials: Credentials | None = None
-        self._sought = False
+        self._searched = False
         self._lock = threading.Lock()
 
     def describe(self) -> ObjectInfo:
         if self._explicit and not self._emulated:
             self._authorize()
-        status, headers, body = self._ask()
+        status, headers, body = self._request_metadata()
         if status in (401, 403) and self._authorize():
-            status, headers, body = self._ask()
+            status, headers, body = self._request_metadata()
         if status != 200:
             raise self.failure(status, headers, body)
         found = json.loads(body)
@@ -55,21 +55,21 @@ class GCSSource(Source):
 
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
         url = f"{self._url('download/storage/v1')}?alt=media&generation={info.version}"
-        # Without "gzip" the store unpacks objects it keeps packed, and their size is not the one it told.
-        return Request(url, {"accept-encoding": "gzip"} | span(info, start, stop) | self._authorization())
+        # Without "gzip" the store decompresses objects that it keeps compressed, and their size differs.
+        return Request(url, {"accept-encoding": "gzip"} | range_header(info, start, stop) | self._authorization())
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
-        who = "the service account in use" if self._credentials else "allUsers, since no Google credentials were found"
-        return explain(
+        account = "the service account in use" if self._credentials else "allUsers, as no Google credentials were found"
+        return status_error(
             self.uri,
             status,
-            hint=f"Grant roles/storage.objectViewer on the bucket {self.bucket} to {who}.",
-            detail=_reason(body),
+            hint=f"Grant roles/storage.objectViewer on the bucket {self.bucket} to {account}.",
+            detail=_parse_error(body),
         )
 
     def check(self, info: ObjectInfo, headers: Mapping[str, str]) -> None:
         if headers.get("x-goog-generation", info.version) != info.version:
-            raise explain(self.uri, 412, hint="")
+            raise status_error(self.uri, 412)
 
     def renew(self) -> bool:
         with self._lock:
@@ -81,12 +81,8 @@ class GCSSource(Source):
     def _url(self, service: str) -> str:
         return f"{self._endpoint}/{service}/b/{quote(self.bucket, safe='')}/o/{quote(self.name, safe='')}"
 
-    def _ask(self) -> tuple[int, Mapping[str, str], bytes]:
-        request = Request(self._url("storage/v1"), self._authorization())
-        try:
-            return ask(request)
-        except WireError as e:
-            raise unreachable(self.uri, request.url, e) from e
+    def _request_metadata(self) -> Reply:
+        return self._exchange(Request(self._url("storage/v1"), self._authorization()))
 
     def _authorization(self) -> dict[str, str]:
         with self._lock:
@@ -97,11 +93,11 @@ class GCSSource(Source):
             return {"authorization": f"Bearer {self._credentials.token}"}
 
     def _authorize(self) -> bool:
-        """Find credentials the standard way, once; False where there are none to find."""
+        """Search the standard places for credentials, once; return False if there are none."""
         with self._lock:
-            if self._sought or (self._emulated and not self._explicit):
+            if self._searched or (self._emulated and not self._explicit):
                 return self._credentials is not None
-            self._sought = True
+            self._searched = True
             import google.auth
             from google.auth.exceptions import DefaultCredentialsError
 
@@ -109,7 +105,7 @@ class GCSSource(Source):
                 credentials, _ = google.auth.default(scopes=[SCOPE])
             except DefaultCredentialsError as e:
                 if self._explicit:
-                    raise self._denied(e) from e
+                    raise self._denied_error(e) from e
                 return False
             self._refresh(credentials)
             self._credentials = credentials
@@ -122,18 +118,18 @@ class GCSSource(Source):
         try:
             credentials.refresh(Transport())
         except GoogleAuthError as e:
-            raise self._denied(e) from e
+            raise self._denied_error(e) from e
 
-    def _denied(self, error: Exception) -> AccessDenied:
+    def _denied_error(self, error: Exception) -> AccessDenied:
         return AccessDenied(
-            f"{self.uri}: Google gives no credentials ({error}). Check GOOGLE_APPLICATION_CREDENTIALS or the service "
-            "account this runs as.",
+            f"{self.uri}: no usable Google credentials ({error}). Check GOOGLE_APPLICATION_CREDENTIALS or the "
+            "service account of this process.",
             uri=self.uri,
         )
 
 
-def _reason(body: bytes) -> str:
-    """The store's own sentence in an error's body: JSON, or plain text."""
+def _parse_error(body: bytes) -> str:
+    """Return the store's message from an error's body, JSON or plain text."""
     try:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):

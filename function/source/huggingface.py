@@ -1,6 +1,6 @@
-"""``hf://owner/repository/file.gguf``, optionally ``…/repository@revision/…``: a name for Hugging Face's URL.
+"""Source of Hugging Face files: ``hf://owner/repository/file.gguf``, optionally ``…/repository@revision/…``.
 
-The repository's own server knows the file's SHA-256 and sends the reader on to where the bytes are.
+The repository's server states the file's SHA-256 and redirects to the store of its bytes.
 """
 
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from function.errors import SourceError, UnknownScheme
 from function.settings import Stores
-from function.source.base import explain
+from function.source.base import status_error
 from function.source.http import HTTPSource
 
-LINKED = ("x-linked-etag", "x-linked-size", "x-repo-commit")
+OBJECT_HEADERS = ("x-linked-etag", "x-linked-size", "x-repo-commit")
 
 
 class HuggingFaceSource(HTTPSource):
-    """A file of a model repository."""
+    """File of a model repository."""
 
     def __init__(self, uri: str, stores: Stores) -> None:
         owner, _, rest = uri.removeprefix("hf://").partition("/")
@@ -27,13 +27,13 @@ class HuggingFaceSource(HTTPSource):
         self._page = f"{stores.hf_endpoint.rstrip('/')}/{owner}/{name}"
         super().__init__(uri, url, {"authorization": f"Bearer {stores.hf_token}"} if stores.hf_token else {})
 
-    def linked(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        return {name: headers[name] for name in LINKED if name in headers}
+    def redirect_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        return {name: headers[name] for name in OBJECT_HEADERS if name in headers}
 
     def checksums(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         digest = headers.get("x-linked-etag", "").strip('"')
-        return {"sha256": digest} if len(digest) == 64 else {}  # a git hash, of small files, has 40 digits
+        return {"sha256": digest} if len(digest) == 64 else {}  # small files have a git hash of 40 digits
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
         hint = f"Accept the model's terms at {self._page} and set HF_TOKEN to a token of that account."
-        return explain(self.uri, status, hint=hint, detail=headers.get("x-error-message", ""))
+        return status_error(self.uri, status, hint=hint, detail=headers.get("x-error-message", ""))

@@ -1,7 +1,7 @@
 """AWS Signature Version 4 for GET and HEAD on S3, as a pure function.
 
 botocore's own signer takes 0.3 s to import, longer than a small model takes to arrive. Source: AWS, "Authenticating
-requests (Signature Version 4)"; the tests hold it against botocore's.
+requests (Signature Version 4)"; the tests compare it with botocore's.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ EMPTY_BODY = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What signs a request; ``token`` belongs to temporary credentials."""
+    """Keys that sign a request; ``token`` belongs to temporary credentials."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -31,7 +31,7 @@ def sign(
     region: str,
     now: datetime | None = None,
 ) -> dict[str, str]:
-    """The headers of a request without a body, with those that sign it. The URL's path must be percent-encoded."""
+    """Return ``headers`` of a request without a body plus the signature. The URL's path must be percent-encoded."""
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     parts = urlsplit(url)
     signed = {**headers, "host": parts.netloc, "x-amz-content-sha256": EMPTY_BODY, "x-amz-date": stamp}

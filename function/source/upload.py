@@ -1,4 +1,4 @@
-"""A file into a bucket, by the providers' SDKs: parts in parallel and retried, checksummed, compared at the end."""
+"""Upload of a file to a bucket through the providers' SDKs: parallel parts, retries, and a checksum of the result."""
 
 import io
 from collections.abc import Callable
@@ -8,18 +8,17 @@ from typing import Any
 
 from function.errors import AccessDenied, ChecksumMismatch, ObjectNotFound, SourceError, UnknownScheme
 from function.settings import Stores
-from function.source import ObjectInfo, open_source
-from function.source.base import explain
-from function.source.checksum import ALGORITHMS
+from function.source.base import ObjectInfo, status_error
+from function.source.checksum import hash_file, stated_digest
+from function.source.uri import open_source
 
-BUFFER = 1 << 20  # bytes read at a time to checksum the file
-GCS_CHUNK = 32 << 20  # bytes of a resumable upload's request: what is sent again after a broken connection
-Add = Callable[[int], None]
+GCS_CHUNK_BYTES = 32 << 20  # one request of a resumable upload: sent again after a broken connection
+ByteCallback = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedObject:
-    """What is in the bucket now. ``digest``: the store's checksum, equal to the file's. ``skipped``: was there."""
+    """Object in the bucket. ``digest``: the store's checksum, equal to the file's. ``skipped``: it was there before."""
 
     size: int
     version: str
@@ -27,66 +26,56 @@ class UploadedObject:
     skipped: bool
 
 
-def upload(
-    path: Path, uri: str, *, start: Callable[[int], None], add: Add, stores: Stores | None = None
+def upload_file(
+    path: Path, uri: str, *, start: ByteCallback, add: ByteCallback, stores: Stores | None = None
 ) -> UploadedObject:
-    """Store the file under the URI unless exactly that is there. ``start`` hears the size, ``add`` each sent piece.
+    """Store the file under the URI unless the same bytes are there.
 
-    Raises SourceError; ChecksumMismatch where the store ends up with other bytes.
+    ``start`` receives the file's size, ``add`` that of each piece sent. Raises SourceError; ChecksumMismatch if the
+    stored bytes differ.
     """
-    scheme = uri.partition("://")[0]
+    scheme, _, rest = uri.partition("://")
     if scheme not in ("s3", "gs"):
         raise UnknownScheme(f"{uri}: push stores in gs:// and s3:// buckets.", uri=uri)
-    local = open_source(str(path)).describe()
-    assert local.size is not None
-    start(local.size)
-    target = open_source(uri, stores)
+    size = open_source(str(path)).describe().size
+    assert size is not None
+    start(size)
     try:
-        there = target.describe()
-    except (ObjectNotFound, AccessDenied):  # not there, or this account may only write
-        there = None
-    if there is not None and there.checksums and there.size == local.size and _differs(path, there) is None:
-        add(local.size)
-        return UploadedObject(local.size, there.version, _digest(there), True)
-    bucket, _, name = uri.partition("://")[2].partition("/")
-    if scheme == "s3":
-        _to_s3(path, uri, bucket, name, add)
-    else:
-        _to_gcs(path, uri, bucket, name, add)
+        existing = open_source(uri, stores).describe()
+    except (ObjectNotFound, AccessDenied):  # absent, or this account may only write
+        existing = None
+    if existing is not None and existing.checksums and existing.size == size and _difference(path, existing) is None:
+        add(size)
+        return UploadedObject(size, existing.version, stated_digest(existing.checksums), True)
+    bucket, _, name = rest.partition("/")
+    (_upload_to_s3 if scheme == "s3" else _upload_to_gcs)(path, uri, bucket, name, add)
     stored = open_source(uri, stores).describe()
-    differs = _differs(path, stored)
-    if stored.size != local.size or differs:
+    difference = _difference(path, stored)
+    if stored.size != size or difference:
         raise ChecksumMismatch(
-            f"{uri}: stored {stored.size} bytes with {differs or 'another size'}, not {local.size}. Push again.",
+            f"{uri}: the store has {stored.size} bytes with {difference or 'another size'}, the file {size}. "
+            "Push again.",
             uri=uri,
         )
-    return UploadedObject(local.size, stored.version, _digest(stored), False)
+    return UploadedObject(size, stored.version, stated_digest(stored.checksums), False)
 
 
-def _digest(info: ObjectInfo) -> str | None:
-    return next((f"{name}:{info.checksums[name]}" for name in ALGORITHMS if name in info.checksums), None)
+def _difference(path: Path, info: ObjectInfo) -> str | None:
+    """Return the store's checksum if the file has another one, else None."""
+    digest = stated_digest(info.checksums)
+    if digest is None:
+        return None
+    with path.open("rb", buffering=0) as file:
+        return None if hash_file(file.fileno(), digest.partition(":")[0]) == digest else digest
 
 
-def _differs(path: Path, info: ObjectInfo) -> str | None:
-    """The store's checksum, if the file has another one."""
-    for name, algorithm in ALGORITHMS.items():
-        if name not in info.checksums:
-            continue
-        update, check, buffer = algorithm.load(), 0, memoryview(bytearray(BUFFER))
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                check = update(check, buffer[:count])
-        return f"{name} {info.checksums[name]}" if algorithm.hex(check) != info.checksums[name] else None
-    return None
-
-
-def _to_s3(path: Path, uri: str, bucket: str, name: str, add: Add) -> None:
+def _upload_to_s3(path: Path, uri: str, bucket: str, name: str, add: ByteCallback) -> None:
     import boto3
     from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        # The one checksum that S3 always keeps of the whole object, however many parts it came in.
+        # The only checksum that S3 keeps of the whole object for any number of parts.
         boto3.client("s3").upload_file(
             str(path), bucket, name, ExtraArgs={"ChecksumAlgorithm": "CRC64NVME"}, Callback=add
         )
@@ -94,35 +83,35 @@ def _to_s3(path: Path, uri: str, bucket: str, name: str, add: Add) -> None:
         response: Any = getattr(e if isinstance(e, ClientError) else e.__context__, "response", {})
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
         hint = f"Allow s3:PutObject on arn:aws:s3:::{bucket}/{name} for the AWS credentials in use."
-        raise explain(uri, status, hint=hint, detail=str(e)) from e
+        raise status_error(uri, status, hint=hint, detail=str(e)) from e
     except BotoCoreError as e:
         raise AccessDenied(f"{uri}: {e}. Give AWS credentials that may write there.", uri=uri) from e
 
 
-def _to_gcs(path: Path, uri: str, bucket: str, name: str, add: Add) -> None:
+def _upload_to_gcs(path: Path, uri: str, bucket: str, name: str, add: ByteCallback) -> None:
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud import storage
 
     try:
-        blob = storage.Client().bucket(bucket).blob(name, chunk_size=GCS_CHUNK)
-        with _Counted(path, add) as file:
+        blob = storage.Client().bucket(bucket).blob(name, chunk_size=GCS_CHUNK_BYTES)
+        with _CountedFile(path, add) as file:
             blob.upload_from_file(
                 file, size=path.stat().st_size, content_type="application/octet-stream", checksum="crc32c"
             )
     except GoogleAPICallError as e:
         hint = f"Grant roles/storage.objectUser on the bucket {bucket} to the account in use."
-        raise explain(uri, int(e.code or 500), hint=hint, detail=str(e.message)) from e
+        raise status_error(uri, int(e.code or 500), hint=hint, detail=str(e.message)) from e
     except GoogleAuthError as e:
         raise AccessDenied(f"{uri}: {e} Give Google credentials that may write there.", uri=uri) from e
     except OSError as e:
-        raise SourceError(f"{uri}: the upload broke off ({e}). Push again.", uri=uri) from e
+        raise SourceError(f"{uri}: the upload was interrupted ({e}). Push again.", uri=uri) from e
 
 
-class _Counted(io.FileIO):
-    """A file that tells how much of it is read."""
+class _CountedFile(io.FileIO):
+    """File that reports the bytes read from it."""
 
-    def __init__(self, path: Path, add: Add) -> None:
+    def __init__(self, path: Path, add: ByteCallback) -> None:
         super().__init__(str(path), "rb")
         self._add = add
 

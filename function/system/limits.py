@@ -1,4 +1,4 @@
-"""What this process may use of the machine: memory and CPUs, by cgroup (v1 and v2), affinity and what there is."""
+"""Memory and CPU limits of this process: cgroups (v1 and v2), CPU affinity and the machine's own resources."""
 
 import math
 import os
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/")
-DISKS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "nfs", "nfs4", "virtiofs", "fuseblk"})
-"""File systems whose files are not memory. Of all others, a container's overlay among them, one cannot know."""
+DISK_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "nfs", "nfs4", "virtiofs", "fuseblk"})
+"""File systems whose files take no memory. The others, a container's overlay among them, may or may not."""
 
 
 def memory_limit(root: Path = ROOT) -> int | None:
-    """Bytes this process may use: the least of its cgroups' limits and the machine's memory; None if none is known.
+    """Return the bytes this process may use: the least of its cgroups' limits and the machine's memory, or None.
 
-    ``root`` is where ``proc`` and ``sys`` are found.
+    ``root`` is the folder of ``proc`` and ``sys``.
     """
     limits = [
         int(text)
@@ -28,7 +28,7 @@ def memory_limit(root: Path = ROOT) -> int | None:
 
 
 def memory_used(root: Path = ROOT) -> int | None:
-    """Bytes in use: of the innermost cgroup that counts them, page cache included; else of this process alone."""
+    """Return the bytes in use by the innermost cgroup that counts them, page cache included; else by this process."""
     for folder in _cgroups("memory", root):
         for name in ("memory.current", "memory.usage_in_bytes"):
             if (text := _read(folder / name)).isdecimal():
@@ -40,25 +40,25 @@ def memory_used(root: Path = ROOT) -> int | None:
 
 
 def cpus(root: Path = ROOT) -> int:
-    """Whole CPUs this process may keep busy, at least 1: its affinity, or its cgroups' quota rounded up if less."""
+    """Return the whole CPUs for this process, at least 1: its affinity, or its cgroups' quota rounded up if less."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = (_quota(folder) for folder in _cgroups("cpu", root))
     return max(1, min([affinity, *(math.ceil(quota) for quota in quotas if quota)]))
 
 
-def on_disk(path: Path, root: Path = ROOT) -> bool:
-    """Whether ``path`` lies on a file system that is known to take no memory."""
+def is_on_disk(path: Path, root: Path = ROOT) -> bool:
+    """Return True if ``path`` is on a file system that is known to take no memory."""
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     for line in _read(root / "proc/self/mountinfo").splitlines():
         mount, _, kind = line.partition(" - ")
         if mount.split()[2] == number:
-            return kind.split()[0] in DISKS
+            return kind.split()[0] in DISK_TYPES
     return False
 
 
 def _quota(folder: Path) -> float | None:
-    """CPUs that one cgroup grants, or None if it does not say or sets no limit."""
+    """Return the CPUs that one cgroup grants, or None without a limit."""
     words = _read(folder / "cpu.max").split()  # v2: "200000 100000", or "max 100000"
     if not words:
         words = [_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")]  # v1: -1 is no limit
@@ -68,10 +68,10 @@ def _quota(folder: Path) -> float | None:
 
 
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:
-    """The folders of this process's cgroups that rule ``controller``, the innermost first.
+    """Yield the folders of this process's cgroups for ``controller``, the innermost first.
 
-    Every ancestor's limit holds as well. In a container the path may be the host's, of which only the mount's root
-    is there to see: folders that do not exist say nothing.
+    Every ancestor's limit applies as well. In a container the path may be the host's, of which only the mount's root is
+    visible: folders that do not exist set no limit.
     """
     base = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():

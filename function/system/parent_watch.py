@@ -1,8 +1,7 @@
-"""How a forked worker hears at once that its master was told to stop, or is gone.
+"""Pipe that reports a signal to the master, or its death, to every forked worker at once.
 
-Under functions-framework nobody else tells it in time: gunicorn's master lets the worker finish its streams, for longer
-than a platform waits. And a master that was killed tells nobody anything; its workers would go on for as long as they
-have something to say.
+functions-framework gives no other timely notice: gunicorn's master lets the worker finish its streams, for longer than
+a platform waits. A master that is killed gives no notice at all, and its workers would run until their streams end.
 """
 
 import os
@@ -14,54 +13,54 @@ from contextlib import suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-GRACE = 6.0
-"""Seconds from being told until a worker that is still there ends itself: platforms kill after ten."""
+GRACE_SECONDS = 6.0
+"""Time between the notice and the exit of a worker that is still alive: platforms kill after ten seconds."""
 
 
 class ParentWatch:
-    """A pipe of which only the master holds the end that is written to: when that is closed, every worker sees it.
+    """Pipe with a write end that only the master holds: every worker sees it close.
 
-    Made in the process that becomes the master.
+    Create it in the process that becomes the master.
     """
 
     def __init__(self) -> None:
         self._master = os.getpid()
-        self._tied = False
-        self._seen, self._held = os.pipe()
+        self._installed = False
+        self._read_end, self._write_end = os.pipe()
 
-    def tie(self) -> None:
-        """Before a fork: let go when a signal comes that ends the master. Does nothing but in its main thread."""
+    def install_handlers(self) -> None:
+        """Close the write end on a signal that ends the master. Call before a fork, in its main thread."""
         main = threading.current_thread() is threading.main_thread()
-        if self._tied or not main or os.getpid() != self._master:
+        if self._installed or not main or os.getpid() != self._master:
             return
-        self._tied = True
+        self._installed = True
         for number in SIGNALS:
-            self._precede(number)
+            self._prepend_handler(number)
 
-    def take(self) -> bool:
-        """After a fork: whether this is a worker, which the master forked after ``tie``; only the master holds on."""
-        if not self._tied or os.getppid() != self._master:
+    def enter_worker(self) -> bool:
+        """Close a worker's copy of the write end after a fork; return True in a worker of this master."""
+        if not self._installed or os.getppid() != self._master:
             return False
-        os.close(self._held)
+        os.close(self._write_end)
         return True
 
-    def watch(self, told: Callable[[], None]) -> None:
-        """In a worker: call ``told`` once the master lets go, and see that nothing outlives that by GRACE seconds."""
-        threading.Thread(target=self._watch, args=(told,), name="lifeline", daemon=True).start()
+    def watch(self, on_end: Callable[[], None]) -> None:
+        """Call ``on_end`` in a worker once the master closes the pipe, and exit GRACE_SECONDS later at the latest."""
+        threading.Thread(target=self._watch, args=(on_end,), name="parent-watch", daemon=True).start()
 
-    def _watch(self, told: Callable[[], None]) -> None:
-        os.read(self._seen, 1)
-        told()
-        time.sleep(GRACE)
+    def _watch(self, on_end: Callable[[], None]) -> None:
+        os.read(self._read_end, 1)
+        on_end()
+        time.sleep(GRACE_SECONDS)
         os._exit(0)
 
-    def _precede(self, number: signal.Signals) -> None:
-        then = signal.getsignal(number)
+    def _prepend_handler(self, number: signal.Signals) -> None:
+        previous = signal.getsignal(number)
 
         def handler(received: int, frame: FrameType | None) -> None:
-            with suppress(OSError):  # let go before
-                os.close(self._held)
-            if callable(then):
-                then(received, frame)
+            with suppress(OSError):  # closed before
+                os.close(self._write_end)
+            if callable(previous):
+                previous(received, frame)
 
         signal.signal(number, handler)

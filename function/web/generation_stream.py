@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 
 from flask import request
 
-from function.engine.engine import Engine
-from function.engine.generation import Generation
-from function.engine.types import Event, Finished, Job, TextPiece
+from function.engine import Engine, Event, Finished, Generation, Job, TextPiece
 from function.errors import FunctionError, Stopping, Unavailable
 from function.lifecycle.service import Service
-from function.lifecycle.status import ENDS, Status
+from function.lifecycle.status import FINAL_STATES, Status
 from function.web import exchange
 from function.web.request.client import Client, ClientGone
 from function.web.request.schema import Body, GenerationRequest, Prompt
@@ -44,9 +42,9 @@ class GenerationStream:
         self.exchange.ignored_fields = body.ignored_fields()
         self._grammar = body.grammar()
         if self._grammar is not None:
-            from function.engine.grammar.probe import attempt  # its imports are for such requests alone
+            from function.engine import probe_grammar  # its imports are for such requests alone
 
-            attempt(self._grammar)
+            probe_grammar(self._grammar)
         self._client = client_of_request(service)
         service.start()
         status = service.status()
@@ -56,7 +54,7 @@ class GenerationStream:
             raise status.error
         if ready:
             self._job = self._checked_job(service.engine)
-        self._ticket = service.queue.enter()
+        self._ticket = service.runner.queue.enter()
 
     def wait(self) -> Iterator[str]:
         """Wait until the job runs; yield the progress when it changes, and every HEARTBEAT_SECONDS.
@@ -70,7 +68,7 @@ class GenerationStream:
                 self._job = self._checked_job(self._service.engine)
             yield from self._report_changes(self._queue_progress, self._pause_for_queue)
             self.exchange.end_queue()
-            self._generation = self._service.submit(self._job)
+            self._generation = self._service.runner.submit(self._service.engine, self._job)
             self._generation.when_finished(self._ticket.leave)  # a slow reader does not keep others from the model
         except FunctionError as e:
             self.exchange.refuse(e)
@@ -124,20 +122,19 @@ class GenerationStream:
             deadline=self._client.deadline,
             logprobs=body.alternatives,
             constraint=engine.constrain(grammar) if grammar else None,
-            shown=prompt.shown,
+            visible_tokens=prompt.shown,
         )
         engine.check(job)
         self._job_engine = engine
         return job
 
-    def _announce(self) -> None:
-        """Pass the first job to the engine while its model still arrives."""
+    def _check_early(self) -> None:
+        """Check the job while the model is still being fetched: a bad request fails early."""
         engine = self._service.early
         if engine is None or self._job is not None or self._ticket.ahead:
             return
         with contextlib.suppress(Stopping):  # this engine was replaced
             self._job = self._checked_job(engine)
-            engine.expect(self._job)
 
     def _report_changes(self, progress: Callable[[], str | None], pause: Callable[[], object]) -> Iterator[str]:
         """Yield ``progress()`` when it changes, and every HEARTBEAT_SECONDS, until it is None."""
@@ -154,7 +151,7 @@ class GenerationStream:
         status = self._status()
         if status.state == "ready":
             return None
-        self._announce()
+        self._check_early()
         return str(status)
 
     def _pause_for_load(self) -> None:
@@ -190,9 +187,9 @@ def wait_for_engine(service: Service, client: Client, poll_seconds: float = 0.1)
 
     def progress() -> str | None:
         status = service.status()
-        return None if status.state in ENDS else str(status)
+        return None if status.state in FINAL_STATES else str(status)
 
-    for _ in client.wait(progress, lambda: service.wait_for("ready", poll_seconds)):
+    for _ in client.wait(progress, lambda: service.await_ready(poll_seconds)):
         pass
     return service.status()
 

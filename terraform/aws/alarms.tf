@@ -13,14 +13,14 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 locals {
-  # Over five minutes. Lambda's milliseconds: the last is a reply that came within a tenth of being cut off.
+  # Thresholds over five minutes. The latency is in Lambda's milliseconds: replies that take over 90 % of the timeout.
   alarms = {
-    errors        = { metric = "Errors", statistic = "Sum", percentile = null, above = 0, says = "The function failed, timed out or was killed" }
-    server_errors = { metric = "Url5xxCount", statistic = "Sum", percentile = null, above = 0, says = "The URL answered 5xx" }
-    throttles     = { metric = "Throttles", statistic = "Sum", percentile = null, above = 10, says = "Every instance was busy: max_instances" }
+    errors        = { metric = "Errors", statistic = "Sum", percentile = null, above = 0, description = "The function failed, timed out or was killed" }
+    server_errors = { metric = "Url5xxCount", statistic = "Sum", percentile = null, above = 0, description = "The URL answered 5xx" }
+    throttles     = { metric = "Throttles", statistic = "Sum", percentile = null, above = 10, description = "Every instance was busy (max_instances)" }
     latency = {
-      metric = "Duration", statistic = null, percentile = "p95", above = var.timeout_seconds * 900,
-      says   = "Replies take nearly as long as timeout_seconds allows"
+      metric      = "Duration", statistic = null, percentile = "p95", above = var.timeout_seconds * 900,
+      description = "Replies take nearly as long as timeout_seconds allows"
     }
   }
 }
@@ -29,7 +29,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   for_each = var.image == null ? {} : local.alarms
 
   alarm_name          = "${var.name}-${replace(each.key, "_", "-")}"
-  alarm_description   = each.value.says
+  alarm_description   = each.value.description
   namespace           = "AWS/Lambda"
   metric_name         = each.value.metric
   dimensions          = { FunctionName = aws_lambda_function.chat[0].function_name }
@@ -39,6 +39,6 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.above
-  treat_missing_data  = "notBreaching" # nobody asking is not an alarm
+  treat_missing_data  = "notBreaching" # no requests, no alarm
   alarm_actions       = aws_sns_topic.alarms[*].arn
 }

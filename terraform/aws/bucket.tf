@@ -27,7 +27,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "models" {
   }
 }
 
-# An instance that is reading a model goes on reading that version while a new one is uploaded.
+# An instance that is reading a model keeps reading that version while a new one is uploaded.
 resource "aws_s3_bucket_versioning" "models" {
   bucket = aws_s3_bucket.models.id
   versioning_configuration {
@@ -76,7 +76,7 @@ resource "aws_s3_bucket_policy" "models" {
   bucket = aws_s3_bucket.models.id
   policy = data.aws_iam_policy_document.tls_only.json
 
-  depends_on = [aws_s3_bucket_public_access_block.models] # two changes of one bucket at once are a conflict
+  depends_on = [aws_s3_bucket_public_access_block.models] # two simultaneous changes of one bucket conflict
 }
 
 resource "aws_s3_object" "model" {
@@ -85,9 +85,9 @@ resource "aws_s3_object" "model" {
   bucket             = aws_s3_bucket.models.id
   key                = var.model
   source             = var.model_file
-  checksum_algorithm = "CRC64NVME" # whole-object, so that a fetch can verify it
+  checksum_algorithm = "CRC64NVME" # of the whole object, so that a fetch can verify it
 
-  # When another takes its place, the old one goes last: instances of the old version may still have to fetch it.
+  # After a replacement the old object is deleted last: instances of the old version may still have to fetch it.
   lifecycle {
     create_before_destroy = true
   }

@@ -24,7 +24,7 @@ resource "aws_lambda_function" "chat" {
   memory_size                    = var.memory_mib
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = coalesce(var.max_instances, -1)
-  publish                        = true # the alias below points at whole versions, never at one that is being changed
+  publish                        = true # the alias below points at complete versions, never at one in the middle of a change
 
   ephemeral_storage {
     size = var.disk_mib
@@ -35,24 +35,24 @@ resource "aws_lambda_function" "chat" {
   }
 
   logging_config {
-    log_format = "Text" # lines arrive as the function wrote them, which is JSON
+    log_format = "Text" # lines arrive as the function writes them, in JSON
     log_group  = aws_cloudwatch_log_group.chat.name
   }
 
   lifecycle {
     precondition {
       condition     = var.access == "private" || var.api_key_parameter != null
-      error_message = "access = \"api_key\" opens the function to everybody, so it needs api_key_parameter."
+      error_message = "access = \"api_key\" opens the function to everyone, so it needs api_key_parameter."
     }
 
     precondition {
       condition     = !local.fit_known || local.needed_mib <= var.memory_mib
-      error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (10240 at most), lower N_CTX and plan again, or take a smaller quantisation."
+      error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (10240 at most), lower N_CTX and plan again, or use a stronger quantisation."
     }
 
     precondition {
       condition     = !local.fit_known || !local.on_disk || local.model_mib <= var.disk_mib
-      error_message = "The model's file has ${local.model_mib} MiB and disk_mib is ${var.disk_mib}. Raise disk_mib, or set MODEL_CACHE = \"memory\" in env."
+      error_message = "The model's file has ${local.model_mib} MiB, but disk_mib is ${var.disk_mib}. Raise disk_mib, or set MODEL_CACHE = \"memory\" in env."
     }
   }
 
@@ -63,7 +63,7 @@ resource "aws_lambda_alias" "live" {
   count = var.image == null ? 0 : 1
 
   name             = "live"
-  description      = "What the URL and the pings call"
+  description      = "Target of the URL and of the warmup pings"
   function_name    = aws_lambda_function.chat[0].function_name
   function_version = aws_lambda_function.chat[0].version
 }

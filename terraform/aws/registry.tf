@@ -1,6 +1,6 @@
 resource "aws_ecr_repository" "images" {
   name                 = var.name
-  image_tag_mutability = "IMMUTABLE" # a tag means one image: the function is changed by naming another
+  image_tag_mutability = "IMMUTABLE" # a tag means one image: a deployment names a new tag
   force_delete         = var.force_destroy
 
   image_scanning_configuration {

@@ -23,7 +23,7 @@ data "aws_iam_policy_document" "run" {
   }
 
   statement {
-    sid       = "TellMissingFromForbidden" # without it a missing object answers 403
+    sid       = "DistinguishMissingFromForbidden" # without it, the response for a missing object is 403
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.models.arn]
   }

@@ -1,4 +1,4 @@
-# The function's settings: which there are (held equal to function/settings.py by a test), and what they are set to here.
+# The function's settings (a test compares the list with function/settings.py) and their values here.
 
 locals {
   settings = [
@@ -8,21 +8,21 @@ locals {
     "SNAPSHOT_URI", "SYSTEM_PROMPT",
   ]
 
-  # Those that follow from a variable of their own, or from the platform: it has no GPU, and /tmp is all that can be written.
+  # Settings with a variable of their own, or fixed by the platform: it has no GPU, and only /tmp is writable.
   bound_settings = [
     "API_KEY", "API_KEY_PARAMETER", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT",
     "SNAPSHOT", "SNAPSHOT_URI",
   ]
   free_settings = sort(setsubtract(local.settings, local.bound_settings))
 
-  # The URL and the adapter must agree on it, or replies arrive in one piece.
+  # The URL and the adapter must agree, or replies arrive in one piece.
   streaming = { url = "RESPONSE_STREAM", adapter = "response_stream" }
 
-  # What the adapter in the image is told; the port and the status that counts as ready are the image's own.
+  # Settings of the adapter in the image; the image itself sets the port and the status that counts as ready.
   adapter = {
     AWS_LWA_INVOKE_MODE          = local.streaming.adapter
     AWS_LWA_READINESS_CHECK_PATH = var.startup_waits_for == "model" ? "/health/ready" : "/health/live"
-    AWS_LWA_ASYNC_INIT           = "true" # after 10 s of init the platform would start over
+    AWS_LWA_ASYNC_INIT           = "true" # otherwise the platform restarts an init of more than 10 s
   }
 
   environment = merge(var.env, local.adapter, {

@@ -12,7 +12,7 @@ resource "aws_lambda_function_url" "chat" {
   invoke_mode        = local.streaming.url
 }
 
-# A URL asks for both permissions; the second is good for calls through the URL only.
+# A URL requires both permissions; the second one is valid only for calls through the URL.
 
 resource "aws_lambda_permission" "url" {
   for_each = local.callers

@@ -1,4 +1,4 @@
-# A ping is an event, not a request: the adapter hands it to /events.
+# A ping is an event, not a request: the adapter passes it to /events.
 
 resource "aws_iam_role" "warmup" {
   count = var.warmup_schedule == null ? 0 : 1
@@ -48,7 +48,7 @@ resource "aws_scheduler_schedule" "warmup" {
   }
 }
 
-# The schedule only queues the event; this is who would repeat it.
+# The schedule only queues the event; retries are configured here.
 resource "aws_lambda_function_event_invoke_config" "live" {
   count = var.image == null ? 0 : 1
 

@@ -1,4 +1,4 @@
-# What the service's own log lines say: errors, cold starts, and how long callers wait for the first token.
+# Alerts from the service's own log lines: errors, cold starts, and the wait for the first token.
 
 locals {
   service_logs = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}\""
@@ -21,7 +21,7 @@ locals {
     }
   }
 
-  # More than these within five minutes (errors, cold starts), or slower than this for ten (seconds, 95th percentile).
+  # Errors and cold starts: more than this within five minutes. First token: seconds, 95th percentile, above this for ten minutes.
   thresholds = { errors = 0, cold_starts = 20, first_token = 60 }
 }
 

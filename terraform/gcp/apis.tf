@@ -13,5 +13,5 @@ resource "google_project_service" "api" {
   ])
 
   service            = each.value
-  disable_on_destroy = false # others in the project may use them
+  disable_on_destroy = false # the project's other resources may use them
 }

@@ -1,11 +1,11 @@
 resource "google_storage_bucket" "models" {
   name                        = "${var.project}-${var.name}-models"
-  location                    = var.region # the same as the service: close, and free of charge to read
+  location                    = var.region # the service's region: close, and reads are free of charge
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
   force_destroy               = var.force_destroy
 
-  # An instance that is reading a model goes on reading that version while a new one is uploaded.
+  # An instance that is reading a model keeps reading that version while a new one is uploaded.
   versioning {
     enabled = true
   }
@@ -29,7 +29,7 @@ resource "google_storage_bucket_object" "model" {
   bucket          = google_storage_bucket.models.name
   name            = var.model
   source          = var.model_file
-  deletion_policy = "ABANDON" # when another takes its place: instances of the old revision may still have to fetch it
+  deletion_policy = "ABANDON" # after a replacement, instances of the old revision may still have to fetch it
 }
 
 resource "google_storage_bucket_iam_member" "reads_models" {

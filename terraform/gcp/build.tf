@@ -1,4 +1,4 @@
-# The identity cloudbuild.yaml runs as: it may push this service's images, deploy this service, and call it.
+# Identity of cloudbuild.yaml: it may push this service's images, deploy this service, and call it.
 
 resource "google_service_account" "build" {
   account_id   = "${var.name}-build"
@@ -20,7 +20,7 @@ resource "google_project_iam_member" "build_logs" {
   member  = google_service_account.build.member
 }
 
-# `gcloud builds submit` uploads the source into a bucket that Cloud Build makes, <project>_cloudbuild.
+# `gcloud builds submit` uploads the source into a bucket that Cloud Build creates, <project>_cloudbuild.
 resource "google_project_iam_member" "build_source" {
   project = var.project
   role    = "roles/storage.objectViewer"
@@ -41,7 +41,7 @@ resource "google_cloud_run_v2_service_iam_member" "build" {
   member   = google_service_account.build.member
 }
 
-# A new revision runs as the service's account.
+# A new revision runs under the service's account.
 resource "google_service_account_iam_member" "build_acts_as_run" {
   service_account_id = google_service_account.run.name
   role               = "roles/iam.serviceAccountUser"

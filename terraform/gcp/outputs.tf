@@ -1,50 +1,50 @@
 locals {
-  # A later apply that did not know the image would take the service away.
-  note_image = "printf 'image = \"%s\"\\n' ${local.image}:latest > terraform/gcp/image.auto.tfvars"
+  # Without the image's name, a later apply would delete the service.
+  record_image = "printf 'image = \"%s\"\\n' ${local.image}:latest > terraform/gcp/image.auto.tfvars"
 }
 
 output "url" {
-  description = "The service's address. Null until there is an image."
+  description = "URL of the service. Null until there is an image."
   value       = one(google_cloud_run_v2_service.chat[*].uri)
 }
 
 output "bucket" {
-  description = "The bucket that holds the models."
+  description = "Name of the bucket that holds the models."
   value       = google_storage_bucket.models.name
 }
 
 output "image" {
-  description = "Where images are pushed to, without a tag."
+  description = "Image repository to push to, without a tag."
   value       = local.image
 }
 
 output "upload" {
-  description = "Uploads a model; the path of its file goes in place of FILE."
+  description = "Command that uploads a model; replace FILE with the path of its file."
   value       = "gcloud storage cp FILE gs://${google_storage_bucket.models.name}/${coalesce(var.model, "NAME.gguf")}"
 }
 
 output "build" {
-  description = "Tests, builds, pushes and (once there is a service) deploys with Cloud Build, from the repository's root; notes the image for the next apply."
+  description = "Command that tests, builds, pushes and (once there is a service) deploys with Cloud Build, run from the repository's root; records the image for the next apply."
   value = join(" ", [
     "gcloud builds submit --project=${var.project} --region=${var.region} --config=cloudbuild.yaml",
     "--service-account=projects/${var.project}/serviceAccounts/${google_service_account.build.email}",
     "--substitutions=_IMAGE=${local.image},_SERVICE=${var.image == null ? "none" : var.name},_REGION=${var.region},_API_KEY_SECRET=${coalesce(var.api_key_secret, "none")}",
-    "&& ${local.note_image}",
+    "&& ${local.record_image}",
   ])
 }
 
 output "push" {
-  description = "Builds and pushes an image with a local docker, from the repository's root; notes the image for the next apply."
+  description = "Command that builds and pushes an image with a local docker, run from the repository's root; records the image for the next apply."
   value = join(" && ", [
     "gcloud auth configure-docker ${var.region}-docker.pkg.dev --quiet",
     "docker build --platform=linux/amd64 --tag=${local.image}:latest .",
     "docker push ${local.image}:latest",
-    local.note_image,
+    local.record_image,
   ])
 }
 
 output "curl" {
-  description = "Asks the service for a streamed reply."
+  description = "Command that requests a streamed reply from the service."
   value = var.image == null ? null : join(" ", compact([
     "curl -N ${google_cloud_run_v2_service.chat[0].uri}/chat",
     var.access == "private" ? "-H \"X-Serverless-Authorization: Bearer $(gcloud auth print-identity-token)\"" : null,
@@ -54,6 +54,6 @@ output "curl" {
 }
 
 output "proxy" {
-  description = "Opens a private service on http://localhost:8080, as yourself."
+  description = "Command that opens a private service on http://localhost:8080 with your own identity."
   value       = "gcloud run services proxy ${var.name} --project=${var.project} --region=${var.region} --port=8080"
 }

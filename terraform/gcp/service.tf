@@ -8,13 +8,13 @@ resource "google_service_account" "run" {
 locals {
   mib = 1048576
 
-  # The weights are mapped, not copied: the file's pages, in /tmp or in the page cache, are counted once.
-  # On a GPU only the file needs memory, and only where /tmp is memory; the rest is the card's.
+  # The weights are mapped, not copied: the file's pages, in /tmp or in the page cache, count once.
+  # On a GPU only the file needs memory, and only if /tmp is memory; everything else is on the card.
   fit_known   = var.model_bytes != null
   model_mib   = ceil(coalesce(var.model_bytes, 0) / local.mib)
   beside_mib  = ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
   host_mib    = 1024  # with a GPU: the program, the vocabulary, pinned buffers
-  gpu_mib     = 22528 # an L4's 24 GB less what the driver takes
+  gpu_mib     = 22528 # an L4's 24 GB without the driver's share
   on_disk     = var.disk_mib > 0 && lookup(var.env, "MODEL_CACHE", "directory") != "memory"
   needed_mib  = var.gpu ? local.host_mib + (local.on_disk ? 0 : local.model_mib) : local.model_mib + local.beside_mib
   waits_model = var.startup_waits_for == "model"
@@ -33,7 +33,7 @@ resource "google_cloud_run_v2_service" "chat" {
 
   template {
     service_account                  = google_service_account.run.email
-    execution_environment            = "EXECUTION_ENVIRONMENT_GEN2" # whole Linux: mmap, full CPU speed
+    execution_environment            = "EXECUTION_ENVIRONMENT_GEN2" # full Linux: mmap, full CPU speed
     max_instance_request_concurrency = 1
     timeout                          = "${var.timeout_seconds}s"
     gpu_zonal_redundancy_disabled    = var.gpu ? true : null
@@ -62,7 +62,7 @@ resource "google_cloud_run_v2_service" "chat" {
           { cpu = tostring(var.cpu), memory = "${var.memory_mib}Mi" },
           var.gpu ? { "nvidia.com/gpu" = "1" } : {},
         )
-        cpu_idle          = !var.gpu # billed while it answers; a GPU is billed while it exists
+        cpu_idle          = !var.gpu # billed while it answers; with a GPU, billed as long as it exists
         startup_cpu_boost = true
       }
 
@@ -87,7 +87,7 @@ resource "google_cloud_run_v2_service" "chat" {
         }
       }
 
-      # 240 s is the most that Cloud Run waits; the port is open within seconds, a model may take minutes.
+      # Cloud Run waits at most 240 s. The port is open within seconds; a model may take minutes.
       startup_probe {
         period_seconds    = local.waits_model ? 5 : 1
         timeout_seconds   = 1
@@ -128,17 +128,17 @@ resource "google_cloud_run_v2_service" "chat" {
   }
 
   lifecycle {
-    # The image and the traffic are cloudbuild.yaml's: a revision that failed its smoke test must not be given traffic here.
+    # cloudbuild.yaml owns the image and the traffic: a revision that failed its smoke test must not get traffic here.
     ignore_changes = [client, client_version, template[0].containers[0].image, traffic]
 
     precondition {
       condition     = var.access == "private" || var.api_key_secret != null
-      error_message = "access = \"api_key\" opens the service to everybody, so it needs api_key_secret."
+      error_message = "access = \"api_key\" opens the service to everyone, so it needs api_key_secret."
     }
 
     precondition {
       condition     = !local.fit_known || local.needed_mib <= var.memory_mib
-      error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (and cpu), lower N_CTX and plan again, or take a smaller quantisation."
+      error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (and cpu), lower N_CTX and plan again, or use a stronger quantisation."
     }
 
     precondition {
@@ -148,7 +148,7 @@ resource "google_cloud_run_v2_service" "chat" {
 
     precondition {
       condition     = !local.fit_known || var.disk_mib == 0 || local.model_mib <= var.disk_mib
-      error_message = "The model's file has ${local.model_mib} MiB and disk_mib is ${var.disk_mib}."
+      error_message = "The model's file has ${local.model_mib} MiB, but disk_mib is ${var.disk_mib}."
     }
   }
 

@@ -1,4 +1,4 @@
-# The function's settings: which there are (held equal to function/settings.py by a test), and what they are set to here.
+# The function's settings (a test compares the list with function/settings.py) and their values here.
 
 locals {
   settings = [
@@ -8,7 +8,7 @@ locals {
     "SNAPSHOT_URI", "SYSTEM_PROMPT",
   ]
 
-  # Those that follow from a variable of their own, or from the platform.
+  # Settings with a variable of their own, or fixed by the platform.
   bound_settings = [
     "API_KEY", "API_KEY_PARAMETER", "MODEL_CACHE_DIR", "MODEL_URI", "N_GPU_LAYERS", "PORT", "REQUEST_TIMEOUT",
     "SNAPSHOT", "SNAPSHOT_URI",
@@ -22,7 +22,7 @@ locals {
     REQUEST_TIMEOUT = tostring(var.timeout_seconds - 10)
     N_GPU_LAYERS    = var.gpu ? "-1" : "0"
 
-    GOOGLE_CLOUD_PROJECT = var.project # logs name it, so that they are joined to their traces
+    GOOGLE_CLOUD_PROJECT = var.project # log lines name it, which joins them to their traces
     }, var.model == null ? {} : {
     MODEL_URI = "gs://${google_storage_bucket.models.name}/${var.model}"
     }, !var.snapshot ? {} : {

@@ -24,7 +24,7 @@ resource "google_cloud_scheduler_job" "warmup" {
   description      = "Keeps an instance of ${var.name} warm"
   schedule         = var.warmup_schedule
   time_zone        = "Etc/UTC"
-  attempt_deadline = "${min(var.timeout_seconds, 1800)}s" # the answer waits for the model
+  attempt_deadline = "${min(var.timeout_seconds, 1800)}s" # the response waits for the model
 
   retry_config {
     retry_count = 0 # the next ping is the retry

@@ -1,4 +1,4 @@
-"""The function with one path more, on which llama.cpp aborts the process as it does when an assertion of its own fails.
+"""Function with an extra path on which llama.cpp aborts the process, as one of its failed assertions does.
 
 Served as ``tests.servers.aborting:app`` instead of ``function.main:app``.
 """
@@ -14,7 +14,7 @@ __all__ = ["app"]
 
 @app.post("/abort")
 def abort() -> str:
-    """End in ggml_abort, where GGML_ASSERT ends."""
+    """Call ggml_abort, as a failed GGML_ASSERT does."""
     folder = Path(library().__file__).parent / "lib"
     ctypes.CDLL(str(folder / "libggml-base.so")).ggml_abort(b"aborting.py", 1, b"an assertion that fails")
     return "still here"

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector: takes spans over OTLP/HTTP and keeps them."""
+"""OpenTelemetry collector that receives spans over OTLP/HTTP and keeps them."""
 
 import gzip
 import threading
@@ -11,11 +11,11 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 
 class Collector:
-    """``spans`` by name, the last of each; ``resource`` holds the attributes of who sent them."""
+    """``spans``: the last of each name; ``resource``: the attributes of their sender."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -31,15 +31,15 @@ class Collector:
             self._changed.notify_all()
 
     def wait(self, name: str) -> Span:
-        """Wait for a span by its name."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait for a span by its name; return it."""
+        deadline = time.monotonic() + WAIT_SECONDS
         with self._changed:
             assert self._changed.wait_for(lambda: name in self.spans, deadline - time.monotonic()), self.spans.keys()
             return self.spans[name]
 
 
 def attributes(span: Span) -> dict[str, Any]:
-    """A span's attributes as plain values; lists of texts as lists."""
+    """Return the attributes of a span as plain values; lists of texts as lists."""
 
     def plain(value: Any) -> Any:
         kind = value.WhichOneof("value")
@@ -52,7 +52,7 @@ def attributes(span: Span) -> dict[str, Any]:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector while the block runs."""
+    """Run a collector while the block runs."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,7 +67,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Tests speak for themselves."""
+            """Keep the output of the tests clean."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

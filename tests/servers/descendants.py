@@ -1,10 +1,10 @@
-"""The processes that a server started."""
+"""Processes that a server started."""
 
 from pathlib import Path
 
 
 def descendants(process: int) -> list[int]:
-    """The living children of ``process`` and theirs, the parents first. Zombies do not live."""
+    """Return the living descendants of ``process``, parents first; zombies do not count."""
     found: list[int] = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -17,7 +17,7 @@ def descendants(process: int) -> list[int]:
 
 
 def alive(process: int) -> bool:
-    """Whether ``process`` runs; a zombie does not."""
+    """Return True if ``process`` runs; a zombie does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

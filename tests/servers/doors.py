@@ -1,4 +1,4 @@
-"""The function served through each of its doors, as a process of its own."""
+"""Served functions: each entry point as a process of its own."""
 
 import contextlib
 import http.client
@@ -21,7 +21,7 @@ from tests.servers.process import free_port, running
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
-PATIENCE = 120.0  # seconds a test waits for what must come; generous, machines are busy
+WAIT_SECONDS = 120.0  # timeout of waits in tests; generous, because machines are busy
 
 DOORS: Mapping[str, tuple[str, ...]] = {
     "gunicorn": (str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"),
@@ -33,18 +33,18 @@ DOORS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ServedFunction:
-    """A running function: its address, where it logs, its process."""
+    """Running function: its URL, log file and process."""
 
     url: str
     log: Path
     process: subprocess.Popen[Any]
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Status and JSON of a GET."""
+        """Send a GET; return status and JSON."""
         return self.ask(path, None)
 
     def ask(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
-        """Status and body of a request, parsed where it is JSON. ``body`` None is a GET."""
+        """Send a request; return status and body, parsed if it is JSON. ``body=None`` is a GET."""
         status, _, text = self.exchange(path, body, headers)
         try:
             return status, json.loads(text)
@@ -54,49 +54,49 @@ class ServedFunction:
     def exchange(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None, method: str | None = None
     ) -> tuple[int, Mapping[str, str], str]:
-        """Status, headers (lower case) and text of a request."""
+        """Send a request; return status, headers (lower case) and text."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, dict(headers or {}), method=method)
         if data is not None and "Content-Type" not in (headers or {}):
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:
                 return response.status, lower(response.headers), response.read().decode()
         except urllib.error.HTTPError as e:
             with e:
                 return e.code, lower(e.headers), e.read().decode()
 
     def wait(self, state: str) -> Any:
-        """Wait until /health/ready tells ``state``; its JSON."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until /health/ready reports ``state``; return its JSON."""
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
-            _, told = self.get("/health/ready")
-            if told["state"] == state:
-                return told
-            assert time.monotonic() < deadline, f"{told}\n{self.log.read_text()}"
+            _, report = self.get("/health/ready")
+            if report["state"] == state:
+                return report
+            assert time.monotonic() < deadline, f"{report}\n{self.log.read_text()}"
             time.sleep(0.05)
 
     def arrived(self, count: int = 1) -> None:
-        """Wait until ``count`` requests have the model or wait for it."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until ``count`` requests are in the queue, the running one included."""
+        deadline = time.monotonic() + WAIT_SECONDS
         while self.get("/health/ready")[1].get("requests", 0) < count:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
 
     def idle(self) -> None:
-        """Wait until nobody holds the model or waits for it."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until the queue is empty."""
+        deadline = time.monotonic() + WAIT_SECONDS
         while self.get("/events")[1]["busy"]:
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
 
 
 class Stream:
-    """A streamed request whose lines are read one at a time, and that can be walked away from."""
+    """Streamed request whose lines are read one at a time, and that can be closed early."""
 
     def __init__(self, function: ServedFunction, body: dict[str, Any], path: str = "/v1/chat/completions") -> None:
         address = urlsplit(function.url)
-        self.socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE)
+        self.socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=WAIT_SECONDS)
         data = json.dumps(body).encode()
         self.socket.sendall(
             f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -107,14 +107,14 @@ class Stream:
         self.response.begin()
 
     def until(self, start: str) -> str:
-        """Read on to the line that begins with ``start``."""
+        """Read up to the line that starts with ``start``; return it."""
         while line := self.response.readline():
             if line.decode().startswith(start):
                 return line.decode().strip()
         raise AssertionError(f"the stream ended before {start!r}")
 
     def rest(self) -> list[str]:
-        """All lines that are left."""
+        """Return all further lines."""
         lines = self.response.read().decode().splitlines()
         self.close()
         return [line for line in lines if line]
@@ -138,14 +138,14 @@ def lower(headers: Message) -> dict[str, str]:
 def serving(
     tmp: Path, door: str = "gunicorn", *, before: Sequence[str] = (), after: Sequence[str] = (), **settings: str
 ) -> Iterator[ServedFunction]:
-    """Serve with ``settings`` as the environment's variables; nothing of the tests' own environment leaks in.
+    """Serve with ``settings`` as environment variables; the tests' own environment is not inherited.
 
-    ``before`` and ``after`` are what the command line has more: another program that runs it, further arguments.
+    ``before`` and ``after`` extend the command line: a program that runs it, further arguments.
     """
     port = free_port()
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
     env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"}
-    # One thread: two that wait for each other at every step crawl when the machine has other things to do.
+    # One thread: two threads that synchronise at every step are very slow on a busy machine.
     env |= {"N_THREADS": "1"} | settings
     command = [*before, *(part.format(port=port) for part in DOORS[door]), *after]
     log = tmp / "log"

@@ -1,7 +1,7 @@
-"""An object store that misbehaves on request: enough S3, GCS JSON, plain HTTP and Hugging Face on one real server.
+"""Object store with faults on request: S3, GCS JSON, plain HTTP and Hugging Face, as far as needed, on one server.
 
-Every request for bytes takes the next fault from ``faults``; with none left, or None in its place, it is answered
-well. ``always`` is a fault that never runs out. What was asked and sent is in ``served``.
+Every request for bytes takes the next fault from ``faults``; without one, or with None in its place, the response is
+correct. ``always`` is a fault for all further requests. ``served`` lists the requests and the bytes sent.
 """
 
 import base64
@@ -20,15 +20,15 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from function.settings import Stores
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
 
 SLOW_PIECES = 8  # pieces a throttled body is sent in
-SLOW_PAUSE = 0.01  # seconds between them
+SLOW_PAUSE_SECONDS = 0.01  # between them
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``kind``: see ``_Handler._misbehave``. ``at``: which share of the body is sent well before it happens."""
+    """Fault of a response. ``kind``: see ``_Handler._misbehave``. ``at``: share of the body sent before it."""
 
     kind: str
     at: float = 0.5
@@ -44,7 +44,7 @@ KINDS = BODY_FAULTS + WRONG_BYTES + LIES + STATUSES + EVENTS
 
 @dataclass(frozen=True)
 class Served:
-    """A request for bytes ``start`` … ``stop`` − 1, and how many were sent."""
+    """Request for bytes ``start`` … ``stop`` − 1, and the number of bytes sent."""
 
     start: int
     stop: int
@@ -54,10 +54,10 @@ class Served:
 
 @dataclass
 class FaultyStore:
-    """Serves one object under every protocol. Thread-safe where the handlers need it."""
+    """Server of one object under every protocol. Thread-safe where the handlers need it."""
 
     data: bytes
-    token: str | None = None  # what a request's authorization must contain, if anything
+    token: str | None = None  # required in a request's authorization
     checksums: bool = True
     ranges: bool = True
     known_size: bool = True
@@ -108,7 +108,7 @@ class FaultyStore:
         return f"{scheme}://bucket/repo/{name}"
 
     def now(self) -> tuple[bytes, str, int]:
-        """The object's bytes, ETag and generation at one moment."""
+        """Return the object's current bytes, ETag and generation."""
         with self.lock:
             return self.data, f'"{zlib.crc32(self.data):08x}-{self.generation}"', self.generation
 
@@ -136,7 +136,7 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are the point of these tests."""
+        """Ignore clients that disconnect, as the tests intend."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -153,7 +153,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_POST(self) -> None:
-        """Google's token endpoint."""
+        """Serve Google's token endpoint."""
         self.rfile.read(int(self.headers.get("content-length", 0)))
         with self.store.lock:
             self.store.tokens_given += 1
@@ -184,10 +184,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(404, b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>")
         elif path.startswith("/storage/v1/"):
             crc = ALGORITHMS["crc32c"].load()(0, memoryview(data))
-            told = {"size": str(len(data)), "generation": str(generation)}
+            metadata = {"size": str(len(data)), "generation": str(generation)}
             if store.checksums:
-                told["crc32c"] = base64.b64encode(crc.to_bytes(4, "big")).decode()
-            self._answer(200, json.dumps(told).encode())
+                metadata["crc32c"] = base64.b64encode(crc.to_bytes(4, "big")).decode()
+            self._answer(200, json.dumps(metadata).encode())
         elif self.command == "HEAD":
             crc = ALGORITHMS["crc64nvme"].load()(0, memoryview(data))
             headers = {"etag": etag, "content-length": str(len(data))}
@@ -232,7 +232,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _misbehave(
         self, fault: Fault | None, status: int, headers: dict[str, str], data: bytes, start: int, stop: int
     ) -> int:
-        """Send the bytes, or what the fault makes of them. Returns how many were sent."""
+        """Send the bytes with the fault applied; return the number of bytes sent."""
         body = data[start:stop]
         kind = fault.kind if fault else ""
         cut = int(len(body) * fault.at) if fault else len(body)
@@ -251,7 +251,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return 0
         if kind == "lie_range":
             headers["content-range"] = f"bytes {start + 1}-{stop}/{len(data)}"
-        elif kind == "lie_start":  # other bytes under a range that says so
+        elif kind == "lie_start":  # other bytes, with a range that states them
             body = data[: len(body)] if start else data[1:] + data[:1]
             headers["content-range"] = f"bytes 0-{len(body) - 1}/{len(data) + 1}"
         elif kind == "lie_total":
@@ -271,7 +271,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             at = min(cut, len(body) - 1)
             body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
         length = len(body)
-        if kind == "short":  # announces less than was asked for
+        if kind == "short":  # announces less than requested
             length, body = max(1, cut), body[: max(1, cut)]
         if kind == "lie_length":
             length += 1000
@@ -287,7 +287,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             size = max(1, len(body) // SLOW_PIECES)
             for at in range(0, len(body), size):
                 self.wfile.write(body[at : at + size])
-                self.store.ended.wait(SLOW_PAUSE)
+                self.store.ended.wait(SLOW_PAUSE_SECONDS)
             return len(body)
         if kind in ("reset", "stall", "truncate"):
             self.wfile.write(body[:cut])
@@ -303,7 +303,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return len(body)
 
     def _wait_for_hangup(self) -> None:
-        """Send nothing more until the client gives up or the store ends."""
+        """Send nothing until the client disconnects or the store ends."""
         self.connection.settimeout(0.05)
         while not self.store.ended.is_set():
             try:

@@ -1,4 +1,4 @@
-"""A store that holds back whatever lies behind the first bytes of a model, and can exchange it meanwhile."""
+"""Store that withholds all but the first bytes of a model, and can replace the model meanwhile."""
 
 import base64
 import re
@@ -9,15 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
 
-PATIENCE = 120.0
+GATE_TIMEOUT_SECONDS = 120.0
 
 
 class FillingStore:
-    """One object, by HTTP and S3. ``gate`` lets go of what lies behind ``held_from``.
+    """One object over HTTP and S3. Setting ``gate`` releases the bytes from ``held_from`` on.
 
-    By S3 it has a checksum. ``wrong`` are bytes of it that will be others the next time they are sent.
+    S3 states a checksum. ``wrong`` are positions of bytes that are corrupted the next time they are sent.
     """
 
     def __init__(self, model: Path, held_from: int) -> None:
@@ -28,7 +28,7 @@ class FillingStore:
 
     @property
     def s3(self) -> dict[str, str]:
-        """The settings that lead to it by S3, MODEL_URI among them."""
+        """Settings for the object over S3, including MODEL_URI."""
         return {
             "MODEL_URI": f"s3://bucket/{self.url.rpartition('/')[2]}",
             "AWS_ENDPOINT_URL": self.url.rpartition("/")[0],
@@ -39,12 +39,12 @@ class FillingStore:
         }
 
     def exchange(self, model: Path) -> None:
-        """Put another object under the same name, and let go."""
+        """Put another object under the same name, and open the gate."""
         self.data, self.version = model.read_bytes(), self.version + 1
         self.gate.set()
 
     def taken(self, start: int, end: int) -> bytes:
-        """These bytes of it, as they are sent."""
+        """Return bytes of the object as they are sent."""
         data = bytearray(self.data[start:end])
         for wrong in [at for at in self.wrong if start <= at < end]:
             data[wrong - start] ^= 0x3F
@@ -54,10 +54,10 @@ class FillingStore:
 
 @contextmanager
 def filling_store(model: Path, held_from: int) -> Iterator[FillingStore]:
-    """Serves ``model`` by ranges; a range that goes beyond ``held_from`` waits there for the gate."""
+    """Serve ``model`` by ranges; a range beyond ``held_from`` waits there for the gate."""
     store = FillingStore(model, held_from)
 
-    class Handler(BaseHTTPRequestHandler):
+    class FillingHandler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             check = ALGORITHMS["crc64nvme"].load()(0, memoryview(store.data))
             self.send_response(200)
@@ -81,16 +81,16 @@ def filling_store(model: Path, held_from: int) -> Iterator[FillingStore]:
             self.wfile.write(store.taken(start, held))
             self.wfile.flush()
             if held < end:
-                store.gate.wait(PATIENCE)
+                store.gate.wait(GATE_TIMEOUT_SECONDS)
                 if store.version == version:
-                    with suppress(ConnectionError):  # whoever asked may have died meanwhile
+                    with suppress(ConnectionError):  # the client may have died meanwhile
                         self.wfile.write(data[held:end])
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
-            """Tests speak for themselves."""
+            """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FillingHandler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -1,4 +1,4 @@
-"""A web server that holds a model's last bytes back until a test lets them go."""
+"""Web server that withholds a model's last bytes until a test releases them."""
 
 import re
 import threading
@@ -8,16 +8,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 120.0
+GATE_TIMEOUT_SECONDS = 120.0
 
 
 @contextmanager
 def gated_store(model: Path) -> Iterator[tuple[str, threading.Event]]:
-    """Serves ``model`` by range over HTTP, the second half of every large answer only once the event is set."""
+    """Serve ``model`` by range over HTTP; the second half of every large response waits for the event."""
     data = model.read_bytes()
     gate = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class GatedHandler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self._headers(200, len(data))
 
@@ -29,7 +29,7 @@ def gated_store(model: Path) -> Iterator[tuple[str, threading.Event]]:
             self.wfile.write(data[start:half])
             self.wfile.flush()
             if end - start > len(data) // 2:
-                gate.wait(PATIENCE)
+                gate.wait(GATE_TIMEOUT_SECONDS)
             self.wfile.write(data[half:end])
 
         def _headers(self, status: int, length: int, content_range: str | None = None) -> None:
@@ -42,9 +42,9 @@ def gated_store(model: Path) -> Iterator[tuple[str, threading.Event]]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Tests speak for themselves."""
+            """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), GatedHandler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

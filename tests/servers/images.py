@@ -1,10 +1,10 @@
-"""The image, built and run by the engine that the environment names, or by docker.
+"""Build and run of the image, by the commands that the environment names, or by docker.
 
 IMAGE_BUILD          `… TAG DIR [OPTIONS]`: builds DIR/Dockerfile
 IMAGE_BUILD_OPTIONS  further options of that command
-IMAGE_RUN            `… TAG [K=V ...]`: becomes the image's entrypoint, as its user, on this machine's network; with
-                     AWS_LAMBDA_RUNTIME_API in the environment as Lambda does: its own user, a read-only root but /tmp,
-                     the image's extensions started
+IMAGE_RUN            `… TAG [K=V ...]`: becomes the image's entrypoint, as its user, on this machine's network. With
+                     AWS_LAMBDA_RUNTIME_API in the environment it behaves like Lambda: Lambda's user, a read-only root
+                     except /tmp, and the image's extensions running
 """
 
 import contextlib
@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.doors import PATIENCE, ROOT, ServedFunction
+from tests.servers.doors import ROOT, WAIT_SECONDS, ServedFunction
 from tests.servers.process import free_port
 
 TAG = "localhost/gguf-chat-function-test"
 
 
 def build(*options: str, tag: str = TAG) -> str:
-    """Build the image, which takes minutes when nothing is cached; its tag."""
+    """Build the image, which takes minutes without a cache; return its tag."""
     named = shlex.split(os.environ.get("IMAGE_BUILD", ""))
     if named:
         command = [*named, tag, str(ROOT), *shlex.split(os.environ.get("IMAGE_BUILD_OPTIONS", "")), *options]
@@ -39,7 +39,7 @@ def build(*options: str, tag: str = TAG) -> str:
 
 
 def entrypoint(tag: str, **settings: str) -> list[str]:
-    """The command that becomes the image's entrypoint."""
+    """Return the command that becomes the image's entrypoint."""
     pairs = [f"{key}={value}" for key, value in settings.items()]
     named = shlex.split(os.environ.get("IMAGE_RUN", ""))
     if named:
@@ -50,13 +50,13 @@ def entrypoint(tag: str, **settings: str) -> list[str]:
 
 @contextlib.contextmanager
 def running(tag: str, tmp: Path, **settings: str) -> Iterator[ServedFunction]:
-    """A container that answers; whoever asks it to stop waits for ``process`` themselves."""
+    """Run a container and yield it once it answers; a test that stops it must wait for ``process`` itself."""
     port, log = free_port(), tmp / "log"
     command = entrypoint(tag, PORT=str(port), **settings)
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         function = ServedFunction(f"http://127.0.0.1:{port}", log, process)
         try:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + WAIT_SECONDS
             while not _answers(function):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()

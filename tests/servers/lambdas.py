@@ -1,9 +1,9 @@
-"""Lambda behind a Function URL, from the commands that the environment names.
+"""Lambda behind a Function URL, by the commands that the environment names.
 
 LAMBDA_EMULATOR  `… --port N [--timeout S] [--freeze] -- COMMAND...`: prints `function URL: http://HOST:PORT/ …`, starts
                  COMMAND with a Runtime API for the first request (`{port}` in it is a free port), and turns HTTP
-                 into Function URL events; a POST to INVOKE hands over its body as the event.
-LAMBDA_ADAPTER   `… COMMAND...`: does for a command outside an image what the Lambda Web Adapter does inside.
+                 into Function URL events; the body of a POST to INVOKE is the event.
+LAMBDA_ADAPTER   `… COMMAND...`: runs COMMAND as the Lambda Web Adapter does in an image.
 """
 
 import contextlib
@@ -20,24 +20,24 @@ from tests.servers.doors import BIN, ROOT, ServedFunction
 
 INVOKE = "/2015-03-31/functions/function/invocations"
 SCHEDULED = {"source": "scheduler", "name": "chat"}
-"""What terraform/aws/warmup.tf sends."""
+"""Event that terraform/aws/warmup.tf sends."""
 
 
-def command_from(variable: str, what: str) -> list[str]:
-    """The command an environment variable names; without it the test is skipped, with what it would have needed."""
+def command_from(variable: str, emulated: str) -> list[str]:
+    """Return the command that an environment variable names; skip the test if it is not set."""
     command = shlex.split(os.environ.get(variable, ""))
     if not command:
-        pytest.skip(f"{variable} is not set, and there is no {what} otherwise")
+        pytest.skip(f"{variable} is not set, and there is no other {emulated}")
     return command
 
 
 def adapter_settings() -> dict[str, str]:
-    """What the image tells the Lambda Web Adapter."""
+    """Return the settings of the Lambda Web Adapter in the image."""
     return dict(re.findall(r"\b(AWS_LWA_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
 
 def adapted(before: str = "") -> list[str]:
-    """This source behind the adapter, without an image; ``before`` is shell that its start has to wait for."""
+    """Return a command that runs this source behind the adapter. ``before``: shell commands to run first."""
     adapter = command_from("LAMBDA_ADAPTER", "Lambda Web Adapter")
     serve = shlex.join([str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"])
     return ["sh", "-c", f'PORT={{port}} exec "$@" sh -c "{before}exec {serve}"', "sh", *adapter]
@@ -45,7 +45,7 @@ def adapted(before: str = "") -> list[str]:
 
 @contextlib.contextmanager
 def emulated(tmp: Path, command: list[str], *options: str, **settings: str) -> Iterator[ServedFunction]:
-    """Lambda with ``command`` as its function. Nothing is started before the first request."""
+    """Run Lambda with ``command`` as its function, which starts with the first request."""
     emulator = command_from("LAMBDA_EMULATOR", "Lambda")
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "XDG_CACHE_HOME") if key in os.environ}
     environment = kept | adapter_settings() | {"MODEL_CACHE_DIR": str(tmp / "cache")} | settings

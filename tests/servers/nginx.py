@@ -1,4 +1,4 @@
-"""nginx on loopback as a store of one object: fast enough to measure against, S3 and GCS enough for their tools."""
+"""nginx on loopback as a store of one object, fast enough for measurements, with the needed parts of S3 and GCS."""
 
 import base64
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from function.source.checksum import ALGORITHMS
+from function.source import ALGORITHMS
 from tests.servers.process import free_port, running
 
 CONFIG = """
@@ -31,10 +31,10 @@ http {{
     fastcgi_temp_path {home}/fastcgi;
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
-    # As the big stores do: the cheaper cipher for everybody, whatever a client would like.
+    # As the big stores do: the cheaper cipher for every client.
     ssl_prefer_server_ciphers on;
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384;
-    # S3 tells a whole object's checksum in the answer to a HEAD, not with a range of it.
+    # S3 states a whole object's checksum in the response to a HEAD, not with a range.
     map $request_method $crc64nvme {{ HEAD "{crc64nvme}"; default ""; }}
     map $request_method $type {{ HEAD "FULL_OBJECT"; default ""; }}
     {servers}
@@ -63,7 +63,7 @@ SERVER = """
 
 @dataclass(frozen=True)
 class Nginx:
-    """Base URLs by (TLS, limited), and the certificate authority that vouches for the TLS ones."""
+    """Base URLs by (TLS, limited), and the certificate authority of the TLS ones."""
 
     urls: dict[tuple[bool, bool], str]
     authority: Path

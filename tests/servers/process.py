@@ -1,4 +1,4 @@
-"""A server as a process of its own, on a free port, ended with its test."""
+"""Server in a process of its own, on a free port, ended with its test."""
 
 import contextlib
 import http.client
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 60.0  # seconds until a server must answer; generous, machines are busy
+START_TIMEOUT_SECONDS = 60.0  # until a server must respond; generous, for busy machines
 
 
 def free_port() -> int:
@@ -20,7 +20,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A started server: its base URL and its process."""
+    """Started server: its base URL and its process."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -30,11 +30,11 @@ class Server:
 def running(
     command: list[str], port: int, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Iterator[Server]:
-    """Start ``command``, wait until its port answers HTTP, end it with the context."""
+    """Start ``command``, wait until its port responds to HTTP, end it with the context."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=cwd)
         try:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + START_TIMEOUT_SECONDS
             while True:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()}")

@@ -1,4 +1,4 @@
-"""An S3 server and a GCS emulator, each with a bucket, filled through the providers' own SDKs."""
+"""S3 server and GCS emulator, each with a bucket, filled through the providers' own SDKs."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ BUCKET = "models"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A running store: its address, and the environment a program finds it by."""
+    """Running store: its address, and the environment variables that point a program at it."""
 
     scheme: str
     url: str
@@ -24,7 +24,7 @@ class Store:
         return f"{self.scheme}://{BUCKET}/{name}"
 
     def put(self, name: str, data: bytes) -> str:
-        """Store an object, return its URI."""
+        """Store an object and return its URI."""
         if self.scheme == "s3":
             s3_client(self).put_object(Bucket=BUCKET, Key=name, Body=data, ChecksumAlgorithm="CRC64NVME")
         else:

@@ -1,24 +1,20 @@
-"""The function with one path more, on which a chat template calls what holds the interpreter's lock for ever.
+"""The function with a path at which a chat template makes one call into C that would take years.
 
 Served as ``tests.servers.wedging:app`` instead of ``function.main:app``.
 """
-
-from typing import Any
 
 from function.engine.template.template import JinjaTemplate
 from function.main import app
 
 __all__ = ["app"]
 
+_NESTED = (
+    "{% set ns = namespace(pair=()) %}{% for i in range(60) %}{% set ns.pair = (ns.pair, ns.pair) %}{% endfor %}"
+    "{{ {ns.pair: 1} }}"
+)
+
 
 @app.post("/wedge")
 def wedge() -> str:
-    """Render a template whose one step does not end, though each may take half a second."""
-    return JinjaTemplate("{{ endless() }}", time_limit=0.5).render([], endless=_endless)
-
-
-def _endless() -> int:
-    nested: Any = ()
-    for _ in range(60):
-        nested = (nested, nested)
-    return hash(nested)
+    """Hash a tuple of 2 ** 60 tuples."""
+    return JinjaTemplate(_NESTED, cpu_seconds=0.5).render([])

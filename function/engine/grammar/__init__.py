@@ -1,1 +1,1 @@
-"""Structured output: grammars that a reply must follow."""
+"""Structured output: grammars, their trial compilation, and the constraint of a reply."""

@@ -1,4 +1,4 @@
-"""What a reply must look like, in the words of llguidance. Pure."""
+"""Grammar that a reply must follow, in llguidance's dialect of Lark. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -7,24 +7,23 @@ from typing import Any
 
 from function.errors import RequestError
 
-LIMIT = 256 << 10
-"""Characters of a schema; a larger one is never compiled in time."""
-DEPTH = 100
-"""Levels of a schema; llguidance reads 128, its own ones included."""
+MAX_SCHEMA_CHARACTERS = 256 << 10
+"""A larger schema never compiles in time."""
+MAX_SCHEMA_LEVELS = 100
+"""llguidance reads 128 levels, its own included."""
 _VALUES = frozenset(("const", "enum", "default", "examples"))
 """Keywords that hold values, not schemas."""
 _MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions"))
 _STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-"""One way to write JSON, the usual one on one line. Where any whitespace may stand, a model can write it for ever."""
+"""JSON on one line, with the usual spaces. Where any whitespace is allowed, a model can write it endlessly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """``rules``, in llguidance's dialect of Lark, say what ``answer`` is.
+    """Lark ``rules`` that define ``answer``, and the rule ``start`` for a whole reply.
 
-    ``schemas``: each JSON schema in them, with the request's field it is from. ``marks``: what may be a token of its
-    own that text does not show; the rules know the first as ``mark_0``, and any text up to and with it as ``upto_0``.
-    ``start`` is what a reply consists of.
+    ``schemas``: each JSON schema in the rules, as pairs of the request's field and the schema's text. ``marks``: texts
+    that may be control tokens; in the rules the first is ``mark_0``, and any text up to and including it ``upto_0``.
     """
 
     rules: str
@@ -34,11 +33,11 @@ class Grammar:
 
     @property
     def param(self) -> str:
-        """The request's field, where one brought the grammar."""
+        """The request's field that the grammar is from."""
         return self.schemas[0][0]
 
-    def lark(self, tokens: Mapping[str, int] | None = None) -> str:
-        """All of the grammar, with those marks as tokens that ``tokens`` names."""
+    def to_lark(self, tokens: Mapping[str, int] | None = None) -> str:
+        """Return the complete grammar; marks are the control tokens in ``tokens``, or else text."""
         lines = [f"start: {self.start}", self.rules]
         if self.marks:
             lines.append("ANY: /(.|\\n)*/")
@@ -46,21 +45,24 @@ class Grammar:
             if tokens and mark in tokens:
                 lines += [f"mark_{number}: <[{tokens[mark]}]>", f"upto_{number}: ANY mark_{number}"]
             else:
-                lines += [f"mark_{number}: {_literal(mark)}", f"upto_{number}[lazy]: ANY {_literal(mark)}"]
+                lines += [f"mark_{number}: {_quote(mark)}", f"upto_{number}[lazy]: ANY {_quote(mark)}"]
         return "\n".join(lines)
 
 
-def json_schema(schema: Mapping[str, Any], param: str) -> Grammar:
-    """JSON that ``schema`` holds for. ``param`` is the request's field that holds it.
+def json_grammar(schema: Mapping[str, Any], param: str) -> Grammar:
+    """Return a grammar for JSON that is valid under ``schema``, which is from the request's field ``param``.
 
-    Raises RequestError for a schema that is too large, or with a rule that a grammar cannot keep.
+    Raises RequestError for a schema that is too large, or with a rule that a grammar cannot enforce.
     """
-    text = embedded(schema, param)
+    text = embed_schema(schema, param)
     return Grammar(f"answer: %json {text}", ((param, text),))
 
 
-def after_thought(grammar: Grammar, thought: tuple[str, str], *, opened: bool) -> Grammar:
-    """``grammar`` for a model that may think first, or does already where the prompt ``opened`` the thought."""
+def allow_thought(grammar: Grammar, thought: tuple[str, str], *, opened: bool) -> Grammar:
+    """Return ``grammar`` with a thought before the answer, between the marks ``thought``.
+
+    The thought is optional, unless the prompt has already ``opened`` it.
+    """
     begin, end = len(grammar.marks), len(grammar.marks) + 1
     start = f'upto_{end} "\\n\\n" ({grammar.start})'
     if not opened:
@@ -68,35 +70,36 @@ def after_thought(grammar: Grammar, thought: tuple[str, str], *, opened: bool) -
     return replace(grammar, marks=(*grammar.marks, *thought), start=start)
 
 
-def embedded(schema: Mapping[str, Any], param: str) -> str:
-    """``schema`` as it follows ``%json`` in a grammar. Raises as ``json_schema`` does."""
-    check(schema, param)
-    text = json.dumps({**_resolved(schema, schema), "x-guidance": _STYLE})
-    if len(text) > LIMIT:
+def embed_schema(schema: Mapping[str, Any], param: str) -> str:
+    """Return the text of ``schema`` that follows ``%json`` in a grammar. Raises as ``json_grammar`` does."""
+    _check(schema, param)
+    text = json.dumps({**_resolve(schema, schema), "x-guidance": _STYLE})
+    if len(text) > MAX_SCHEMA_CHARACTERS:
         raise RequestError(
-            f"{param}: a schema may have {LIMIT:,} characters, and this one has {len(text):,}.", param=param
+            f"{param}: a schema may have {MAX_SCHEMA_CHARACTERS:,} characters, and this one has {len(text):,}.",
+            param=param,
         )
     return text
 
 
-def _resolved(schema: Any, root: Mapping[str, Any]) -> Any:
-    """``schema`` with what ``oneOf`` only refers to in its place.
+def _resolve(schema: Any, root: Mapping[str, Any]) -> Any:
+    """Return ``schema`` with references among ``oneOf`` replaced by their targets.
 
-    llguidance takes alternatives when it sees that no two can hold, as where each has another ``const``, and does not
-    look behind a reference.
+    llguidance accepts alternatives that visibly exclude each other, for example by different ``const`` values, and does
+    not follow references.
     """
     if isinstance(schema, list):
-        return [_resolved(item, root) for item in schema]
+        return [_resolve(item, root) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    made = {key: item if key in _VALUES else _resolved(item, root) for key, item in schema.items()}
-    if isinstance(made.get("oneOf"), list):
-        made["oneOf"] = [_target(item, root) for item in made["oneOf"]]
-    return made
+    resolved = {key: item if key in _VALUES else _resolve(item, root) for key, item in schema.items()}
+    if isinstance(resolved.get("oneOf"), list):
+        resolved["oneOf"] = [_follow_reference(item, root) for item in resolved["oneOf"]]
+    return resolved
 
 
-def _target(schema: Any, root: Any) -> Any:
-    """The definition that ``schema`` is a reference to and nothing else; else ``schema``."""
+def _follow_reference(schema: Any, root: Any) -> Any:
+    """Return the definition if ``schema`` consists of a reference to one, else ``schema``."""
     reference = schema.get("$ref") if isinstance(schema, dict) and len(schema) == 1 else None
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return schema
@@ -105,17 +108,16 @@ def _target(schema: Any, root: Any) -> Any:
     return root if isinstance(root, dict) else schema
 
 
-def check(schema: Any, path: str, depth: int = 0) -> None:
-    """Raise RequestError, with the place, for what llguidance accepts and does not keep.
+def _check(schema: Any, path: str, depth: int = 0) -> None:
+    """Raise RequestError, with the path, for a rule that llguidance accepts and does not enforce.
 
-    It lets a name be written twice where it is not among ``properties``: the reader of the JSON sees one, and
-    ``minProperties`` can be missed.
+    It allows a name outside ``properties`` twice; a JSON parser keeps one of them, and ``minProperties`` may fail.
     """
-    if depth > DEPTH:
-        raise RequestError(f"{path[:200]}…: a schema may be nested {DEPTH} levels deep.", param=path[:200])
+    if depth > MAX_SCHEMA_LEVELS:
+        raise RequestError(f"{path[:200]}…: a schema may be nested {MAX_SCHEMA_LEVELS} levels deep.", param=path[:200])
     if isinstance(schema, list):
         for number, item in enumerate(schema):
-            check(item, f"{path}.{number}", depth + 1)
+            _check(item, f"{path}.{number}", depth + 1)
     if not isinstance(schema, dict):
         return
     least, required = schema.get("minProperties"), schema.get("required")
@@ -126,11 +128,11 @@ def check(schema: Any, path: str, depth: int = 0) -> None:
         )
     for key, item in schema.items():
         if key in _MAPS and isinstance(item, dict):
-            for name, below in item.items():  # any name, those of keywords too
-                check(below, f"{path}.{key}.{name}", depth + 2)
+            for name, below in item.items():  # any name, also a keyword
+                _check(below, f"{path}.{key}.{name}", depth + 2)
         elif key not in _VALUES:
-            check(item, f"{path}.{key}", depth + 1)
+            _check(item, f"{path}.{key}", depth + 1)
 
 
-def _literal(text: str) -> str:
+def _quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)

@@ -1,8 +1,8 @@
-"""A grammar tried in a process of its own, where it may crash, explode or run for ever without harm.
+"""Trial compilation of a grammar in a separate process, where it may crash or take too long without harm.
 
-llguidance compiles what callers send, and no limit of it covers everything: a chain of 2,000 ``$ref`` overflows the
-stack of the thread, a few thousand properties take seconds. What did not survive here never reaches the process that
-holds the model. Run as a script this module is that process; it needs nothing of the package.
+llguidance compiles schemas from requests, and its own limits do not cover every case: a chain of 2,000 ``$ref``
+overflows the thread's stack, a few thousand properties take seconds. A grammar that fails here never reaches the
+process that holds the model. Run as a script, this module is the separate process; it imports nothing of the package.
 """
 
 import functools
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +20,30 @@ if __name__ != "__main__":
     from function.engine.grammar.grammar import Grammar
     from function.errors import EngineError, RequestError
 
-CPU_TIME = 0.7
-"""Seconds of computing that a grammar may take. CPU time: a busy machine must not make a good schema a bad one."""
-_PATIENCE = 30.0
-_MEMORY = 1 << 30
-_STACK = 1 << 20
-"""Bytes; half of the smallest stack that a thread of the serving process could have."""
-LIMITS: dict[str, Any] = {"max_lexer_states": 50_000, "verbose_errors": False}
-"""llguidance's own, here and where the grammar is used. A lexer state takes up to 2 kB."""
-_KNOWN = 16
+MAX_CPU_SECONDS = 0.7
+"""CPU time of a compilation, not wall time: a busy machine must not make a good schema fail."""
+MAX_SECONDS = 30.0
+_MAX_MEMORY_BYTES = 1 << 30
+_STACK_BYTES = 1 << 20
+"""Half of the smallest stack that a thread of the serving process could have."""
+PARSER_LIMITS: dict[str, Any] = {"max_lexer_states": 50_000, "verbose_errors": False}
+"""llguidance's own limits, for the trial and the use of a grammar. A lexer state takes up to 2 kB."""
+_MAX_KNOWN_GRAMMARS = 16
 
 
-@functools.lru_cache(maxsize=_KNOWN)
-def attempt(grammar: "Grammar") -> None:
-    """Raise RequestError, naming the place in the request, for a grammar that cannot be used. Takes about 0.1 s."""
-    given = json.dumps({"path": sys.path, "lark": grammar.lark(), "schemas": grammar.schemas})
+@functools.lru_cache(maxsize=_MAX_KNOWN_GRAMMARS)
+def probe_grammar(grammar: "Grammar") -> None:
+    """Raise RequestError, naming the field, for a grammar that cannot be used. Takes about 0.1 s."""
+    given = json.dumps({"path": sys.path, "lark": grammar.to_lark(), "schemas": grammar.schemas})
     command = [sys.executable, "-I", "-S", str(Path(__file__).resolve())]
     try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603
-        told = done.stdout
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=MAX_SECONDS, check=False)  # noqa: S603
+        output = done.stdout
     except subprocess.TimeoutExpired:
-        told = ""
+        output = ""
     except OSError as e:
         raise EngineError(f"No process can be started to try a schema in: {e}") from e
-    lines = [json.loads(line) for line in told.splitlines() if line.endswith("}")]
+    lines = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
     if not lines:
         raise RequestError(f"{grammar.param}: it is too complex: compiling it takes too much.", param=grammar.param)
     if error := lines[-1].get("error"):
@@ -56,55 +56,55 @@ def _main() -> None:
     sys.path = given["path"]
     import llguidance
 
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    signal.setitimer(signal.ITIMER_PROF, CPU_TIME)  # ends the process
-    threading.stack_size(_STACK)
-    thread = threading.Thread(target=_try, args=(llguidance, given))
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+    signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)  # then SIGPROF ends the process
+    threading.stack_size(_STACK_BYTES)
+    thread = threading.Thread(target=_compile, args=(llguidance, given))
     thread.start()
     thread.join()
 
 
-def _try(llguidance: Any, given: Any) -> None:
-    limits = llguidance.LLParserLimits(**LIMITS)
+def _compile(llguidance: Any, given: Any) -> None:
+    limits = llguidance.LLParserLimits(**PARSER_LIMITS)
     tokenizer = llguidance.LLTokenizer("byte")
     matcher = llguidance.LLMatcher(tokenizer, given["lark"], log_level=0, limits=limits)
     matcher.compute_ff_tokens()
     matcher.compute_bitmask()
     if not matcher.is_error():
-        _say({})
+        _report({})
         return
-    _say({"error": f"it is too complex: {_first(matcher.get_error())}"})
+    _report({"error": f"it is too complex: {_shorten(matcher.get_error())}"})
 
-    def fault(schema: Any) -> str:
+    def find_fault(schema: Any) -> str:
         grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema))
         return str(llguidance.LLMatcher.validate_grammar(grammar, tokenizer, limits=limits))
 
     for param, schema in given["schemas"]:
         document = json.loads(schema)
-        if error := fault(document):
-            _say({"error": _first(error), "param": param})
-            for where, error in _deeper(document, fault):
-                _say({"error": _first(error), "param": ".".join((param, *where))})
+        if error := find_fault(document):
+            _report({"error": _shorten(error), "param": param})
+            for path, error in _locate_fault(document, find_fault):
+                _report({"error": _shorten(error), "param": ".".join((param, *path))})
             return
 
 
-def _deeper(document: Any, fault: Any) -> Iterator[tuple[list[str], str]]:
-    """The way down to the smallest part of a faulty schema that is faulty by itself."""
-    definitions = {"$defs": {"root": _rebased(document)}}
-    part, where = document, list[str]()
+def _locate_fault(document: Any, find_fault: Callable[[Any], str]) -> Iterator[tuple[list[str], str]]:
+    """Yield path and error of ever smaller parts of a faulty schema that are faulty themselves."""
+    definitions = {"$defs": {"root": _rebase(document)}}
+    part, path = document, list[str]()
     while True:
-        for step, below in _parts(part):
-            pointer = "/".join(name.replace("~", "~0").replace("/", "~1") for name in (*where, *step))
-            if error := fault({"$ref": f"#/$defs/root/{pointer}", **definitions}):
-                part, where = below, [*where, *step]
-                yield where, error
+        for step, below in _subschemas(part):
+            pointer = "/".join(name.replace("~", "~0").replace("/", "~1") for name in (*path, *step))
+            if error := find_fault({"$ref": f"#/$defs/root/{pointer}", **definitions}):
+                part, path = below, [*path, *step]
+                yield path, error
                 break
         else:
             return
 
 
-def _parts(schema: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The schemas right below ``schema``, with the names that lead to them."""
+def _subschemas(schema: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the schemas directly below ``schema``, with the names that lead to them."""
     for key, value in schema.items() if isinstance(schema, dict) else ():
         if key in ("properties", "patternProperties", "$defs", "definitions") and isinstance(value, dict):
             yield from (((key, name), below) for name, below in value.items())
@@ -114,28 +114,28 @@ def _parts(schema: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield (key,), value
 
 
-def _rebased(value: Any) -> Any:
-    """``value`` with its references as they are once it is itself a definition called root."""
+def _rebase(value: Any) -> Any:
+    """Return ``value`` with its references adjusted for a definition called root."""
     if isinstance(value, list):
-        return [_rebased(item) for item in value]
+        return [_rebase(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
         key: f"#/$defs/root{item[1:]}"
         if key == "$ref" and isinstance(item, str) and item.startswith("#")
-        else _rebased(item)
+        else _rebase(item)
         for key, item in value.items()
     }
 
 
-def _first(error: str) -> str:
-    """llguidance's sentence, on one line, without the place that is told already."""
+def _shorten(error: str) -> str:
+    """Return llguidance's sentence on one line, without the path, which the error names already."""
     lines = [line.strip() for line in error.splitlines() if not line.strip().startswith("while processing")]
     return " ".join(line for line in lines if line.strip("^ "))[:500]
 
 
-def _say(told: dict[str, str]) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
+def _report(result: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()
 
 

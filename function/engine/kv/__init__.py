@@ -1,1 +1,1 @@
-"""KV cache: the tokens the model has read, and the conversations kept for later."""
+"""The KV cache of the context, and earlier conversations that can be restored into it."""

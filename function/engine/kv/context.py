@@ -1,137 +1,124 @@
-"""What the context has read, and what it had read before, for a prompt to take over; for the engine's thread."""
+"""The engine's KV context: the tokens in it, and earlier conversations that a prompt can reuse; for its thread."""
 
 import logging
 from collections.abc import Sequence
 
 from function.engine.kv.cached_tokens import CachedTokens
 from function.engine.kv.prefix_cache import CachedPrefix, PrefixCache
-from function.engine.llama.model import ABORTED, Model
-from function.engine.llama.state_io import SavedState
-from function.engine.llama.state_layout import StateLayout
+from function.engine.llama.model import Model
+from function.engine.llama.state_layout import SavedState, StateLayout
 
-WORTHWHILE = 16
-"""Tokens: what is displaced and fewer is as soon read again. A reply that comes back loses one or two at its end."""
+MIN_KEPT_TOKENS = 16
+"""Fewer tokens are recomputed as fast as restored. A reply that comes back differs by one or two tokens at its end."""
 
 log = logging.getLogger(__name__)
 
 
 class KVContext:
-    """The model's one sequence, and the conversations that made room for it, within ``budget`` bytes."""
+    """The one sequence of ``model``, and ``prefix_bytes`` for the conversations that it displaced."""
 
-    def __init__(self, model: Model, budget: int = 0) -> None:
+    def __init__(self, model: Model, prefix_bytes: int = 0) -> None:
         self.cache = CachedTokens(model.chunk)
-        self._model = model
+        self.model = model
         self._states = model.states
-        self._prefixes = PrefixCache(budget)
-        self.ahead = 0
-        """How many tokens of the prompt that was prepared last had been read for it before it came."""
-        self._adopted: tuple[int, ...] = ()
+        self._prefixes = PrefixCache(prefix_bytes)
 
     def __len__(self) -> int:
         return len(self.cache)
 
-    def prepare(self, prompt: Sequence[int], *, exact: bool, anew: bool = False) -> int:
-        """Have as much of ``prompt`` in the context as was ever read and is still there; returns how many tokens.
+    def reuse_prefix(self, prompt: Sequence[int], *, exact: bool) -> int:
+        """Let the context begin with as many tokens of ``prompt`` as are cached; return how many.
 
-        ``exact`` takes over only what is bit for bit what a prefill computes, ``anew`` nothing at all. All of it, with
-        its logits, is there only where all of it was adopted.
+        ``exact`` reuses only tokens that equal a prefill's bit for bit.
         """
-        adopted, self._adopted = self._adopted, ()
-        self.ahead = len(adopted) if not anew and tuple(prompt[: len(adopted)]) == adopted else 0
-        if self.ahead == len(prompt):
-            return len(prompt)
-        if anew:
-            self._keep_displaced(())
-            self.forget()
-            return 0
-        spared = self.cache.reusable(prompt, exact=exact)
-        prefix, most = self._prefixes.best(prompt, exact=exact)
+        reusable = self.cache.count_reusable(prompt, exact=exact)
+        prefix, most = self._prefixes.find_longest(prompt, exact=exact)
         if prefix is not None:
-            self._prefixes.used(prefix)
+            self._prefixes.mark_used(prefix)
         self._keep_displaced(prompt)
-        if prefix is not None and most > spared:
-            spared = most if self._restore(prefix) else 0
-        if spared < len(self.cache):
-            spared = self._model.cut(spared)
-        self.cache.cut(spared)
-        return spared
+        if prefix is not None and most > reusable:
+            reusable = most if self._restore(prefix) else 0
+        if reusable < len(self.cache):
+            self._truncate(reusable)
+        return len(self.cache)
+
+    def start_over(self) -> None:
+        """Clear the context for a prompt that reuses nothing; its conversation is kept for later."""
+        self._keep_displaced(())
+        self.clear()
 
     def compute(self, tokens: Sequence[int], *, every: bool = False) -> bool:
-        """Decode ``tokens``, at most a chunk, after what is there; whether it was not interrupted.
+        """Decode ``tokens``, at most a chunk, after those in the context; return false if interrupted.
 
-        ``every`` asks for the logits of all of them, not the last one's alone.
+        ``every`` requests logits of all of them, not only the last one's.
         """
-        if self._model.decode(tokens, every=every) == ABORTED:
-            self.cache.cut(self._model.settle())
+        if not self.model.decode(tokens, every=every):
+            self.cache.truncate(self.model.count_after_abort())
             return False
         self.cache.add(tokens)
         if len(self.cache) <= self.cache.chunk:
-            self._states.learn(len(self.cache))
+            self._states.learn_layout(len(self.cache))
         return True
 
-    def adopt(self, tokens: Sequence[int]) -> None:
-        """``tokens``, a first chunk as a prefill has it, are in the context, and the logits after them."""
-        self.cache.add(tokens)
-        self._adopted = tuple(tokens)
-        self._states.learn(len(tokens))
-
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Empty the context."""
-        self._adopted = ()
-        self._model.cut(0)
-        self.cache.cut(0)
+        self._truncate(0)
 
     @property
     def layout(self) -> StateLayout | None:
-        """What saved states look like; None where none are to be had."""
+        """Layout of saved states; None if this model's states cannot be saved."""
         return self._states.layout
 
     def pin(self, tokens: Sequence[int], state: SavedState) -> bool:
-        """Keep the state of ``tokens``, whole chunks, for good; put it into the context if that is empty.
+        """Keep the state of ``tokens``, whole chunks, permanently; restore it into the context if that is empty.
 
-        False, and nothing is kept, for a state that llama.cpp would not have written itself.
+        Returns false, and keeps nothing, for a state that llama.cpp cannot have saved.
         """
-        if not self._states.learned:
-            self._model.warm_up()
+        if not self._states.is_learned:
+            self.model.warm_up()
         if self.layout is None or not self.layout.fits(state, len(tokens)):
             return False
-        cache = CachedTokens(self.cache.chunk)
-        cache.tokens, cache.chunked = list(tokens), len(tokens)
-        self._prefixes.pinned = prefix = CachedPrefix(cache, state)
+        prefix = CachedPrefix(CachedTokens(self.cache.chunk, tokens, len(tokens)), state)
+        self._prefixes.pinned = prefix
         return len(self.cache) > 0 or self._restore(prefix)
 
     def holds(self, tokens: Sequence[int]) -> bool:
-        """Whether the context begins with ``tokens``, computed chunk by chunk."""
+        """Return true if the context begins with ``tokens``, computed chunk by chunk."""
         cache = self.cache
         return len(tokens) <= cache.chunked and cache.tokens[: len(tokens)] == list(tokens)
 
     def save(self) -> bytearray | None:
-        """The state of all that the context holds; None where states are not to be had."""
+        """Return the state of all tokens in the context; None if it cannot be saved."""
         return self._states.save(len(self.cache))
 
+    def _truncate(self, length: int) -> None:
+        self.cache.truncate(self.model.truncate(length))
+
     def _keep_displaced(self, prompt: Sequence[int]) -> None:
-        """Keep a conversation that ``prompt`` does not continue, or as much of its beginning as there is room for."""
+        """Keep the conversation if ``prompt`` does not continue it, or as much of its beginning as the budget holds."""
         layout, cache = self._states.layout, self.cache
         if layout is None:
             return
-        room = min(len(cache), self._prefixes.room(layout))
-        if room < len(cache):
-            room -= room % cache.chunk
-        stays = cache.reusable(prompt, exact=False) if prompt else 0
-        if room - stays < WORTHWHILE or self._prefixes.covers(cache, room):
+        # Half the budget: one conversation is restored while another is kept.
+        fitting = max(0, self._prefixes.budget // 2 - layout.size(0)) // layout.token_size
+        kept = min(len(cache), fitting)
+        if kept < len(cache):
+            kept -= kept % cache.chunk
+        reused = cache.count_reusable(prompt, exact=False) if prompt else 0
+        if kept - reused < MIN_KEPT_TOKENS or self._prefixes.covers(cache, kept):
             return
-        if room < len(cache):
-            cache.cut(self._model.cut(room))
+        if kept < len(cache):
+            self._truncate(kept)
         if state := self._states.save(len(cache)):
             self._prefixes.add(CachedPrefix(cache.copy(), state))
 
     def _restore(self, prefix: CachedPrefix) -> bool:
-        """Put ``prefix`` into the context; whether that went well. The context is empty else."""
-        self.forget()
+        """Restore ``prefix`` into the context; after a failure, false, the context is empty."""
+        self.clear()
         if not self._states.restore(prefix.state):
-            log.warning("llama.cpp did not take back %d tokens it had read; they are read again", len(prefix.cache))
-            self._prefixes.drop(prefix)
-            self.forget()
+            log.warning("llama.cpp did not restore a state of %d tokens; they are computed again", len(prefix.cache))
+            self._prefixes.remove(prefix)
+            self.clear()
             return False
         self.cache = prefix.cache.copy()
         return True

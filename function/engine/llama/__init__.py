@@ -1,1 +1,1 @@
-"""Bindings to llama.cpp: library, model, context, sampler, state."""
+"""Bindings to llama.cpp: library, model, vocabulary, sampler, saved states."""

@@ -1,8 +1,8 @@
-"""Which of llama.cpp's CPU libraries this machine gets: the best that its CPU is said to run, and does run.
+"""Choice of the llama.cpp library for this machine's CPU: the best variant that runs here.
 
-An image holds one for each level of instructions (tools/cpu_levels.py). What a CPU says of itself is not enough: a
-hypervisor can leave instructions out that the CPU has. So the library decodes something first, in a process of its own,
-and one that dies there, hangs or computes nonsense is never loaded here.
+An image holds one library per CPU level (tools/cpu_levels.py). The CPU's own flags do not suffice: a hypervisor can
+leave out instructions that the CPU reports. So each candidate decodes something in a separate process first; one that
+crashes, hangs or computes nonsense there is never loaded here.
 """
 
 import hashlib
@@ -17,94 +17,95 @@ from pathlib import Path
 from function.engine.llama import library
 from function.engine.llama.cpu_variants import BASELINE, CPUVariants
 from function.errors import UnsuitedCPU
-from function.system.trusted_files import OTHERS, replace
+from function.system.trusted_files import WRITABLE_BY_OTHERS, write_atomically
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 10.0
-"""Seconds for a decode that takes 0.06: then it hangs."""
+PROOF_TIMEOUT_SECONDS = 10.0
+"""The proof decodes in 0.06 s; longer than this is a hang."""
 CPUINFO = Path("/proc/cpuinfo")
-MEMORY = "cpu-level.json"
-LONGEST = 4096  # characters of it
+CHOICE_FILE = "cpu-level.json"
+MAX_CHOICE_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class CPUChoice:
-    """A choice. ``folder`` has the libraries; ``reason`` says why this one and none of the better."""
+    """A variant, the folder of its libraries, and the reason why no better one was chosen."""
 
     name: str
     folder: Path
     reason: str
 
 
-def prepare(wanted: str | None = None, *, memory: Path | None = None) -> None:
-    """Have ``library()`` load the level that suits this machine. Nothing to do once it is loaded.
+def use_cpu_variant(wanted: str | None = None, *, cache_dir: Path | None = None) -> None:
+    """Let ``library()`` load the variant that suits this machine; does nothing once the library is loaded.
 
-    ``wanted``: the level to take and no other. ``memory``: a folder where the choice is remembered, if it is there.
-    Raises UnsuitedCPU. Where there is but one library it takes no time.
+    ``wanted``: the only variant to accept. ``cache_dir``: a folder that keeps the choice, if it exists. Raises
+    UnsuitedCPU.
     """
-    if library.loaded():
+    if library.is_loaded():
         return
     began = time.monotonic()
-    level = choose(CPUVariants(library.folder()), wanted, memory=memory)
-    if level is None:
+    choice = choose_cpu_variant(CPUVariants(library.find_libraries()), wanted, cache_dir=cache_dir)
+    if choice is None:
         return
-    library.use(level.folder, level.name)
-    extra = {"event": "cpu_level", "level": level.name, "seconds": round(time.monotonic() - began, 3)}
-    log.info("CPU level %s: %s", level.name, level.reason, extra=extra)
+    library.use_libraries(choice.folder, choice.name)
+    extra = {"event": "cpu_level", "level": choice.name, "seconds": round(time.monotonic() - began, 3)}
+    log.info("CPU level %s: %s", choice.name, choice.reason, extra=extra)
 
 
-def choose(
-    levels: CPUVariants,
+def choose_cpu_variant(
+    variants: CPUVariants,
     wanted: str | None = None,
     *,
-    memory: Path | None = None,
+    cache_dir: Path | None = None,
     cpuinfo: Path = CPUINFO,
-    patience: float = PATIENCE,
+    timeout: float = PROOF_TIMEOUT_SECONDS,
 ) -> CPUChoice | None:
-    """The level to use; None where there are none to choose from. Raises UnsuitedCPU."""
-    if not levels.needs:
+    """Return the variant to use; None if there is only one library. Raises UnsuitedCPU.
+
+    ``timeout``: seconds for the proof of each variant.
+    """
+    if not variants.needs:
         if wanted:
             raise UnsuitedCPU(f"CPU_LEVEL={wanted}, but there is one library only. Leave it unset.", param="CPU_LEVEL")
         return None
-    model, flags = _cpu(cpuinfo)
+    model, flags = _read_cpu(cpuinfo)
     if wanted:
-        return _wanted(levels, wanted, flags, patience)
-    key = _key(levels, model, flags)
-    if (name := _recall(memory, key)) in levels.needs:
-        return CPUChoice(name, levels.folder(name), "it was proved before")
-    level = _best(levels, flags, patience)
-    _remember(memory, key, level.name)
-    return level
+        return _check_wanted(variants, wanted, flags, timeout)
+    key = _cache_key(variants, model, flags)
+    if (name := _read_cached(cache_dir, key)) in variants.needs:
+        return CPUChoice(name, variants.folder(name), "proved by an earlier start")
+    choice = _choose_best(variants, flags, timeout)
+    _write_cached(cache_dir, key, choice.name)
+    return choice
 
 
-def _best(levels: CPUVariants, flags: frozenset[str], patience: float) -> CPUChoice:
-    refused: list[str] = []
-    for name, needs in reversed([*levels.needs.items()]):
-        if lacks := [flag for flag in needs if flag not in flags]:
-            refused.append(f"{name}: the CPU has no {lacks[0]}")
+def _choose_best(variants: CPUVariants, flags: frozenset[str], timeout: float) -> CPUChoice:
+    rejected: list[str] = []
+    for name in reversed([*variants.needs]):
+        if problem := variants.missing_flag(name, flags):
+            rejected.append(f"{name}: {problem}")
         elif name == BASELINE:
-            return CPUChoice(name, levels.folder(name), "; ".join(refused) or "there is none better")
-        elif problem := levels.problem(name, patience):
+            return CPUChoice(name, variants.folder(name), "; ".join(rejected) or "there is none better")
+        elif problem := variants.prove(name, timeout):
             log.warning("CPU level %s is not used: %s", name, problem)
-            refused.append(f"{name}: {problem}")
+            rejected.append(f"{name}: {problem}")
         else:
-            return CPUChoice(name, levels.folder(name), "; ".join(["it decodes", *refused]))
-    raise UnsuitedCPU(f"None of llama.cpp's libraries here runs on this CPU: {'; '.join(refused)}.")
+            return CPUChoice(name, variants.folder(name), "; ".join(["it decodes", *rejected]))
+    raise UnsuitedCPU(f"None of llama.cpp's libraries here runs on this CPU: {'; '.join(rejected)}.")
 
 
-def _wanted(levels: CPUVariants, name: str, flags: frozenset[str], patience: float) -> CPUChoice:
-    if name not in levels.needs:
-        raise UnsuitedCPU(f"CPU_LEVEL={name}: there are {', '.join(levels.needs)}.", param="CPU_LEVEL")
-    lacks = [flag for flag in levels.needs[name] if flag not in flags]
-    problem = f"the CPU has no {lacks[0]}" if lacks else levels.problem(name, patience)
-    if problem:
+def _check_wanted(variants: CPUVariants, name: str, flags: frozenset[str], timeout: float) -> CPUChoice:
+    if name not in variants.needs:
+        raise UnsuitedCPU(f"CPU_LEVEL={name}: there are {', '.join(variants.needs)}.", param="CPU_LEVEL")
+    if problem := variants.missing_flag(name, flags) or variants.prove(name, timeout):
         raise UnsuitedCPU(f"CPU_LEVEL={name} cannot be used here: {problem}. Leave it unset.", param="CPU_LEVEL")
-    return CPUChoice(name, levels.folder(name), "CPU_LEVEL says so, and it decodes")
+    return CPUChoice(name, variants.folder(name), "set by CPU_LEVEL, and it decodes")
 
 
-def _cpu(cpuinfo: Path) -> tuple[str, frozenset[str]]:
-    """The first CPU's name, and what it says it can: ``flags`` on x86, ``Features`` on arm64."""
+def _read_cpu(cpuinfo: Path) -> tuple[str, frozenset[str]]:
+    """Return the first CPU's name and features: ``flags`` on x86, ``Features`` on arm64."""
     try:
         lines = cpuinfo.read_text().split("\n\n")[0].splitlines()
     except OSError:
@@ -114,33 +115,33 @@ def _cpu(cpuinfo: Path) -> tuple[str, frozenset[str]]:
     return model, frozenset((fields.get("flags") or fields.get("Features", "")).split())
 
 
-def _key(levels: CPUVariants, model: str, flags: frozenset[str]) -> str:
-    """What the choice depends on: the CPU and the libraries."""
-    words = (model, " ".join(sorted(flags)), json.dumps(levels.needs), *levels.stamps())
+def _cache_key(variants: CPUVariants, model: str, flags: frozenset[str]) -> str:
+    """Return a digest of the CPU and the libraries, which determine the choice."""
+    words = (model, " ".join(sorted(flags)), json.dumps(variants.needs), *variants.read_stamps())
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
-def _recall(memory: Path | None, key: str) -> str:
-    """The name that this user alone can have kept under ``key``, or an empty one."""
-    if memory is None:
+def _read_cached(cache_dir: Path | None, key: str) -> str:
+    """Return the name kept under ``key`` if only this user can have written it; else an empty one."""
+    if cache_dir is None:
         return ""
-    try:  # the folder may be one where others write as well: what they left there may be a link, or a pipe
-        descriptor = os.open(memory / MEMORY, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:  # others may write to the folder as well: the file may be a link, or a pipe
+        descriptor = os.open(cache_dir / CHOICE_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor) as file:
             found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & WRITABLE_BY_OTHERS:
                 return ""
-            kept = json.loads(file.read(LONGEST))
+            kept = json.loads(file.read(MAX_CHOICE_CHARACTERS))
         return str(kept["level"]) if kept["key"] == key else ""
     except (OSError, ValueError, TypeError, KeyError):
         return ""
 
 
-def _remember(memory: Path | None, key: str, name: str) -> None:
-    """Keep the choice; where that fails, the next start proves it anew."""
-    if memory is None or not memory.is_dir():
+def _write_cached(cache_dir: Path | None, key: str, name: str) -> None:
+    """Keep the choice; if that fails, the next start proves it again."""
+    if cache_dir is None or not cache_dir.is_dir():
         return
     try:
-        replace(memory / MEMORY, json.dumps({"key": key, "level": name}))
+        write_atomically(cache_dir / CHOICE_FILE, json.dumps({"key": key, "level": name}))
     except OSError as e:
-        log.debug("the CPU level is not remembered: %s", e)
+        log.debug("the choice of the CPU level is not kept: %s", e)

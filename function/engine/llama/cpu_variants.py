@@ -1,56 +1,57 @@
-"""llama.cpp's CPU libraries as an image holds them, one for each level of instructions: tools/cpu_levels.py."""
+"""llama.cpp's libraries in an image, one per CPU level, as tools/cpu_levels.py builds them."""
 
 import json
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from function.settings import DEMO_MODEL, library_path
 
 BASELINE = "baseline"
-"""The level of the library that was installed, which the others stand beside."""
+"""Level of the library that was installed first; the others are in folders below it."""
 
 
 class CPUVariants:
-    """The levels in the folder ``lib``. ``needs``: from the least to the best, the CPU flags of each; may be empty."""
+    """The variants in the folder ``lib``. ``needs``: the CPU flags of each, the best last; may be empty."""
 
     def __init__(self, lib: Path) -> None:
         self.lib = lib
-        self.needs: Mapping[str, Sequence[str]] = _read(lib / "levels" / "levels.json")
+        self.needs: Mapping[str, Sequence[str]] = _read_index(lib / "levels" / "levels.json")
 
     def folder(self, name: str) -> Path:
-        """The folder of the libraries that belong together."""
+        """Return the folder of the variant's libraries."""
         return self.lib if name == BASELINE else self.lib / "levels" / name
 
-    def problem(self, name: str, patience: float) -> str | None:
-        """Decode with the level in a process of its own: why it cannot be used, None if it can.
+    def missing_flag(self, name: str, flags: Set[str]) -> str | None:
+        """Return a sentence about the first flag that a CPU with ``flags`` lacks; None if it has all."""
+        return next((f"the CPU has no {flag}" for flag in self.needs[name] if flag not in flags), None)
 
-        It hangs when it takes more than ``patience`` seconds.
-        """
+    def prove(self, name: str, timeout: float) -> str | None:
+        """Decode with the variant in a process of its own, for ``timeout`` seconds; return the problem, or None."""
         environment = {"LD_LIBRARY_PATH": library_path(self.folder(name)), "CUDA_VISIBLE_DEVICES": ""}  # the CPU alone
         command = [str(self.lib / "levels" / "proof"), str(DEMO_MODEL)]
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, timeout=patience, check=False)  # noqa: S603
+            done = subprocess.run(command, env=environment, capture_output=True, timeout=timeout, check=False)  # noqa: S603
         except subprocess.TimeoutExpired:
-            return f"it did not finish a decode in {patience:g} s"
+            return f"it did not finish a decode in {timeout:g} s"
         except OSError as e:
             return f"the proof cannot be run ({e.strerror})"
         if done.returncode < 0:
-            return f"it died of {_signal(-done.returncode)}"
+            return f"it died of {_signal_name(-done.returncode)}"
         if done.returncode:
             lines = done.stderr.decode(errors="replace").strip().splitlines()
             return lines[-1] if lines else f"the proof ended with status {done.returncode}"
         return None
 
-    def stamps(self) -> Iterator[str]:
-        """What changes with the libraries."""
+    def read_stamps(self) -> Iterator[str]:
+        """Yield a line per library that changes with the file."""
         for path in sorted(self.lib.glob("levels/*/libggml-cpu.so*")):
             found = path.stat()
             yield f"{path} {found.st_size} {found.st_mtime_ns}"
 
 
-def _read(index: Path) -> Mapping[str, Sequence[str]]:
+def _read_index(index: Path) -> Mapping[str, Sequence[str]]:
     try:
         text = index.read_text()
     except OSError:
@@ -58,7 +59,7 @@ def _read(index: Path) -> Mapping[str, Sequence[str]]:
     return {str(name): [str(flag) for flag in flags] for name, flags in json.loads(text).items()}
 
 
-def _signal(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:

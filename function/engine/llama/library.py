@@ -1,4 +1,4 @@
-"""llama.cpp's C API, loaded when first asked for: ``library()`` is the one way to it."""
+"""llama.cpp's C API, loaded at the first call of ``library()``."""
 
 import ctypes
 import functools
@@ -20,20 +20,20 @@ from function.settings import library_folder, set_library_folder
 log = logging.getLogger(__name__)
 
 _PACKAGE = "llama_cpp"
-_ERROR = 4  # of ggml's log levels
+_GGML_LOG_LEVEL_ERROR = 4
 _DRIVER = "libcuda.so"
 
 _lock = threading.Lock()
-_level = ""
+_cpu_level = ""
 _errors: deque[str] = deque(maxlen=20)
 _listeners: list[Callable[[str], None]] = []
 
 
 @functools.cache
 def library() -> Any:
-    """The module of ctypes bindings, with llama.cpp's log routed to ``logging`` and its backends initialised.
+    """Return the module of ctypes bindings, with llama.cpp's log routed to ``logging`` and its backends initialised.
 
-    Raises EngineError when the shared library cannot be loaded, NoGPU when a GPU's driver is what it lacks.
+    Raises EngineError when the shared library cannot be loaded, NoGPU when it needs a GPU's driver that is missing.
     """
     with _lock:
         try:
@@ -45,20 +45,20 @@ def library() -> Any:
                     "Give it a GPU, or use a build for the CPU alone."
                 ) from e
             raise EngineError(f"llama.cpp's library cannot be loaded: {e}") from e
-        bindings.llama_log_set(_listener(bindings), None)
+        bindings.llama_log_set(_log_callback(bindings), None)
         bindings.llama_backend_init()
         return bindings
 
 
-def loaded() -> bool:
-    """Whether the library is there already, and can no more be another."""
+def is_loaded() -> bool:
+    """Return true once the library is loaded and can no longer be replaced."""
     return library.cache_info().currsize > 0
 
 
-def function(name: str, result: Any, *more: Any) -> Any:
-    """A function of llama.cpp's library, or of those it stands on, that takes a pointer and ``more``.
+def bind_function(name: str, result: Any, *more: Any) -> Any:
+    """Bind a function of llama.cpp's or ggml's library that takes a pointer and ``more``.
 
-    For what the bindings leave out.
+    For functions that the Python bindings leave out.
     """
     found = library()._lib[name]
     found.restype = result
@@ -66,45 +66,47 @@ def function(name: str, result: Any, *more: Any) -> Any:
     return found
 
 
-def folder() -> Path:
-    """Where the shared libraries are: LLAMA_CPP_LIB_PATH, or with the bindings."""
-    return library_folder() or Path(_location()) / "lib"
+def find_libraries() -> Path:
+    """Return the folder of the shared libraries: LLAMA_CPP_LIB_PATH, or the one beside the bindings."""
+    return library_folder() or Path(_find_package()) / "lib"
 
 
-def use(folder: Path, level: str) -> None:
-    """Load the libraries in ``folder`` when it is time; ``level`` is what they are called. Before ``library()``."""
-    global _level
+def use_libraries(folder: Path, cpu_level: str) -> None:
+    """Let ``library()`` load the files in ``folder``, built for ``cpu_level``. Call it before ``library()``."""
+    global _cpu_level
     set_library_folder(folder)
-    _level = level
+    _cpu_level = cpu_level
 
 
-def system_info() -> str:
-    """What the library was built with, as it says itself: ``CPU : AVX2 = 1 | …``, and the level it was chosen as."""
+def read_system_info() -> str:
+    """Return llama.cpp's description of its build, ``CPU : AVX2 = 1 | …``, and its CPU level."""
     info = str(library().llama_print_system_info().decode())
-    return f"{info}LEVEL = {_level} | " if _level else info
+    return f"{info}LEVEL = {_cpu_level} | " if _cpu_level else info
 
 
-def openmp() -> bool:
-    """Whether the library was built with OpenMP: slow from any thread but the first, and unsafe after a fork."""
-    return "OPENMP = 1" in system_info()
+def has_openmp() -> bool:
+    """Return true for a build with OpenMP: slow from any thread but the first, and unsafe after a fork."""
+    return "OPENMP = 1" in read_system_info()
 
 
-def amx() -> bool:
-    """Whether the library was built for AMX, and so multiplies repacked weights with it."""
-    return "AMX_INT8 = 1" in system_info()
+def has_amx() -> bool:
+    """Return true for a build with AMX, which then multiplies repacked weights."""
+    return "AMX_INT8 = 1" in read_system_info()
 
 
-def recent_errors() -> list[str]:
-    """The last errors that llama.cpp logged since the last call, oldest first: the evidence when a call fails."""
-    errors = []
-    while _errors:
-        errors.append(_errors.popleft())
-    return errors
+def take_errors() -> list[str]:
+    """Return the errors that llama.cpp logged since the last call, oldest first: the evidence when a call fails."""
+    return [_errors.popleft() for _ in range(len(_errors))]
+
+
+def take_first_error() -> str:
+    """Return the first error that llama.cpp logged since the last ``take_errors``: usually the cause."""
+    return next(iter(take_errors()), "it logged no reason")
 
 
 @contextmanager
-def heard_by(*listeners: Callable[[str], None]) -> Iterator[None]:
-    """Call ``listeners`` with each line that llama.cpp logs, before it goes on: its way to tell where it is."""
+def listen_to_log(*listeners: Callable[[str], None]) -> Iterator[None]:
+    """Call ``listeners`` with each line that llama.cpp logs; it continues when they return."""
     _listeners.extend(listeners)
     try:
         yield
@@ -114,17 +116,16 @@ def heard_by(*listeners: Callable[[str], None]) -> Iterator[None]:
 
 
 def _bindings() -> Any:
-    """``llama_cpp.llama_cpp`` without the package's ``__init__``, which imports numpy and takes five times as long.
+    """Import ``llama_cpp.llama_cpp`` without the package's ``__init__``, which imports numpy and takes 5 times as long.
 
-    A package without contents stands in for it while its submodules load, so that a later import of ``llama_cpp``
-    runs as ever and finds the same bindings.
+    An empty package takes its place while the submodules load. A later import of ``llama_cpp`` runs as usual and finds
+    the same bindings.
     """
     name = f"{_PACKAGE}.{_PACKAGE}"
     if _PACKAGE in sys.modules or name in sys.modules:
         return importlib.import_module(name)
-    location = _location()
     package = types.ModuleType(_PACKAGE)
-    package.__path__ = [location]
+    package.__path__ = [_find_package()]
     sys.modules[_PACKAGE] = package
     try:
         return importlib.import_module(name)
@@ -132,8 +133,8 @@ def _bindings() -> Any:
         del sys.modules[_PACKAGE]
 
 
-def _location() -> str:
-    """The package's folder, found without importing it."""
+def _find_package() -> str:
+    """Return the folder of the bindings, without importing them."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.submodule_search_locations is None:
         raise ImportError("llama-cpp-python is not installed")
@@ -141,18 +142,18 @@ def _location() -> str:
 
 
 @functools.cache
-def _listener(bindings: Any) -> Any:
-    """The log callback; cached because llama.cpp keeps only its address."""
+def _log_callback(bindings: Any) -> Any:
+    """Return the log callback; cached because llama.cpp keeps only its address."""
 
-    def listen(level: int, text: bytes, _: ctypes.c_void_p) -> None:
-        # For debugging only: what llama.cpp calls an error can be a cancelled request, and what is one for its caller
-        # is raised with this as evidence.
+    def on_line(level: int, text: bytes, _: ctypes.c_void_p) -> None:
+        # Logged at debug level only: an error of llama.cpp can be a cancelled request, and a real one is raised by the
+        # caller with this line as evidence.
         line = text.decode(errors="replace").strip()
         for listener in _listeners:
             listener(line)
-        if level == _ERROR:
+        if level == _GGML_LOG_LEVEL_ERROR:
             _errors.append(line)
         if line.strip("."):
             log.debug("%s", line)
 
-    return bindings.llama_log_callback(listen)
+    return bindings.llama_log_callback(on_line)

@@ -1,4 +1,4 @@
-"""A file to llama.cpp's model: the one call that reads a header and, where weights are copied, the weights."""
+"""Loading of a model file with llama.cpp: the one call that reads the header and, for a repacked load, the weights."""
 
 import ctypes
 import threading
@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from function.engine.llama.library import heard_by, library, recent_errors
+from function.engine.llama.library import library, listen_to_log, take_errors, take_first_error
 from function.engine.llama.placeholder_file import PlaceholderFile
 from function.engine.llama.streamed_repack import StreamedRepack
 from function.errors import ModelError, Stopping
 
+ModelSource = Path | PlaceholderFile
+"""A GGUF file, or the placeholder of one that is still being downloaded."""
 
-def load(
-    source: Path | PlaceholderFile,
+
+def load_model(
+    source: ModelSource,
     *,
     further: Sequence[Path],
     n_gpu_layers: int,
@@ -21,17 +24,18 @@ def load(
     on_progress: Callable[[float], None] | None,
     cancel: threading.Event,
 ) -> Any:
-    """The handle of the model in ``source``, a split one's ``further`` files included; the caller's to free.
+    """Return the handle of the model in ``source`` and the ``further`` files of a split model; the caller frees it.
 
-    Unless ``repack`` copies the weights into a faster layout, or layers go to a GPU, no weight is read. With ``repack``
-    each is copied when a PlaceholderFile has it.
+    No weight is read, except that ``repack`` copies weights into a faster layout and a GPU takes its layers. With
+    ``repack`` each weight is copied once a PlaceholderFile holds it.
 
-    Raises ModelError for a file that llama.cpp refuses, Stopping when ``cancel`` is set meanwhile, Unlike where the
-    PlaceholderFile's file turned out to be another, and what waiting for that file raises.
+    Raises ModelError for a file that llama.cpp refuses, Stopping when ``cancel`` is set meanwhile, HeaderMismatch when
+    the downloaded file is not the one that the PlaceholderFile stands for, and the errors of the download.
     """
     lib = library()
-    standin = source if isinstance(source, PlaceholderFile) else None
-    behind = StreamedRepack(standin, cancel.is_set) if standin and repack else None
+    placeholder = source if isinstance(source, PlaceholderFile) else None
+    path, name = (source.path, source.name) if isinstance(source, PlaceholderFile) else (source, source.resolve().name)
+    streamed = StreamedRepack(placeholder, cancel.is_set) if placeholder and repack else None
     failed: list[Exception] = []
 
     def progress(done: float, _: ctypes.c_void_p) -> bool:
@@ -40,15 +44,14 @@ def load(
                 on_progress(done)
         except Exception as e:  # must not cross C; raised below
             failed.append(e)
-        return not (failed or cancel.is_set() or (behind and behind.error))
+        return not (failed or cancel.is_set() or (streamed and streamed.error))
 
     params = lib.llama_model_default_params()
     params.n_gpu_layers = n_gpu_layers
     params.use_extra_bufts = repack
     params.progress_callback = callback = lib.llama_progress_callback(progress)
-    recent_errors()
-    path = source.path if isinstance(source, PlaceholderFile) else source
-    with heard_by(*(each.hear for each in (standin, behind) if each)):
+    take_errors()
+    with listen_to_log(*(each.on_log_line for each in (placeholder, streamed) if each)):
         model = None if cancel.is_set() else _open([path, *further], params)
     del callback  # alive until here
     try:
@@ -56,23 +59,15 @@ def load(
             raise Stopping("The instance is shutting down; the model was not loaded.")
         if failed:
             raise failed[0]
-        if behind:
-            behind.check()
+        if streamed:
+            streamed.raise_error()
         if not model:
-            name = (
-                source.name if isinstance(source, PlaceholderFile) else source.resolve().name
-            )  # in memory it has no other
-            raise ModelError(f"llama.cpp cannot load {name}: {first(recent_errors())}", path=str(path))
+            raise ModelError(f"llama.cpp cannot load {name}: {take_first_error()}", path=str(path))
     except BaseException:
         if model:
             lib.llama_model_free(model)
         raise
     return model
-
-
-def first(errors: Sequence[str]) -> str:
-    """What llama.cpp logged first: its reason."""
-    return errors[0] if errors else "it does not say why"
 
 
 def _open(files: Sequence[Path], params: Any) -> Any:

@@ -1,48 +1,39 @@
-"""The llama.cpp model and its one context. Every method belongs to the thread that loads it; none is safe elsewhere."""
+"""A llama.cpp model and its context. All methods belong to the thread that loads it."""
 
 import ctypes
-import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from function.engine.llama.library import library, recent_errors
-from function.engine.llama.load import first, load
-from function.engine.llama.placeholder_file import PlaceholderFile
+from function.engine.llama.context_params import CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS, context_params, limit_context
+from function.engine.llama.library import has_openmp, library, read_system_info, take_errors, take_first_error
+from function.engine.llama.load import ModelSource as ModelSource  # for those who load a Model
+from function.engine.llama.load import load_model
+from function.engine.llama.sampling import Sampler, Sampling
 from function.engine.llama.state_io import StateIO
 from function.engine.llama.threadpool import ThreadPool
 from function.engine.llama.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError
-from function.gguf.memory import DEFAULT_CONTEXT, KVType, flash_attention
-from function.gguf.types import TENSOR_TYPES
+from function.gguf.memory import KVType
 
-log = logging.getLogger(__name__)
-
-CPU_CHUNK, GPU_CHUNK = 64, 512
-"""Tokens that one call prefills. More would hold progress and neighbours back and, on a CPU, bring 2 % at best."""
-_LARGE_MODEL = 10_000_000_000
-_METADATA_LIMIT = 1 << 20
-_TYPES = {kind.name: number for number, kind in TENSOR_TYPES.items()}
-
-ABORTED = 2
+_MAX_METADATA_BYTES = 1 << 20
+_ABORTED = 2  # llama_decode's code once the abort flag is set
 
 
 class Model:
-    """A loaded file, ready to decode: sequence 0 from position 0. ``further`` are a split model's other files.
+    """A loaded model, ready to decode sequence 0 from position 0. ``further``: a split model's other files.
 
-    Raises ModelError for a file that llama.cpp refuses or that is no chat model, EngineError when it fails otherwise,
-    Stopping when ``cancel`` is set meanwhile. ``on_progress`` is called with 0 … 1 from the loading thread.
+    Raises ModelError for a file that llama.cpp refuses or that is no chat model, EngineError when llama.cpp fails
+    otherwise, and as ``load_model`` does. ``on_progress`` is called with 0 … 1 from the loading thread.
 
-    Unless ``repack`` copies the weights into a layout that prefills faster, or layers go to a GPU, no weight is read
-    before the first ``decode``. With ``repack`` each is copied when the PlaceholderFile has it.
-    Raises HeaderMismatch where it turned out to be another file.
+    Without ``repack`` or GPU layers no weight is read before the first ``decode``.
     """
 
     def __init__(
         self,
-        source: Path | PlaceholderFile,
+        source: ModelSource,
         *,
         n_ctx: int | None,
         n_threads: int,
@@ -55,11 +46,13 @@ class Model:
         cancel: threading.Event | None = None,
     ) -> None:
         self._lib = library()
-        self._context: Any = None
-        self._aside: Any = None
+        self.system_info, self.openmp = read_system_info(), has_openmp()
+        self.context: Any = None
+        """llama.cpp's handle of the context."""
         self._threads: ThreadPool | None = None
-        self._proven = False
-        self._model = load(
+        self._logits_checked = False
+        self._source = source
+        self._model = load_model(
             source,
             further=further,
             n_gpu_layers=n_gpu_layers,
@@ -68,21 +61,20 @@ class Model:
             cancel=cancel or threading.Event(),
         )
         try:
-            self._check()
-            self.vocabulary = Vocabulary(self._model)
+            self._check_kind()
+            self.vocabulary = Vocabulary(self._lib, self._model)
             self.n_ctx_train: int = self._lib.llama_model_n_ctx_train(self._model)
-            self.n_ctx = self._fit(n_ctx)
-            self.chunk = GPU_CHUNK if n_gpu_layers else CPU_CHUNK
-            self._params = self._context_params(n_threads, kv_type)
-            self._context = self._new_context(self._params)
+            self.n_ctx = limit_context(n_ctx, self.n_ctx_train)
+            self.chunk = GPU_CHUNK_TOKENS if n_gpu_layers else CPU_CHUNK_TOKENS
+            self.context = self._create_context(n_threads, kv_type)
             self._threads = ThreadPool(n_threads)
-            self._threads.attach(self._context)
+            self._threads.attach(self.context)
             if lora is not None:
-                self._lay_over(lora)
-            self._memory = self._lib.llama_get_memory(self._context)
+                self._apply_adapter(lora)
+            self._memory = self._lib.llama_get_memory(self.context)
             if not self._memory:
                 raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
-            self.states = StateIO(self._model, self._context)
+            self.states = StateIO(self._lib, self._model, self.context)
             self._tokens = (ctypes.c_int32 * self.chunk)()
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
             self._one = self._lib.llama_batch_get_one(self._tokens, 1)
@@ -91,26 +83,20 @@ class Model:
             self.free()
             raise
 
-    @property
-    def context(self) -> Any:
-        """The handle a sampler reads logits from. Another one after ``take_over``, until the next ``decode``."""
-        return self._aside or self._context
-
     def free(self) -> None:
-        """Give all memory back. Idempotent."""
-        self._drop_aside()
-        if self._context:
-            self._lib.llama_free(self._context)
+        """Free all memory. Idempotent."""
+        if self.context:
+            self._lib.llama_free(self.context)
         if self._threads:
             self._threads.free()
         if self._model:
             self._lib.llama_model_free(self._model)
-        self._context = self._model = None
+        self.context = self._model = None
 
     def metadata(self, key: str) -> str | None:
-        """A value of the file's header as text; None when the key is missing."""
+        """Return a value of the file's header as text; None if the key is missing."""
         size = 256
-        while size <= _METADATA_LIMIT:
+        while size <= _MAX_METADATA_BYTES:
             buffer = ctypes.create_string_buffer(size)
             length = int(self._lib.llama_model_meta_val_str(self._model, key.encode(), buffer, size))
             if length < 0:
@@ -120,158 +106,120 @@ class Model:
             size = length + 1
         return None
 
-    def decode(self, tokens: Sequence[int], *, every: bool = False) -> int:
-        """Compute ``tokens``, at most a chunk, after what the memory holds. 0, or ABORTED when the flag was set.
+    def decode(self, tokens: Sequence[int], *, every: bool = False) -> bool:
+        """Compute ``tokens``, at most a chunk, after those in the context; return false if the abort flag was set.
 
-        There are logits for the last one afterwards, or for ``every`` one. Raises EngineError for anything else. After
-        ABORTED, ``settle``.
+        Then logits exist for the last token, or for ``every`` token. After false call ``count_after_abort``. Raises
+        EngineError.
         """
-        self._drop_aside()
         count = len(tokens)
         self._tokens[:count] = list(tokens)
         batch = self._one if count == 1 else self._lib.llama_batch_get_one(self._tokens, count)
         if every:
             batch = self._lib.llama_batch_get_one(self._tokens, count)
             batch.logits = self._every
-        code = int(self._lib.llama_decode(self._context, batch))
-        if code not in (0, ABORTED):
-            raise EngineError("llama.cpp failed to compute the next tokens.", code=code, log=recent_errors())
-        return code
+        code = int(self._lib.llama_decode(self.context, batch))
+        if code not in (0, _ABORTED):
+            raise EngineError("llama.cpp failed to compute the next tokens.", code=code, log=take_errors())
+        return code == 0
 
-    def settle(self) -> int:
-        """After ABORTED: how many tokens the memory still holds.
+    def count_after_abort(self) -> int:
+        """Return how many tokens the context still holds after an interrupted ``decode``.
 
-        llama.cpp forgets the graph that was interrupted and keeps those before it. A recurrent state cannot go back.
+        llama.cpp drops the interrupted graph and keeps those before it. A recurrent state cannot go back.
         """
         lib = self._lib
         if lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model):
-            return self.cut(0)
+            return self.truncate(0)
         return int(lib.llama_memory_seq_pos_max(self._memory, 0)) + 1
 
-    def cut(self, length: int) -> int:
-        """Forget all but the first ``length`` tokens; returns how many are left.
+    def truncate(self, length: int) -> int:
+        """Remove all but the first ``length`` tokens from the context; return how many are left.
 
-        Memory that cannot be cut, a recurrent model's, is emptied.
+        A recurrent model's context cannot be cut and is cleared.
         """
         if length > 0 and self._lib.llama_memory_seq_rm(self._memory, 0, length, -1):
             return length
         self._lib.llama_memory_clear(self._memory, False)
         return 0
 
-    def context_aside(self, n_ctx: int, n_threads: int, look: Any) -> Any:
-        """A further context that computes as this one does, for ``n_ctx`` tokens at most; its maker's to free.
+    def logits(self, position: int = -1) -> Any:
+        """Return a pointer to the logits, one per token, at ``position`` of the last ``decode``; None without any."""
+        return self._lib.llama_get_logits_ith(self.context, position)
 
-        ``look``, an eval callback, must live as long as it computes. Raises EngineError.
-        """
-        params = type(self._params).from_buffer_copy(self._params)
-        params.n_ctx, params.cb_eval = n_ctx, look
-        params.n_threads = params.n_threads_batch = n_threads
-        return self._new_context(params)
+    def new_sampler(self, sampling: Sampling, prompt: Sequence[int], banned: Sequence[int]) -> Sampler:
+        """Return a sampler over this context's logits that never samples a ``banned`` token; the caller frees it."""
+        vocabulary = self.vocabulary
+        return Sampler(
+            self._lib,
+            self.context,
+            sampling,
+            n_vocab=vocabulary.size,
+            n_ctx=self.n_ctx,
+            banned=banned,
+            prompt=prompt,
+            vocabulary=vocabulary.handle,
+        )
 
-    def take_over(self, context: Any) -> bool:
-        """Take into the memory, which is empty, what a context aside has read, and its logits; then it is this one's.
+    def set_abort_flag(self, flag: Any) -> None:
+        """Let ``decode`` return false within one graph node once ``flag``, a two-byte buffer, is not ``b"\\0\\0"``.
 
-        False, and nothing has changed, where llama.cpp does not give the state, or does not take it.
-        """
-        lib = self._lib
-        size = int(lib.llama_state_seq_get_size(context, 0))
-        state = (ctypes.c_uint8 * size)()
-        if lib.llama_state_seq_get_data(context, state, size, 0) != size:
-            return False
-        if lib.llama_state_seq_set_data(self._context, state, size, 0) != size:
-            self.cut(0)
-            return False
-        self._aside = context
-        return True
-
-    def watch(self, flag: Any) -> None:
-        """Let ``decode`` return ABORTED within one graph node once ``flag``, a two-byte buffer, is not ``b"\\0\\0"``.
-
-        llama.cpp asks hundreds of times a token whether to go on. A Python callback would take the GIL each time, and
-        wait for it when another thread is busy. ``strlen`` answers as well: of an empty string it returns 0, false, and
-        of the set flag 1, true, in the register that a bool comes back in; and no Python runs. Beside a Python thread
-        that never rests, decode is three times as fast for it (bench/README.md).
+        llama.cpp asks hundreds of times a token whether to abort. A Python callback would take the GIL each time, and
+        wait for it while another thread is busy. ``strlen`` can answer instead: it returns 0, false, for an empty
+        string and 1, true, for the set flag, in the register of a bool result; and no Python runs. Beside a Python
+        thread that never rests, this makes decode three times as fast (bench/README.md).
         """
         self._flag = flag  # llama.cpp keeps only the address
-        self._lib.llama_set_abort_callback(self._context, self._is_set, ctypes.addressof(flag))
+        self._lib.llama_set_abort_callback(self.context, self._is_set, ctypes.addressof(flag))
 
-    def _check(self) -> None:
+    def map_complete_file(self) -> None:
+        """Wait for the complete file if the model was loaded from a placeholder. Raises as PlaceholderFile does."""
+        if not isinstance(self._source, Path):
+            self._source.map_complete_file()
+
+    def warm_up(self) -> None:
+        """Compute one token, so that the first request does not pay for one-time work. Raises as ``check_logits``."""
+        self.decode([self.vocabulary.bos or 0])
+        self.check_logits()
+        self.states.learn_layout(1)
+        self.truncate(0)
+
+    def check_logits(self) -> None:
+        """Raise ModelError if the last logits contain NaN. Checks only once."""
+        if self._logits_checked:
+            return
+        logits = self.logits()
+        if not logits or math.isnan(sum(logits[: self.vocabulary.size])):
+            raise ModelError("The model computes no numbers (NaN): its weights are damaged.")
+        self._logits_checked = True
+
+    def _check_kind(self) -> None:
         lib, model = self._lib, self._model
         if not lib.llama_model_has_decoder(model) or lib.llama_model_has_encoder(model):
             raise ModelError("The model has an encoder, as translation or embedding models do; it cannot chat.")
         if lib.llama_model_is_diffusion(model):
             raise ModelError("The model is a diffusion model; it does not generate token by token.")
 
-    def _fit(self, n_ctx: int | None) -> int:
-        train = self.n_ctx_train or DEFAULT_CONTEXT
-        if n_ctx is None:
-            return min(train, DEFAULT_CONTEXT)
-        if n_ctx > train:
-            log.warning("N_CTX=%d is lowered to %d, what the model was trained for", n_ctx, train)
-        return min(n_ctx, train)
-
-    def _drop_aside(self) -> None:
-        if self._aside:
-            self._lib.llama_free(self._aside)
-        self._aside = None
-
-    def _context_params(self, n_threads: int, kv_type: KVType) -> Any:
-        params = self._lib.llama_context_default_params()
-        params.n_ctx = self.n_ctx
-        params.n_batch = self.chunk
-        params.n_ubatch = _ubatch(self.chunk, int(self._lib.llama_model_n_params(self._model)))
-        params.n_threads = params.n_threads_batch = n_threads
-        params.flash_attn_type = self._flash_attention(kv_type)
-        params.type_k = params.type_v = _TYPES[kv_type.upper()]
-        params.no_perf = True
-        return params
-
-    def _new_context(self, params: Any) -> Any:
-        recent_errors()
-        context = self._lib.llama_init_from_model(self._model, params)
+    def _create_context(self, n_threads: int, kv_type: KVType) -> Any:
+        lib, n_ctx = self._lib, self.n_ctx
+        params = context_params(lib, self._model, n_ctx=n_ctx, chunk=self.chunk, n_threads=n_threads, kv_type=kv_type)
+        take_errors()
+        context = lib.llama_init_from_model(self._model, params)
         if not context:
-            kv_type = TENSOR_TYPES[params.type_k].name.lower()
             raise EngineError(
-                f"llama.cpp cannot make a context of {params.n_ctx} tokens with keys and values in {kv_type}: "
-                f"{first(recent_errors())}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
-                n_ctx=params.n_ctx,
+                f"llama.cpp cannot make a context of {n_ctx} tokens with keys and values in {kv_type}: "
+                f"{take_first_error()}. A smaller N_CTX needs less memory; KV_TYPE=f16 suits every model.",
+                n_ctx=n_ctx,
                 kv_type=kv_type,
             )
         return context
 
-    def _flash_attention(self, kv_type: KVType) -> int:
-        lib = self._lib
-        needed = flash_attention(int(lib.llama_model_n_head(self._model)), self.n_ctx, kv_type, self.chunk)
-        on_gpu = self.chunk == GPU_CHUNK
-        return int(lib.LLAMA_FLASH_ATTN_TYPE_AUTO if needed or on_gpu else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED)
-
-    def _lay_over(self, lora: Path) -> None:
-        """Add an adapter, at its full strength; the model owns its memory."""
-        recent_errors()
+    def _apply_adapter(self, lora: Path) -> None:
+        """Add a LoRA adapter at full strength; the model owns its memory."""
+        take_errors()
         adapter = self._lib.llama_adapter_lora_init(self._model, str(lora).encode())
         if not adapter:
-            raise ModelError(f"llama.cpp cannot lay the adapter over the model: {first(recent_errors())}")
+            raise ModelError(f"llama.cpp cannot lay the adapter over the model: {take_first_error()}")
         adapters = (self._lib.llama_adapter_lora_p_ctypes * 1)(adapter)
-        if self._lib.llama_set_adapters_lora(self._context, adapters, 1, (ctypes.c_float * 1)(1.0)):
-            raise EngineError("llama.cpp cannot use the adapter.", log=recent_errors())
-
-    def warm_up(self) -> None:
-        """Compute one token, so that the first request does not pay for what happens once. Raises as ``prove``."""
-        self.decode([self.vocabulary.bos or 0])
-        self.prove()
-        self.states.learn(1)
-        self.cut(0)
-
-    def prove(self) -> None:
-        """Look at what was just computed. Raises ModelError when it is no numbers. Once is enough."""
-        if self._proven:
-            return
-        logits = self._lib.llama_get_logits_ith(self.context, -1)
-        if not logits or math.isnan(sum(logits[: self.vocabulary.size])):
-            raise ModelError("The model computes no numbers (NaN): its weights are damaged.")
-        self._proven = True
-
-
-def _ubatch(chunk: int, n_params: int) -> int:
-    """Tokens per graph: few enough that one node of it, which cannot be interrupted, stays below 100 ms on a CPU."""
-    return chunk // 2 if chunk == CPU_CHUNK and n_params > _LARGE_MODEL else chunk
+        if self._lib.llama_set_adapters_lora(self.context, adapters, 1, (ctypes.c_float * 1)(1.0)):
+            raise EngineError("llama.cpp cannot use the adapter.", log=take_errors())

@@ -1,10 +1,10 @@
-"""What llama.cpp loads while the weights are still on their way: the model's header in a file of the model's length.
+"""Placeholder of a model file that is still being downloaded: its header, in a file of its length.
 
-llama.cpp has the kernel make all of a file's pages there when it maps it (MAP_POPULATE). Of a file that still fills
-those are gigabytes of zeros, which the fetch overwrites: for 7 GB up to 20 s of CPU. So it is given this file, which
-has the model's length as long as llama.cpp compares it with where the tensors should be, and is cut down to the header
-before it is mapped. Later the model's own file is mapped over it, at the same addresses. Nothing may compute before:
-where this file has ended, reading is a SIGBUS.
+When llama.cpp maps a file, the kernel creates all of its pages (MAP_POPULATE). For a file that is still being filled
+those are gigabytes of zeros, which the download overwrites: up to 20 s of CPU for 7 GB. So llama.cpp gets this file. It
+has the model's length while llama.cpp compares that with the tensors' offsets, and is truncated to the header before
+llama.cpp maps it. Later the model's own file is mapped over it, at the same addresses. Nothing may compute before that:
+a read behind the end of a truncated file is a SIGBUS.
 """
 
 import ctypes
@@ -17,181 +17,144 @@ from typing import Protocol
 
 from function.errors import EngineError, Stopping
 
-FILES = Path("/proc/self/fd")
-"""Open files by their numbers."""
+DESCRIPTORS = Path("/proc/self/fd")
 MAPPINGS = Path("/proc/self/maps")
-CUE = "loaded meta data"
-"""What llama.cpp's log says between the last look at a file's length and its mapping."""
-
-LOOK = 0.1  # seconds between two looks at whether to stop
+HEADER_READ_LINE = "loaded meta data"
+"""Part of the line that llama.cpp logs after its last look at the file's length and before the mapping."""
+POLL_SECONDS = 0.1
 
 _MAPPING = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+)")
-_FAILED = ctypes.c_void_p(-1).value
-_REPLACED = "the model's file was replaced while it was filled"
+_MAP_FAILED = ctypes.c_void_p(-1).value
+_REPLACED = "the model's file was replaced during the download"
 
 
 class HeaderMismatch(Exception):
-    """The file cannot take the stand-in's place, and why; it can be loaded by itself."""
+    """A file cannot replace its placeholder, for the given reason; load it without one."""
 
 
-class ArrivingFile(Protocol):
-    """A file that grows from its beginning, as a fetch tells of it."""
+class GrowingFile(Protocol):
+    """A file that a download fills from its beginning."""
 
     part: Path | None
     prefix: int
     over: bool
-    cpu: float
-    """Seconds of CPU that another process has spent on it."""
 
     def await_prefix(self, wanted: int, timeout: float) -> bool:
-        """Whether ``wanted`` bytes are there or nothing more comes, waiting up to ``timeout`` seconds."""
+        """Wait up to ``timeout`` seconds; return true once ``wanted`` bytes are there or the download has ended."""
 
 
 class PlaceholderFile:
-    """The ``header`` of a model of ``size`` bytes. ``whole`` waits for its file, and may raise.
+    """The ``header`` of a model of ``size`` bytes. ``wait_for_file`` returns the complete file, or raises.
 
-    ``filling`` is that file before it is whole, if one may look; ``ends`` is where in it each tensor ends, in bytes,
-    for who waits for one; ``name`` is for messages. Raises Unlike where the system makes no such file.
+    ``download``: the partial file, if it may be read. ``tensor_ends``: offset of each tensor's end in the file, in
+    bytes. ``name`` is for messages. Raises HeaderMismatch where the system cannot create such a file.
     """
 
     def __init__(
         self,
         header: bytes,
         size: int,
-        whole: Callable[[], Path],
-        filling: ArrivingFile | None = None,
-        ends: Mapping[str, int] | None = None,
+        wait_for_file: Callable[[], Path],
+        download: GrowingFile | None = None,
+        tensor_ends: Mapping[str, int] | None = None,
         name: str = "model",
     ) -> None:
-        self.name, self.size, self.filling = name, size, filling
-        self._ends = ends or {}
+        self.name = name
+        self._size, self._download, self._wait_for_file = size, download, wait_for_file
+        self._tensor_ends = tensor_ends or {}
         self._copied = False
-        self._length, self._whole = len(header), whole
-        self._places: list[tuple[int, int, int]] = []
-        self._file: os.stat_result | None = None
+        self._header_bytes = len(header)
+        self._mappings: list[tuple[int, int, int]] = []
+        self._mapped_file: os.stat_result | None = None
         self._descriptor = -1
         try:
             self._descriptor = os.memfd_create(name)
             os.pwrite(self._descriptor, header, 0)
             os.truncate(self._descriptor, size)
-        except (OSError, ValueError) as e:  # also where the system is not known to refuse it, or not this name
+        except (OSError, ValueError) as e:  # no memfd here, or not under this name
             self.close()
-            raise HeaderMismatch(f"nothing can stand in for the model ({e})") from e
+            raise HeaderMismatch(f"no placeholder file can be created ({e})") from e
 
     @staticmethod
-    def possible() -> bool:
-        """Whether this system has what it takes: Linux does."""
+    def is_supported() -> bool:
+        """Return true on a system with memory files and a list of mappings, as Linux has."""
         return hasattr(os, "memfd_create") and MAPPINGS.exists()
 
     @property
     def path(self) -> Path:
-        """Where llama.cpp finds it."""
-        return FILES / str(self._descriptor)
+        """Path of the placeholder, for llama.cpp."""
+        return DESCRIPTORS / str(self._descriptor)
 
     @property
-    def held(self) -> int:
-        """Bytes of memory it takes."""
+    def memory_bytes(self) -> int:
+        """Memory that the placeholder takes."""
         return os.fstat(self._descriptor).st_blocks * 512
 
-    def hear(self, line: str) -> None:
-        """A line of llama.cpp's log: once it has read the header, and before it maps the file, that alone is left."""
-        if CUE in line:
-            os.truncate(self._descriptor, self._length)
+    def on_log_line(self, line: str) -> None:
+        """Truncate the placeholder to the header once llama.cpp has read it, and before it maps the file."""
+        if HEADER_READ_LINE in line:
+            os.truncate(self._descriptor, self._header_bytes)
 
-    def begin(self) -> bool:
-        """Let the model be in the file that fills, as far as that is there; False where none is to be had."""
-        part = self.filling.part if self.filling else None
+    def map_partial_file(self) -> bool:
+        """Map the file that is being downloaded over the placeholder; return false if there is none."""
+        part = self._download.part if self._download else None
         try:
             if part is not None:
-                with self._like(part) as descriptor:
-                    self._replace(descriptor)
-        except (OSError, HeaderMismatch):  # whole by now, or begun anew
+                with self._open_matching(part) as descriptor:
+                    self._map_over(descriptor)
+        except (OSError, HeaderMismatch):  # complete by now, or restarted
             return False
         return part is not None
 
-    def await_bytes(self, count: int, stop: Callable[[], bool]) -> bool:
-        """Wait until the first ``count`` bytes are in the model; False if they never will be, or ``stop`` says so."""
-        filling = self.filling
-        assert filling is not None
-        while not stop():
-            there = filling.await_prefix(count, LOOK)
-            if self._left_behind():
+    def wait_for_bytes(self, count: int, should_stop: Callable[[], bool]) -> bool:
+        """Wait until the first ``count`` bytes are mapped; return false if they will not be, or ``should_stop()``."""
+        download = self._download
+        assert download is not None
+        while not should_stop():
+            arrived = download.await_prefix(count, POLL_SECONDS)
+            if self._download_restarted():
                 return False
-            if there:
-                return filling.prefix >= count
+            if arrived:
+                return download.prefix >= count
         return False
 
-    def provide(self, tensor: str, stop: Callable[[], bool]) -> None:
-        """Have the bytes of ``tensor`` in the model, to be copied. From then on no other file can take its place.
+    def wait_for_tensor(self, tensor: str, should_stop: Callable[[], bool]) -> None:
+        """Wait until ``tensor`` can be copied. From the first call on no other file can replace the placeholder.
 
-        Raises Stopping when ``stop`` says so, Unlike at once where it is begun anew, and as ``complete``.
+        Raises Stopping when ``should_stop()``, HeaderMismatch when the download was restarted, and as
+        ``map_complete_file`` does.
         """
-        if self._file is None and not self.begin():
-            self.complete()
+        if self._mapped_file is None and not self.map_partial_file():
+            self.map_complete_file()
         self._copied = True
-        if not (self.filling and self.await_bytes(self._ends.get(tensor, self.size), stop)):
-            if stop():
+        end = self._tensor_ends.get(tensor, self._size)
+        if not (self._download and self.wait_for_bytes(end, should_stop)):
+            if should_stop():
                 raise Stopping("The instance is shutting down; the model was not loaded.")
-            if self._left_behind():
+            if self._download_restarted():
                 raise HeaderMismatch(_REPLACED)
-            self.complete()
+            self.map_complete_file()
 
-    def blank(self) -> None:
-        """Let the model be zeros, so that nothing which still reads it ends the process."""
-        for start, length, _ in self._places or self._ranges():
+    def map_zeros(self) -> None:
+        """Map zeros over the placeholder, so that a thread which still reads it does not end the process."""
+        for start, length, _ in self._mappings or self._own_mappings():
             _map(start, length, -1, 0)
 
-    def offset(self, address: int) -> int | None:
-        """Where in the file a byte of memory is from; None for one that is from elsewhere."""
-        for start, length, offset in self._places:
-            if start <= address < start + length:
-                return address - start + offset
-        return None
+    def map_complete_file(self) -> None:
+        """Wait for the complete file and map it over the placeholder.
 
-    def complete(self) -> bool:
-        """Wait for the file and let the model be in it; whether it is in the one that it began with.
-
-        Raises Unlike, EngineError, and what ``whole`` does.
+        Raises HeaderMismatch for another file than the placeholder's or, once weights were copied, than the mapped one;
+        EngineError when mmap fails; and the errors of the download.
         """
-        with self._like(self._whole()) as descriptor:
-            if self._file is not None and os.path.samestat(self._file, os.fstat(descriptor)):
-                return True
+        with self._open_matching(self._wait_for_file()) as descriptor:
+            if self._mapped_file is not None and os.path.samestat(self._mapped_file, os.fstat(descriptor)):
+                return
             if self._copied:
                 raise HeaderMismatch(_REPLACED)
-            self._replace(descriptor)
-        return False
-
-    def _left_behind(self) -> bool:
-        """Whether another file is being filled than the one that is mapped: of that, no more comes."""
-        part = self.filling.part if self.filling else None
-        try:
-            return part is not None and self._file is not None and not os.path.samestat(part.stat(), self._file)
-        except OSError:  # whole and renamed, or given up: ``complete`` will tell
-            return False
-
-    @contextmanager
-    def _like(self, path: Path) -> Iterator[int]:
-        """The file, open, if it has the model's length and header. Raises Unlike, OSError."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            header = os.pread(descriptor, self._length, 0)
-            if os.fstat(descriptor).st_size != self.size or header != os.pread(self._descriptor, self._length, 0):
-                raise HeaderMismatch(_REPLACED)
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-    def _replace(self, descriptor: int) -> None:
-        """Map the file over what is mapped. Raises Unlike, EngineError."""
-        self._places = self._places or list(self._ranges())
-        if not self._places:
-            raise HeaderMismatch("this system does not tell where the model is mapped")
-        for start, length, offset in self._places:
-            _map(start, length, descriptor, offset)
-        self._file = os.fstat(descriptor)
+            self._map_over(descriptor)
 
     def close(self) -> None:
-        """Let go of it; what is mapped stays. Idempotent."""
+        """Close the placeholder; mappings stay. Idempotent."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -199,8 +162,38 @@ class PlaceholderFile:
     def __del__(self) -> None:
         self.close()
 
-    def _ranges(self) -> Iterator[tuple[int, int, int]]:
-        """Where it is mapped: address, length and offset in the file, in bytes."""
+    def _download_restarted(self) -> bool:
+        """Return true if the download now fills another file than the mapped one, which stays as it is."""
+        part = self._download.part if self._download else None
+        try:
+            mapped = self._mapped_file
+            return part is not None and mapped is not None and not os.path.samestat(part.stat(), mapped)
+        except OSError:  # complete and renamed, or given up: ``map_complete_file`` finds out
+            return False
+
+    @contextmanager
+    def _open_matching(self, path: Path) -> Iterator[int]:
+        """Yield the file's descriptor if it has the placeholder's length and header. Raises HeaderMismatch, OSError."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            header, own = (os.pread(each, self._header_bytes, 0) for each in (descriptor, self._descriptor))
+            if os.fstat(descriptor).st_size != self._size or header != own:
+                raise HeaderMismatch(_REPLACED)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _map_over(self, descriptor: int) -> None:
+        """Map the file over the current mappings. Raises HeaderMismatch, EngineError."""
+        self._mappings = self._mappings or list(self._own_mappings())
+        if not self._mappings:
+            raise HeaderMismatch("this system does not list where the model is mapped")
+        for start, length, offset in self._mappings:
+            _map(start, length, descriptor, offset)
+        self._mapped_file = os.fstat(descriptor)
+
+    def _own_mappings(self) -> Iterator[tuple[int, int, int]]:
+        """Yield address, length and file offset, in bytes, of each mapping of the placeholder."""
         own = os.fstat(self._descriptor)
         for line in MAPPINGS.read_bytes().splitlines():
             if (found := _MAPPING.match(line)) is None:
@@ -211,7 +204,7 @@ class PlaceholderFile:
 
 
 def _map(address: int, length: int, descriptor: int, offset: int) -> None:
-    """Map a file, shared and read-only, in place of what is at ``address``. All in bytes. Raises EngineError.
+    """Map a file, shared and read-only, over ``address``. All in bytes. Raises EngineError.
 
     A ``descriptor`` of -1 maps zeros.
     """
@@ -221,5 +214,5 @@ def _map(address: int, length: int, descriptor: int, offset: int) -> None:
     # PROT_READ, MAP_SHARED, MAP_PRIVATE, MAP_FIXED and MAP_ANONYMOUS, on every Linux
     read, shared, private, fixed, anonymous = 0x1, 0x1, 0x2, 0x10, 0x20
     flags = fixed | (private | anonymous if descriptor < 0 else shared)
-    if c.mmap(address, length, read, flags, descriptor, offset) in (None, _FAILED):
+    if c.mmap(address, length, read, flags, descriptor, offset) in (None, _MAP_FAILED):
         raise EngineError(f"The model's file cannot be mapped: {os.strerror(ctypes.get_errno())}.")

@@ -1,51 +1,47 @@
-"""Long texts, cut for a tokenizer that must not be given long texts. Pure.
+"""Chunks of a long text, short enough for llama.cpp's tokenizer. Pure.
 
-llama.cpp splits text with ``std::regex`` for many vocabularies, which recurses once per character and overflows the
-stack: 32,000 letters without a space kill the process. Its search for special tokens takes the square of the text's
-length: a minute for a megabyte of them.
+For many vocabularies llama.cpp splits text with ``std::regex``, which recurses once per character and overflows the
+stack: 32,000 letters without a space kill the process. Its search for special tokens is quadratic: a minute for a
+megabyte of them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-LIMIT = 4096
-"""Characters of a segment; a quarter of what a thread's usual stack of 8 MiB was seen to bear."""
+MAX_CHUNK_CHARACTERS = 4096
+"""A quarter of the length that overflows a thread's usual stack of 8 MiB."""
 _MARKUP = frozenset("<[|")
-_LONGEST_SPECIAL = 48
+_MAX_SPECIAL_CHARACTERS = 48
 
 
-def text_chunks(text: str, limit: int = LIMIT) -> Iterator[str]:
-    """``text`` in pieces of at most ``limit`` characters, joined equal to it; one piece when it is short.
+def split_text(text: str, limit: int = MAX_CHUNK_CHARACTERS) -> Iterator[str]:
+    """Split ``text`` into chunks of at most ``limit`` characters.
 
-    It is cut where every tokenizer cuts by itself, between two words or after a line, so that the tokens are those of
-    the whole; in a text without such a place, away from anything that looks like a special token.
+    It is cut where every tokenizer cuts, between two words or after a line, so that the tokens stay the same; in a text
+    without such a place, away from characters of special tokens.
     """
     start = 0
     while len(text) - start > limit:
-        end = _cut(text, start + limit // 2, start + limit)
+        end = _find_cut(text, start + limit // 2, start + limit)
         yield text[start:end]
         start = end
     yield text[start:]
 
 
-def _cut(text: str, low: int, high: int) -> int:
-    for fits in (_between_words, _after_line, _inside_run):
-        found = _last(fits, text, low, high)
+def _find_cut(text: str, low: int, high: int) -> int:
+    for is_cut in (_is_between_words, _is_after_line, _is_inside_run):
+        found = next((at for at in range(high, low, -1) if is_cut(text, at)), None)
         if found is not None:
             return found
     return high
 
 
-def _last(fits: Callable[[str, int], bool], text: str, low: int, high: int) -> int | None:
-    return next((at for at in range(high, low, -1) if fits(text, at)), None)
-
-
-def _between_words(text: str, at: int) -> bool:
+def _is_between_words(text: str, at: int) -> bool:
     return text[at] == " " and text[at - 1].isalpha() and text[at + 1 : at + 2].isalpha()
 
 
-def _after_line(text: str, at: int) -> bool:
+def _is_after_line(text: str, at: int) -> bool:
     return text[at - 1] == "\n" and not text[at].isspace()
 
 
-def _inside_run(text: str, at: int) -> bool:
-    return _MARKUP.isdisjoint(text[at - _LONGEST_SPECIAL : at])
+def _is_inside_run(text: str, at: int) -> bool:
+    return _MARKUP.isdisjoint(text[at - _MAX_SPECIAL_CHARACTERS : at])

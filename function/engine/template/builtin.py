@@ -1,12 +1,12 @@
-"""Which of llama.cpp's templates a file without one was trained for, by architecture, vocabulary and name. Pure.
+"""Choice of a built-in template for a file without one, by vocabulary and name. Pure.
 
-A wrong guess answers badly and silently, so where nothing speaks for one, the answer is None.
+A wrong template gives bad replies without an error, so a file without evidence for one gets none.
 """
 
 from collections.abc import Callable
 
 _BY_TOKENS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    # Tokens that only this format uses; the more special ones first.
+    # Tokens that only this format uses. Subsets come after their supersets.
     ("phi4", ("<|im_start|>", "<|im_sep|>")),
     ("kimi-k2", ("<|im_user|>", "<|im_middle|>")),
     ("chatml", ("<|im_start|>", "<|im_end|>")),
@@ -31,12 +31,12 @@ _LLAMA2_VOCABULARY = 32_000
 def template_for(
     architecture: str, *, name: str | None, n_vocab: int, sentencepiece: bool, has: Callable[[str], bool]
 ) -> str | None:
-    """The name of the built-in template that fits, or None. ``has`` tells whether a token is in the vocabulary."""
+    """Return the name of the template that fits, or None. ``has`` is true for a token of the vocabulary."""
     for template, tokens in _BY_TOKENS:
         if all(map(has, tokens)):
             return template
     if architecture == "llama" and sentencepiece and n_vocab == _LLAMA2_VOCABULARY:
-        # Llama 2's vocabulary has no token for turns; others took it over and made up formats of their own.
+        # Llama 2's vocabulary has no tokens that mark turns, and later models use it with formats of their own.
         lowered = (name or "").lower()
         return next((template for word, template in _BY_NAME if word in lowered), "llama2-sys-bos")
     return None

@@ -1,256 +1,188 @@
-"""Jinja for templates that came with a file from somewhere: sandboxed, and bounded in time and memory."""
+"""Process that renders Jinja templates: sandboxed, and bounded by the kernel.
 
-import functools
-import re
+A chat template is a program that comes with a file from somewhere. Jinja's sandbox keeps it from Python. The limits of
+this process bound CPU time and memory, also inside a single call into C, which no check of Jinja's could interrupt. A
+template that exceeds them costs this process, and neither the model nor the server beside it.
+
+As a script this module needs nothing of the package. File descriptor 0 is a socket to the parent. Requests and replies
+are tuples: (template, variables or None, seconds of CPU time, time of day) and (kind, text), where a kind is
+``rendered``, ``refused`` (by ``raise_exception``), ``failed`` or ``exceeded`` (a limit).
+"""
+
+import json
+import marshal
+import os
+import resource
+import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
-from types import BuiltinMethodType, CodeType, MethodType
-from typing import Any
+from functools import lru_cache
+from traceback import walk_tb
+from types import FrameType, GeneratorType
+from typing import Any, NoReturn
 
-from jinja2 import nodes
-from jinja2.exceptions import TemplateError, TemplateSyntaxError
+if __name__ == "__main__":
+    sys.path = sys.argv[1].split(os.pathsep)
+
+from jinja2 import Template, TemplateSyntaxError, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import TemplateError
 from jinja2.ext import Extension, loopcontrols
+from jinja2.idtracking import VAR_LOAD_RESOLVE
 from jinja2.parser import Parser
-from jinja2.runtime import BlockReference, LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
 
-from function.engine.template import attributes, filters
-from function.engine.template.instrument import watched
-from function.engine.template.limits import TooMuch, check_bits, check_count, check_size, length_of, weigh
-
-TIME_LIMIT = 10.0
-"""Seconds of one rendering."""
-MEMORY_LIMIT = 512 << 20
-"""Bytes of all that one rendering makes on its way, whether or not it keeps them: a template that keeps them in a list
-can be told from one that does not only by what it leaves behind."""
-SOURCE_LIMIT = 1 << 20
-"""Characters of a template: thirty times the longest that a model brings."""
-_ENTRY = 64  # bytes, about, of what an entry of a list or a turn of a loop may have made
-_LOOKING_ONLY = frozenset(
-    {"defined", "undefined", "none", "boolean", "true", "false", "string", "number", "integer", "float", "mapping"}
-    | {"iterable", "sequence", "sameas", "callable"}
-)
-"""Tests that do not look into the parts of a value."""
-_PASSING_ON = (Macro, BlockReference, LoopContext)  # what a template calls of its own: each part looks by itself
-_SIZED = (str, list, tuple, dict, set)
-_COMPUTING = frozenset({"divisibleby", "even", "odd"})
-"""Tests that compute with %."""
-_DATE_FORMAT = re.compile(r"(?:[^%]|%[-_^#]?[a-zA-Z%])*")  # C's takes widths
+MAX_MEMORY_BYTES = 256 << 20
+"""Memory that templates may use, in addition to what the process has when it starts."""
+MAX_PROMPT_CHARS = 16 << 20
+MAX_ERROR_CHARS = 1000
+_MAX_SNIPPET_CHARS = 80
 
 
-class Refused(TemplateError):
+class Refusal(TemplateError):
     """The template called ``raise_exception``."""
 
 
+class Timeout(BaseException):
+    """The template used up its CPU time. No filter that handles exceptions can catch it."""
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
-    """What chat templates expect, as transformers gives it to them: trimmed blocks, ``{% break %}``,
-    ``{% generation %}``, ``raise_exception``, ``strftime_now``, and a ``tojson`` that escapes nothing.
+    """Jinja as transformers configures it for chat templates."""
 
-    Jinja's own sandbox keeps a template from reaching out of it. This one also keeps it from running for ever and from
-    filling the memory. Only the attributes and filters that prompts are made with are there. Each turn of a loop, call,
-    filter, test and lookup looks at the clock. Whatever can make much of little looks at the size of what it makes,
-    whatever looks into a value at how much there is inside, and all that is made is counted.
-    """
-
-    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
-
-    def __init__(self, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(self) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
-        self.filters = filters.served(self.filters) | {"tojson": filters.tojson}
-        self.filters = {name: self._watched(name, apply) for name, apply in self.filters.items()}
-        tests: dict[str, Any] = self.tests
-        self.tests = {name: self._judged(name, test) for name, test in tests.items()}
-        del self.globals["lipsum"]
-        self.globals |= {"raise_exception": _refuse, "strftime_now": _now, "namespace": _Namespace}
-        self.time_limit = time_limit
-        self._spent = _Spent()
+        self.code_generator_class = _Generator
+        self.used: set[str] = set()
+        self.filters["tojson"] = _tojson
+        self.globals["raise_exception"] = _refuse
 
-    def write(self, source: Any, variables: Mapping[str, Any]) -> str:
-        """Render a template that this environment compiled. Raises what the template does: TemplateError and others."""
-        self._spent.end, self._spent.left = time.monotonic() + self.time_limit, MEMORY_LIMIT
-        return self.join(source.root_render_func(source.new_context(variables)))
-
-    def tick(self) -> None:
-        """One turn of a loop or call of a macro."""
-        if time.monotonic() > self._spent.end:
-            raise TooMuch(f"It takes longer than {self.time_limit:g} seconds.")
-        self._take(_ENTRY)
-
-    def made(self, value: Any) -> Any:
-        """``value``, of which only the outermost was just made: a list, not what is in it."""
-        if isinstance(value, _SIZED):
-            entries = 0 if isinstance(value, str) else len(value)
-            check_count(entries)
-            check_size(len(value))
-            self._take(sys.getsizeof(value) + entries * _ENTRY)
-        elif isinstance(value, (int, bytes)):
-            weigh(value)
-        return value
-
-    def text(self, value: Any) -> str:
-        """``value`` written out."""
-        text: str = self.made(str(weigh(value)))
-        return text
-
-    def join(self, parts: Iterable[Any]) -> str:
-        """``parts`` as one string."""
-        texts, size = [], 0
-        for part in parts:
-            texts.append(part if isinstance(part, str) else self.text(part))
-            size += len(texts[-1])
-            check_size(size)
-        text: str = self.made("".join(texts))
-        return text
-
-    concat = join  # what Jinja joins the output of macros and blocks with
-
-    def each(self, value: Any) -> Any:
-        """``value``, to go over its entries."""
-        check_count(length_of(value))
-        return value
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Compute, where what it makes of two values is not too much."""
-        if isinstance(left, int) and isinstance(right, int):
-            bits = left.bit_length(), right.bit_length()
-            check_bits(max(bits))
-            check_bits(bits[0] * right if operator == "**" else sum(bits) if operator == "*" else 0)
-        elif operator not in ("+", "*"):
-            _check_numbers(left, right)
-        else:
-            many = [one for one in (left, right) if isinstance(one, int)]
-            size = length_of(left) * attributes.growth(right) + length_of(right) * attributes.growth(left)
-            size *= many[0] if many and operator == "*" else 1
-            (check_size if isinstance(left, str) or isinstance(right, str) else check_count)(size)
-        return self.made(super().call_binop(context, operator, left, right))
-
-    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  as Jinja has it
-        """Call what a template calls."""
-        __self.tick()
-        if not isinstance(__obj, _PASSING_ON):
-            args = tuple(weigh(list(one) if hasattr(one, "__next__") else one) for one in args)
-            weigh(kwargs)
-        if not isinstance(__obj, (BuiltinMethodType, MethodType)):
-            return __self.made(super().call(__context, __obj, *args, **kwargs))
-        attributes.check_method(__obj, args, kwargs)
-        result = __self.made(super().call(__context, __obj, *args, **kwargs))
-        if isinstance(__obj.__self__, str) and isinstance(result, (list, tuple)):
-            __self._take(sum(map(sys.getsizeof, result)))  # it was taken apart, and each part is new
-        return result
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        """Look up ``argument``, which is hashed for it."""
-        self.tick()
-        found = super().getitem(obj, weigh(argument))
-        # What has attributes does not show what is inside of it, and filters look things up for what they compare.
-        return found if isinstance(obj, _SIZED) else weigh(found)
-
-    def weigh(self, value: Any) -> Any:
-        """See weight.weigh."""
-        return weigh(value)
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Whether a template may use it."""
-        return attributes.has(obj, attr) and super().is_safe_attribute(obj, attr, value)
-
-    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """``str.format``, which Jinja's sandbox replaces before it asks whether it is safe."""
-        if not isinstance(value, BuiltinMethodType) or not isinstance(value.__self__, str):
-            return None
-        text = value.__self__
-        if value.__name__ == "format":
-            return lambda *args, **kwargs: attributes.Formatter(self).vformat(text, args, kwargs)
-        return None
-
-    def _take(self, size: int) -> None:
-        self._spent.left -= size
-        if self._spent.left < 0:
-            raise TooMuch(f"It makes more than {MEMORY_LIMIT >> 20} MiB on its way.")
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        """Jinja's hook to parse. ``{% autoescape %}`` would make of every text five times as much."""
-        if len(source) > SOURCE_LIMIT:
-            raise TemplateSyntaxError(f"it has more than {SOURCE_LIMIT:,} characters", 1)
-        tree = super()._parse(source, name, filename)
-        for node in tree.find_all(nodes.EvalContextModifier):
-            raise TemplateSyntaxError("autoescape is for HTML, which no prompt is", node.lineno)
-        return tree
-
-    def _compile(self, source: str, filename: str) -> CodeType:
-        """Jinja's hook to compile the Python that it made of a template."""
-        return compile(watched(source, filename), filename, "exec")
-
-    def _watched(self, name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
-        """A filter that looks at the clock, at what it is given and at what it makes."""
-        given = 1 if hasattr(apply, "jinja_pass_arg") else 0  # before it comes Jinja's own
-
-        @functools.wraps(apply)
-        def applied(*args: Any, **kwargs: Any) -> Any:
-            self.tick()
-            filters.check_given(name, args[given:], kwargs)
-            result = apply(*args, **kwargs)
-            if hasattr(result, "__next__"):  # generators of generators are freed by recursion, as deep as they go
-                return iter(self.made(list(result)))
-            return self.made(result)
-
-        return applied
-
-    def _judged(self, name: str, test: Callable[..., Any]) -> Callable[..., Any]:
-        """A test that looks at the clock, and at what it is given."""
-        given = 1 if hasattr(test, "jinja_pass_arg") else 0
-
-        @functools.wraps(test)
-        def judged(*args: Any, **kwargs: Any) -> Any:
-            self.tick()
-            for one in () if name in _LOOKING_ONLY else (*args[given:], *kwargs.values()):
-                weigh(one)
-            if name in _COMPUTING:
-                _check_numbers(*args, *kwargs.values())
-            return test(*args, **kwargs)
-
-        return judged
+    def compile_chat_template(self, source: str) -> tuple[Template, frozenset[str]]:
+        """Return the template, and the names of the variables that it uses."""
+        self.used.clear()
+        return self.from_string(source), frozenset(self.used)
 
 
-class _Spent(threading.local):
-    """When a rendering must end, by time.monotonic(), and how many bytes it may still make; while a template is
-    compiled, nothing: what Jinja would compute then it leaves for later."""
+class _Generator(CodeGenerator):
+    """Jinja's generator, which also notes the variables: generating twice to find them takes 20 ms."""
 
-    end = 0.0
-    left = 0
+    def enter_frame(self, frame: Frame) -> None:
+        super().enter_frame(frame)
+        for action, name in frame.symbols.loads.values():
+            if action == VAR_LOAD_RESOLVE and name not in self.environment.globals:
+                self.environment.used.add(name)  # type: ignore[attr-defined]  # the environment is a Sandbox
 
 
 class _Generation(Extension):
-    """``{% generation %}``, with which training marks replies: its body as it is."""
+    """``{% generation %}``, which marks replies for training: renders its body."""
 
-    tags = {"generation"}  # noqa: RUF012  Jinja declares it on the instance
+    tags = {"generation"}  # noqa: RUF012  declared by Jinja on the instance
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-class _Namespace(Namespace):
-    """Jinja's, but written without what it holds: that can be another one, and so on without an end."""
+def serve() -> None:
+    """Answer requests until the other end closes or a template exceeds a limit."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to the parent as well, which decides
+    signal.signal(signal.SIGVTALRM, _expire)
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  pathlib would be imported for this alone
+        memory = int(file.read().split()[0]) * resource.getpagesize() + MAX_MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    compiled = lru_cache(maxsize=128)(Sandbox().compile_chat_template)
+    kind = ""
+    with open(0, "rb") as requests, open(0, "wb", closefd=False) as replies, suppress(EOFError):
+        while kind != "exceeded":
+            kind, text = _answer(compiled, *marshal.load(requests))  # noqa: S302  written by the parent
+            marshal.dump((kind, text), replies)
+            replies.flush()
 
-    def __repr__(self) -> str:
-        return "<Namespace>"
+
+def _answer(
+    compiled: Callable[[str], tuple[Template, frozenset[str]]],
+    source: str,
+    variables: Mapping[str, Any] | None,
+    cpu_seconds: float,
+    now: str,
+) -> tuple[str, str]:
+    """Return the kind and the text of a reply."""
+    template = None
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, cpu_seconds)  # raises Timeout
+            signal.setitimer(signal.ITIMER_PROF, 2 * cpu_seconds)  # ends the process, in Python as in C
+            template, used = compiled(source)
+            return "rendered", " ".join(used) if variables is None else _render(template, variables, now)
+        except Refusal as e:
+            return "refused", _shorten(str(e))
+        except MemoryError:
+            raise
+        except Exception as e:  # a template can raise any exception of Python
+            error = _shorten(f"{type(e).__name__}: {str(e).rstrip('.')}")
+            return "failed", f"{error}{_place(e, template, source)}."
+    except Timeout as e:
+        return "exceeded", f"It takes more than {cpu_seconds:g} seconds{_place(e, template, source)}."
+    except MemoryError as e:
+        return "exceeded", f"It needs more than {MAX_MEMORY_BYTES >> 20} MiB of memory{_place(e, template, source)}."
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _check_numbers(*values: Any) -> None:
-    """Raise TooMuch for what is computed with and no number: % makes a text of any width, and − looks into sets."""
-    if not all(isinstance(one, (int, float, Undefined)) for one in values):
-        raise TooMuch("It computes with what are no numbers.")
+def _render(template: Template, variables: Mapping[str, Any], now: str) -> str:
+    date = datetime.fromisoformat(now)
+    context = template.new_context({"strftime_now": date.strftime, **variables})
+    text = "".join(template.root_render_func(context))  # Template.render would replace the traceback
+    if len(text) > MAX_PROMPT_CHARS:
+        raise ValueError(f"it renders more than {MAX_PROMPT_CHARS:,} characters")
+    return text
 
 
-def _refuse(message: str) -> None:
-    raise Refused(str(weigh(message)))
+def _place(error: BaseException, template: Template | None, source: str) -> str:
+    """Return the line of the template at which ``error`` occurred, in parentheses; empty if it is unknown."""
+    line = error.lineno if isinstance(error, TemplateSyntaxError) else 0
+    for frame, number in walk_tb(error.__traceback__):
+        if template and frame.f_code.co_filename == "<template>":
+            line = template.get_corresponding_lineno(number)
+    text = source.split("\n")[line - 1].strip() if line else ""
+    dots = " …" if len(text) > _MAX_SNIPPET_CHARS else ""
+    return text and f" (line {line}: {text[:_MAX_SNIPPET_CHARS]}{dots})"
 
 
-def _now(form: str) -> str:
-    if not isinstance(form, str) or len(form) > 100 or not _DATE_FORMAT.fullmatch(form):
-        raise TooMuch("It writes the date with something other than letters after a %, in 100 characters.")
-    return datetime.now().astimezone().strftime(form)
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_ERROR_CHARS else f"{text[:MAX_ERROR_CHARS]} …"
+
+
+def _expire(number: int, frame: FrameType | None) -> NoReturn:
+    raise Timeout
+
+
+def _refuse(message: str) -> NoReturn:
+    raise Refusal(str(message))
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """Write JSON as transformers does: without escapes for HTML."""
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys, default=_listed
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the result of a filter such as ``selectattr`` as a list, as other implementations of Jinja have it."""
+    if isinstance(value, GeneratorType):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+if __name__ == "__main__":
+    serve()

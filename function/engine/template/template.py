@@ -1,84 +1,117 @@
-"""Chat templates: messages → the text of a prompt. Either Jinja, as models bring it, or llama.cpp's own by name."""
+"""Chat templates: messages → the text of a prompt. Either Jinja, as models carry it, or llama.cpp's own by name."""
 
 import ctypes
-import functools
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from function.engine.llama.library import library
 from function.engine.llama.model import Model
 from function.engine.template.builtin import template_for
-from function.engine.template.watchdog import watchdog
+from function.engine.template.renderer import renderer
 from function.errors import ModelError, RequestError
 
 log = logging.getLogger(__name__)
 
 Messages = Sequence[Mapping[str, Any]]
-_SENTENCE = 1000  # characters of a template's own words in an error
-_WEDGED = 3  # times its limit, which it looks at at each step, is a step that does not end
+
+RENDER_CPU_SECONDS = 10.0
+MAX_SOURCE_CHARS = 1 << 20
+"""Thirty times the longest template that a model carries."""
+_PROBE_WORDS = "the text of a message"
+_PROBE = f"{_PROBE_WORDS} '\""
+"""With quotation marks: a template that writes a list of parts as Python or JSON does escapes them."""
 
 
 class Template(Protocol):
-    """Something that renders messages, ending where the assistant's reply begins."""
+    """Renders messages into a prompt that ends where the assistant's reply begins."""
 
     source: str | None
-    """Its Jinja; None where it has none."""
-
-    @property
-    def variables(self) -> frozenset[str]:
-        """What it asks for by name, besides what it sets itself."""
+    """The Jinja source; None for a built-in template."""
+    variables: frozenset[str]
+    """Names of the variables that the template uses."""
 
     def render(self, messages: Messages, **variables: Any) -> str:
-        """Raises RequestError, with the template's own sentence, when it refuses the messages or fails on them."""
+        """Return the prompt. Raises RequestError if the template refuses the messages, in its own words, or fails."""
 
 
 class JinjaTemplate:
-    """A template as a GGUF carries it. Safe for any number of threads.
+    """A template as a GGUF carries it. Any thread may use it. Needs no model.
 
-    ``time_limit``: seconds of one rendering, 10 unless given. Raises ModelError when ``source`` is not Jinja.
+    ``cpu_seconds`` bounds one rendering. Raises ModelError when ``source`` is not valid Jinja.
     """
 
-    def __init__(self, source: str, *, bos: str = "", eos: str = "", time_limit: float | None = None) -> None:
-        from function.engine.template.sandbox import TIME_LIMIT, Sandbox
-
+    def __init__(self, source: str, *, bos: str = "", eos: str = "", cpu_seconds: float = RENDER_CPU_SECONDS) -> None:
         self.source: str | None = source
-        self._sandbox = Sandbox(TIME_LIMIT if time_limit is None else time_limit)
+        self._text, self._cpu_seconds = source, cpu_seconds
         self._special = {"bos_token": bos, "eos_token": eos}
-        try:
-            self._template = self._sandbox.from_string(source)
-        except Exception as e:  # Jinja's own, Python's over nesting and numbers, and what else a text may bring about
+        kind, text = "failed", f"It has more than {MAX_SOURCE_CHARS:,} characters."
+        if len(source) <= MAX_SOURCE_CHARS:
+            kind, text = renderer().request(source, None, cpu_seconds)
+        if kind != "rendered":
             raise ModelError(
-                f"The chat template is not valid Jinja: {_said(e)}. Set CHAT_TEMPLATE to one that is.",
-                param="CHAT_TEMPLATE",
-            ) from e
-
-    @functools.cached_property
-    def variables(self) -> frozenset[str]:
-        """See Template."""
-        from jinja2.meta import find_undeclared_variables
-
-        assert self.source is not None
-        return frozenset(find_undeclared_variables(self._sandbox.parse(self.source)))
+                f"The chat template cannot be compiled: {text} Set CHAT_TEMPLATE to another one.", param="CHAT_TEMPLATE"
+            )
+        self.variables = frozenset(text.split())
+        self._no_tools: Any = None
+        self._typed = False
+        self._probe()
 
     def render(self, messages: Messages, **variables: Any) -> str:
-        """``variables`` reach the template beside ``messages``; absent tools and documents are none, as elsewhere."""
-        from function.engine.template.sandbox import Refused
+        """Return the prompt. ``variables`` reach the template, in addition to those that every template gets."""
+        kind, text = self._request(list(messages), variables)
+        if kind == "rendered":
+            return text
+        verb = "refuses" if kind == "refused" else "fails on"
+        raise RequestError(f"The model's chat template {verb} the messages: {text}", param="messages")
 
-        given = {"tools": None, "documents": None, "add_generation_prompt": True} | self._special | variables
-        try:
-            with watchdog(_WEDGED * self._sandbox.time_limit):
-                return self._sandbox.write(self._template, given | {"messages": list(messages)})
-        except Refused as e:
-            raise RequestError(f"The model's chat template refuses the messages: {_said(e)}", param="messages") from e
-        except Exception as e:  # a template can raise anything that Python can
-            raise RequestError(
-                f"The model's chat template fails on the messages: {type(e).__name__}: {_said(e)}", param="messages"
-            ) from e
+    def _probe(self) -> None:
+        """Find the form of text, and of absent tools, with which the template writes a message."""
+        for self._no_tools, self._typed in ((None, False), (None, True), ([], False), ([], True)):
+            kind, text = self._request([{"role": "user", "content": _PROBE}], {})
+            if kind == "exceeded" or (kind == "rendered" and (_PROBE if self._typed else _PROBE_WORDS) in text):
+                return
+        self._no_tools, self._typed = None, False
+        log.warning("the chat template does not write the text of a user message")
+
+    def _request(self, messages: list[Mapping[str, Any]], variables: Mapping[str, Any]) -> tuple[str, str]:
+        today = datetime.now().astimezone()
+        given = {
+            "tools": self._no_tools,
+            "documents": None,
+            "functions": json.dumps(variables.get("tools") or [], indent=4),
+            "add_generation_prompt": True,
+            "enable_thinking": True,
+            "date_string": today.strftime("%d %b %Y"),
+            "datetime": today.strftime("%b %d %Y"),
+            **self._special,
+            **variables,
+            "messages": [_typed(message) for message in messages] if self._typed else messages,
+        }
+        return renderer().request(self._text, given, self._cpu_seconds)
+
+
+class ToolUseTemplate(JinjaTemplate):
+    """A template with a variant for requests with tools: ``tokenizer.chat_template.tool_use`` of a file."""
+
+    def __init__(self, source: str, tool_use: str, *, bos: str = "", eos: str = "") -> None:
+        super().__init__(source, bos=bos, eos=eos)
+        self._with_tools = JinjaTemplate(tool_use, bos=bos, eos=eos)
+        self.variables |= self._with_tools.variables
+        self.tool_use_source = tool_use
+
+    def render(self, messages: Messages, **variables: Any) -> str:
+        """See Template."""
+        if variables.get("tools"):
+            return self._with_tools.render(messages, **variables)
+        return super().render(messages, **variables)
 
 
 class BuiltinTemplate:
-    """One of the templates that llama.cpp has built in. Raises ModelError when it has none called ``name``."""
+    """A template that llama.cpp has built in. Raises ModelError if it has none with this name."""
 
     def __init__(self, name: str) -> None:
         if name not in builtin_names():
@@ -89,9 +122,9 @@ class BuiltinTemplate:
         self.variables: frozenset[str] = frozenset()
 
     def render(self, messages: Messages, **variables: Any) -> str:
-        """Roles and texts only; ``variables`` have no place in these templates."""
+        """Render roles and texts; ``variables`` are ignored."""
         kind = self._lib.llama_chat_message
-        chat = (kind * len(messages))(*(kind(_plain(m["role"]), _plain(m.get("content"))) for m in messages))
+        chat = (kind * len(messages))(*(kind(_c_text(m["role"]), _c_text(m.get("content"))) for m in messages))
         size = 1024 + 2 * sum(len(message.content) for message in chat)
         for _ in range(2):
             buffer = ctypes.create_string_buffer(size)
@@ -105,23 +138,21 @@ class BuiltinTemplate:
 
 
 def choose(model: Model, setting: str | None) -> tuple[Template, str]:
-    """The template to use, and where it is from.
+    """Return the template to use and its origin: ``model``, ``setting``, ``chatml (by vocabulary)`` or the like.
 
-    ``setting``, a name or a text, goes before what the file brings, and that before what its architecture and
-    vocabulary call for. Raises ModelError when none is left.
+    ``setting`` is the name of a built-in template, the path of a file or the text of a template. It has precedence over
+    the model's own, and that over the one that the vocabulary calls for. Raises ModelError if there is none.
     """
     vocabulary = model.vocabulary
+    bos, eos = vocabulary.text_of(vocabulary.bos), vocabulary.text_of(vocabulary.eos)
     if setting is not None and setting in builtin_names():
         return BuiltinTemplate(setting), f"{setting} (setting)"
-    if setting is not None and "{" not in setting:  # as Jinja it would be the same prompt whatever is asked
-        raise ModelError(
-            f"CHAT_TEMPLATE={setting!r} is neither a Jinja template nor one of: {', '.join(builtin_names())}.",
-            param="CHAT_TEMPLATE",
-        )
-    source = setting if setting is not None else model.metadata("tokenizer.chat_template")
-    if source:
-        bos, eos = vocabulary.text_of(vocabulary.bos), vocabulary.text_of(vocabulary.eos)
-        return JinjaTemplate(source, bos=bos, eos=eos), "model" if setting is None else "setting"
+    if setting is not None:
+        return JinjaTemplate(_setting_source(setting), bos=bos, eos=eos), "setting"
+    if source := model.metadata("tokenizer.chat_template"):
+        if tool_use := model.metadata("tokenizer.chat_template.tool_use"):
+            return ToolUseTemplate(source, tool_use, bos=bos, eos=eos), "model"
+        return JinjaTemplate(source, bos=bos, eos=eos), "model"
     name = template_for(
         model.metadata("general.architecture") or "",
         name=model.metadata("general.name"),
@@ -131,16 +162,16 @@ def choose(model: Model, setting: str | None) -> tuple[Template, str]:
     )
     if name is None:
         raise ModelError(
-            "The model brings no chat template, and nothing in it says which one it was trained for. Set "
-            f"CHAT_TEMPLATE to the text of one, or to one of: {', '.join(builtin_names())}.",
+            "The model has no chat template, and its vocabulary fits none that is known. Set CHAT_TEMPLATE to the text "
+            f"of one, or to one of: {', '.join(builtin_names())}.",
             param="CHAT_TEMPLATE",
         )
-    log.warning("the model brings no chat template; %s is what its architecture and vocabulary call for", name)
-    return BuiltinTemplate(name), f"{name} (by architecture)"
+    log.warning("the model has no chat template; its vocabulary calls for %s", name)
+    return BuiltinTemplate(name), f"{name} (by vocabulary)"
 
 
 def builtin_names() -> tuple[str, ...]:
-    """The names of llama.cpp's own chat templates."""
+    """Return the names of llama.cpp's own chat templates."""
     lib = library()
     count = lib.llama_chat_builtin_templates(None, 0)
     names = (ctypes.c_char_p * count)()
@@ -148,14 +179,30 @@ def builtin_names() -> tuple[str, ...]:
     return tuple(sorted(name.decode() for name in names if name))
 
 
-def _said(error: Exception) -> str:
-    """What an error says, as much of it as a reply and a log line should hold."""
-    said = str(error)
-    return said if len(said) <= _SENTENCE else f"{said[:_SENTENCE]} …"
+def _setting_source(setting: str) -> str:
+    """Return the template that ``setting`` is the path or the text of."""
+    if "{" in setting:
+        return setting
+    try:
+        return Path(setting).read_text(encoding="utf-8")
+    except FileNotFoundError:  # as Jinja it would render the same prompt for all messages
+        names = ", ".join(builtin_names())
+        raise ModelError(
+            f"CHAT_TEMPLATE={setting!r} is neither a Jinja template, nor a file, nor one of: {names}.",
+            param="CHAT_TEMPLATE",
+        ) from None
+    except (OSError, ValueError) as e:
+        raise ModelError(f"CHAT_TEMPLATE={setting!r} cannot be read: {e}.", param="CHAT_TEMPLATE") from e
 
 
-def _plain(content: Any) -> bytes:
-    """The text of a message: a string, or the texts among its parts. NUL would end it early in C."""
+def _typed(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``message`` with its text as a typed part."""
+    content = message.get("content")
+    return {**message, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else message
+
+
+def _c_text(content: Any) -> bytes:
+    """Return the text of a message: a string, or the texts of its parts. A NUL would end it early in C."""
     if isinstance(content, (list, tuple)):
         content = "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))
     return str(content or "").replace("\0", "\ufffd").encode(errors="replace")

@@ -1,5 +1,6 @@
-"""A model's files in a folder of the cache: they outlast the process, and what is unfinished is gone on with."""
+"""Destination in a folder of the cache: its files outlast the process, and an unfinished fetch is resumed."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -7,39 +8,50 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from function.errors import CacheUnusable
+from function.errors import CacheUnusable, FunctionError, NoSpace
 from function.fetch.destination import cache_dir
-from function.fetch.destination.base import name_of
-from function.fetch.destination.journaled_file import JOURNAL, PART, JournaledFile, part_of
+from function.fetch.destination.journaled_file import JOURNAL_SUFFIX, JournaledFile
 from function.fetch.destination.verification_record import VerificationRecord
-from function.fetch.destination.verify import digest_of, vouched
-from function.source import ObjectInfo
-from function.source.checksum import Algorithm
-from function.system.trusted_files import opened
+from function.source import (
+    VERSION_DIGITS,
+    Algorithm,
+    ObjectInfo,
+    combine_versions,
+    hash_file,
+    name_file,
+    stated_digest,
+)
+from function.system.trusted_files import open_trusted
 
 log = logging.getLogger(__name__)
 
-LONGEST = 255 - len(PART + JOURNAL)
-"""Bytes of a file's name in the cache: file systems take 255, and the longest name has something appended."""
-KEPT = 180  # bytes that a longer one keeps, for people
+PART_SUFFIX = ".part"
+MAX_NAME_BYTES = 255 - len(PART_SUFFIX + JOURNAL_SUFFIX)  # file systems accept 255 with the longest suffix
+SHORTENED_NAME_BYTES = 180  # kept of a longer name, for readers
+DISK_BLOCK_BYTES = 512  # the unit of st_blocks on every disk
 
 
 class DiskDestination:
-    """See Place. Made by holding it: ``pause`` is called while another process fills it, sleeps, and may raise.
+    """Folder of the cache for one version of a model.
 
-    ``check`` may raise to stop what takes long.
+    While another process fills it, the constructor waits and calls ``pause``, which sleeps and may raise.
+    ``raise_if_cancelled`` stops a long verification.
     """
 
     def __init__(
-        self, directory: Path, infos: Sequence[ObjectInfo], pause: Callable[[], None], check: Callable[[], None]
+        self,
+        directory: Path,
+        infos: Sequence[ObjectInfo],
+        pause: Callable[[], None],
+        raise_if_cancelled: Callable[[], None],
     ) -> None:
-        self._directory, self._infos, self._check = directory, infos, check
-        names = [kept_as(name_of(info.uri)) for info in infos]
+        self._directory, self._infos, self._raise_if_cancelled = directory, infos, raise_if_cancelled
+        names = [_shorten_name(name_file(info.uri)) for info in infos]
 
-        def ready(folder: Path) -> bool:
-            return all(_long(folder / name) == info.size for name, info in zip(names, infos, strict=True))
+        def has_all_files(folder: Path) -> bool:
+            return all(_file_size(folder / name) == info.size for name, info in zip(names, infos, strict=True))
 
-        self.lease = cache_dir.hold(directory, cache_dir.key(tuple(infos)), ready=ready, pause=pause)
+        self.lease = cache_dir.acquire(directory, combine_versions(infos), has_all_files, pause)
         self.files = [self.lease.folder / name for name in names]
         try:
             self._record = VerificationRecord(self.lease.folder)
@@ -48,88 +60,137 @@ class DiskDestination:
             raise
 
     @property
-    def hashed(self) -> str | None:
+    def sha256(self) -> str | None:
+        """SHA-256 of the concatenated files; None if it was never computed."""
         return self._record.sha256
 
-    def note(self, sha256: str) -> None:
-        self._record.note(sha256)
+    def set_sha256(self, sha256: str) -> None:
+        self._record.set_sha256(sha256)
 
-    def present(self, number: int) -> bool:
-        """Whether that file is whole and what was verified; if it was touched since, it is read and verified anew."""
+    def is_complete(self, number: int) -> bool:
+        """Return True if file ``number`` is complete and verified. A file that was modified since is verified again."""
         file = self.files[number]
         try:
-            with os.fdopen(opened(file), "rb", buffering=0) as content:
+            with os.fdopen(open_trusted(file), "rb", buffering=0) as content:
                 found = os.fstat(content.fileno())
-                if self._record.knows(file, found):
+                if self._record.matches(file, found):
                     return True
-                right = found.st_size == self._infos[number].size and self._verified(number, content.fileno())
+                correct = found.st_size == self._infos[number].size and self._verify(number, content.fileno())
         except FileNotFoundError:
-            self._record.forget(file)
+            self._record.remove(file)
             return False
         except OSError as e:
-            raise cache_dir.unusable(self._directory, f"{file}: {e.strerror}") from e
-        if right:
+            raise cache_dir.unusable_error(self._directory, f"{file}: {e.strerror}") from e
+        if correct:
             self._record.confirm(file, found)
         else:
             self._reject(file)
-        return right
+        return correct
 
     def make_room(self, missing: int) -> None:
+        """Free space for ``missing`` bytes of incomplete files. Raises NoSpace."""
         try:
-            written = sum(_written(part_of(file)) for file in self.files)
+            written = sum(_disk_usage(_part_path(file)) for file in self.files)
             cache_dir.make_room(self._directory, max(0, missing - written), self.lease.folder)
         except OSError as e:
-            raise cache_dir.unusable(self._directory, e.strerror or str(e)) from e
+            raise cache_dir.unusable_error(self._directory, e.strerror or str(e)) from e
 
-    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> JournaledFile:
-        return JournaledFile(self.files[number], info, algorithm, block, self._record)
+    def open_partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block_bytes: int) -> JournaledFile:
+        """Return file ``number``, to be filled and promoted."""
+        path = _part_path(self.files[number])
+        self._partial = JournaledFile(
+            path, info, algorithm, block_bytes, lambda error: _write_error(path, info.size or 0, error)
+        )
+        return self._partial
+
+    def promote(self, number: int) -> None:
+        """Give the partial file, complete and verified, its final name."""
+        partial, info, file = self._partial, self._infos[number], self.files[number]
+        check = f"{partial.algorithm.name}:{partial.algorithm.format_hex(partial.combine_checks())}"
+        try:
+            partial.path.rename(file)
+            self._record.add(file, check=None if stated_digest(info.checksums) else check)
+            partial.discard()  # its journal
+        except OSError as e:
+            raise _write_error(partial.path, partial.size, e) from e
 
     def share(self) -> None:
+        """Allow other processes to use the complete files, which no longer change."""
         self.lease.share()
 
     def give_up(self) -> None:
+        """End a failed attempt."""
         self.lease.close()
 
-    def _verified(self, number: int, content: int) -> bool:
-        """Whether the file's bytes are what the store vouches for, or what arrived where it vouches for nothing."""
+    def _verify(self, number: int, content: int) -> bool:
+        """Compare a file with the store's checksum, or with that of the received bytes if the store has none."""
         file = self.files[number]
-        expected = vouched(self._infos[number]) or self._record.check(file)
+        expected = stated_digest(self._infos[number].checksums) or self._record.check(file)
         if expected is None:
             return False
-        log.info("%s was touched since it was verified, or the machine restarted: verifying it anew", file)
-        return digest_of(content, expected.partition(":")[0], self._check) == expected
+        log.info("%s was modified since it was verified, or the machine has rebooted: verifying it again", file)
+        return hash_file(content, expected.partition(":")[0], self._raise_if_cancelled) == expected
 
     def _reject(self, file: Path) -> None:
-        """The file is not what was verified: out of the way, so that it is fetched anew."""
-        if not self.lease.alone:
+        """Remove a file that differs from the verified one, so that it is fetched again."""
+        if not self.lease.exclusive:
             raise CacheUnusable(
-                f"{file} is not what was verified, and another process uses it. Stop that one, or remove "
+                f"{file} differs from the verified file, and another process uses it. Stop that process, or remove "
                 f"{self.lease.folder}.",
                 path=str(file),
             )
-        log.warning("%s is not, or not known to be, what the store holds: it is fetched anew", file)
-        self._record.forget(file)
+        log.warning("%s is not, or cannot be shown to be, the store's object: fetching it again", file)
+        self._record.remove(file)
         with suppress(FileNotFoundError):
             file.unlink()
 
 
-def kept_as(name: str) -> str:
-    """The name in the cache of a file called ``name``: the same, where it fits and is none of the cache's own."""
+def share_lease(directory: Path, path: Path) -> cache_dir.CacheLease | None:
+    """Return this process's own lease on a file of the cache that another one holds; None for a file outside it."""
+    return cache_dir.CacheLease.share_held(path.parent) if path.parent.parent == directory else None
+
+
+def _shorten_name(name: str) -> str:
+    """Return the file name in the cache: ``name`` if it is short enough and cannot be one of the cache's own."""
     data = name.encode(errors="surrogateescape")
-    if len(data) <= LONGEST and not name.startswith("."):
+    if len(data) <= MAX_NAME_BYTES and not name.startswith("."):
         return name
-    digest = hashlib.sha256(data).hexdigest()[: cache_dir.KEY_LENGTH]
-    return f"{data[:KEPT].decode(errors='ignore').lstrip('.')}-{digest}"
+    digest = hashlib.sha256(data).hexdigest()[:VERSION_DIGITS]
+    return f"{data[:SHORTENED_NAME_BYTES].decode(errors='ignore').lstrip('.')}-{digest}"
 
 
-def _long(file: Path) -> int | None:
-    """Bytes of a file; None if there is none."""
+def _part_path(file: Path) -> Path:
+    return file.with_name(file.name + PART_SUFFIX)
+
+
+def _file_size(file: Path) -> int | None:
     try:
         return file.lstat().st_size
     except FileNotFoundError:
         return None
 
 
-def _written(part: Path) -> int:
-    """Bytes of disk an unfinished file has already taken."""
-    return part.stat().st_blocks * 512 if part.exists() else 0  # st_blocks counts 512 bytes whatever the disk's are
+def _disk_usage(part: Path) -> int:
+    """Return the bytes of disk that an unfinished file takes."""
+    return part.stat().st_blocks * DISK_BLOCK_BYTES if part.exists() else 0
+
+
+def _write_error(path: Path, size: int, error: OSError) -> FunctionError:
+    """Return the error for a partial file that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = 0
+        with suppress(OSError):
+            free = cache_dir.free_bytes(path.parent)
+        return NoSpace(
+            f"{path.parent} is full: the model has {size} bytes, {free} are free. {cache_dir.suggest_remedy(size)}",
+            needed=size,
+            free=free,
+        )
+    if error.errno == errno.ENOENT:
+        removed = CacheUnusable(f"{path} was removed during the fetch. Try again.", path=str(path))
+        removed.permanent = False
+        return removed
+    return CacheUnusable(
+        f"{path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
+        path=str(path),
+    )

@@ -1,68 +1,61 @@
-"""An unfinished file with a name and, beside it, the journal of the blocks that are whole.
+"""Unfinished file with a name, and a journal of its complete blocks.
 
-A block is journaled with its checksum when its last byte is written. After a crash nothing is believed: every journaled
-block is read back and compared first. The page cache outlives a process, so nothing needs to be forced to disk for
-that; what a power cut loses, the comparison finds.
+The journal receives each block's checksum when its last byte is written. After a crash every journaled block is read
+back and compared before it is used. The page cache outlives a process, so nothing is forced to disk; the comparison
+finds what a power cut has lost.
 """
 
-import errno
 import json
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-from function.errors import CacheUnusable, FunctionError, NoSpace
-from function.fetch.destination import cache_dir
+from function.errors import FunctionError
 from function.fetch.destination.partial_file import PartialFile
-from function.fetch.destination.verification_record import VerificationRecord
-from function.fetch.destination.verify import vouched
-from function.source import ObjectInfo
-from function.source.checksum import Algorithm
-from function.system.trusted_files import opened
+from function.source import Algorithm, ObjectInfo
+from function.system.trusted_files import open_trusted
 
-PART = ".part"
-JOURNAL = ".journal"
-READABLE = 0o644  # `fetch --to` gives the file away; nobody else writes it, whatever the umask is
+JOURNAL_SUFFIX = ".journal"
+FILE_MODE = 0o644  # `fetch --to` publishes the file; only its owner may write it under any umask
 
 
 class JournaledFile(PartialFile):
-    """Becomes the file ``final`` once it is whole, and ``record`` knows it; up to then it is beside it."""
+    """Partial file on disk, which a later attempt can resume."""
 
     def __init__(
-        self, final: Path, info: ObjectInfo, algorithm: Algorithm, block: int, record: VerificationRecord
+        self,
+        path: Path,
+        info: ObjectInfo,
+        algorithm: Algorithm,
+        block_bytes: int,
+        convert_error: Callable[[OSError], FunctionError],
     ) -> None:
-        path = part_of(final)
-        self._final, self._record = final, record
-        self._vouched = vouched(info)
-        self._journal_path = path.with_name(path.name + JOURNAL)
-        self._header = json.dumps(
-            {"uri": info.uri, "version": info.version, "size": info.size, "block": block, "checksum": algorithm.name}
-        )
+        self._journal_path = path.with_name(path.name + JOURNAL_SUFFIX)
+        identity = {"uri": info.uri, "version": info.version, "size": info.size}
+        self._header = json.dumps(identity | {"block": block_bytes, "checksum": algorithm.name})
         self._journaled: dict[int, int] = {}
-        super().__init__(path, info, algorithm, block)
+        super().__init__(path, info, algorithm, block_bytes, convert_error)
         try:
             self._journal = self._journal_path.open("w+b", buffering=0)
             self._journal.write(self._header.encode() + b"\n")
         except OSError as e:
-            raise self.trouble(e) from e
+            raise convert_error(e) from e
 
-    def resume(self, stop: Callable[[], None], buffer: memoryview) -> int:
-        """Read back what the journal names, keep what is right. See Partial.resume."""
+    def resume(self, raise_if_cancelled: Callable[[], None], buffer: memoryview) -> int:
         for index, check in self._journaled.items():
-            stop()
-            start, end = self.extent(index)
-            if self.check(start, end, buffer) == check:
+            raise_if_cancelled()
+            if self._compute_check(*self.extent(index), buffer) == check:
                 self.finish(index, check)
         self._journaled = {}
-        return sum(end - start for start, end in map(self.extent, self.checks))
+        return self.finished_bytes
 
     def finish(self, index: int, check: int) -> None:
         super().finish(index, check)
         try:
-            self._journal.write(f"{index} {self.algorithm.hex(check)}\n".encode())  # in one piece: lines do not mix
+            # One write for each line, so that the lines of several threads do not mix.
+            self._journal.write(f"{index} {self.algorithm.format_hex(check)}\n".encode())
         except OSError as e:
-            raise self.trouble(e) from e
+            raise self._convert_error(e) from e
 
     def discard(self) -> None:
         """Close and remove the file and its journal."""
@@ -70,53 +63,28 @@ class JournaledFile(PartialFile):
         self.path.unlink(missing_ok=True)
         self._journal_path.unlink(missing_ok=True)
 
-    def promote(self) -> None:
-        """The file is whole and verified: give it its name."""
-        self.close()
-        try:
-            self.path.rename(self._final)
-            check = None if self._vouched else f"{self.algorithm.name}:{self.algorithm.hex(self.whole())}"
-            self._record.add(self._final, check=check)
-            self._journal_path.unlink(missing_ok=True)
-        except OSError as e:
-            raise self.trouble(e) from e
-
     def close(self) -> None:
         super().close()
         self._journal.close()
 
-    def trouble(self, error: OSError) -> FunctionError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = 0
-            with suppress(OSError):
-                free = cache_dir.free(self.path.parent)
-            return NoSpace(
-                f"{self.path.parent} ran out of room: the model has {self.size} bytes, {free} are left. "
-                + cache_dir.remedy(self.size),
-                needed=self.size,
-                free=free,
-            )
-        if error.errno == errno.ENOENT:
-            removed = CacheUnusable(
-                f"{self.path} was removed while it was being fetched. Ask again.", path=str(self.path)
-            )
-            removed.permanent = False
-            return removed
-        return CacheUnusable(
-            f"{self.path} cannot be written ({error.strerror}). Point MODEL_CACHE_DIR at a directory of this user.",
-            path=str(self.path),
-        )
+    def _compute_check(self, start: int, end: int, buffer: memoryview) -> int:
+        check = 0
+        while start < end:
+            count = self.read(start, buffer[: end - start])
+            check = self.update(check, buffer[:count])
+            start += count
+        return check
 
     def _prepare(self) -> None:
-        for own in (self.path, self._journal_path):
-            os.close(opened(own, os.O_RDWR | os.O_CREAT, READABLE))
+        for path in (self.path, self._journal_path):
+            os.close(open_trusted(path, os.O_RDWR | os.O_CREAT, FILE_MODE))
         self._journaled = self._read_journal()
-        if not self._journaled:  # another takes its name: who has this one mapped would die of its being cut
+        if not self._journaled:  # start with a new file: truncating this one would kill a process that has it mapped
             self.path.unlink()
-            os.close(opened(self.path, os.O_RDWR | os.O_CREAT, READABLE))
+            os.close(open_trusted(self.path, os.O_RDWR | os.O_CREAT, FILE_MODE))
 
     def _read_journal(self) -> dict[int, int]:
-        """The journal's blocks, if it is of this very object; an unfinished last line counts for nothing."""
+        """Return the journal's blocks if it belongs to exactly this object; an unfinished last line is ignored."""
         try:
             lines = self._journal_path.read_text("ascii").split("\n")
         except (FileNotFoundError, UnicodeDecodeError):
@@ -132,8 +100,3 @@ class JournaledFile(PartialFile):
                 except ValueError:
                     continue
         return found
-
-
-def part_of(final: Path) -> Path:
-    """Where the file ``final`` is while it is unfinished."""
-    return final.with_name(final.name + PART)

@@ -1,12 +1,13 @@
-"""A model's files in memory, with neither folder nor name: for machines whose disk is smaller than the model.
+"""Destination in memory, without folder and name: for machines with a disk smaller than the model.
 
-Their paths lead to open files of this process. One that it forks has the same files open under the same numbers, and a
-fetch there fills them here. They are gone with the last that has them open or mapped, and nothing is left for another.
+The paths lead to open files of this process. A forked process has the same files open under the same numbers, so a
+fetch there fills them here. They vanish when the last process closes and unmaps them; no other fetch can use them.
 
-Each attempt has files of its own: whoever has mapped what an earlier one filled can tell, and finds nothing in it that
-changes but to zeros.
+Each attempt has files of its own. A process that has mapped the files of an earlier attempt can detect that, and their
+content changes to zeros at most.
 """
 
+import errno
 import io
 import mmap
 import os
@@ -14,107 +15,118 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from function.errors import CacheUnusable, DoesNotFit
-from function.fetch.destination.base import name_of
+from function.errors import CacheUnusable, DoesNotFit, FunctionError
 from function.fetch.destination.partial_file import PartialFile
-from function.source import ObjectInfo
-from function.source.checksum import Algorithm
-from function.source.split_model import parts
+from function.source import Algorithm, ObjectInfo, list_parts, name_file
 from function.system.limits import memory_limit
 
-FILES = Path("/proc/self/fd")
-"""This process's open files by their numbers."""
-LONGEST = 200  # bytes of a memory file's name, which is for people who look at a process's mappings; Linux takes 249
+OPEN_FILES = Path("/proc/self/fd")
+MAX_NAME_BYTES = 200  # of a memory file, shown in a process's mappings; Linux accepts 249
 MB = 10**6
 
 
-class Unshared(Exception):
-    """A forked process would need new files, which the one that it was forked from could not see."""
-
-
 class MemoryDestination:
-    """Empty files for the model at ``uri``. A Place for each attempt to fetch it, and what holds the files after it.
+    """Empty files in memory for the model at ``uri``, and the lease on them.
 
-    Raises CacheUnusable where the system has no such files.
+    Raises CacheUnusable if the system supports no such files.
     """
 
     def __init__(self, uri: str) -> None:
-        self.hashed: str | None = None
-        self._names = [name_of(part).encode()[:LONGEST].decode(errors="ignore") for part in parts(uri)]
-        self._maker = os.getpid()
-        self._open: list[io.FileIO] = []
-        self._make()
+        self.sha256: str | None = None
+        self._names = [name_file(part).encode()[:MAX_NAME_BYTES].decode(errors="ignore") for part in list_parts(uri)]
+        self._creator = os.getpid()
+        self._files: list[io.FileIO] = []
+        self._create_files()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """The numbers under which they are open."""
-        return tuple(file.fileno() for file in self._open)
+        """File descriptors of the files."""
+        return tuple(file.fileno() for file in self._files)
 
     @property
     def files(self) -> Sequence[Path]:
-        return [FILES / str(number) for number in self.descriptors]
+        """Paths of the files, in order."""
+        return [OPEN_FILES / str(descriptor) for descriptor in self.descriptors]
 
     @property
     def lease(self) -> "MemoryDestination":
         return self
 
-    def note(self, sha256: str) -> None:
-        self.hashed = sha256
+    @property
+    def is_usable(self) -> bool:
+        """False for a second attempt in a forked process: its creator could not see new files."""
+        return bool(self._files) or os.getpid() == self._creator
 
-    def present(self, number: int) -> bool:
-        return False  # what an attempt has left is not known to be right
+    def set_sha256(self, sha256: str) -> None:
+        self.sha256 = sha256
+
+    def is_complete(self, number: int) -> bool:
+        """Return False: the bytes of an earlier attempt are not verified."""
+        return False
 
     def make_room(self, missing: int) -> None:
+        """Check that ``missing`` bytes fit into memory. Raises DoesNotFit."""
         limit = memory_limit()
         if limit is not None and missing > limit:
             raise DoesNotFit(
-                f"The model has {missing / MB:.0f} MB, which MODEL_CACHE=memory keeps in memory, and the container has "
+                f"The model has {missing / MB:.0f} MB, which MODEL_CACHE=memory keeps in memory, but the container has "
                 f"{limit / MB:.0f} MB. Give it more memory, or take a smaller quantisation.",
                 needed=missing,
                 limit=limit,
             )
 
-    def partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block: int) -> PartialFile:
-        """See Place. Raises Unshared for a second attempt in a forked process."""
-        self.hashed = None
-        if not self._open:
-            self._make()
-        return PartialFile(self.files[number], info, algorithm, block)
+    def open_partial(self, number: int, info: ObjectInfo, algorithm: Algorithm, block_bytes: int) -> PartialFile:
+        """Return file ``number``, to be filled."""
+        self.sha256 = None
+        if not self._files:
+            self._create_files()
+
+        def convert_error(error: OSError) -> FunctionError:
+            if error.errno in (errno.ENOSPC, errno.ENOMEM):
+                return DoesNotFit(
+                    f"The model has {(info.size or 0) / MB:.0f} MB, which is more than the free memory. "
+                    "Give the container more memory.",
+                    needed=info.size,
+                )
+            return CacheUnusable(f"The model cannot be kept in memory ({error.strerror}). Set MODEL_CACHE=directory.")
+
+        return PartialFile(self.files[number], info, algorithm, block_bytes, convert_error)
+
+    def promote(self, number: int) -> None:
+        """Do nothing: a file in memory has no final name."""
 
     def share(self) -> None:
-        """Nobody else has it."""
+        """Do nothing: no other process uses the files."""
 
     def give_up(self) -> None:
-        """The next attempt begins anew, in new files; these give their memory back even where they are mapped."""
-        if os.getpid() == self._maker:  # who maps them has been told by then, which a forked process does not know
-            for file in self._open:
-                _empty(file)
+        """End a failed attempt. The next one gets new files; these free their memory even where they are mapped."""
+        if os.getpid() == self._creator:  # here all users of the mappings know by now; a forked process cannot know
+            for file in self._files:
+                _zero(file)
         self.close()
 
     def close(self) -> None:
-        """Let go of the files. What is mapped stays. Idempotent."""
-        files, self._open = self._open, []
+        """Close the files. Mappings stay. Idempotent."""
+        files, self._files = self._files, []
         for file in files:
             file.close()
 
     def __del__(self) -> None:
         self.close()
 
-    def _make(self) -> None:
-        if os.getpid() != self._maker:
-            raise Unshared
+    def _create_files(self) -> None:
         try:
             for name in self._names:
-                self._open.append(io.FileIO(os.memfd_create(name), "r+"))
+                self._files.append(io.FileIO(os.memfd_create(name), "r+"))
         except (AttributeError, OSError) as e:
             self.close()
             raise CacheUnusable(
-                f"MODEL_CACHE=memory: this system keeps no files in memory ({e}). Set MODEL_CACHE=directory."
+                f"MODEL_CACHE=memory: this system supports no files in memory ({e}). Set MODEL_CACHE=directory."
             ) from e
 
 
-def _empty(file: io.FileIO) -> None:
-    """Let a file be zeros that take no memory. Cut, it would end a process that still reads it."""
+def _zero(file: io.FileIO) -> None:
+    """Replace a file's content by zeros that take no memory. Truncation would kill a process that still reads it."""
     size = os.fstat(file.fileno()).st_size
     if size:
         with suppress(OSError), mmap.mmap(file.fileno(), size) as mapped:

@@ -1,1 +1,1 @@
-"""Parallel ranged requests that fill one file."""
+"""Transfer of an object's bytes over several connections."""

@@ -1,4 +1,4 @@
-"""Many ranged GETs at once into one file: the shared state of the workers, and the supervisor that watches them."""
+"""Transfer of one object by many concurrent requests: the workers' shared state, and their supervisor."""
 
 import threading
 import time
@@ -6,190 +6,203 @@ from collections.abc import Callable
 
 from function.errors import AccessDenied, FunctionError, SourceError
 from function.fetch.destination.partial_file import PartialFile
-from function.fetch.policy import Policy
-from function.fetch.progress import Progress
-from function.fetch.retry import delay, passing
-from function.fetch.transfer.blocks import BlockPlan, BlockRange
-from function.fetch.transfer.concurrency import ConcurrencyProbe, laggards
-from function.fetch.transfer.response import RangeRejected
-from function.fetch.transfer.worker import TransferWorker
+from function.fetch.policy import ConcurrencyProbe, Policy, find_laggards, is_transient
+from function.fetch.transfer.assignment import Assignment, BlockPlan
+from function.fetch.transfer.worker import RangeRejected, TransferWorker
 from function.source import ObjectInfo, Source
 
-BUSY = frozenset({429, 503})  # statuses by which a store asks for fewer requests
+OVERLOAD_STATUSES = frozenset({429, 503})  # requests for fewer requests
 
 
 class Transfer:
-    """Fills a partial file's missing blocks. ``run`` returns when all are there, or raises why they cannot be."""
+    """Transfer of the missing blocks of a partial file. It is the ``Dispatcher`` of its workers.
+
+    ``on_bytes`` receives the number of bytes written, ``on_prefix`` the number of complete bytes from the file's start.
+    ``pause`` runs at each poll, and may raise to stop the transfer.
+    """
 
     def __init__(
         self,
         source: Source,
         info: ObjectInfo,
         partial: PartialFile,
-        *,
         policy: Policy,
-        progress: Progress,
+        on_bytes: Callable[[int], None],
+        on_prefix: Callable[[int], None],
         pause: Callable[[], None],
     ) -> None:
-        self.source, self.info, self.partial = source, info, partial
-        self.policy, self.progress = policy, progress
-        self.epoch = 0  # how many times credentials were renewed
+        self._source, self._info, self._partial, self._policy = source, info, partial, policy
+        self._on_bytes, self._on_prefix, self._pause = on_bytes, on_prefix, pause
         self.ended = False
-        self._pause = pause
-        self._plan = BlockPlan(partial.missing())
+        self._plan = BlockPlan(partial.missing(), partial.block_bytes, partial.size)
         self._changed = threading.Condition()
-        self._renewing = threading.Lock()
-        self._workers: set[TransferWorker] = set()
-        self._begun: dict[int, tuple[int, int]] = {}  # block → how far it is written, and the checksum so far
+        self._assignments: dict[TransferWorker, Assignment | None] = {}  # every worker; None while it is idle
         self._failures: dict[int, int] = {}  # block → attempts that gained little
-        self._renewed_at = -1  # how much had arrived when credentials were last renewed
+        self._renewing = threading.Lock()
+        self._epoch = 0  # number of the current credentials
+        self._renewed_at = -1  # finished bytes when the credentials were last renewed
+        self._prefix = partial.prefix
         self._error: FunctionError | None = None
-        self._climb = ConcurrencyProbe(policy)
-        self._reviewed = 0.0  # when the rate was last looked at
-        self._counted: dict[TransferWorker, int] = {}  # what each had received then, if it was at work
+        self._probe = ConcurrencyProbe(policy)
+        self._reviewed_at = 0.0
+        self._reviewed: dict[TransferWorker, int] = {}  # bytes received until then, by the workers busy at that time
 
-    def run(self) -> None:
-        """Raises SourceError, FetchError, and whatever ``pause`` raises to stop."""
+    def run(self) -> bool:
+        """Return True when all blocks are there, False if the server sends the whole object instead of ranges.
+
+        Raises SourceError, FetchError, and the errors of ``pause``.
+        """
         try:
             with self._changed:
-                self._hire()
-                self._reviewed = time.monotonic()
-                while self._workers and self._error is None:
-                    self._changed.wait(self.policy.tick)
+                self._start_workers()
+                self._reviewed_at = time.monotonic()
+                while self._assignments and self._error is None:
+                    self._changed.wait(self._policy.poll_seconds)
                     self._pause()
-                    self._drop_stalled()
-                    if time.monotonic() - self._reviewed >= self.policy.review:
+                    self._abort_stalled()
+                    if time.monotonic() - self._reviewed_at >= self._policy.review_seconds:
                         self._review()
         finally:
             with self._changed:
                 self.ended = True
                 self._changed.notify_all()
-                left = list(self._workers)
+                left = list(self._assignments)
             for worker in left:
                 worker.abort("the fetch has ended")
             for worker in left:
-                worker.join(self.policy.farewell)
+                worker.join(self._policy.join_seconds)
+        if isinstance(self._error, RangeRejected):
+            return False
         if self._error is not None:
             raise self._error
-        assert len(self.partial.checks) == self.partial.count
+        assert not self._partial.missing()
+        return True
 
-    def take(self, worker: TransferWorker) -> bool:
-        """Give a worker its next run; waits while others may still fail. False when there is nothing more to do."""
+    def take(self, worker: TransferWorker) -> Assignment | None:
+        assignment = self._take(worker)
+        if assignment is not None:
+            self._partial.reserve(assignment.start, assignment.stop_byte)
+        return assignment
+
+    def _take(self, worker: TransferWorker) -> Assignment | None:
+        policy, partial = self._policy, self._partial
+        max_blocks = max(1, policy.max_request_bytes // partial.block_bytes) if self._info.ranges else partial.count
         with self._changed:
             while not self.ended and self._error is None:
-                if len(self._workers) > self._climb.connections:
-                    self._workers.discard(worker)  # now: those who look before it has left would all go too
-                    return False
-                most = max(1, self.policy.max_request // self.partial.block) if self.info.ranges else self.partial.count
-                run = self._plan.take(len(self._workers), most) or self._steal()
-                if run is not None:
-                    worker.block, worker.last = run.first, run.last
-                    start, _ = self.partial.extent(run.first)
-                    worker.position, worker.check = self._begun.pop(run.first, (start, 0))
-                    worker.heard, worker.busy = time.monotonic(), True
-                    return True
-                if not any(other.busy for other in self._workers):
-                    return False
+                if len(self._assignments) > self._probe.connections:
+                    del self._assignments[worker]  # at once, or all workers that look before it ends would leave too
+                    return None
+                assignment = self._plan.take(len(self._assignments), max_blocks) or self._steal()
+                if assignment is not None:
+                    assignment.start, assignment.epoch = assignment.position, self._epoch
+                    self._assignments[worker] = assignment
+                    worker.received_at = time.monotonic()
+                    return assignment
+                if not any(self._assignments.values()):
+                    return None
                 self._changed.wait()
-        return False
+        return None
 
-    def finish(self, worker: TransferWorker) -> None:
-        """The worker's current block is whole; the next one begins."""
-        self.partial.finish(worker.block, worker.check)
-        with self._changed:  # or one that looked before another would tell of less after it
-            if not self.ended and self.progress.part is not None and self.partial.prefix > self.progress.prefix:
-                self.progress.fill(self.partial.path, self.partial.prefix)
-            worker.block += 1
-            worker.check = 0
-            if worker.block >= worker.last:
-                worker.busy = False
-                self._changed.notify_all()
+    def write(self, assignment: Assignment, data: memoryview) -> None:
+        assignment.check = self._partial.update(assignment.check, data)
+        self._partial.write(assignment.position, data)
+        assignment.position += len(data)
+        self._on_bytes(len(data))
 
-    def failed(self, worker: TransferWorker, start: int, epoch: int, error: SourceError) -> None:
-        """A request ended early at ``worker.position``: take the rest back; wait, or raise ``error`` if it is final."""
-        gained = worker.position - start
+    def finish_block(self, worker: TransferWorker, assignment: Assignment) -> None:
+        self._partial.finish(assignment.block, assignment.check)
+        with self._changed:  # the lock keeps the reported prefixes in order
+            if not self.ended and self._partial.prefix > self._prefix:
+                self._prefix = self._partial.prefix
+                self._on_prefix(self._prefix)
+            assignment.block += 1
+            assignment.check = 0
+            if assignment.block >= assignment.stop:
+                self._release(worker)
+
+    def fail_attempt(self, worker: TransferWorker, assignment: Assignment, error: SourceError) -> None:
+        policy, block, gained = self._policy, assignment.block, assignment.position - assignment.start
         with self._changed:
-            block = worker.block
-            if block < worker.last:
-                self._begun[block] = (worker.position, worker.check)
-                self._plan.give_back(BlockRange(block, worker.last))
-            worker.busy = False
-            self._changed.notify_all()
+            self._plan.give_back(assignment)
+            self._release(worker)
             if self.ended:
                 return
-            if error.evidence.get("status_code") in BUSY:
-                self._climb.back_off()
-            attempts = 1 if gained >= self.policy.gain else self._failures.get(block, 0) + 1
+            if error.evidence.get("status_code") in OVERLOAD_STATUSES:
+                self._probe.back_off()
+            attempts = 1 if gained >= policy.min_gain_bytes else self._failures.get(block, 0) + 1
             self._failures[block] = attempts
         if isinstance(error, AccessDenied):
-            self._renew(epoch, error)
-        elif not passing(error) or (isinstance(error, RangeRejected) and attempts >= self.policy.refusals):
+            self._renew(assignment.epoch, error)
+        elif not is_transient(error) or (isinstance(error, RangeRejected) and attempts >= policy.max_range_rejections):
             raise error
-        if attempts >= self.policy.attempts:
+        if attempts >= policy.max_attempts:
             raise error
-        wait = delay(self.policy, attempts, error)
+        delay = policy.retry_delay(attempts, error)
         with self._changed:
-            self._changed.wait_for(lambda: self.ended, wait)
+            self._changed.wait_for(lambda: self.ended, delay)
 
-    def fail(self, error: FunctionError, cause: BaseException | None = None) -> None:
-        """End the transfer with an error; the first one counts."""
+    def fail(self, error: FunctionError) -> None:
         with self._changed:
-            if self._error is None:
-                error.__cause__ = error.__cause__ or cause
-                self._error = error
+            self._error = self._error or error
             self._changed.notify_all()
 
-    def leave(self, worker: TransferWorker) -> None:
-        """A worker's last words."""
+    def remove(self, worker: TransferWorker) -> None:
         with self._changed:
-            worker.busy = False
-            self._workers.discard(worker)
+            self._assignments.pop(worker, None)
             self._changed.notify_all()
+
+    def _release(self, worker: TransferWorker) -> None:
+        """Mark a worker as idle. The lock is held."""
+        if worker in self._assignments:
+            self._assignments[worker] = None
+        self._changed.notify_all()
 
     def _renew(self, epoch: int, error: AccessDenied) -> None:
-        """New credentials, once for all workers; a second refusal without a byte in between is final."""
+        """Renew the credentials, once for all workers. A second rejection without new bytes is final."""
         with self._renewing:
-            if epoch != self.epoch:
+            if epoch != self._epoch:
                 return  # another worker has renewed them since the request was signed
-            if self._renewed_at >= self.progress.done or not self.source.renew():
+            received = self._partial.written_bytes
+            if self._renewed_at >= received or not self._source.renew():
                 raise error
-            self._renewed_at = self.progress.done
-            self.epoch += 1
+            self._renewed_at = received
+            self._epoch += 1
 
-    def _steal(self) -> BlockRange | None:
-        """With nothing left to take: the second half of what the most laden worker still has ahead."""
-        laden = max((w for w in self._workers if w.busy), key=lambda w: w.last - w.block, default=None)
-        if laden is None or laden.last - laden.block < 2:
+    def _steal(self) -> Assignment | None:
+        """Return the second half of the largest assignment. The lock is held."""
+        busy = [assignment for assignment in self._assignments.values() if assignment is not None]
+        largest = max(busy, key=lambda assignment: assignment.stop - assignment.block, default=None)
+        if largest is None or largest.stop - largest.block < 2:
             return None
-        middle = laden.block + (laden.last - laden.block + 1) // 2
-        run = BlockRange(middle, laden.last)
-        laden.last = middle
-        return run
+        return largest.split(largest.block + (largest.stop - largest.block + 1) // 2)
 
-    def _hire(self) -> None:
-        """Start workers up to the number worth having, as long as there is something to take."""
-        wanted = min(self._climb.connections, len(self._workers) + self._plan.left) if self.info.ranges else 1
-        for _ in range(wanted - len(self._workers)):
-            worker = TransferWorker(self)
-            self._workers.add(worker)
+    def _start_workers(self) -> None:
+        """Start workers up to the chosen number while there are blocks to take. The lock is held."""
+        count = len(self._assignments)
+        wanted = min(self._probe.connections, count + self._plan.left) if self._info.ranges else 1
+        for _ in range(wanted - count):
+            worker = TransferWorker(self, self._source, self._info, self._policy.buffer_bytes)
+            self._assignments[worker] = None
             worker.start()
 
     def _review(self) -> None:
-        """See what the connections have brought since the last time; replace laggards, try more."""
+        """Compare the connections' rates since the last review; replace laggards, try more. The lock is held."""
         now = time.monotonic()
-        at_work = {worker: worker.received for worker in self._workers if worker.busy}
-        gains = {worker: count - self._counted[worker] for worker, count in at_work.items() if worker in self._counted}
-        for worker in laggards(gains, self.policy):
+        received = {worker: worker.received for worker, assignment in self._assignments.items() if assignment}
+        gains = {
+            worker: count - self._reviewed[worker] for worker, count in received.items() if worker in self._reviewed
+        }
+        for worker in find_laggards(gains, self._policy):
             worker.abort("the connection was far slower than the others")
-        if gains and self._plan.left > len(self._workers) and self.info.ranges:
-            self._climb.review(sum(gains.values()) / (now - self._reviewed))
-            self._hire()
-        self._reviewed, self._counted = now, at_work
+        if gains and self._plan.left > len(self._assignments) and self._info.ranges:
+            self._probe.review(sum(gains.values()) / (now - self._reviewed_at))
+            self._start_workers()
+        self._reviewed_at, self._reviewed = now, received
 
-    def _drop_stalled(self) -> None:
-        """Give up connections that have been silent too long; their ranges are asked for again on fresh ones."""
+    def _abort_stalled(self) -> None:
+        """Abort silent connections; their blocks are requested again on new ones. The lock is held."""
         now = time.monotonic()
-        for worker in self._workers:
-            if worker.busy and now - worker.heard > self.policy.stall:
-                worker.heard = now
-                worker.abort(f"the store sent nothing for {self.policy.stall:g} s")
+        for worker, assignment in self._assignments.items():
+            if assignment is not None and now - worker.received_at > self._policy.stall_seconds:
+                worker.received_at = now
+                worker.abort(f"the store sent nothing for {self._policy.stall_seconds:g} s")

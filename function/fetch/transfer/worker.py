@@ -1,179 +1,229 @@
-"""One connection's loop: take a run of blocks, ask for it, write it down as it comes."""
+"""Worker of a transfer: one connection that fetches assigned blocks, and the checks of the server's responses."""
 
+import email.utils
 import threading
 import time
+from collections.abc import Mapping
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from function.errors import FunctionError, SourceError
-from function.fetch.transfer.response import RangeRejected, check_length, check_range, retry_after
-from function.source.base import unreachable
-from function.source.http_client import Request, StoreConnection, WireError, headers_of, origin
+from function.fetch.transfer.assignment import Assignment
+from function.source import (
+    ObjectInfo,
+    Request,
+    Source,
+    StoreConnection,
+    WireError,
+    connection_error,
+    get_origin,
+    read_headers,
+)
 
-if TYPE_CHECKING:
-    from function.fetch.transfer.transfer import Transfer
+MAX_ERROR_BYTES = 16 << 10  # of an error's body, read for its reason
+SLICE_BYTES = 64 << 10  # a connection that receives less within the stall time is closed
+QUICK_READ_SECONDS = 0.1  # after a quicker read, the next one fills the whole buffer, which needs the GIL less often
 
-ERROR_BODY = 16 << 10  # bytes of a refusal that are read for its reason
-SLICE = 64 << 10  # bytes that count as a sign of life: a connection that brings less in the stall time is given up
-QUICK = 0.1  # seconds; as long as a read takes less, the next asks for all there is room for: fewer turns of the GIL
+
+class RangeRejected(SourceError):
+    """The server sends the whole object instead of the requested range."""
+
+
+class Dispatcher(Protocol):
+    """Owner of the workers: hands out assignments, takes the bytes, and decides about failures."""
+
+    @property
+    def ended(self) -> bool:
+        """True once no more bytes are wanted."""
+
+    def take(self, worker: "TransferWorker") -> Assignment | None:
+        """Return the worker's next assignment, waiting while others may still fail; None if there is none left."""
+
+    def write(self, assignment: Assignment, data: memoryview) -> None:
+        """Write received bytes and advance the assignment's position."""
+
+    def finish_block(self, worker: "TransferWorker", assignment: Assignment) -> None:
+        """Record that the assignment's current block is complete, and move to the next one."""
+
+    def fail_attempt(self, worker: "TransferWorker", assignment: Assignment, error: SourceError) -> None:
+        """Take the rest of an assignment back and wait for the retry. Raises ``error`` if it is final."""
+
+    def fail(self, error: FunctionError) -> None:
+        """End the transfer with an error; the first one counts."""
+
+    def remove(self, worker: "TransferWorker") -> None:
+        """Remove a worker that ends."""
 
 
 class TransferWorker(threading.Thread):
-    """Works for a transfer until there is nothing left to take.
+    """Thread that fetches assignments over one connection until there are none left.
 
-    Blocks ``block`` … ``last`` − 1 are in hand, the first of them written up to ``position`` with the checksum
-    ``check``; the transfer may lower ``last`` meanwhile. ``heard`` (on ``time.monotonic()``'s clock) is when the last
-    byte came, ``received`` how many have, for the supervisor to judge by.
+    For the supervisor: ``received_at`` is the time of the last byte on ``time.monotonic()``'s clock, ``received`` the
+    number of bytes.
     """
 
-    def __init__(self, transfer: "Transfer") -> None:
+    def __init__(self, dispatcher: Dispatcher, source: Source, info: ObjectInfo, buffer_bytes: int) -> None:
         super().__init__(name="fetch", daemon=True)
-        self._transfer = transfer
+        self._dispatcher, self._source, self._info = dispatcher, source, info
         self._connection: StoreConnection | None = None
-        self._reason: str | None = None  # why the transfer gave the connection up
-        self._buffer = memoryview(bytearray(transfer.policy.buffer))
-        self.block = self.last = 0
-        self.position = self.check = 0
-        self.busy = False
-        self.heard = time.monotonic()
-        self.received = 0
+        self._abort_reason: str | None = None
+        self._buffer = memoryview(bytearray(buffer_bytes))
         self._quick = False
+        self.received_at = time.monotonic()
+        self.received = 0
 
     def run(self) -> None:
         try:
-            while self._transfer.take(self):
-                self._attempt()
+            while (assignment := self._dispatcher.take(self)) is not None:
+                self._attempt(assignment)
         except FunctionError as e:
-            self._transfer.fail(e)
-        except Exception as e:  # a fault of this program must end the fetch, not leave it waiting
-            self._transfer.fail(SourceError(f"{self._transfer.info.uri}: {type(e).__name__}: {e}."), cause=e)
+            self._dispatcher.fail(e)
+        except Exception as e:  # a bug must end the fetch, not block it
+            error = SourceError(f"{self._info.uri}: {type(e).__name__}: {e}.")
+            error.__cause__ = e
+            self._dispatcher.fail(error)
         finally:
-            self._drop()
-            self._transfer.leave(self)
+            self._disconnect()
+            self._dispatcher.remove(self)
 
     def abort(self, reason: str) -> None:
-        """From another thread: what waits on the connection fails at once, and the error says why."""
-        self._reason = reason
+        """Fail the connection's waits at once with an error that contains ``reason``. For use from another thread."""
+        self._abort_reason = reason
         connection = self._connection
         if connection is not None:
             connection.abort()
 
-    def _attempt(self) -> None:
-        """Fetch the run in hand; a failure goes to the transfer, which takes the rest back and decides how to go on."""
-        transfer, start, epoch = self._transfer, self.position, self._transfer.epoch
-        url, self._reason = "", None
+    def _attempt(self, assignment: Assignment) -> None:
+        """Fetch the assignment; report a failure to the dispatcher."""
+        url, self._abort_reason = "", None
         try:
-            transfer.partial.reserve(start, self._stop())
-            request = transfer.source.request(transfer.info, start, self._stop())
+            stop_byte = assignment.stop_byte
+            request = self._source.request(self._info, assignment.position, stop_byte)
             url = request.url
-            self._receive(self._send(request))
+            self._receive(self._send(request), assignment, stop_byte)
         except WireError as e:
-            self._fail(start, epoch, unreachable(transfer.info.uri, url, e))
+            self._fail_attempt(assignment, connection_error(self._info.uri, url, e))
         except SourceError as e:
-            self._fail(start, epoch, e)
+            self._fail_attempt(assignment, e)
 
-    def _fail(self, start: int, epoch: int, error: SourceError) -> None:
-        self._drop()
-        if self._reason is not None:
-            error = SourceError(f"{self._transfer.info.uri}: {self._reason}.", uri=self._transfer.info.uri)
-            self._reason = None
-        self._transfer.failed(self, start, epoch, error)
-
-    def _stop(self) -> int:
-        return min(self.last * self._transfer.partial.block, self._transfer.partial.size)
+    def _fail_attempt(self, assignment: Assignment, error: SourceError) -> None:
+        self._disconnect()
+        if self._abort_reason is not None:
+            error = SourceError(f"{self._info.uri}: {self._abort_reason}.", uri=self._info.uri)
+            self._abort_reason = None
+        self._dispatcher.fail_attempt(self, assignment, error)
 
     def _send(self, request: Request) -> HTTPResponse:
-        """The answer, on the connection at hand if it leads there; one that went stale while idle is replaced once."""
-        if self._connection is not None and self._connection.origin == origin(request.url):
+        """Return the response, on the open connection if it has the right origin; a stale one is replaced once."""
+        if self._connection is not None and self._connection.origin == get_origin(request.url):
             try:
                 return self._connection.send(request)
             except WireError:
-                if self._transfer.ended:
+                if self._dispatcher.ended:
                     raise
-        self._drop()
-        # The transfer watches over silence; a timeout here would cost a poll for every read.
+        self._disconnect()
+        # The supervisor closes silent connections; a timeout here would cost a poll for every read.
         self._connection = StoreConnection(request.url, timeout=None)
         return self._connection.send(request)
 
-    def _receive(self, answer: HTTPResponse) -> None:
-        transfer, partial, buffer = self._transfer, self._transfer.partial, self._buffer
-        stop = self._stop()
-        self._check(answer, stop)
-        if not transfer.info.ranges:
-            self._skip(answer)
-        _, end = partial.extent(self.block)
-        while self.block < self.last:
-            wanted = min(len(buffer), end - self.position)
-            filled, broken = self._fill(answer, buffer[:wanted])
-            if transfer.ended:  # the file may be closed by now
+    def _receive(self, response: HTTPResponse, assignment: Assignment, stop_byte: int) -> None:
+        self._check(response, assignment.position, stop_byte, assignment.size)
+        if not self._info.ranges:
+            self._skip(response, assignment.position)
+        while assignment.block < assignment.stop:
+            wanted = min(len(self._buffer), assignment.block_end - assignment.position)
+            count, error = self._fill(response, self._buffer[:wanted])
+            if self._dispatcher.ended:  # the file may be closed by now
                 return
-            self._keep(buffer[:filled])
-            if broken is not None:
-                raise broken
-            if filled < wanted:
-                raise SourceError(f"{transfer.info.uri}: the answer ended at byte {self.position}, not at {stop}.")
-            if self.position == end:
-                transfer.finish(self)
-                _, end = partial.extent(self.block)
-        if not answer.isclosed():
-            self._drop()  # the rest of the run was given to another worker, what still comes is not wanted
+            if count:
+                self._dispatcher.write(assignment, self._buffer[:count])
+                self.received += count
+            if error is not None:
+                raise error
+            if count < wanted:
+                raise SourceError(
+                    f"{self._info.uri}: the response ended at byte {assignment.position} instead of {stop_byte}."
+                )
+            if assignment.position == assignment.block_end:
+                self._dispatcher.finish_block(self, assignment)
+        if not response.isclosed():
+            self._disconnect()  # another worker has the rest of the blocks: the rest of the response is not wanted
 
-    def _fill(self, answer: HTTPResponse, room: memoryview) -> tuple[int, Exception | None]:
-        """Read as many bytes as there is room for; returns how many came, and what broke the connection if fewer."""
-        filled, wanted, connection = 0, len(room), self._connection
+    def _fill(self, response: HTTPResponse, buffer: memoryview) -> tuple[int, Exception | None]:
+        """Fill ``buffer``; return the bytes read, and the connection's error if they are fewer."""
+        filled, wanted, connection = 0, len(buffer), self._connection
         assert connection is not None
         try:
             while filled < wanted:
-                began = self.heard
-                most = wanted if self._quick else filled + SLICE
-                count = connection.fill(answer, room[filled : min(wanted, most)])
+                began = self.received_at
+                end = wanted if self._quick else min(wanted, filled + SLICE_BYTES)
+                count = connection.read_into(response, buffer[filled:end])
                 if not count:
                     break
                 filled += count
-                self.heard = time.monotonic()
-                self._quick = self.heard - began < QUICK
+                self.received_at = time.monotonic()
+                self._quick = self.received_at - began < QUICK_READ_SECONDS
         except WireError as e:
             return filled, e
         return filled, None
 
-    def _keep(self, data: memoryview) -> None:
-        """Check, write and count what has come."""
-        if not data:
-            return
-        self.check = self._transfer.partial.update(self.check, data)
-        self._transfer.partial.write(self.position, data)
-        self.position += len(data)
-        self.received += len(data)
-        self._transfer.progress.add(len(data))
-
-    def _check(self, answer: HTTPResponse, stop: int) -> None:
-        """Raise SourceError unless the answer is the bytes that were asked for."""
-        source, info, headers = self._transfer.source, self._transfer.info, headers_of(answer)
-        if answer.status == 206 and info.ranges:
-            source.check(info, headers)  # first: another version may well have another size
-            check_range(info.uri, headers, self.position, stop, self._transfer.partial.size)
-        elif answer.status == 200 and info.ranges:
-            source.check(info, headers)
-            raise RangeRejected(f"{info.uri}: asked for a range, the server sent the whole object.", uri=info.uri)
-        elif answer.status == 200:
-            source.check(info, headers)
-            check_length(info.uri, headers, self._transfer.partial.size)
-        else:
-            error = source.failure(answer.status, headers, answer.read(ERROR_BODY))
-            error.evidence["retry_after"] = retry_after(headers)
+    def _check(self, response: HTTPResponse, start: int, stop: int, size: int) -> None:
+        """Raise SourceError unless the response carries the requested bytes."""
+        info, headers = self._info, read_headers(response)
+        if response.status not in (200, 206) or (response.status == 206 and not info.ranges):
+            error = self._source.failure(response.status, headers, response.read(MAX_ERROR_BYTES))
+            error.evidence["retry_after"] = parse_retry_after(headers)
             raise error
+        self._source.check(info, headers)  # before the size, which another version may well change
+        if response.status == 206:
+            check_range(info.uri, headers, start, stop, size)
+        elif info.ranges:
+            raise RangeRejected(f"{info.uri}: requested a range, the server sent the whole object.", uri=info.uri)
+        else:
+            check_length(info.uri, headers, size)
 
-    def _skip(self, answer: HTTPResponse) -> None:
-        """Read past what an earlier attempt has written: this server cannot leave it out."""
-        left = self.position
+    def _skip(self, response: HTTPResponse, left: int) -> None:
+        """Skip the bytes of an earlier attempt, which a server without ranges sends again."""
         while left:
-            count = answer.readinto(self._buffer[: min(left, SLICE)])
-            if not count or self._transfer.ended:
-                raise SourceError(f"{self._transfer.info.uri}: the answer ended {left} bytes before what is missing.")
+            count = response.readinto(self._buffer[: min(left, SLICE_BYTES)])
+            if not count or self._dispatcher.ended:
+                raise SourceError(f"{self._info.uri}: the response ended {left} bytes before the missing ones.")
             left -= count
-            self.heard = time.monotonic()
+            self.received_at = time.monotonic()
 
-    def _drop(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def check_range(uri: str, headers: Mapping[str, str], start: int, stop: int, size: int) -> None:
+    """Raise SourceError unless a 206 carries exactly bytes ``start`` … ``stop`` − 1 of ``size``."""
+    expected = f"bytes {start}-{stop - 1}/{size}"
+    stated = headers.get("content-range", "").strip()
+    if stated.lower() not in (expected, f"bytes {start}-{stop - 1}/*"):
+        raise SourceError(f"{uri}: requested {expected}, the server sent {stated or 'no Content-Range'}.", uri=uri)
+    check_length(uri, headers, stop - start)
+
+
+def check_length(uri: str, headers: Mapping[str, str], length: int) -> None:
+    """Raise SourceError for a body of another length in bytes, or with an encoding of its bytes."""
+    stated = headers.get("content-length", str(length)).strip()
+    if stated != str(length):
+        raise SourceError(f"{uri}: expected {length} bytes, the server announced {stated}.", uri=uri)
+    encoding = headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", ""):
+        raise SourceError(f"{uri}: the server sent the bytes encoded as {encoding}.", uri=uri)
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a server asks to wait, given as a number or a date; None without a request."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -13,12 +13,12 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
-from function.engine.types import Finished
+from function.engine import Finished
 from function.errors import FunctionError
 from function.lifecycle.service import Service
 from function.observability.log_format import request_fields
 from function.observability.trace_context import parse_trace_context
-from function.observability.tracing import exporter
+from function.observability.tracing import make_exporter
 from function.settings import Telemetry
 from function.web.exchange.outcome import EndEvent, Outcome, PhaseSeconds, Receipt, header_list, server_timing
 from function.web.exchange.report import ExchangeReporter
@@ -71,7 +71,7 @@ class Exchange:
     def end_wait(self) -> None:
         """Mark that the model is loaded. A cold request takes over the phases of the instance's start."""
         if self.cold:
-            start = self._service.seconds
+            start = self._service.timings
             self._seconds |= start.rounded()
             self._mark("wait")
             for phase, ended in start.ended.items():
@@ -107,7 +107,7 @@ class Exchange:
             completion_tokens=end.usage.completion_tokens,
             tokens_per_second=round(tokens_per_second, 2) if tokens_per_second else None,
             finish_reason=end.reason,
-            provenance=self._service.made,
+            provenance=self._service.provenance,
             ignored_fields=tuple(self.ignored_fields),
         )
         self._end("reply", end.reason, receipt=receipt)
@@ -165,7 +165,7 @@ def current() -> Exchange:
 
 def watch(app: Flask, service: Service) -> None:
     """Begin an exchange with every request of ``app``; put its id and known times into the response."""
-    reporter = ExchangeReporter(service.metrics, exporter(Telemetry.from_env()))
+    reporter = ExchangeReporter(service.metrics, make_exporter(Telemetry.from_env()))
 
     @app.before_request
     def begin() -> None:

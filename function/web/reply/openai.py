@@ -15,7 +15,7 @@ from function.dialect.reply_parts import (
     ReplyReader,
     ThoughtPiece,
 )
-from function.engine.types import Finished, FinishReason, Logprob, TextPiece, Usage
+from function.engine import Finished, FinishReason, Logprob, TextPiece, Usage
 from function.web.reply.openai_logprobs import Object, Offsets, chat_logprobs, text_logprobs
 
 

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from function.engine.types import Logprob, TokenChoice
+from function.engine import Logprob, TokenChoice
 
 Object = dict[str, Any]
 

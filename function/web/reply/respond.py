@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from flask import Response, request
 
-from function.engine.types import Finished, PrefillProgress, TextPiece, Usage
+from function.engine import Finished, PrefillProgress, TextPiece, Usage
 from function.errors import FunctionError, Stopping
 from function.web.generation_stream import GenerationStream
 from function.web.reply import sse

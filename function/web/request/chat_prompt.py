@@ -8,8 +8,7 @@ from function.dialect.base import Dialect, recognise
 from function.dialect.reply_parts import PlainReader, ReplyReader, ThoughtReader
 from function.dialect.tool_call_parser import ToolCallReader
 from function.dialect.tool_grammar import tool_call_grammar
-from function.engine.engine import Engine
-from function.engine.grammar.grammar import Grammar, after_thought
+from function.engine import Engine, Grammar, allow_thought
 from function.errors import RequestError
 from function.lifecycle.service import Service
 from function.web.request.messages import Message
@@ -53,9 +52,9 @@ class ChatPrompt:
 
     def prompt(self, engine: Engine) -> Prompt:
         """What the model is to read, and what its reply must look like."""
-        tokens = engine.prompt(self.text(engine))
-        shown = engine.marks(self._dialect.marks) if self._tools or self._dialect.thought else frozenset[int]()
-        return Prompt(tokens, grammar=self._grammar(), shown=shown)
+        tokens = engine.tokenize_prompt(self.text(engine))
+        marks = self._dialect.marks if self._tools or self._dialect.thought else ()
+        return Prompt(tokens, grammar=self._grammar(), shown=engine.find_control_tokens(marks))
 
     def reader(self) -> ReplyReader:
         """What tells the reply's parts."""
@@ -91,7 +90,7 @@ class ChatPrompt:
                 )
         if grammar is None or dialect.thought is None or self._closed or not (held or self._opened):
             return grammar
-        return after_thought(grammar, dialect.thought, opened=self._opened)
+        return allow_thought(grammar, dialect.thought, opened=self._opened)
 
     def _variables(self, engine: Engine) -> dict[str, Any]:
         """What the template is given besides the messages. Raises RequestError for what it does not use."""

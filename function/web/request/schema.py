@@ -5,8 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from function.engine.grammar.grammar import Grammar, json_schema
-from function.engine.types import Sampling
+from function.engine import Grammar, Sampling, json_grammar
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import Message
@@ -87,12 +86,12 @@ class ResponseFormat(RequestModel):
         if self.type == "text":
             return None
         if self.llama_schema is not None:
-            return json_schema(self.llama_schema, "response_format.schema")
+            return json_grammar(self.llama_schema, "response_format.schema")
         if self.json_schema is not None and self.json_schema.json_schema is not None:
-            return json_schema(self.json_schema.json_schema, f"{param}.schema")
+            return json_grammar(self.json_schema.json_schema, f"{param}.schema")
         if self.type == "json_schema" and self.json_schema is None:
             raise RequestError(f'{param}: "type": "json_schema" needs it.', param=param)
-        return json_schema({"type": "object"}, "response_format")
+        return json_grammar({"type": "object"}, "response_format")
 
 
 TEXT_FORMAT = ResponseFormat.parse({"type": "text"}, strict=True)
@@ -201,7 +200,7 @@ class GenerationRequest(RequestModel):
 
     def grammar(self) -> Grammar | None:
         """Return the grammar that constrains the reply, if any. Raises RequestError."""
-        return None if self.json_schema is None else json_schema(self.json_schema, "json_schema")
+        return None if self.json_schema is None else json_grammar(self.json_schema, "json_schema")
 
 
 class OtherTool(RequestModel):

@@ -6,8 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from function.engine.engine import Engine
-from function.engine.types import Sampling
+from function.engine import Engine, Sampling
 from function.lifecycle.service import Service
 from function.web.generation_stream import GenerationStream, loaded_engine
 from function.web.reply import respond
@@ -24,7 +23,7 @@ def blueprint(service: Service) -> Blueprint:
     def chat_reply(body: GenerationRequest, prompt: ChatPrompt) -> ChatReply:
         return ChatReply(
             model=service.name,
-            fingerprint=service.made.fingerprint,
+            fingerprint=service.provenance.fingerprint,
             logprobs=body.alternatives is not None,
             reader=prompt.reader(),
             new_id=prompt.new_id,
@@ -54,7 +53,7 @@ def blueprint(service: Service) -> Blueprint:
         logprobs = body.logprobs is not None
 
         def reply() -> TextReply:
-            return TextReply(model=service.name, fingerprint=service.made.fingerprint, logprobs=logprobs)
+            return TextReply(model=service.name, fingerprint=service.provenance.fingerprint, logprobs=logprobs)
 
         return respond.send(stream, reply)
 
@@ -85,7 +84,7 @@ def blueprint(service: Service) -> Blueprint:
             "model_alias": service.name,
             "chat_template": engine.chat_template,
             "modalities": {"vision": False, "audio": False},
-            "build_info": service.made.build,
+            "build_info": service.provenance.build,
         }
 
     return routes

@@ -30,7 +30,9 @@ def blueprint(service: Service) -> Blueprint:
     def ready() -> tuple[dict[str, Any], int]:
         service.start(retry=False)
         status = service.status()
-        fields = dataclasses.asdict(dataclasses.replace(status, error=None)) | {"requests": len(service.queue) or None}
+        fields = dataclasses.asdict(dataclasses.replace(status, error=None)) | {
+            "requests": len(service.runner.queue) or None
+        }
         rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in fields.items()}
         body = {key: value for key, value in rounded.items() if value is not None}
         return body | (status.error.body() if status.error else {}), 200 if status.state == "ready" else 503
@@ -40,8 +42,22 @@ def blueprint(service: Service) -> Blueprint:
         client = client_of_request(service, WARMUP_TIMEOUT_SECONDS)
         status = wait_for_engine(service, client, WARMUP_POLL_SECONDS)
         left = max(0.0, client.deadline - time.monotonic())
-        service.snapshot.settle(min(SETTLE_TIMEOUT_SECONDS, left))
-        body = service.warmth() | (status.error.body() if status.error else {})
+        service.snapshot.await_stored(min(SETTLE_TIMEOUT_SECONDS, left))
+        body = _warmup_report(service) | (status.error.body() if status.error else {})
         return body, 200 if status.state == "ready" else 503
 
     return routes
+
+
+def _warmup_report(service: Service) -> dict[str, Any]:
+    status, loaded = service.status(), service.loaded
+    return {
+        "state": status.state,
+        "age_seconds": round(service.age_seconds, 3),
+        "model": service.name,
+        "file": loaded.fetched.name if loaded else None,
+        "loaded": loaded is not None,
+        "first_token": status.state == "ready",
+        "cold_start_seconds": service.timings.rounded(),
+        "busy": len(service.runner.queue) > 0,
+    }

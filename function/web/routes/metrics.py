@@ -72,8 +72,8 @@ class _Collector:
         from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
         service = self._service
-        requests = len(service.queue)
-        provenance = {key: value or "" for key, value in asdict(service.made).items()}
+        requests = len(service.runner.queue)
+        provenance = {key: value or "" for key, value in asdict(service.provenance).items()}
         yield GaugeMetricFamily("chat_ready", "1 when a token could be produced", service.status().state == "ready")
         yield GaugeMetricFamily("chat_running", "Requests that have the model", min(requests, 1))
         yield GaugeMetricFamily("chat_queue", "Requests that wait for the model", max(requests - 1, 0))
@@ -83,6 +83,6 @@ class _Collector:
             if size is not None:
                 memory.add_metric([kind], size)
         yield memory
-        if service.fetched is not None:
-            yield GaugeMetricFamily("chat_model_bytes", "Size of the model file", service.fetched.size)
+        if (loaded := service.loaded) is not None:
+            yield GaugeMetricFamily("chat_model_bytes", "Size of the model file", loaded.fetched.size)
         yield InfoMetricFamily("chat_model", "Model, llama.cpp build and CPU of the replies", provenance)

@@ -20,13 +20,13 @@ def blueprint(service: Service) -> Blueprint:
         tokens = engine.tokenize(body.content, add_special=body.add_special, parse_special=body.parse_special)
         if not body.with_pieces:
             return {"tokens": tokens}
-        pieces = map(_piece, engine.spelled(tokens))
+        pieces = map(_piece, engine.token_pieces(tokens))
         return {"tokens": [{"id": token, "piece": piece} for token, piece in zip(tokens, pieces, strict=True)]}
 
     @routes.post("/detokenize")
     def detokenize() -> dict[str, Any]:
         body = Detokenize.from_json(request)
-        return {"content": b"".join(loaded_engine(service, body).spelled(body.tokens)).decode(errors="replace")}
+        return {"content": b"".join(loaded_engine(service, body).token_pieces(body.tokens)).decode(errors="replace")}
 
     return routes
 

@@ -47,11 +47,11 @@ run "private_by_default" {
 
   assert {
     condition     = aws_lambda_function_url.chat[0].authorization_type == "AWS_IAM"
-    error_message = "the URL asks nobody for a signature"
+    error_message = "the URL does not require a signature"
   }
   assert {
     condition     = length(aws_lambda_permission.url) == 0 && length(aws_lambda_permission.invoke) == 0
-    error_message = "somebody outside the account may call"
+    error_message = "callers outside the account are allowed"
   }
 }
 
@@ -64,7 +64,7 @@ run "only_the_invokers_may_call" {
 
   assert {
     condition     = toset([for p in aws_lambda_permission.url : p.principal]) == toset(var.invokers)
-    error_message = "the callers are not those asked for"
+    error_message = "the allowed callers differ from invokers"
   }
   assert {
     condition     = alltrue([for p in aws_lambda_permission.url : p.function_url_auth_type == "AWS_IAM"])
@@ -81,19 +81,19 @@ run "a_caller_through_the_url_has_both_permissions" {
 
   assert {
     condition     = toset(keys(aws_lambda_permission.url)) == toset(keys(aws_lambda_permission.invoke))
-    error_message = "new URLs refuse callers that have only one of them"
+    error_message = "new URLs reject callers with only one of the permissions"
   }
   assert {
     condition     = alltrue([for p in aws_lambda_permission.invoke : p.action == "lambda:InvokeFunction" && p.invoked_via_function_url])
-    error_message = "the second permission would hold beside the URL"
+    error_message = "the second permission would also allow calls that bypass the URL"
   }
   assert {
     condition     = alltrue([for p in aws_lambda_permission.invoke : p.qualifier == "live"]) && alltrue([for p in aws_lambda_permission.url : p.qualifier == "live"])
-    error_message = "the permissions are not the alias's"
+    error_message = "the permissions are not on the alias"
   }
 }
 
-run "the_public_as_an_invoker_is_refused" {
+run "the_public_as_an_invoker_is_rejected" {
   command = plan
 
   variables {
@@ -103,7 +103,7 @@ run "the_public_as_an_invoker_is_refused" {
   expect_failures = [var.invokers]
 }
 
-run "public_without_a_key_is_refused" {
+run "public_without_a_key_is_rejected" {
   command = plan
 
   variables {
@@ -123,11 +123,11 @@ run "public_with_a_key" {
 
   assert {
     condition     = aws_lambda_function_url.chat[0].authorization_type == "NONE" && keys(aws_lambda_permission.url) == ["*"]
-    error_message = "the platform would ask for a signature"
+    error_message = "the platform would require a signature"
   }
   assert {
     condition     = aws_lambda_function.chat[0].environment[0].variables["API_KEY_PARAMETER"] == "/chat/key" && !contains(keys(aws_lambda_function.chat[0].environment[0].variables), "API_KEY")
-    error_message = "the function is not told where its key is, or everybody can read it"
+    error_message = "the function does not know the place of its key, or the key is readable in the environment"
   }
   assert {
     condition     = one([for s in data.aws_iam_policy_document.run.statement : one(s.resources) if s.sid == "ReadKey"]) == "arn:aws:ssm:eu-central-1:123456789012:parameter/chat/key"
@@ -174,11 +174,11 @@ run "the_bucket_is_private_and_keeps_versions" {
   }
   assert {
     condition     = aws_s3_bucket_versioning.models.versioning_configuration[0].status == "Enabled"
-    error_message = "an upload would pull the model from under an instance that reads it"
+    error_message = "an upload would delete the version that an instance is reading"
   }
   assert {
     condition     = !aws_s3_bucket.models.force_destroy
-    error_message = "models would be deleted without being asked about"
+    error_message = "models would be deleted without confirmation"
   }
 }
 
@@ -191,7 +191,7 @@ run "the_bucket_is_encrypted_and_speaks_tls_only" {
   }
   assert {
     condition     = data.aws_iam_policy_document.tls_only.statement[0].effect == "Deny" && one(data.aws_iam_policy_document.tls_only.statement[0].condition).variable == "aws:SecureTransport"
-    error_message = "plain HTTP is not refused"
+    error_message = "plain HTTP is not rejected"
   }
 }
 
@@ -204,7 +204,7 @@ run "a_local_file_becomes_the_model" {
 
   assert {
     condition     = aws_s3_object.model[0].key == "m.gguf" && aws_s3_object.model[0].source == "/models/m.gguf"
-    error_message = "the file does not become the object that MODEL_URI names"
+    error_message = "the uploaded object is not the one in MODEL_URI"
   }
   assert {
     condition     = aws_s3_object.model[0].checksum_algorithm == "CRC64NVME"
@@ -212,7 +212,7 @@ run "a_local_file_becomes_the_model" {
   }
 }
 
-run "a_file_without_a_name_is_refused" {
+run "a_file_without_a_name_is_rejected" {
   command = plan
 
   variables {
@@ -223,7 +223,7 @@ run "a_file_without_a_name_is_refused" {
   expect_failures = [var.model_file]
 }
 
-run "a_uri_in_place_of_a_name_is_refused" {
+run "a_uri_instead_of_a_name_is_rejected" {
   command = plan
 
   variables {
@@ -233,12 +233,12 @@ run "a_uri_in_place_of_a_name_is_refused" {
   expect_failures = [var.model]
 }
 
-run "nothing_is_written_unless_asked" {
+run "nothing_is_written_by_default" {
   command = plan
 
   assert {
     condition     = !contains([for s in data.aws_iam_policy_document.run.statement : s.sid], "WriteSnapshot") && !contains(keys(aws_lambda_function.chat[0].environment[0].variables), "SNAPSHOT")
-    error_message = "an instance may write, or tries to"
+    error_message = "an instance may write, or would try to"
   }
 }
 
@@ -252,15 +252,15 @@ run "a_snapshot_is_the_one_object_that_may_be_written" {
 
   assert {
     condition     = one([for s in data.aws_iam_policy_document.run.statement : s.resources if s.sid == "WriteSnapshot"]) == toset(["arn:aws:s3:::models/m.gguf.snapshot"])
-    error_message = "the function may write something else"
+    error_message = "the function may write other objects"
   }
   assert {
     condition     = aws_lambda_function.chat[0].environment[0].variables["SNAPSHOT"] == "auto"
-    error_message = "the function does not store one"
+    error_message = "the function does not store a snapshot"
   }
 }
 
-run "a_snapshot_of_no_prompt_is_refused" {
+run "a_snapshot_without_a_prompt_is_rejected" {
   command = plan
 
   variables {

@@ -45,7 +45,7 @@ variables {
   model_memory_bytes = 2684354560
 }
 
-run "refuses_a_model_that_does_not_fit" {
+run "a_model_that_does_not_fit_is_rejected" {
   command = plan
 
   variables {
@@ -55,7 +55,7 @@ run "refuses_a_model_that_does_not_fit" {
   expect_failures = [aws_lambda_function.chat]
 }
 
-run "takes_a_model_that_fits" {
+run "a_model_that_fits_is_accepted" {
   command = plan
 
   variables {
@@ -64,11 +64,11 @@ run "takes_a_model_that_fits" {
 
   assert {
     condition     = aws_lambda_function.chat[0].memory_size == 10240 && aws_lambda_function.chat[0].ephemeral_storage[0].size == 10240
-    error_message = "the instance has other memory or another disk than was checked"
+    error_message = "the instance has different memory or a different disk from the checked ones"
   }
 }
 
-run "refuses_a_file_that_is_larger_than_its_disk" {
+run "a_file_larger_than_its_disk_is_rejected" {
   command = plan
 
   variables {
@@ -90,11 +90,11 @@ run "a_file_in_memory_needs_no_disk" {
 
   assert {
     condition     = aws_lambda_function.chat[0].ephemeral_storage[0].size == 512
-    error_message = "the instance has another disk than was asked for"
+    error_message = "the instance has a different disk from disk_mib"
   }
 }
 
-run "more_memory_than_lambda_has_is_refused" {
+run "more_memory_than_lambda_has_is_rejected" {
   command = plan
 
   variables {
@@ -104,7 +104,7 @@ run "more_memory_than_lambda_has_is_refused" {
   expect_failures = [var.memory_mib]
 }
 
-run "half_a_plan_is_refused" {
+run "half_a_plan_is_rejected" {
   command = plan
 
   variables {
@@ -125,6 +125,6 @@ run "without_a_plan_nothing_is_checked" {
 
   assert {
     condition     = length(aws_lambda_function.chat) == 1
-    error_message = "a model of unknown size was refused"
+    error_message = "a model of unknown size was rejected"
   }
 }

@@ -48,7 +48,7 @@ run "the_ping_has_a_role_of_its_own" {
 
   assert {
     condition     = aws_scheduler_schedule.warmup[0].target[0].role_arn == aws_iam_role.warmup[0].arn && aws_iam_role.warmup[0].name != aws_iam_role.run.name
-    error_message = "the ping is not sent as its own role"
+    error_message = "the ping does not use its own role"
   }
   assert {
     condition     = data.aws_iam_policy_document.warmup[0].statement[0].resources == toset([aws_lambda_alias.live[0].arn])
@@ -56,16 +56,16 @@ run "the_ping_has_a_role_of_its_own" {
   }
 }
 
-run "the_ping_reaches_the_instances_that_callers_reach" {
+run "the_ping_reaches_the_instances_of_callers" {
   command = plan
 
   assert {
     condition     = aws_scheduler_schedule.warmup[0].target[0].arn == aws_lambda_alias.live[0].arn
-    error_message = "another version would be kept warm"
+    error_message = "a different version would be kept warm"
   }
   assert {
     condition     = can(jsondecode(aws_scheduler_schedule.warmup[0].target[0].input)) && !can(jsondecode(aws_scheduler_schedule.warmup[0].target[0].input).requestContext)
-    error_message = "the adapter would take the event for a request"
+    error_message = "the adapter would treat the event as a request"
   }
 }
 
@@ -82,7 +82,7 @@ run "a_failed_ping_is_not_repeated" {
   }
 }
 
-run "a_schedule_that_eventbridge_does_not_take_is_refused" {
+run "a_schedule_with_a_wrong_syntax_is_rejected" {
   command = plan
 
   variables {
@@ -105,11 +105,11 @@ run "failures_throttles_and_waiting_raise_alarms" {
   }
   assert {
     condition     = alltrue([for a in aws_cloudwatch_metric_alarm.alarm : a.alarm_actions == toset(["arn:aws:sns:eu-central-1:123456789012:chat-alarms"])])
-    error_message = "nobody is told"
+    error_message = "the alert has no recipient"
   }
   assert {
     condition     = alltrue([for a in aws_cloudwatch_metric_alarm.alarm : a.dimensions["FunctionName"] == "chat" && a.treat_missing_data == "notBreaching"])
-    error_message = "other functions, or rest, raise the alarm"
+    error_message = "other functions, or a lack of requests, would raise the alarm"
   }
 }
 
@@ -118,16 +118,16 @@ run "without_addresses_there_is_no_topic" {
 
   assert {
     condition     = length(aws_sns_topic.alarms) == 0 && alltrue([for a in aws_cloudwatch_metric_alarm.alarm : length(a.alarm_actions) == 0])
-    error_message = "alarms are sent to nobody"
+    error_message = "there is a topic without subscribers"
   }
 }
 
-run "logs_are_kept_for_a_month_where_the_function_writes_them" {
+run "logs_are_kept_for_a_month" {
   command = plan
 
   assert {
     condition     = aws_lambda_function.chat[0].logging_config[0].log_group == "/aws/lambda/chat" && aws_cloudwatch_log_group.chat.retention_in_days == 30
-    error_message = "logs are kept for ever, or in a group of their own"
+    error_message = "logs are kept forever, or in another group"
   }
 }
 
@@ -136,6 +136,6 @@ run "a_tag_is_never_moved_to_another_image" {
 
   assert {
     condition     = aws_ecr_repository.images.image_tag_mutability == "IMMUTABLE"
-    error_message = "terraform would not see that the image changed"
+    error_message = "terraform would not detect a new image"
   }
 }

@@ -60,15 +60,15 @@ run "costs_nothing_at_rest" {
 
   assert {
     condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
-    error_message = "instances would run with nobody asking"
+    error_message = "instances would run without requests"
   }
   assert {
     condition     = length(aws_scheduler_schedule.warmup) == 0
-    error_message = "nobody asked for pings"
+    error_message = "there are pings without a schedule"
   }
 }
 
-run "at_most_three_instances_unless_told_otherwise" {
+run "at_most_three_instances_by_default" {
   command = plan
 
   assert {
@@ -77,7 +77,7 @@ run "at_most_three_instances_unless_told_otherwise" {
   }
 }
 
-run "the_account_s_limit_can_be_the_limit" {
+run "the_accounts_limit_can_apply" {
   command = plan
 
   variables {
@@ -95,11 +95,11 @@ run "the_first_request_reaches_an_instance_that_is_still_loading" {
 
   assert {
     condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_READINESS_CHECK_PATH"] == "/health/live"
-    error_message = "callers would not be told the cold start"
+    error_message = "callers would not see the progress of the cold start"
   }
   assert {
     condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_ASYNC_INIT"] == "true"
-    error_message = "an init of more than 10 s would be started over"
+    error_message = "an init of more than 10 s would be restarted"
   }
 }
 
@@ -112,7 +112,7 @@ run "startup_can_wait_for_the_model" {
 
   assert {
     condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_READINESS_CHECK_PATH"] == "/health/ready"
-    error_message = "the adapter does not look at the model"
+    error_message = "the adapter does not check the model"
   }
 }
 
@@ -164,7 +164,7 @@ run "further_settings_reach_the_function" {
   }
 }
 
-run "a_setting_that_does_not_exist_is_refused" {
+run "a_setting_that_does_not_exist_is_rejected" {
   command = plan
 
   variables {
@@ -174,17 +174,17 @@ run "a_setting_that_does_not_exist_is_refused" {
   expect_failures = [var.env]
 }
 
-run "a_setting_that_has_a_variable_of_its_own_is_refused" {
+run "a_setting_that_has_a_variable_of_its_own_is_rejected" {
   command = plan
 
   variables {
-    env = { API_KEY = "in the state for everybody to read" }
+    env = { API_KEY = "readable in the state" }
   }
 
   expect_failures = [var.env]
 }
 
-run "without_an_image_there_is_a_repository_to_push_to" {
+run "without_an_image_the_repository_exists" {
   command = plan
 
   variables {
@@ -196,7 +196,7 @@ run "without_an_image_there_is_a_repository_to_push_to" {
 
   assert {
     condition     = length(aws_lambda_function.chat) == 0
-    error_message = "a function without an image cannot be made"
+    error_message = "a function without an image cannot be created"
   }
   assert {
     condition     = output.url == null && output.curl == null
@@ -204,11 +204,11 @@ run "without_an_image_there_is_a_repository_to_push_to" {
   }
   assert {
     condition     = strcontains(output.push, "docker push 123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat:")
-    error_message = "the place to push to is wrong"
+    error_message = "the image repository is wrong"
   }
 }
 
-run "an_image_without_tag_or_digest_is_refused" {
+run "an_image_without_tag_or_digest_is_rejected" {
   command = plan
 
   variables {
@@ -218,7 +218,7 @@ run "an_image_without_tag_or_digest_is_refused" {
   expect_failures = [var.image]
 }
 
-run "the_image_is_built_for_the_function_s_architecture" {
+run "the_image_is_built_for_the_functions_architecture" {
   command = plan
 
   variables {
@@ -235,7 +235,7 @@ run "the_image_is_built_for_the_function_s_architecture" {
   }
 }
 
-run "callers_stay_on_a_whole_version_while_another_is_deployed" {
+run "callers_stay_on_a_complete_version_during_a_deployment" {
   command = plan
 
   assert {
@@ -244,11 +244,11 @@ run "callers_stay_on_a_whole_version_while_another_is_deployed" {
   }
   assert {
     condition     = aws_lambda_function_url.chat[0].qualifier == "live"
-    error_message = "the URL calls a function that is being changed"
+    error_message = "the URL calls a function in the middle of a change"
   }
 }
 
-run "warm_instances_are_those_that_callers_reach" {
+run "warm_instances_belong_to_the_alias" {
   command = plan
 
   variables {
@@ -257,11 +257,11 @@ run "warm_instances_are_those_that_callers_reach" {
 
   assert {
     condition     = aws_lambda_provisioned_concurrency_config.live[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 2
-    error_message = "the warm instances are not the alias's"
+    error_message = "the warm instances do not belong to the alias"
   }
 }
 
-run "more_warm_instances_than_instances_are_refused" {
+run "more_warm_instances_than_instances_are_rejected" {
   command = plan
 
   variables {
@@ -271,7 +271,7 @@ run "more_warm_instances_than_instances_are_refused" {
   expect_failures = [var.min_instances]
 }
 
-run "a_timeout_that_lambda_does_not_have_is_refused" {
+run "a_timeout_beyond_lambdas_limit_is_rejected" {
   command = plan
 
   variables {
@@ -281,7 +281,7 @@ run "a_timeout_that_lambda_does_not_have_is_refused" {
   expect_failures = [var.timeout_seconds]
 }
 
-run "a_zone_in_place_of_a_region_is_refused" {
+run "a_zone_instead_of_a_region_is_rejected" {
   command = plan
 
   variables {

@@ -21,7 +21,7 @@ run "private_by_default" {
 
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0
-    error_message = "somebody outside the project may call"
+    error_message = "callers outside the project are allowed"
   }
 }
 
@@ -34,15 +34,15 @@ run "only_the_invokers_may_call" {
 
   assert {
     condition     = toset([for m in google_cloud_run_v2_service_iam_member.invoker : m.member]) == toset(var.invokers)
-    error_message = "the callers are not those asked for"
+    error_message = "the allowed callers differ from invokers"
   }
   assert {
     condition     = alltrue([for m in google_cloud_run_v2_service_iam_member.invoker : m.role == "roles/run.invoker"])
-    error_message = "a caller may do more than call"
+    error_message = "a caller has further permissions"
   }
 }
 
-run "the_public_as_an_invoker_is_refused" {
+run "the_public_as_an_invoker_is_rejected" {
   command = plan
 
   variables {
@@ -52,7 +52,7 @@ run "the_public_as_an_invoker_is_refused" {
   expect_failures = [var.invokers]
 }
 
-run "public_without_a_key_is_refused" {
+run "public_without_a_key_is_rejected" {
   command = plan
 
   variables {
@@ -72,7 +72,7 @@ run "public_with_a_key" {
 
   assert {
     condition     = [for m in google_cloud_run_v2_service_iam_member.invoker : m.member] == ["allUsers"]
-    error_message = "the platform would ask for its own token"
+    error_message = "the platform would require its own token"
   }
   assert {
     condition = one([
@@ -121,7 +121,7 @@ run "reads_only_the_model_bucket" {
   }
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].service_account == google_service_account.run.email
-    error_message = "the service runs as the project's default account, which may do much"
+    error_message = "the service runs under the project's default account, which has broad permissions"
   }
 }
 
@@ -137,11 +137,11 @@ run "the_bucket_is_closed_and_keeps_versions" {
   }
   assert {
     condition     = google_storage_bucket.models.versioning[0].enabled
-    error_message = "an upload would pull the model from under an instance that reads it"
+    error_message = "an upload would delete the version that an instance is reading"
   }
   assert {
     condition     = !google_storage_bucket.models.force_destroy
-    error_message = "models would be deleted without being asked about"
+    error_message = "models would be deleted without confirmation"
   }
 }
 
@@ -154,15 +154,15 @@ run "a_local_file_becomes_the_model" {
 
   assert {
     condition     = google_storage_bucket_object.model[0].name == "m.gguf" && google_storage_bucket_object.model[0].source == "/models/m.gguf"
-    error_message = "the file does not become the object that MODEL_URI names"
+    error_message = "the uploaded object is not the one in MODEL_URI"
   }
   assert {
     condition     = google_storage_bucket_object.model[0].deletion_policy == "ABANDON"
-    error_message = "the old model would be gone before the new revision is there"
+    error_message = "the old model would be deleted before the new revision serves"
   }
 }
 
-run "a_file_without_a_name_is_refused" {
+run "a_file_without_a_name_is_rejected" {
   command = plan
 
   variables {
@@ -173,7 +173,7 @@ run "a_file_without_a_name_is_refused" {
   expect_failures = [var.model_file]
 }
 
-run "a_uri_in_place_of_a_name_is_refused" {
+run "a_uri_instead_of_a_name_is_rejected" {
   command = plan
 
   variables {
@@ -190,20 +190,20 @@ run "the_builder_deploys_this_service_only" {
     condition = toset([for m in google_cloud_run_v2_service_iam_member.build : "${m.role} on ${m.name}"]) == toset([
       "roles/run.developer on chat", "roles/run.invoker on chat",
     ])
-    error_message = "the builder's rights are not those of one service"
+    error_message = "the builder's permissions exceed one service"
   }
   assert {
     condition     = strcontains(google_project_iam_member.build_source.condition[0].expression, "my-project-123_cloudbuild/")
-    error_message = "the builder may read other buckets than the one of its sources"
+    error_message = "the builder may read buckets other than the one with its sources"
   }
 }
 
-run "nothing_is_written_unless_asked" {
+run "nothing_is_written_by_default" {
   command = plan
 
   assert {
     condition     = length(google_storage_bucket_iam_member.writes_snapshot) == 0 && !contains([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.name], "SNAPSHOT")
-    error_message = "an instance may write, or tries to"
+    error_message = "an instance may write, or would try to"
   }
 }
 
@@ -217,15 +217,15 @@ run "a_snapshot_is_the_one_object_that_may_be_written" {
 
   assert {
     condition     = google_storage_bucket_iam_member.writes_snapshot[0].condition[0].expression == "resource.name == \"projects/_/buckets/my-project-123-chat-models/objects/m.gguf.snapshot\""
-    error_message = "the service may write something else"
+    error_message = "the service may write other objects"
   }
   assert {
     condition     = one([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.value if e.name == "SNAPSHOT"]) == "auto"
-    error_message = "the service does not store one"
+    error_message = "the service does not store a snapshot"
   }
 }
 
-run "a_snapshot_of_no_prompt_is_refused" {
+run "a_snapshot_without_a_prompt_is_rejected" {
   command = plan
 
   variables {

@@ -8,17 +8,17 @@ variables {
   model   = "m.gguf"
 }
 
-run "the_model_s_file_is_kept_in_memory_by_default" {
+run "the_models_file_is_kept_in_memory_by_default" {
   command = plan
 
   assert {
     condition     = local.disk == null
-    error_message = "a disk is slower and has to be asked for"
+    error_message = "a disk is slower and must be requested"
   }
 }
 
-# Without an image there is no service, whose volume only newer providers know (versions.tf); its values are looked at here.
-run "a_disk_holds_the_model_s_file" {
+# Without an image there is no service, whose volume needs newer providers (versions.tf); this test checks its values.
+run "a_disk_holds_the_models_file" {
   command = plan
 
   variables {
@@ -27,15 +27,15 @@ run "a_disk_holds_the_model_s_file" {
 
   assert {
     condition     = local.disk.medium == "DISK" && local.disk.size_limit == "20480Mi"
-    error_message = "the volume is memory, or of another size"
+    error_message = "the volume is memory, or has a different size"
   }
   assert {
     condition     = local.environment.MODEL_CACHE_DIR == local.cache_dir
-    error_message = "the model would be kept beside the disk, which is mounted at cache_dir"
+    error_message = "the model would be kept outside the disk, which is mounted at cache_dir"
   }
 }
 
-run "too_small_a_disk_is_refused" {
+run "a_disk_that_is_too_small_is_rejected" {
   command = plan
 
   variables {

@@ -12,7 +12,7 @@ variables {
   model_memory_bytes = 2684354560
 }
 
-run "refuses_a_model_that_does_not_fit" {
+run "a_model_that_does_not_fit_is_rejected" {
   command = plan
 
   variables {
@@ -22,7 +22,7 @@ run "refuses_a_model_that_does_not_fit" {
   expect_failures = [google_cloud_run_v2_service.chat]
 }
 
-run "takes_a_model_that_fits" {
+run "a_model_that_fits_is_accepted" {
   command = plan
 
   variables {
@@ -31,15 +31,15 @@ run "takes_a_model_that_fits" {
 
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].limits["memory"] == "10240Mi"
-    error_message = "the instance has other memory than was checked"
+    error_message = "the instance has different memory from the checked one"
   }
   assert {
     condition     = length(google_cloud_run_v2_service.chat[0].template[0].volumes) == 0
-    error_message = "the file was to be kept in memory"
+    error_message = "the file should be kept in memory"
   }
 }
 
-run "refuses_a_file_that_is_larger_than_its_disk" {
+run "a_file_larger_than_its_disk_is_rejected" {
   command = plan
 
   variables {
@@ -53,7 +53,7 @@ run "refuses_a_file_that_is_larger_than_its_disk" {
   expect_failures = [google_cloud_run_v2_service.chat]
 }
 
-run "refuses_a_model_that_does_not_fit_the_gpu" {
+run "a_model_that_does_not_fit_the_gpu_is_rejected" {
   command = plan
 
   variables {
@@ -67,7 +67,7 @@ run "refuses_a_model_that_does_not_fit_the_gpu" {
   expect_failures = [google_cloud_run_v2_service.chat]
 }
 
-run "with_a_gpu_memory_need_hold_the_file_only" {
+run "with_a_gpu_memory_holds_only_the_file" {
   command = plan
 
   variables {
@@ -79,11 +79,11 @@ run "with_a_gpu_memory_need_hold_the_file_only" {
 
   assert {
     condition     = local.needed_mib == 15360
-    error_message = "the cache and the buffers are the card's, not the instance's"
+    error_message = "the cache and the buffers belong to the card, not to the instance"
   }
 }
 
-run "half_a_plan_is_refused" {
+run "half_a_plan_is_rejected" {
   command = plan
 
   variables {
@@ -104,6 +104,6 @@ run "without_a_plan_nothing_is_checked" {
 
   assert {
     condition     = length(google_cloud_run_v2_service.chat) == 1
-    error_message = "a model of unknown size was refused"
+    error_message = "a model of unknown size was rejected"
   }
 }

@@ -25,15 +25,15 @@ run "the_ping_has_an_identity_of_its_own" {
       google_cloud_scheduler_job.warmup[0].http_target[0].oidc_token[0].service_account_email == google_service_account.warmup[0].email &&
       google_service_account.warmup[0].account_id != google_service_account.run.account_id
     )
-    error_message = "the ping is not sent as its own account"
+    error_message = "the ping does not use its own account"
   }
   assert {
     condition     = google_cloud_run_v2_service_iam_member.warmup[0].role == "roles/run.invoker"
-    error_message = "the ping may not call, or may do more"
+    error_message = "the ping may not call, or has further permissions"
   }
 }
 
-run "the_ping_goes_where_a_ping_does_not_count_as_traffic" {
+run "the_ping_calls_the_events_path" {
   command = plan
 
   assert {
@@ -58,7 +58,7 @@ run "a_failed_ping_is_not_repeated" {
   }
 }
 
-run "a_schedule_that_is_not_cron_is_refused" {
+run "a_schedule_with_a_wrong_syntax_is_rejected" {
   command = plan
 
   variables {
@@ -81,11 +81,11 @@ run "errors_cold_starts_and_waiting_are_alerted_on" {
   }
   assert {
     condition     = alltrue([for p in google_monitoring_alert_policy.alert : length(p.notification_channels) == 1])
-    error_message = "nobody is told"
+    error_message = "the alert has no recipient"
   }
   assert {
     condition     = alltrue([for m in google_logging_metric.metric : strcontains(m.filter, "resource.labels.service_name=\"chat\"")])
-    error_message = "other services' lines are counted"
+    error_message = "lines of other services are counted"
   }
 }
 
@@ -100,7 +100,7 @@ run "the_dashboard_shows_every_metric" {
   }
 }
 
-run "the_image_s_recent_versions_are_kept" {
+run "the_images_recent_versions_are_kept" {
   command = plan
 
   assert {
@@ -108,6 +108,6 @@ run "the_image_s_recent_versions_are_kept" {
       for p in google_artifact_registry_repository.images.cleanup_policies : p.action == "KEEP" && p.most_recent_versions[0].keep_count >= 5
       if p.action == "KEEP"
     ])
-    error_message = "a revision's image could be cleaned away"
+    error_message = "a revision's image could be deleted"
   }
 }

@@ -30,7 +30,7 @@ run "costs_nothing_at_rest" {
 
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].scaling[0].min_instance_count == 0
-    error_message = "an instance would run with nobody asking"
+    error_message = "an instance would run without requests"
   }
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].cpu_idle
@@ -38,11 +38,11 @@ run "costs_nothing_at_rest" {
   }
   assert {
     condition     = length(google_cloud_scheduler_job.warmup) == 0
-    error_message = "nobody asked for pings"
+    error_message = "there are pings without a schedule"
   }
 }
 
-run "at_most_three_instances_unless_told_otherwise" {
+run "at_most_three_instances_by_default" {
   command = plan
 
   assert {
@@ -65,7 +65,7 @@ run "the_first_request_reaches_an_instance_that_is_still_loading" {
 
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].http_get[0].path == "/health/live"
-    error_message = "callers would not be told the cold start"
+    error_message = "callers would not see the progress of the cold start"
   }
 }
 
@@ -78,18 +78,18 @@ run "startup_can_wait_for_the_model" {
 
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].http_get[0].path == "/health/ready"
-    error_message = "the probe does not look at the model"
+    error_message = "the probe does not check the model"
   }
   assert {
     condition = (
       google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].period_seconds *
       google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].failure_threshold == 240
     )
-    error_message = "the model gets other than the 240 s that Cloud Run allows"
+    error_message = "the model gets a different time from the 240 s that Cloud Run allows"
   }
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].liveness_probe[0].http_get[0].path == "/health/live"
-    error_message = "an instance whose model cannot load would be restarted for ever"
+    error_message = "an instance whose model cannot load would be restarted forever"
   }
 }
 
@@ -102,7 +102,7 @@ run "replies_end_before_the_platform_cuts_them" {
 
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].timeout == "300s"
-    error_message = "the platform's timeout is not the one asked for"
+    error_message = "the platform's timeout differs from timeout_seconds"
   }
   assert {
     condition = one([
@@ -149,7 +149,7 @@ run "further_settings_reach_the_function" {
   }
 }
 
-run "a_setting_that_does_not_exist_is_refused" {
+run "a_setting_that_does_not_exist_is_rejected" {
   command = plan
 
   variables {
@@ -159,17 +159,17 @@ run "a_setting_that_does_not_exist_is_refused" {
   expect_failures = [var.env]
 }
 
-run "a_setting_that_has_a_variable_of_its_own_is_refused" {
+run "a_setting_that_has_a_variable_of_its_own_is_rejected" {
   command = plan
 
   variables {
-    env = { API_KEY = "in the state for everybody to read" }
+    env = { API_KEY = "readable in the state" }
   }
 
   expect_failures = [var.env]
 }
 
-run "without_an_image_there_is_a_registry_to_push_to" {
+run "without_an_image_the_registry_exists" {
   command = plan
 
   variables {
@@ -181,11 +181,11 @@ run "without_an_image_there_is_a_registry_to_push_to" {
 
   assert {
     condition     = length(google_cloud_run_v2_service.chat) == 0
-    error_message = "a service without an image cannot be made"
+    error_message = "a service without an image cannot be created"
   }
   assert {
     condition     = output.image == "europe-west1-docker.pkg.dev/my-project-123/chat/chat"
-    error_message = "the place to push to is wrong"
+    error_message = "the image repository is wrong"
   }
   assert {
     condition     = output.url == null && output.curl == null
@@ -193,11 +193,11 @@ run "without_an_image_there_is_a_registry_to_push_to" {
   }
   assert {
     condition     = strcontains(output.build, "_SERVICE=none")
-    error_message = "the build would deploy to a service that terraform has yet to make"
+    error_message = "the build would deploy to a service that does not exist yet"
   }
 }
 
-run "an_image_without_tag_or_digest_is_refused" {
+run "an_image_without_tag_or_digest_is_rejected" {
   command = plan
 
   variables {
@@ -217,7 +217,7 @@ run "a_gpu_brings_every_layer_and_its_own_billing" {
 
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].node_selector[0].accelerator == "nvidia-l4"
-    error_message = "no L4 was asked for"
+    error_message = "no L4 was requested"
   }
   assert {
     condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].limits["nvidia.com/gpu"] == "1"
@@ -225,7 +225,7 @@ run "a_gpu_brings_every_layer_and_its_own_billing" {
   }
   assert {
     condition     = !google_cloud_run_v2_service.chat[0].template[0].containers[0].resources[0].cpu_idle
-    error_message = "Cloud Run refuses a GPU with request-based billing"
+    error_message = "Cloud Run rejects a GPU with request-based billing"
   }
   assert {
     condition     = one([for e in google_cloud_run_v2_service.chat[0].template[0].containers[0].env : e.value if e.name == "N_GPU_LAYERS"]) == "-1"
@@ -233,7 +233,7 @@ run "a_gpu_brings_every_layer_and_its_own_billing" {
   }
 }
 
-run "a_gpu_on_too_small_an_instance_is_refused" {
+run "a_gpu_on_a_small_instance_is_rejected" {
   command = plan
 
   variables {
@@ -244,7 +244,7 @@ run "a_gpu_on_too_small_an_instance_is_refused" {
   expect_failures = [var.gpu]
 }
 
-run "more_memory_than_the_cpus_carry_is_refused" {
+run "too_much_memory_for_the_cpus_is_rejected" {
   command = plan
 
   variables {
@@ -255,7 +255,7 @@ run "more_memory_than_the_cpus_carry_is_refused" {
   expect_failures = [var.memory_mib]
 }
 
-run "more_warm_instances_than_instances_are_refused" {
+run "more_warm_instances_than_instances_are_rejected" {
   command = plan
 
   variables {
@@ -265,7 +265,7 @@ run "more_warm_instances_than_instances_are_refused" {
   expect_failures = [var.min_instances]
 }
 
-run "a_zone_in_place_of_a_region_is_refused" {
+run "a_zone_instead_of_a_region_is_rejected" {
   command = plan
 
   variables {

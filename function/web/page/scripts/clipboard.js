@@ -23,7 +23,7 @@ async function write(text) {
 
 /** Pages without TLS have no clipboard object, but they may copy the selection. */
 function writeWithoutPermission(text) {
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement} */ (document.activeElement);
   const area = element("textarea", { class: "visually-hidden", readonly: true });
   area.value = text;
   document.body.append(area);

@@ -8,7 +8,10 @@ const NEXT_BYTE_TIMEOUT_MS = 60_000; // the server sends something about every s
 export class ReplyError extends Error {
   constructor(kind, message, { code = null, status = null, retryAfter = null } = {}) {
     super(message);
-    Object.assign(this, { kind, code, status, retryAfter });
+    this.kind = kind;
+    this.code = code;
+    this.status = status;
+    this.retryAfter = retryAfter;
   }
 
   /** Return the plain object that is saved with the message. */
@@ -38,7 +41,7 @@ async function* answer(body, key, watchdog) {
   const options = { method: "POST", headers, body: JSON.stringify(body), signal: watchdog.signal, cache: "no-store" };
   let response;
   try {
-    response = await fetch(endpoint("v1/chat/completions"), options);
+    response = await fetch(endpoint("v1/chat/completions"), /** @type {RequestInit} */ (options));
   } catch (error) {
     if (watchdog.signal.aborted) throw error;
     throw new ReplyError("unreachable", "The function could not be reached. Are you online?");

@@ -37,7 +37,7 @@ function ask(title, action, style, content, answer) {
 
 /** Open `dialog`; a click outside closes it, and the focus returns to the earlier element. */
 export function show(dialog) {
-  const before = document.activeElement;
+  const before = /** @type {HTMLElement} */ (document.activeElement);
   if (!dialog.isConnected) byId("app").append(dialog);
   dialog.addEventListener("pointerdown", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => before?.isConnected && before.focus(), { once: true });

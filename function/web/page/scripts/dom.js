@@ -2,7 +2,7 @@
 
 /** Return the element with `id`. */
 export function byId(id) {
-  return document.getElementById(id);
+  return /** @type {any} */ (document.getElementById(id));
 }
 
 /** Return a new element. Functions in `properties` listen to the event of their name; the rest are attributes. */

@@ -4,7 +4,7 @@ import { copyText } from "./clipboard.js";
 // A model's text is untrusted: its HTML is shown as text, its images are links, and the output of marked goes through
 // DOMPurify. The page's Content-Security-Policy is the second line of defence.
 
-const { marked, DOMPurify } = globalThis;
+const { marked, DOMPurify } = /** @type {any} */ (globalThis);
 const HARMLESS = /^<\/?(?:br|sub|sup|kbd|mark|[biu])\s*\/?>$/i;
 const SCHEMES = ["http:", "https:", "mailto:"];
 const PURIFY = {

@@ -58,9 +58,9 @@ export class Sidebar {
   }
 
   #render() {
-    const focused = document.activeElement?.dataset?.conversation;
+    const focused = /** @type {HTMLElement} */ (document.activeElement)?.dataset?.conversation;
     this.#list.replaceChildren(...this.#chat.listed.map((conversation) => this.#item(conversation)));
-    if (focused) this.#list.querySelector(`[data-conversation="${focused}"]`)?.focus();
+    if (focused) /** @type {HTMLElement} */ (this.#list.querySelector(`[data-conversation="${focused}"]`))?.focus();
     byId("no-conversations").hidden = this.#list.children.length > 0;
   }
 

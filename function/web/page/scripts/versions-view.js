@@ -1,4 +1,4 @@
-import { showVersion, versions } from "./conversation.js";
+import { versions } from "./conversation.js";
 import { element, iconButton } from "./dom.js";
 
 /** Buttons that switch between the versions of `message`, or null when there is one only. */
@@ -19,5 +19,6 @@ export function versionSwitch(chat, message) {
 
 function show(chat, message) {
   chat.showVersion(message);
-  document.querySelector(`[data-message="${message.id}"] .versions button:enabled`)?.focus();
+  const button = document.querySelector(`[data-message="${message.id}"] .versions button:enabled`);
+  /** @type {HTMLElement} */ (button)?.focus();
 }

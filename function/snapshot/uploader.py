@@ -1,0 +1,26 @@
+"""Program that stores a file in a bucket: ``python -m function.snapshot.uploader FILE URI``. Errors are JSON."""
+
+import json
+import sys
+from pathlib import Path
+
+from function.errors import FunctionError
+from function.source import upload_file
+
+
+def main(path: str, uri: str) -> int:
+    """Upload the file. Returns the exit status."""
+    try:
+        upload_file(Path(path), uri, start=_ignore, add=_ignore)
+    except FunctionError as e:
+        sys.stdout.write(json.dumps(e.body()))
+        return 1
+    return 0
+
+
+def _ignore(_: int) -> None:
+    """Progress is not reported."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

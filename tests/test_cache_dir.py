@@ -1,0 +1,118 @@
+"""Unusable cache directories: each is reported in a reply, and the function stays alive."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from function.errors import CacheUnusable
+from function.fetch.destination.cache_dir import acquire
+from tests.servers.doors import serving
+from tests.servers.gated import gated_store
+
+TIMEOUT_SECONDS = 60.0
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts, and gives directories away")
+
+
+def linked(cache: Path) -> None:
+    cache.with_name("real").mkdir()
+    cache.symlink_to(cache.with_name("real"))
+
+
+def file(cache: Path) -> None:
+    cache.write_text("a file")
+
+
+def foreign(cache: Path) -> None:
+    cache.mkdir()
+    os.chown(cache, 12345, 12345)
+
+
+def small(cache: Path) -> None:
+    _mount(cache, "size=64k")
+
+
+def read_only(cache: Path) -> None:
+    _mount(cache, "ro")
+
+
+def _mount(cache: Path, options: str) -> None:
+    cache.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", cache], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("this machine does not let a test mount anything")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "word"),
+    [
+        (linked, "cache_unusable", "symbolic link"),
+        (file, "cache_unusable", "File exists"),
+        pytest.param(foreign, "cache_unusable", "user 12345", marks=ROOT_ONLY),
+        pytest.param(small, "no_space", "or set MODEL_CACHE=memory", marks=ROOT_ONLY),
+        pytest.param(read_only, "cache_unusable", "Read-only", marks=ROOT_ONLY),
+    ],
+)
+def test_unusable_cache_directory_is_named_in_the_error(
+    prepare: Callable[[Path], None], code: str, word: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    cache = tmp_path / "cache"
+    prepare(cache)
+    try:
+        with gated_store(tiny_model) as (uri, gate):
+            gate.set()
+            with serving(tmp_path, MODEL_URI=uri) as function:
+                status, reply = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
+                assert (status, reply["error"]["code"]) == (503, code), reply
+                assert str(cache) in reply["error"]["message"]
+                assert word in reply["error"]["message"]
+                assert function.get("/health/live")[0] == 200
+    finally:
+        if os.path.ismount(cache):
+            subprocess.run(["umount", "-l", cache], check=True)
+
+
+def test_file_size_limit_is_named_in_the_error(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate):
+        gate.set()
+        with serving(tmp_path, before=("prlimit", "--fsize=150000"), MODEL_URI=uri) as function:
+            status, reply = function.ask("/chat", {"prompt": "hi", "max_tokens": 2})
+            assert status == 503
+            assert "File too large" in reply["error"]["message"]
+            assert function.get("/health/live")[0] == 200
+
+
+def test_waiting_process_continues_when_the_cache_is_removed(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = acquire(cache, "key", is_complete=lambda folder: False, pause=lambda: None)
+    ended = threading.Event()
+
+    removed = threading.Event()
+
+    def pause() -> None:
+        if not removed.is_set():
+            shutil.rmtree(cache)
+            removed.set()
+
+    def wait() -> None:
+        with closing(acquire(cache, "key", is_complete=lambda folder: False, pause=pause)) as second:
+            assert second.lock(fcntl.LOCK_EX)
+            ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert ended.wait(TIMEOUT_SECONDS)
+    assert (cache.stat().st_mode & 0o077) == 0
+    first.close()
+
+
+def test_directory_without_new_folders_is_rejected() -> None:
+    paused = []
+    with pytest.raises(CacheUnusable, match="No such file"):
+        acquire(Path("/proc"), "key", is_complete=lambda folder: False, pause=lambda: paused.append(1))
+    assert paused, "pause leaves the CPU to others, and may cancel"
