@@ -78,7 +78,7 @@ def test_the_newer_name_of_max_tokens_wins() -> None:
 def test_content_may_be_parts() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     asked = parse(ChatCompletion, {"messages": [{"role": "developer", "content": parts}]}, strict=True)
-    assert asked.messages[0].text() == "ab"
+    assert asked.messages[0].text() == "a\nb"
 
 
 def test_fields_without_effect_are_accepted() -> None:

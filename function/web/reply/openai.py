@@ -120,7 +120,9 @@ class ChatReply:
 
     def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
         """See Frame."""
-        parts = [part for piece in texts for part in self.reader.feed(piece.text)] + list(self.reader.finish())
+        parts = [part for piece in texts for part in self.reader.feed(piece.text)] + list(
+            self.reader.finish(cut=end.reason != "stop")
+        )
         calls = sum(isinstance(part, CallStart) for part in parts)
         logprobs = chat_logprobs([entry for piece in texts for entry in piece.logprobs]) if self.logprobs else None
         reason = finish_reason(end.reason, called=calls > 0)
@@ -139,7 +141,7 @@ class ChatReply:
 
     def closing(self, end: Finished) -> Iterator[Object]:
         """See Frame."""
-        for part in self.reader.finish():
+        for part in self.reader.finish(cut=end.reason != "stop"):
             yield self._part(part)
         yield self._chunk({}, finish_reason(end.reason, called=bool(self._calls)))
 

@@ -1,10 +1,11 @@
 """What the engine says, as an HTTP response: one JSON object, server-sent events, or plain text."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from flask import Response
 
+from function.dialect.reply_parts import ContentPiece, Part, ReplyReader
 from function.engine import Finished, PrefillProgress, TextPiece
 from function.errors import FunctionError
 from function.lifecycle.service import Service
@@ -41,12 +42,12 @@ def events(service: Service, turn: GenerationStream, frame: Callable[[], Frame],
     return response
 
 
-def text(service: Service, turn: GenerationStream) -> Response:
-    """The reply as plain text, piece by piece; the status waits for the first."""
+def text(service: Service, turn: GenerationStream, reader: Callable[[], ReplyReader]) -> Response:
+    """Return the answer as plain text, piece by piece; the status waits for the first."""
     try:
         for _ in turn.waiting():
             pass
-        pieces = _pieces(service, turn)
+        pieces = _pieces(service, turn, reader())
         first = next(pieces, "")
     except BaseException:
         turn.release()
@@ -81,19 +82,24 @@ def _events(service: Service, turn: GenerationStream, frame: Callable[[], Frame]
         turn.release()
 
 
-def _pieces(service: Service, turn: GenerationStream) -> Iterator[str]:
+def _pieces(service: Service, turn: GenerationStream, reader: ReplyReader) -> Iterator[str]:
     try:
         for event in turn.events():
             if isinstance(event, TextPiece):
-                yield event.text
+                yield from _answer(reader.feed(event.text))
             elif isinstance(event, Finished):
                 _raise_failure(service, event)
+                yield from _answer(reader.finish())
                 if block := turn.exchange.block():
                     yield f"\n\n{sse.dumps(block)}\n"
     except ClientGone:
         return
     finally:
         turn.release()
+
+
+def _answer(parts: Iterable[Part]) -> Iterator[str]:
+    yield from (part.text for part in parts if isinstance(part, ContentPiece))
 
 
 def _raise_failure(service: Service, event: Finished) -> None:

@@ -15,7 +15,7 @@ class TextPart(RequestModel):
 
 
 class FunctionCall(RequestModel):
-    """What was called, and with what: JSON, as the model wrote it."""
+    """Name and JSON arguments of a call, as the model wrote them."""
 
     name: Unicode
     arguments: Unicode = "{}"
@@ -47,13 +47,13 @@ class Message(RequestModel):
     @model_validator(mode="before")
     @classmethod
     def _without_content(cls, given: Any) -> Any:
-        """A reply that calls, refuses or only thinks has no content."""
-        if not isinstance(given, dict) or given.get("role") != "assistant" or given.get("content") is not None:
+        """Take a missing content of a reply or a result as empty; a refusal is the content of its reply."""
+        if not isinstance(given, dict) or given.get("role") not in ("assistant", "tool"):
             return given
-        if refusal := given.get("refusal"):
-            return {**given, "content": refusal}
-        return {**given, "content": ""} if given.get("tool_calls") or given.get("reasoning_content") else given
+        if given.get("content") is not None:
+            return given
+        return {**given, "content": given.get("refusal") or ""}
 
     def text(self) -> str:
-        """The content as one string."""
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        """Return the content as one string, its parts on lines of their own."""
+        return self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)

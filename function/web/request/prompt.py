@@ -1,5 +1,6 @@
 """Prompt of a request: the tokens to read and how the reply is held."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from function.engine import Grammar
@@ -7,9 +8,12 @@ from function.engine import Grammar
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model is to read. ``param``: the request's field it is from; ``echo``: its text, if that is told too.
+    """Tokens to read, and the form of the reply.
 
-    ``grammar``: what the reply must look like; ``shown``: control tokens that are text in it.
+    ``param``: the request's field it is from; ``echo``: its text, where the reply repeats it.
+
+    ``grammar``: what the reply must look like; ``shown``: control tokens that are text in it;
+    ``stops`` takes the reply's text as it comes and returns true where a stop string ends it.
     """
 
     tokens: tuple[int, ...]
@@ -17,3 +21,4 @@ class Prompt:
     echo: str | None = None
     grammar: Grammar | None = None
     shown: frozenset[int] = frozenset()
+    stops: Callable[[str], bool] | None = None

@@ -33,16 +33,16 @@ def blueprint(service: Service) -> Blueprint:
     def chat() -> Response:
         fields, typed = any_fields(request)
         asked = parse(Chat, fields, strict=typed)
-        dialogue = ChatPrompt(service, asked.conversation())
+        dialogue = ChatPrompt(service, asked.conversation(), stops=asked.stops())
         turn = admit(service, asked, dialogue.prompt)
         if request.accept_mimetypes.best_match(["text/plain", "text/event-stream"]) == "text/event-stream":
             return respond.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
-        return respond.text(service, turn)
+        return respond.text(service, turn, dialogue.reader)
 
     @routes.post("/v1/chat/completions")
     def chat_completions() -> Response:
         asked = parse(ChatCompletion, json_fields(request), strict=True)
-        dialogue = ChatPrompt(service, asked.messages, asked)
+        dialogue = ChatPrompt(service, asked.messages, asked, stops=asked.stops())
         turn = admit(service, asked, dialogue.prompt)
         if asked.stream:
             return respond.events(service, turn, frame(asked, dialogue), include_usage=asked.include_usage())
