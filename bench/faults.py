@@ -34,7 +34,7 @@ from tests.models import SLOW
 from tests.servers.descendants import alive, descendants
 from tests.servers.doors import Stream, serving
 from tests.servers.gated import gated_store
-from tests.test_raw_http import bent as bent_requests
+from tests.test_raw_http import mutate
 from tools.models import write_model
 from tools.shapes import SHAPES
 
@@ -124,7 +124,7 @@ def _requests(folder: Path, model: Path, count: int) -> str:
     (folder / "requests").mkdir()
     with serving(folder / "requests", MODEL_URI=str(model), CLIENT_TIMEOUT="2") as function:
         function.wait("ready")
-        counts = bent_requests(function, count)
+        counts = mutate(function, count)
         if counts["5xx"] or "Traceback" in function.log.read_text():
             sys.exit(f"a malformed request caused a server error: {counts}")
     listed = ", ".join(f"{number} × {name}" for name, number in counts.items())

@@ -5,25 +5,43 @@ from collections.abc import Iterable
 
 import pytest
 
-from function.dialect.base import Dialect
 from function.dialect.reply_parts import (
     ArgumentsPiece,
     CallStart,
     ContentPiece,
     Part,
-    PlainReader,
     ReplyReader,
+    StopReader,
     ThoughtPiece,
-    ThoughtReader,
 )
-from function.dialect.tool_call_parser import ToolCallReader
+from function.dialect.reply_reader import ReplyTextReader
+from function.dialect.syntax import ARGUMENTS, NAME, PLAIN, CallSyntax, Dialect, JsonArguments, ThoughtSyntax
 
-NAMES = {"get_weather", "add"}
-HERMES = Dialect("hermes", native=True)
-LLAMA = Dialect("llama", native=True)
-MISTRAL = Dialect("mistral", native=True)
-MISTRAL_ARGS = Dialect("mistral-args", native=True)
-THINK = ("<think>", "</think>")
+TOOLS: dict[str, dict[str, object]] = {"get_weather": {}, "add": {}}
+HERMES = PLAIN
+LLAMA = Dialect(
+    CallSyntax(
+        call=f'{{"name": "{NAME}", "parameters": {ARGUMENTS}}}',
+        arguments=JsonArguments(),
+        is_object=True,
+        further_begins=("<|python_tag|>",),
+    )
+)
+MISTRAL = Dialect(
+    CallSyntax(
+        call=f'{{"name": "{NAME}", "arguments": {ARGUMENTS}}}',
+        arguments=JsonArguments(),
+        section_begin="[TOOL_CALLS][",
+        section_end="]",
+        separator=", ",
+        is_object=True,
+        parallel=True,
+    )
+)
+MISTRAL_ARGS = Dialect(
+    CallSyntax(call=f"[TOOL_CALLS]{NAME}[ARGS]{ARGUMENTS}", arguments=JsonArguments(), parallel=True)
+)
+THINKING = Dialect(PLAIN.calls, thought=ThoughtSyntax("<think>", "</think>"))
 
 CITY = '{"city": "Köln \\"{}\\""}'
 WEATHER = f'{{"name": "get_weather", "arguments": {CITY}}}'
@@ -178,16 +196,18 @@ CALLS: list[tuple[str, Dialect, str, list[Part]]] = [
 @pytest.mark.parametrize(("dialect", "text", "parts"), [case[1:] for case in CALLS], ids=[case[0] for case in CALLS])
 def test_calls_are_found_however_the_text_is_split(dialect: Dialect, text: str, parts: list[Part]) -> None:
     parts = parts or ([ContentPiece(text)] if text else [])
-    assert read(ToolCallReader(dialect, NAMES), text) == parts
-    assert read(ToolCallReader(dialect, NAMES), *text) == parts
+    assert read(ReplyTextReader(dialect, TOOLS), text) == parts
+    assert read(ReplyTextReader(dialect, TOOLS), *text) == parts
     for at in range(len(text)):
-        assert read(ToolCallReader(dialect, NAMES), text[:at], text[at:]) == parts, (text[:at], text[at:])
+        assert read(ReplyTextReader(dialect, TOOLS), text[:at], text[at:]) == parts, (text[:at], text[at:])
     for width in (2, 3, 5, 7):
-        assert read(ToolCallReader(dialect, NAMES), *(text[i : i + width] for i in range(0, len(text), width))) == parts
+        assert (
+            read(ReplyTextReader(dialect, TOOLS), *(text[i : i + width] for i in range(0, len(text), width))) == parts
+        )
 
 
 def test_arguments_are_told_as_they_come() -> None:
-    reader = ToolCallReader(HERMES, NAMES)
+    reader = ReplyTextReader(HERMES, TOOLS)
     assert list(reader.feed('<tool_call>\n{"name": "add", "arguments": ')) == []
     assert list(reader.feed('{"a"')) == [CallStart("add"), ArgumentsPiece('{"a"')]
     assert list(reader.feed(": 1")) == [ArgumentsPiece(": 1")]
@@ -195,7 +215,7 @@ def test_arguments_are_told_as_they_come() -> None:
 
 
 def test_text_is_not_held_back_longer_than_it_may_begin_a_call() -> None:
-    reader = ToolCallReader(HERMES, NAMES)
+    reader = ReplyTextReader(HERMES, TOOLS)
     assert list(reader.feed("Hello")) == [ContentPiece("Hello")]
     assert list(reader.feed(" <tool")) == []
     assert list(reader.feed("s> x")) == [ContentPiece(" <tools> x")]
@@ -220,8 +240,8 @@ THOUGHTS: list[tuple[str, bool, str, list[Part]]] = [
 def test_thoughts_are_told_from_content(opened: bool, text: str, parts: list[Part]) -> None:
     parts = parts or ([ContentPiece(text)] if text else [])
 
-    def reader() -> ThoughtReader:
-        return ThoughtReader(THINK, opened=opened, content=PlainReader())
+    def reader() -> ReplyTextReader:
+        return ReplyTextReader(THINKING, {}, opened=opened)
 
     assert read(reader(), text) == parts
     assert read(reader(), *text) == parts
@@ -234,6 +254,62 @@ def test_a_call_inside_a_thought_is_a_thought() -> None:
     text = f"<think>maybe {call}</think>\n{call}"
     expected = [ThoughtPiece(f"maybe {call}"), CallStart("add"), ArgumentsPiece(ADDED)]
     for texts in ((text,), tuple(text)):
-        reader = ThoughtReader(THINK, opened=False, content=ToolCallReader(HERMES, NAMES))
+        reader = ReplyTextReader(THINKING, TOOLS)
         assert read(reader, *texts) == expected
     assert json.loads(ADDED)
+
+
+def test_stop_strings_end_the_answer_only() -> None:
+    text = f"<think>one STOP two</think>\nAnswer <tool_call>{ADD}</tool_call> more STOP never"
+    expected = [
+        ThoughtPiece("one STOP two"),
+        ContentPiece("Answer"),
+        CallStart("add"),
+        ArgumentsPiece(ADDED),
+        ContentPiece(" more "),
+    ]
+    for texts in ((text,), tuple(text)):
+        reader = StopReader(ReplyTextReader(THINKING, TOOLS), ("STOP", "[1"))
+        assert read(reader, *texts) == expected
+        assert reader.stopped
+
+
+def test_the_beginning_of_a_stop_string_is_held_back_until_it_is_none() -> None:
+    reader = StopReader(ReplyTextReader(THINKING, {}), ("STOP",))
+    assert list(reader.feed("a ST")) == [ContentPiece("a ")]
+    assert list(reader.feed("AR")) == [ContentPiece("STAR")]
+    assert list(reader.feed("ST")) == []
+    assert list(reader.finish()) == [ContentPiece("ST")]
+    assert not reader.stopped
+
+
+def test_a_call_in_a_thought_that_is_never_closed_is_a_call() -> None:
+    call = f"<tool_call>{ADD}</tool_call>"
+    for texts in ((f"Hm.\n{call}",), tuple(f"Hm.\n{call}")):
+        reader = ReplyTextReader(THINKING, TOOLS, opened=True)
+        assert read(reader, *texts) == [ThoughtPiece("Hm."), CallStart("add"), ArgumentsPiece(ADDED)]
+
+
+def test_arguments_that_the_model_left_open_are_completed() -> None:
+    text = '<tool_call>{"name": "add", "arguments": {"a": [1, "x'
+    for cut, arguments in ((True, '{"a": [1, "x'), (False, '{"a": [1, "x"]}')):
+        reader = ReplyTextReader(HERMES, TOOLS)
+        assert joined([*reader.feed(text), *reader.finish(cut=cut)]) == [CallStart("add"), ArgumentsPiece(arguments)]
+
+
+def test_prefixed_fenced_and_several_calls_in_one_tag_are_found() -> None:
+    for text in (
+        '<tool_call>{"name": "functions.add", "arguments": {"a": 1}}</tool_call>',
+        '<tool_call>\n```json\n{"name": "add", "arguments": {"a": 1}}\n```\n</tool_call>',
+        "<tool_call>{'name': 'add', 'arguments': {'a': 1}}</tool_call>",
+        '<tool_call>[{"name": "add", "arguments": {"a": 1}}]</tool_call>',
+        '<tool_call>{"name": "add", "arguments": {"a": 1}}}</tool_call>',
+    ):
+        (start, arguments) = read(ReplyTextReader(HERMES, TOOLS), text)
+        assert (start, isinstance(arguments, ArgumentsPiece)) == (CallStart("add"), True)
+        assert json.loads(arguments.text) == {"a": 1}  # type: ignore[union-attr]  # checked above
+    null = '<tool_call>{"name": "add", "arguments": null}</tool_call>'
+    assert read(ReplyTextReader(HERMES, TOOLS), null) == [CallStart("add"), ArgumentsPiece("{}")]
+    several = f"<tool_call>{ADD}\n{WEATHER}</tool_call>"
+    found = read(ReplyTextReader(HERMES, TOOLS), several)
+    assert [part.name for part in found if isinstance(part, CallStart)] == ["add", "get_weather"]

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from function.dialect.base import Dialect
-from function.dialect.tool_grammar import ToolSignature, tool_call_grammar
-from function.engine import Engine, Finished, Job, LoadOptions, Sampling, TextPiece, allow_thought, json_grammar
+from function.dialect.syntax import HERMES, Dialect, ThoughtSyntax
+from function.dialect.tool_grammar import ToolSignature, allow_thought, tool_call_grammar
+from function.engine import Engine, Finished, Job, LoadOptions, Sampling, TextPiece, json_grammar
 from function.engine.grammar.constraint import Constraint
 from function.errors import RequestError
 from tests.schemas import SCHEMAS, Schema
@@ -159,7 +159,7 @@ def follow(engine: Engine, constraint: Constraint, text: str) -> str:
 
 
 def test_call_mark_in_free_text_forces_a_call(marked: Engine) -> None:
-    dialect = Dialect("hermes", native=True)
+    dialect = Dialect(HERMES, native=True)
     grammar = tool_call_grammar(dialect, [CALL], required=False, parallel=False)
     forced = follow(marked, marked.constrain(grammar), "Let me see. <tool_call>")
     assert forced.startswith('\n{"name": "add", "arguments": {"a": ')
@@ -170,11 +170,12 @@ def test_call_mark_in_free_text_forces_a_call(marked: Engine) -> None:
 
 def test_thought_precedes_the_constrained_answer(marked: Engine) -> None:
     grammar = json_grammar({"const": "yes"}, "schema")
+    thinking = Dialect(HERMES, thought=ThoughtSyntax("<think>", "</think>"))
     for opened, text in ((True, "Let me think."), (False, "<think>Let me think.")):
-        constraint = marked.constrain(allow_thought(grammar, ("<think>", "</think>"), opened=opened))
+        constraint = marked.constrain(allow_thought(grammar, thinking, opened=opened))
         assert follow(marked, constraint, text) == ""
         assert follow(marked, constraint, "</think>").startswith('\n\n"yes')
-    constraint = marked.constrain(allow_thought(grammar, ("<think>", "</think>"), opened=False))
+    constraint = marked.constrain(allow_thought(grammar, thinking, opened=False))
     assert follow(marked, constraint, '"').startswith("yes")
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.servers.doors import PATIENCE, ServedFunction, Stream, serving
+from tests.servers.doors import WAIT_SECONDS, ServedFunction, Stream, serving
 from tests.servers.gated import gated_store
 
 ENDLESS: dict[str, Any] = {"prompt": "hi", "ignore_eos": True}
@@ -43,7 +43,7 @@ def test_sigterm_ends_plain_text_stream_whole(tmp_path: Path, slow_model: Path) 
             assert response.read(1)
             function.process.send_signal(signal.SIGTERM)
             assert response.read(), "the last chunk arrives: http.client raises IncompleteRead without it"
-        assert function.process.wait(PATIENCE) == 0
+        assert function.process.wait(WAIT_SECONDS) == 0
 
 
 def test_sigterm_ends_event_stream_with_error(tmp_path: Path, slow_model: Path) -> None:
@@ -69,7 +69,7 @@ def _opened(
     function: ServedFunction, path: str, body: dict[str, Any], headers: dict[str, str]
 ) -> Iterator[http.client.HTTPResponse]:
     address = urlsplit(function.url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=WAIT_SECONDS)
     with contextlib.closing(connection):
         connection.request("POST", path, json.dumps(body), headers)
         with connection.getresponse() as response:

@@ -51,8 +51,13 @@ TOOLS = [
     tool("get_weather", city={"type": "string", "maxLength": 8}, unit={"enum": ["C", "F"]}),
     tool("add", a={"type": "integer", "minimum": 0, "maximum": 99}),
 ]
-ASK: dict[str, Any] = {"messages": [USER], "tools": TOOLS, "max_tokens": 200}
+CALM = {"chat_template_kwargs": {"enable_thinking": False}}
+BARE_ASK: dict[str, Any] = {"messages": [USER], "tools": TOOLS, "max_tokens": 200}
+ASK: dict[str, Any] = {**BARE_ASK, **CALM}
 REQUIRED: dict[str, Any] = {**ASK, "tool_choice": "required", "parallel_tool_calls": False, "seed": 1}
+BARE_REQUIRED: dict[str, Any] = {**REQUIRED, "chat_template_kwargs": {}}
+CLIENT_REQUIRED: dict[str, Any] = {**BARE_ASK, "tool_choice": "required", "parallel_tool_calls": False, "seed": 1}
+CLIENT_REQUIRED["extra_body"] = CALM
 
 
 @contextlib.contextmanager
@@ -117,12 +122,14 @@ def test_a_required_call_is_one_of_the_tools_with_its_arguments(hermes: ServedFu
 
 
 def test_calls_may_be_several(hermes: ServedFunction) -> None:
-    choice = answer(hermes, **{**REQUIRED, "parallel_tool_calls": True, "max_tokens": 400})
-    calls = choice["message"]["tool_calls"]
-    assert len(calls) > 1
-    assert len({call["id"] for call in calls}) == len(calls)
-    for call in calls if choice["finish_reason"] == "tool_calls" else calls[:-1]:
-        is_right(call)
+    several = {**REQUIRED, "parallel_tool_calls": True, "max_tokens": 400}
+    choices = [answer(hermes, **{**several, "seed": seed}) for seed in range(4)]
+    assert max(len(choice["message"]["tool_calls"]) for choice in choices) > 1
+    for choice in choices:
+        calls = choice["message"]["tool_calls"]
+        assert len({call["id"] for call in calls}) == len(calls)
+        for call in calls if choice["finish_reason"] == "tool_calls" else calls[:-1]:
+            is_right(call)
 
 
 def test_a_named_tool_is_called(hermes: ServedFunction) -> None:
@@ -150,9 +157,9 @@ def test_tools_are_in_the_prompt_unless_none_may_be_called(hermes: ServedFunctio
 
 
 def test_the_openai_client_streams_a_call(client: openai.OpenAI) -> None:
-    whole = client.chat.completions.create(model="any", **REQUIRED).choices[0].message
+    whole = client.chat.completions.create(model="any", **CLIENT_REQUIRED).choices[0].message
     assert whole.tool_calls
-    chunks = list(client.chat.completions.create(model="any", stream=True, **REQUIRED))
+    chunks = list(client.chat.completions.create(model="any", stream=True, **CLIENT_REQUIRED))
     deltas = [chunk.choices[0].delta for chunk in chunks]
     calls = [call for delta in deltas for call in delta.tool_calls or []]
     assert calls[0].id
@@ -176,7 +183,7 @@ class Weather(pydantic.BaseModel):
 
 
 def test_the_openai_client_parses_the_arguments(client: openai.OpenAI) -> None:
-    asked: dict[str, Any] = {**REQUIRED, "model": "any", "tools": [openai.pydantic_function_tool(Weather)]}
+    asked: dict[str, Any] = {**CLIENT_REQUIRED, "model": "any", "tools": [openai.pydantic_function_tool(Weather)]}
     reply = client.chat.completions.parse(**asked)
     assert reply.choices[0].message.tool_calls
     parsed = reply.choices[0].message.tool_calls[0].function.parsed_arguments
@@ -188,11 +195,13 @@ def test_the_openai_client_parses_the_arguments(client: openai.OpenAI) -> None:
 
 
 def test_a_call_and_its_result_are_sent_back(client: openai.OpenAI, hermes: ServedFunction) -> None:
-    reply = client.chat.completions.create(model="any", **REQUIRED).choices[0].message
+    reply = client.chat.completions.create(model="any", **CLIENT_REQUIRED).choices[0].message
     assert reply.tool_calls
     result: Any = {"role": "tool", "tool_call_id": reply.tool_calls[0].id, "content": "It rains."}
     messages: list[Any] = [USER, reply, result]
-    again = client.chat.completions.create(model="any", messages=messages, tools=ASK["tools"], max_tokens=4)
+    again = client.chat.completions.create(
+        model="any", messages=messages, tools=ASK["tools"], max_tokens=4, extra_body=CALM
+    )
     assert again.choices[0].message.content
     sent = [USER, reply.model_dump(exclude_none=True), result]
     prompt = hermes.ask("/apply-template", {"messages": sent})[1]["prompt"]
@@ -236,9 +245,38 @@ def test_what_contradicts_itself_is_refused(hermes: ServedFunction) -> None:
         "function": {"name": "x", "parameters": {"type": "object", "properties": {"a": {"not": {}}}}},
     }
     assert refusal(hermes, **{**REQUIRED, "tools": [TOOLS[0], bad]}) == "tools.1.function.parameters.properties.a"
-    assert refusal(hermes, messages=[USER, {"role": "tool", "content": "x"}]) == "messages.1.tool_call_id"
-    lost = {"role": "tool", "content": "x", "tool_call_id": "lost"}
-    assert refusal(hermes, messages=[USER, lost]) == "messages.1.tool_call_id"
+
+
+def test_the_result_of_an_unknown_call_is_text(hermes: ServedFunction) -> None:
+    for result in ({"role": "tool", "content": "x"}, {"role": "tool", "content": "x", "tool_call_id": "lost"}):
+        prompt = hermes.ask("/apply-template", {"messages": [USER, result]})[1]["prompt"]
+        assert "<|im_start|>user\n<tool_response>\nx\n</tool_response><|im_end|>" in prompt
+
+
+def test_the_last_message_is_continued_where_the_request_asks_for_it(hermes: ServedFunction) -> None:
+    begun = {"role": "assistant", "content": "It is "}
+    for asked in ({"continue_final_message": True}, {"add_generation_prompt": False}):
+        prompt = hermes.ask("/apply-template", {"messages": [USER, begun], **asked})[1]["prompt"]
+        assert prompt.endswith("<|im_start|>assistant\nIt is ")
+        message = answer(hermes, messages=[USER, begun], seed=1, max_tokens=4, **asked)["message"]
+        assert message["content"]
+        assert "reasoning_content" not in message
+    assert refusal(hermes, messages=[USER], continue_final_message=True) == "continue_final_message"
+
+
+def test_stop_strings_do_not_look_at_thoughts(hermes: ServedFunction) -> None:
+    asked: dict[str, Any] = {"messages": [USER], "max_tokens": 12, "seed": 3}
+    thought = answer(hermes, **asked)["message"]["reasoning_content"]
+    stopped = answer(hermes, **asked, stop=[thought[2:4]])
+    assert (stopped["message"]["reasoning_content"], stopped["finish_reason"]) == (thought, "length")
+    content = answer(hermes, **asked, **CALM)["message"]["content"]
+    stopped = answer(hermes, **asked, **CALM, stop=[content[3:5]])
+    assert (stopped["message"]["content"], stopped["finish_reason"]) == (content[: content.index(content[3:5])], "stop")
+
+
+def test_plain_text_holds_the_answer_only(hermes: ServedFunction) -> None:
+    status, _, text = hermes.exchange("/chat", {"messages": [USER], "max_tokens": 12, "seed": 3})
+    assert (status, text) == (200, ""), "noise does not close the thought that the prompt opened"
 
 
 def test_template_variables_reach_the_template(hermes: ServedFunction) -> None:
@@ -262,20 +300,20 @@ def test_thoughts_are_told_apart(hermes: ServedFunction, client: openai.OpenAI) 
     deltas = [chunk.choices[0].delta.model_dump() for chunk in chunks]
     assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == message["reasoning_content"]
     assert not any(delta.get("content") for delta in deltas)
-    for calm in ({"chat_template_kwargs": {"enable_thinking": False}}, {}):
-        message = answer(hermes, **asked, **calm)["message"]
-        assert message["content"]
-        assert "reasoning_content" not in message
+    assert answer(hermes, **asked)["message"]["reasoning_content"], "thinking is on unless the request turns it off"
+    message = answer(hermes, **asked, **CALM)["message"]
+    assert message["content"]
+    assert "reasoning_content" not in message
 
 
 def test_a_control_token_is_seen_where_it_says_something(tmp_path: Path) -> None:
     with served(tmp_path, MISTRAL, "[TOOL_CALLS]") as function:
-        first = answer(function, **REQUIRED)["message"]
+        first = answer(function, **BARE_REQUIRED)["message"]
         (call,) = first["tool_calls"]
         is_right(call)
         assert len(call["id"]) == 9
         result = {"role": "tool", "tool_call_id": call["id"], "content": "It rains."}
-        asked = {**ASK, "messages": [USER, first, result], "max_tokens": 4}
+        asked = {**BARE_ASK, "messages": [USER, first, result], "max_tokens": 4}
         assert answer(function, **asked)["message"]["content"]
         foreign = {"id": "call_of_another", "type": "function", "function": call["function"]}
         asked["messages"] = [
@@ -288,23 +326,23 @@ def test_a_control_token_is_seen_where_it_says_something(tmp_path: Path) -> None
 
 def test_llamas_calls_are_the_whole_reply(tmp_path: Path) -> None:
     with served(tmp_path, LLAMA) as function:
-        first = answer(function, **REQUIRED)["message"]
+        first = answer(function, **BARE_REQUIRED)["message"]
         (call,) = first["tool_calls"]
         is_right(call)
         other = {**call, "id": "other"}
         messages = [USER, {**first, "tool_calls": [call, other]}]
         messages += [{"role": "tool", "tool_call_id": each["id"], "content": "x"} for each in (call, other)]
-        assert answer(function, **{**ASK, "messages": messages, "max_tokens": 4})["message"]["content"]
+        assert answer(function, **{**BARE_ASK, "messages": messages, "max_tokens": 4})["message"]["content"]
 
 
 def test_a_model_that_knows_no_tools_is_told_of_them(tmp_path: Path, tiny_model: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tiny_model), N_CTX="2048", SYSTEM_PROMPT="Be brief.") as function:
         function.wait("ready")
-        (call,) = answer(function, **REQUIRED)["message"]["tool_calls"]
+        (call,) = answer(function, **BARE_REQUIRED)["message"]["tool_calls"]
         is_right(call)
         result = {"role": "tool", "tool_call_id": call["id"], "content": "It rains."}
         messages = [USER, {"role": "assistant", "content": "Hm.", "tool_calls": [call]}, result]
-        prompt = function.ask("/apply-template", {**ASK, "messages": messages})[1]["prompt"]
+        prompt = function.ask("/apply-template", {**BARE_ASK, "messages": messages})[1]["prompt"]
         assert prompt.startswith("<|im_start|>system\nBe brief.\n\n# Tools")
         assert '"name": "get_weather"' in prompt
         assert '<|im_start|>assistant\nHm.\n<tool_call>\n{"name": "' in prompt

@@ -1,1 +1,1 @@
-"""How a model writes thoughts and tool calls. Pure: text in, parts out."""
+"""Dialects of models: thoughts and tool calls in a reply's text. Pure: text in, parts out."""

@@ -1,4 +1,4 @@
-"""A reply's text → what it consists of: thoughts, content and tool calls, as it comes. Pure."""
+"""Parts of a reply: thoughts, content and tool calls. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,28 +7,28 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ThoughtPiece:
-    """A piece of what the model thinks before it answers."""
+    """Piece of the reasoning before the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ContentPiece:
-    """A piece of the answer."""
+    """Piece of the answer."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
-    """A call of a tool begins; its arguments follow."""
+    """Beginning of a tool call; its arguments follow."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class ArgumentsPiece:
-    """A piece of the arguments, as JSON, of the call that began last."""
+    """Piece of the JSON arguments of the call that began last."""
 
     text: str
 
@@ -37,85 +37,77 @@ Part = ThoughtPiece | ContentPiece | CallStart | ArgumentsPiece
 
 
 class ReplyReader(Protocol):
-    """Takes text as it comes. What it gives, joined, does not depend on how the text was split."""
+    """Reader of a reply's text as it arrives. The joined output does not depend on how the text was cut."""
 
     def feed(self, text: str) -> Iterable[Part]:
-        """The parts that became certain with ``text``."""
+        """Return the parts that became certain with ``text``."""
 
-    def finish(self) -> Iterable[Part]:
-        """The rest, when no more text comes."""
+    def finish(self, *, cut: bool = True) -> Iterable[Part]:
+        """Return the rest when no more text comes.
+
+        With ``cut`` the reply was cut off, and unfinished arguments stay as they are. Otherwise the model ended the
+        reply itself, and unfinished arguments are completed to valid JSON.
+        """
 
 
 class PlainReader:
-    """All is content."""
+    """Reader that takes all text as content."""
 
     def feed(self, text: str) -> Iterator[Part]:
-        """See Reader."""
+        """See ReplyReader."""
         if text:
             yield ContentPiece(text)
 
-    def finish(self) -> Iterator[Part]:
-        """See Reader."""
+    def finish(self, *, cut: bool = True) -> Iterator[Part]:
+        """See ReplyReader."""
         yield from ()
 
 
-class ThoughtReader:
-    """Tells a thought at the beginning of a reply from the content, which goes on to ``content``.
+class StopReader:
+    """Reader that ends the answer before the first stop string. Thoughts and arguments pass unchanged."""
 
-    ``opened``: the prompt ends inside the thought. Tags anywhere else are text. Space around the thought belongs to
-    neither.
-    """
-
-    def __init__(self, tags: tuple[str, str], *, opened: bool, content: ReplyReader) -> None:
-        self._begin, self._end = tags
-        self._content = content
-        self._state = "thought" if opened else "start"
-        self._begun = False
+    def __init__(self, reader: ReplyReader, stops: tuple[str, ...]) -> None:
+        self._reader = reader
+        self._stops = tuple(stop for stop in stops if stop)
         self._held = ""
+        self.stopped = False
+        """True once a stop string was found; nothing comes after it."""
 
     def feed(self, text: str) -> Iterator[Part]:
-        """See Reader."""
-        self._held += text
-        if self._state == "start":
-            self._decide()
-        if self._state == "thought":
-            yield from self._think()
-        if self._state == "gap" and (rest := self._held.lstrip()):
-            self._state, self._held = "content", rest
-        if self._state == "content":
-            text, self._held = self._held, ""
-            yield from self._content.feed(text)
+        """See ReplyReader."""
+        yield from self._cut(self._reader.feed(text))
 
-    def finish(self) -> Iterator[Part]:
-        """See Reader."""
-        if self._state == "thought" and self._held:
-            yield ThoughtPiece(self._held)
-        elif self._state == "start":
-            yield from self._content.feed(self._held)
-        yield from self._content.finish()
+    def finish(self, *, cut: bool = True) -> Iterator[Part]:
+        """See ReplyReader."""
+        if self.stopped:
+            return
+        yield from self._cut(self._reader.finish(cut=cut))
+        if self._held and not self.stopped:
+            yield ContentPiece(self._held)
 
-    def _decide(self) -> None:
-        begun = self._held.lstrip()
-        if begun.startswith(self._begin):
-            self._state, self._held = "thought", begun[len(self._begin) :]
-        elif not self._begin.startswith(begun):
-            self._state = "content"
-
-    def _think(self) -> Iterator[Part]:
-        if not self._begun:
-            self._held = self._held.lstrip()
-        at = self._held.find(self._end)
-        sure = self._held[:at] if at >= 0 else self._held[: len(self._held) - overlap(self._held, self._end)]
-        sure = sure.rstrip()
-        if sure:
-            self._begun = True
-            yield ThoughtPiece(sure)
-        if at >= 0:
-            self._state, self._held = "gap", self._held[at + len(self._end) :]
-        else:
-            self._held = self._held[len(sure) :]
+    def _cut(self, parts: Iterable[Part]) -> Iterator[Part]:
+        for part in parts:
+            if self.stopped:
+                return
+            if not isinstance(part, ContentPiece):
+                if self._held:
+                    yield ContentPiece(self._held)
+                    self._held = ""
+                yield part
+                continue
+            text = self._held + part.text
+            found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+            if found:
+                self.stopped = True
+                text = text[: min(found)[1]]
+                self._held = ""
+            else:
+                keep = max((overlap(text, stop) for stop in self._stops), default=0)
+                text, self._held = text[: len(text) - keep], text[len(text) - keep :]
+            if text:
+                yield ContentPiece(text)
 
 
 def overlap(text: str, word: str) -> int:
-    """Length of the longest end of ``text`` that ``word`` begins with, short of all of ``word``."""
+    """Return the length of the longest end of ``text`` that is a beginning of ``word``, but not all of it."""
     return next((n for n in range(min(len(text), len(word) - 1), 0, -1) if text.endswith(word[:n])), 0)

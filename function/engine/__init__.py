@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from function.engine.engine import Engine
     from function.engine.generation import Generation
-    from function.engine.grammar.grammar import Grammar, allow_thought, embed_schema, json_grammar
+    from function.engine.grammar.grammar import Grammar, embed_schema, json_grammar
     from function.engine.grammar.probe import probe_grammar
     from function.engine.kv.context import KVContext
     from function.engine.llama.cpu import choose_cpu_variant, use_cpu_variant
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "engine": "Engine",
     "generation": "Generation",
-    "grammar.grammar": "Grammar allow_thought embed_schema json_grammar",
+    "grammar.grammar": "Grammar embed_schema json_grammar",
     "grammar.probe": "probe_grammar",
     "kv.context": "KVContext",
     "llama.cpu": "choose_cpu_variant use_cpu_variant",

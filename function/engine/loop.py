@@ -83,6 +83,7 @@ class TokenLoop:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
         scored = None if job.logprobs is None else ReplyLogprobs(self._model, job.logprobs, stream.count_held)
+        answer_stopped = False
         fresh: list[int] = []  # tokens that are not in the context yet
         while True:
             if scored:
@@ -100,11 +101,14 @@ class TokenLoop:
                 piece = vocabulary.piece_or_name(token) if token in job.visible_tokens else vocabulary.piece(token)
                 if text := stream.feed(piece):
                     generation.put(TextPiece(text, generation.generated, scored.take(text) if scored else ()))
+                    answer_stopped = job.stops_answer is not None and job.stops_answer(text)
             fresh.append(token)
             reason: FinishReason | None = None
             if ended or tokens.is_complete:
                 reason = "stop"
-            elif stream.stopped:  # a reply that a stop string cuts off is not valid under the constraint
+            elif (
+                stream.stopped or answer_stopped
+            ):  # a reply that a stop string cuts off is not valid under the constraint
                 reason = "length" if job.constraint else "stop"
             elif generation.generated >= generation.max_tokens:
                 reason = "length"

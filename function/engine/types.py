@@ -1,5 +1,6 @@
 """Plain values that go into the engine and come out of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -45,7 +46,8 @@ class Job:
     as text, reported before the reply, with the prompt's own logprobs if requested; then ``max_tokens`` may be 0.
     ``param``: the request's field that errors name when the prompt is at fault.
     ``constraint`` serves one job; it makes ``ignore_eos`` void, because the reply ends where the grammar does.
-    ``visible_tokens``: control tokens whose names are in the text.
+    ``visible_tokens``: control tokens whose names are in the text. ``stops_answer`` takes the reply's text piece by
+    piece, in the engine's thread, and returns true when the reply has to end.
     """
 
     prompt: tuple[int, ...]
@@ -58,6 +60,7 @@ class Job:
     param: str = "messages"
     constraint: "Constraint | None" = None
     visible_tokens: frozenset[int] = frozenset()
+    stops_answer: Callable[[str], bool] | None = None
 
     def check(self, *, n_ctx: int, n_vocab: int) -> None:
         """Raise RequestError for a job that cannot run: an empty prompt, sampling parameters out of range.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from function.errors import RequestError
@@ -56,18 +56,6 @@ def json_grammar(schema: Mapping[str, Any], param: str) -> Grammar:
     """
     text = embed_schema(schema, param)
     return Grammar(f"answer: %json {text}", ((param, text),))
-
-
-def allow_thought(grammar: Grammar, thought: tuple[str, str], *, opened: bool) -> Grammar:
-    """Return ``grammar`` with a thought before the answer, between the marks ``thought``.
-
-    The thought is optional, unless the prompt has already ``opened`` it.
-    """
-    begin, end = len(grammar.marks), len(grammar.marks) + 1
-    start = f'upto_{end} "\\n\\n" ({grammar.start})'
-    if not opened:
-        start = f"mark_{begin} {start} | {grammar.start}"
-    return replace(grammar, marks=(*grammar.marks, *thought), start=start)
 
 
 def embed_schema(schema: Mapping[str, Any], param: str) -> str:

@@ -49,6 +49,10 @@ class Timeout(BaseException):
     """The template used up its CPU time. No filter that handles exceptions can catch it."""
 
 
+class _Given(list[Any]):
+    """List that the template did not make, and so cannot extend."""
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja as transformers configures it for chat templates."""
 
@@ -58,6 +62,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.used: set[str] = set()
         self.filters["tojson"] = _tojson
         self.globals["raise_exception"] = _refuse
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Allow a template to extend lists that it made, as Kimi's does."""
+        return (attr == "append" and type(obj) is list) or super().is_safe_attribute(obj, attr, value)
 
     def compile_chat_template(self, source: str) -> tuple[Template, frozenset[str]]:
         """Return the template, and the names of the variables that it uses."""
@@ -134,7 +142,8 @@ def _answer(
 
 def _render(template: Template, variables: Mapping[str, Any], now: str) -> str:
     date = datetime.fromisoformat(now)
-    context = template.new_context({"strftime_now": date.strftime, **variables})
+    given = {name: _Given(value) if type(value) is list else value for name, value in variables.items()}
+    context = template.new_context({"strftime_now": date.strftime, **given})
     text = "".join(template.root_render_func(context))  # Template.render would replace the traceback
     if len(text) > MAX_PROMPT_CHARS:
         raise ValueError(f"it renders more than {MAX_PROMPT_CHARS:,} characters")

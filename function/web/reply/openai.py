@@ -93,7 +93,8 @@ class ChatReply(_Reply):
 
     def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
         """See ReplyFormat."""
-        parts = [part for piece in texts for part in self.reader.feed(piece.text)] + list(self.reader.finish())
+        parts = [part for piece in texts for part in self.reader.feed(piece.text)]
+        parts += self.reader.finish(cut=end.reason != "stop")
         message = message_object(parts, self.new_id)
         logprobs = chat_logprobs([entry for piece in texts for entry in piece.logprobs]) if self.logprobs else None
         reason = finish_reason(end.reason, called="tool_calls" in message)
@@ -111,7 +112,7 @@ class ChatReply(_Reply):
 
     def closing(self, end: Finished) -> Iterator[Object]:
         """See ReplyFormat."""
-        yield from map(self._part_chunk, self.reader.finish())
+        yield from map(self._part_chunk, self.reader.finish(cut=end.reason != "stop"))
         yield self._chunk({}, finish_reason(end.reason, called=bool(self._call_ids)))
 
     def usage_chunk(self, counts: Usage) -> Object:

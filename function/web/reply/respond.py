@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from flask import Response, request
 
+from function.dialect.reply_parts import ContentPiece, Part, ReplyReader
 from function.engine import Finished, PrefillProgress, TextPiece, Usage
 from function.errors import FunctionError, Stopping
 from function.web.generation_stream import GenerationStream
@@ -70,12 +71,12 @@ def send_events(stream: GenerationStream, make_format: Callable[[], ReplyFormat]
     return _streaming(stream, _events(stream, make_format, progress=progress), EVENTS)
 
 
-def send_text(stream: GenerationStream) -> Response:
-    """Return the reply as plain text, piece by piece. The status waits for the first piece."""
+def send_text(stream: GenerationStream, make_reader: Callable[[], ReplyReader]) -> Response:
+    """Return the answer as plain text, piece by piece. The status waits for the first piece."""
     try:
         for _ in stream.wait():
             pass
-        pieces = _text_pieces(stream)
+        pieces = _text_pieces(stream, make_reader())
         first = next(pieces, "")
     except BaseException:
         stream.release()
@@ -115,14 +116,20 @@ def _events(stream: GenerationStream, make_format: Callable[[], ReplyFormat], *,
         stream.release()
 
 
-def _text_pieces(stream: GenerationStream) -> Iterator[str]:
+def _text_pieces(stream: GenerationStream, reader: ReplyReader) -> Iterator[str]:
     try:
         for event in stream.events():
             if isinstance(event, TextPiece):
-                yield event.text
-            elif isinstance(event, Finished) and (block := stream.exchange.receipt_block()):
-                yield f"\n\n{sse.dumps(block)}\n"
+                yield from _answer(reader.feed(event.text))
+            elif isinstance(event, Finished):
+                yield from _answer(reader.finish())
+                if block := stream.exchange.receipt_block():
+                    yield f"\n\n{sse.dumps(block)}\n"
     except (ClientGone, Stopping):  # plain text has no place for an error: a stopped reply ends where it is
         return
     finally:
         stream.release()
+
+
+def _answer(parts: Iterable[Part]) -> Iterator[str]:
+    yield from (part.text for part in parts if isinstance(part, ContentPiece))

@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
     GetJsonSchemaHandler,
     ValidationError,
     model_validator,
@@ -28,8 +27,6 @@ def _reject_surrogates(text: str) -> str:
 
 
 Unicode = Annotated[str, AfterValidator(_reject_surrogates)]
-Name = Annotated[str, Field(pattern="^[a-zA-Z0-9_-]{1,64}$")]
-"""Name of a function, as OpenAI allows it."""
 
 
 class RequestModel(BaseModel):

@@ -1,5 +1,6 @@
 """Bodies of requests, as pydantic models."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -51,7 +52,8 @@ LogitBias = Annotated[
 class Prompt:
     """Tokens of a prompt. ``param``: the request field they come from; ``echo``: their text, if the reply repeats it.
 
-    ``grammar`` constrains the reply; ``shown`` are the control tokens whose text belongs to it.
+    ``grammar`` constrains the reply; ``shown`` are the control tokens whose text belongs to it;
+    ``stops`` takes the reply's text as it comes and returns true once a stop string ends the answer.
     """
 
     tokens: tuple[int, ...]
@@ -59,6 +61,7 @@ class Prompt:
     echo: str | None = None
     grammar: Grammar | None = None
     shown: frozenset[int] = frozenset()
+    stops: Callable[[str], bool] | None = None
 
 
 class JsonSchema(RequestModel):
@@ -234,6 +237,8 @@ class ChatCompletion(GenerationRequest):
     parallel_tool_calls: bool = True
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    continue_final_message: bool = False
+    add_generation_prompt: bool = True
 
     @model_validator(mode="before")
     @classmethod

@@ -1,12 +1,11 @@
-"""A request's messages and tools → what a chat template takes. Pure."""
+"""Messages and tools of a request → messages for a chat template. Pure."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from function.dialect.base import Dialect
-from function.errors import RequestError
+from function.dialect.syntax import HERMES, PLAIN, Dialect, write_calls
 from function.web.request.messages import Message, ToolCall
 from function.web.request.tools import Tool
 
@@ -24,49 +23,106 @@ To call one, write its name and its arguments as a JSON object between tags, and
 {{"name": "function-name", "arguments": {{"argument": "value"}}}}
 </tool_call>
 The results come between <tool_response> and </tool_response>."""
+_JOINT = "\n\n"
 
 
 def conversation(
     messages: Sequence[Message], dialect: Dialect, *, tools: Sequence[Tool] = (), system: str | None = None
 ) -> list[Plain]:
-    """``messages`` for the template of ``dialect``. ``system`` goes before those that bring no system message.
+    """Return ``messages`` as the template of ``dialect`` takes them.
 
-    A template that knows of no tools gets them, their calls and their results as text. Raises RequestError for results
-    that belong to no call.
+    ``system`` goes before messages without a system message. A template that knows no tools gets the tools, their
+    calls and their results as text. The result of an unknown call is text too.
     """
     plain: list[Plain] = []
     names: dict[str, str] = {}
-    for number, message in enumerate(messages):
+    for message in messages:
         names |= {call.id: call.function.name for call in message.tool_calls or ()}
         if message.role == "tool":
-            _result(plain, message, dialect, names, f"messages.{number}.tool_call_id")
+            _add_result(plain, message, dialect, names)
         elif message.role == "assistant":
             plain += _reply(message, dialect)
         else:
             plain.append(_named(message, {"role": "system" if message.role == "developer" else message.role}))
-    if system and plain[0]["role"] != "system":
+    if system and all(message["role"] != "system" for message in plain):
         plain.insert(0, {"role": "system", "content": system})
     if tools and not dialect.native:
-        section = _SECTION.format(tools="\n".join(json.dumps(tool.told(), ensure_ascii=False) for tool in tools))
-        if plain[0]["role"] == "system":
-            plain[0] = {**plain[0], "content": f"{plain[0]['content']}\n\n{section}"}
-        else:
-            plain.insert(0, {"role": "system", "content": section})
-    return [{key: value for key, value in message.items() if key != "results"} for message in plain]
+        section = _SECTION.format(
+            tools="\n".join(json.dumps(tool.for_template(), ensure_ascii=False) for tool in tools)
+        )
+        plain = _with_system(plain, section)
+    return _fitting([_without_marker(message) for message in plain], dialect)
 
 
-def folded(plain: Sequence[Plain]) -> list[Plain]:
-    """The messages with the system's as the beginning of the user's."""
-    if len(plain) < 2 or plain[0]["role"] != "system" or plain[1]["role"] != "user":
-        return list(plain)
-    return [plain[1] | {"content": f"{plain[0]['content']}\n\n{plain[1]['content']}"}, *plain[2:]]
+def text_only(
+    messages: Sequence[Message], dialect: Dialect, *, tools: Sequence[Tool] = (), system: str | None = None
+) -> list[Plain]:
+    """Return ``messages`` in the form that any template takes: text of a user and an assistant who take turns."""
+    plain = conversation(messages, PLAIN, tools=() if dialect.native else tools, system=system)
+    return _alternating(_folded(_one_system(plain)))
 
 
 def call_id(identity: str, dialect: Dialect) -> str:
-    """An id of a call as the template accepts it: Mistral's take nine letters and digits."""
-    if not dialect.style.startswith("mistral") or (len(identity) == 9 and identity.isalnum()):
+    """Return an id of a call as the template accepts it: some take nine letters and digits only."""
+    if not dialect.history.short_ids or (len(identity) == 9 and identity.isalnum()):
         return identity
     return hashlib.sha256(identity.encode(errors="replace")).hexdigest()[:9]
+
+
+def _fitting(plain: list[Plain], dialect: Dialect) -> list[Plain]:
+    """Return the messages with what the template's rules demand."""
+    rules = dialect.history
+    if not rules.later_system or not rules.system:
+        plain = _one_system(plain)
+    if not rules.system:
+        plain = _folded(plain)
+    if rules.alternates:
+        plain = _alternating(plain)
+    return plain
+
+
+def _one_system(plain: list[Plain]) -> list[Plain]:
+    """Join all system messages to one at the beginning."""
+    texts = [message["content"] for message in plain if message["role"] == "system"]
+    others = [message for message in plain if message["role"] != "system"]
+    return [{"role": "system", "content": _JOINT.join(texts)}, *others] if texts else others
+
+
+def _with_system(plain: list[Plain], text: str) -> list[Plain]:
+    """Add ``text`` to the system message at the beginning."""
+    if plain and plain[0]["role"] == "system":
+        return [{**plain[0], "content": f"{plain[0]['content']}{_JOINT}{text}"}, *plain[1:]]
+    return [{"role": "system", "content": text}, *plain]
+
+
+def _folded(plain: list[Plain]) -> list[Plain]:
+    """Make the system message the beginning of the first user message."""
+    if not plain or plain[0]["role"] != "system":
+        return plain
+    text, rest = plain[0]["content"], plain[1:]
+    if rest and rest[0]["role"] == "user":
+        return [{**rest[0], "content": f"{text}{_JOINT}{rest[0]['content']}"}, *rest[1:]]
+    return [{"role": "user", "content": text}, *rest]
+
+
+def _alternating(plain: list[Plain]) -> list[Plain]:
+    """Join neighbours of a role, and let the user begin."""
+    joined: list[Plain] = []
+    for message in plain:
+        last = joined[-1] if joined else None
+        if last and last["role"] == message["role"] != "tool" and not last.get("tool_calls"):
+            contents = [text for text in (last["content"], message["content"]) if text]
+            joined[-1] = {**last, **message, "content": _JOINT.join(contents)}
+        else:
+            joined.append(message)
+    first = next((message for message in joined if message["role"] != "system"), None)
+    if first and first["role"] == "assistant":
+        joined.insert(joined.index(first), {"role": "user", "content": ""})
+    return joined
+
+
+def _without_marker(message: Plain) -> Plain:
+    return {key: value for key, value in message.items() if key != "results"}
 
 
 def _named(message: Message, plain: Plain) -> Plain:
@@ -84,35 +140,35 @@ def _reply(message: Message, dialect: Dialect) -> list[Plain]:
     if not calls:
         return [plain]
     if not dialect.native:
-        written = [json.dumps(_call(call)["function"], ensure_ascii=False) for call in calls]
-        blocks = "\n".join(f"<tool_call>\n{text}\n</tool_call>" for text in written)
-        return [plain | {"content": f"{plain['content']}\n{blocks}".lstrip()}]
-    told = [{"id": call_id(call.id, dialect)} | _call(call) for call in calls]
-    if dialect.style == "llama":  # its template takes one call a message
-        return [plain | {"tool_calls": [call]} for call in told]
-    return [plain | {"tool_calls": told}]
+        written = write_calls(HERMES, [(call.function.name, _object(call)) for call in calls])
+        return [plain | {"content": f"{plain['content']}\n{written}".lstrip()}]
+    sent = [_call(call, dialect) for call in calls]
+    if dialect.history.single_calls:
+        return [plain | {"tool_calls": [call]} for call in sent]
+    return [plain | {"tool_calls": sent}]
 
 
-def _call(call: ToolCall) -> Plain:
-    """A call with its arguments as an object, which is what templates write best."""
+def _call(call: ToolCall, dialect: Dialect) -> Plain:
+    """Return a call with its arguments as an object, which templates write best, or as text."""
+    arguments = call.function.arguments if dialect.history.text_arguments else _object(call)
+    function = {"name": call.function.name, "arguments": arguments}
+    return {"id": call_id(call.id, dialect), "type": "function", "function": function}
+
+
+def _object(call: ToolCall) -> Any:
+    """Return the arguments of a call as an object; as the model wrote them where they are none."""
     try:
         arguments = json.loads(call.function.arguments)
     except (ValueError, RecursionError):
         arguments = None
-    if not isinstance(arguments, dict):  # as the model wrote it
-        arguments = call.function.arguments
-    return {"type": "function", "function": {"name": call.function.name, "arguments": arguments}}
+    return arguments if isinstance(arguments, dict) else call.function.arguments
 
 
-def _result(plain: list[Plain], message: Message, dialect: Dialect, names: dict[str, str], param: str) -> None:
+def _add_result(plain: list[Plain], message: Message, dialect: Dialect, names: dict[str, str]) -> None:
     identity = message.tool_call_id
-    if identity is None:
-        raise RequestError(f"{param}: a tool's result says which call it belongs to.", param=param)
-    if identity not in names:
-        raise RequestError(f"{param}: no message before it has a call {identity!r}.", param=param)
-    if dialect.native:
-        told = {"role": "tool", "tool_call_id": call_id(identity, dialect), "name": message.name or names[identity]}
-        plain.append(told | {"content": message.text()})
+    if dialect.native and identity is not None and identity in names:
+        result = {"role": "tool", "tool_call_id": call_id(identity, dialect), "name": message.name or names[identity]}
+        plain.append(result | {"content": message.text()})
         return
     text = f"<tool_response>\n{message.text()}\n</tool_response>"
     if plain and plain[-1].get("results"):

@@ -1,14 +1,15 @@
-"""``tools`` and ``tool_choice``: what a reply may call, or must."""
+"""``tools`` and ``tool_choice``: the calls that a reply may make, or must."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from function.dialect.tool_grammar import ToolSignature as Callable
+from function.dialect.tool_grammar import ToolSignature
 from function.errors import RequestError
-from function.web.request.base_model import Name, RequestModel, Unicode
+from function.web.request.base_model import RequestModel, Unicode
 
+Name = Annotated[str, Field(pattern="^[a-zA-Z0-9_.-]{1,128}$")]
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 """The parameters of a function that has none."""
 
@@ -28,15 +29,15 @@ class Tool(RequestModel):
     type: Literal["function"]
     function: Function
 
-    def told(self) -> dict[str, Any]:
+    def for_template(self) -> dict[str, Any]:
         """As chat templates take it."""
         function = self.function
-        told = {
+        described = {
             "name": function.name,
             "description": function.description or "",
             "parameters": function.parameters or NOTHING,
         }
-        return {"type": "function", "function": told}
+        return {"type": "function", "function": described}
 
 
 class ToolName(RequestModel):
@@ -60,7 +61,7 @@ class AllowedTools(RequestModel):
 
 
 class ToolChoiceRequest(RequestModel):
-    """Whether a tool is called, and which."""
+    """The choice of a tool."""
 
     type: Literal["none", "auto", "required", "function", "allowed_tools"]
     function: ToolName | None = None
@@ -68,7 +69,7 @@ class ToolChoiceRequest(RequestModel):
 
     @property
     def required(self) -> bool:
-        """Whether the reply must call something."""
+        """The reply must call a tool."""
         return self.type in ("required", "function") or (
             self.allowed_tools is not None and self.allowed_tools.mode == "required"
         )
@@ -110,10 +111,10 @@ ToolChoice = Annotated[
 ]
 
 
-def callables(tools: Sequence[tuple[int, Tool]]) -> list[Callable]:
-    """``tools`` as a grammar takes them."""
+def signatures(tools: Sequence[tuple[int, Tool]]) -> list[ToolSignature]:
+    """Return ``tools`` as a grammar takes them."""
     return [
-        Callable(
+        ToolSignature(
             tool.function.name,
             NOTHING if tool.function.parameters is None else tool.function.parameters,
             f"tools.{place}.function.parameters",

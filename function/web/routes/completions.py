@@ -33,16 +33,16 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/chat")
     def chat() -> Any:
         body = Chat.from_any(request)
-        prompt = ChatPrompt(service, body.conversation)
+        prompt = ChatPrompt(service, body.conversation, stops=body.stop_strings)
         stream = GenerationStream(service, body, prompt.prompt)
         if request.accept_mimetypes.best_match(["text/plain", respond.EVENTS]) == respond.EVENTS:
             return respond.send_events(stream, lambda: chat_reply(body, prompt))
-        return respond.send_text(stream)
+        return respond.send_text(stream, prompt.reader)
 
     @routes.post("/v1/chat/completions")
     def chat_completions() -> Any:
         body = ChatCompletion.from_json(request)
-        prompt = ChatPrompt(service, body.messages, body)
+        prompt = ChatPrompt(service, body.messages, body, stops=body.stop_strings)
         stream = GenerationStream(service, body, prompt.prompt)
         return respond.send(stream, lambda: chat_reply(body, prompt))
 
