@@ -8,7 +8,7 @@ import pytest
 from function.capacity.lengths import ConstantLengths, ExponentialLengths, Lengths, LognormalLengths
 from function.capacity.platforms import CLOUD_RUN, LAMBDA, QUEUE, Platform
 from function.capacity.quantiles import Quantiles
-from function.capacity.simulation import PING_SECONDS, Outcome, Scaling, Speeds, simulate
+from function.capacity.simulation import PING_SECONDS, Scaling, SimulationResult, Speeds, simulate
 from function.capacity.traffic import (
     DAILY,
     MINUTES_PER_WEEK,
@@ -106,7 +106,7 @@ def recorded(
     cold: float = 4.0,
     service: float = 2.0,
     end: float = 1e5,
-) -> Outcome:
+) -> SimulationResult:
     """Simulate requests at ``times`` that take ``service`` seconds each; starts take 4 s, tokens 0.1 s."""
     speeds = Speeds(4.0, 1e12, 10.0)
     replies = ConstantLengths(10 * service)

@@ -130,7 +130,6 @@ def test_fields_without_effect_are_accepted() -> None:
         ({"min_tokens": 5}, "min_tokens"),
         ({"repetition_penalty": 1.2}, "repetition_penalty"),
         ({"samplers": ["top_k"]}, "samplers"),
-        ({"continue_final_message": True}, "continue_final_message"),
         ({"max_tokens": -2}, "max_tokens"),
         ({"top_k": -2}, "top_k"),
         ({"logit_bias": [["Hello", 1]]}, "logit_bias.Hello"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from function.capacity.simulation import Outcome
+from function.capacity.simulation import SimulationResult
 from function.sizing.deployment import InstanceSize
 from function.sizing.load_plan import MIB
 from function.sizing.prices import MONTH_SECONDS, Prices
@@ -24,7 +24,7 @@ class MonthlyCost:
         return self.active + self.warm + self.requests + self.storage
 
 
-def monthly_cost(outcome: Outcome, size: InstanceSize, model_bytes: int, prices: Prices) -> MonthlyCost:
+def monthly_cost(outcome: SimulationResult, size: InstanceSize, model_bytes: int, prices: Prices) -> MonthlyCost:
     """Return the cost of a month like the simulated period, by list prices.
 
     Lambda's provisioned instances pay their idle rate all the time, Cloud Run's only while they are idle.

@@ -8,7 +8,7 @@ from function.capacity.costs import MonthlyCost, monthly_cost
 from function.capacity.lengths import Lengths
 from function.capacity.platforms import PLATFORMS
 from function.capacity.schedule import ping_minutes, ping_times
-from function.capacity.simulation import Outcome, Scaling, Speeds, simulate
+from function.capacity.simulation import Scaling, SimulationResult, Speeds, simulate
 from function.capacity.traffic import Arrivals
 from function.sizing.deployment import InstanceSize
 from function.sizing.prices import Prices
@@ -34,7 +34,7 @@ class Evaluation:
     """A candidate, its simulated outcome and its cost."""
 
     candidate: Candidate
-    outcome: Outcome
+    outcome: SimulationResult
     cost: MonthlyCost
 
     def holds(self, p95_first_token_seconds: float) -> bool:

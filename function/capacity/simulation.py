@@ -37,7 +37,7 @@ class Scaling:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SimulationResult:
     """Result of one simulation; durations in seconds.
 
     ``first_token``: from arrival to the first token; ``wait``: of it, for an instance. ``billed_seconds``: instance
@@ -65,7 +65,9 @@ class Outcome:
 class _Fleet:
     """Instances of one service, and the requests that wait for them."""
 
-    def __init__(self, platform: Platform, scaling: Scaling, cold_start_seconds: float, outcome: Outcome) -> None:
+    def __init__(
+        self, platform: Platform, scaling: Scaling, cold_start_seconds: float, outcome: SimulationResult
+    ) -> None:
         self._bound = platform.bound
         self._step = platform.billing_step_seconds
         self._patience = platform.patience_seconds(cold_start_seconds)
@@ -176,10 +178,10 @@ def simulate(
     scaling: Scaling,
     *,
     seed: int = 1,
-) -> Outcome:
+) -> SimulationResult:
     """Simulate the period of ``arrivals``. The same seed gives the same outcome."""
     times_rng, lengths_rng = (np.random.default_rng([seed, stream]) for stream in range(2))
-    outcome = Outcome(arrivals.seconds)
+    outcome = SimulationResult(arrivals.seconds)
     fleet = _Fleet(platform, scaling, speeds.cold_start_seconds, outcome)
     pings = np.asarray(scaling.pings, dtype=np.float64)
     outcome.pings = len(pings)
@@ -216,7 +218,7 @@ def _feed(fleet: _Fleet, times: Floats, service: Floats, first: Floats, pings: F
         arrive(now, length, begin, request)
 
 
-def _collect(fleet: _Fleet, outcome: Outcome) -> None:
+def _collect(fleet: _Fleet, outcome: SimulationResult) -> None:
     """Move the durations of finished requests into the percentiles."""
     outcome.wait.add(fleet.waits)
     outcome.first_token.add(fleet.first_tokens)
