@@ -1,7 +1,7 @@
 """What requests may say, as pydantic models; what is wrong in one is a RequestError that names the field."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
@@ -94,16 +94,15 @@ class GenerationRequest(RequestModel):
     stream: bool = False
     stream_options: StreamOptions | None = None
 
-    def sampling(self) -> Sampling:
-        """The engine's values."""
-        same = {field.name: getattr(self, field.name) for field in fields(Sampling)}
-        return Sampling(
-            **same
-            | {
-                "logit_bias": {int(token): bias for token, bias in self.logit_bias.items()},
-                "dry_sequence_breakers": tuple(self.dry_sequence_breakers),
-            }
-        )
+    def sampling(self, defaults: Sampling = DEFAULT) -> Sampling:
+        """Return the request's sampling; ``defaults``, the model's own, hold for fields that it does not set."""
+        names = {field.name for field in fields(Sampling)} & self.model_fields_set
+        given = {name: getattr(self, name) for name in names}
+        if "logit_bias" in given:
+            given["logit_bias"] = {int(token): bias for token, bias in self.logit_bias.items()}
+        if "dry_sequence_breakers" in given:
+            given["dry_sequence_breakers"] = tuple(self.dry_sequence_breakers)
+        return replace(defaults, **given)
 
     def stops(self) -> tuple[str, ...]:
         """The stop strings."""
