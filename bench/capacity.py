@@ -43,7 +43,7 @@ class Instance:
     def __init__(self, path: Path, folder: Path) -> None:
         self._port = free_port()
         env = dict(os.environ, MODEL_URI=str(path), PORT=str(self._port), N_THREADS="1", LOG_LEVEL="ERROR")
-        command = [sys.executable, "-m", "gunicorn", "-c", "infra/gunicorn.conf.py"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:function.server.gunicorn_conf"]
         self._log = (folder / f"{self._port}.log").open("wb")
         self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=self._log, stderr=self._log)
 

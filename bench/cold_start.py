@@ -100,7 +100,7 @@ def function(site: CacheSite, *, fetched: bool, watch: bool = False, **settings:
     env = {**site.env, "PORT": str(port), "MODEL_URI": uri, "MODEL_CACHE_DIR": str(site.work / "cache"),
            "N_CTX": str(N_CTX), **settings}  # fmt: skip
     log = site.work / "log"
-    command = [str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
+    command = [str(BIN / "gunicorn"), "-c", "python:function.server.gunicorn_conf"]
     return start([command], port, env, log, site.tokens, site.work if watch else None)
 
 

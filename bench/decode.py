@@ -128,7 +128,7 @@ def _bare(path: Path, threads: int) -> Contender:
 def _function(path: Path, threads: int) -> Iterator[Contender]:
     """Run the function under gunicorn."""
     settings = {"MODEL_URI": str(path), "N_CTX": str(N_CTX), "N_THREADS": str(threads)}
-    command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
+    command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "python:function.server.gunicorn_conf"]
     with _running(command, settings, "/health/ready") as port:
         yield lambda tokens: _streamed(port, tokens)
 

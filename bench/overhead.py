@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cpus())
     arguments = parser.parse_args()
     path = model("135M", "Q8_0")
-    command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "infra/gunicorn.conf.py"]
+    command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "python:function.server.gunicorn_conf"]
     settings = {"MODEL_URI": str(path), "N_CTX": str(N_CTX), "N_THREADS": str(arguments.threads)}
     with contextlib.ExitStack() as stack:
         otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": stack.enter_context(collecting()).url}

@@ -13,6 +13,7 @@ COMMANDS = {
     "fetch": "download a model: in parallel, resumable, verified",
     "push": "upload a model to a bucket, with a checksum that a fetch can verify",
     "snapshot": "prefill the system prompt once, and store the result beside the model for every instance",
+    "run": "serve a model over HTTP, as the container does",
     "chat": "chat in the terminal, with a running function or with a model in this process",
     "bench": "measure the speed of a model on this machine, with standard questions",
     "capacity": "simulate traffic: how long requests wait, what a month costs, which settings would be cheaper",
@@ -62,5 +63,10 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
+def run() -> int:
+    """Run the command that the process was started with: the entry point of ``chat-function``."""
+    return main(sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())

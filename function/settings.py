@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from function import default_model
 from function.errors import SettingsError
 
 if TYPE_CHECKING:
     from function.gguf import KVType
 
-DEMO_MODEL = Path(__file__).parent / "demo" / "model.gguf"
 DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the only writable folder of both platforms; the cache verifies its owner
 CacheKind = Literal["directory", "memory"]
 SnapshotMode = Literal["off", "auto"]
@@ -86,10 +86,10 @@ class Settings:
     """Settings of the function. Each field is the environment variable of the same name in capitals."""
 
     model_uri: str = _setting(
-        str(DEMO_MODEL),
+        str(default_model.find() or ""),
         str.strip,
         "The model: `gs://bucket/name.gguf`, `s3://bucket/name.gguf`, `file://…` or a path",
-        shown="the embedded demo model",
+        shown="SmolLM2-135M-Instruct",
     )
     model_name: str | None = _setting(None, str.strip, "Name of the model in replies", shown="the header's")
     model_sha256: str | None = _setting(None, _sha256, "SHA-256 that the model's bytes must have", shown="not checked")
@@ -169,6 +169,11 @@ class Settings:
         "INFO", _one_of(LogLevel), "Least severe level that is logged: DEBUG, INFO, WARNING or ERROR"
     )
     port: int = _setting(8080, _integer(1, 65_535), "Port that gunicorn binds")
+
+    @property
+    def serves_default_model(self) -> bool:
+        """True where MODEL_URI is not set, or set to the default model's file."""
+        return bool(self.model_uri) and self.model_uri == str(default_model.find())
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":

@@ -9,20 +9,29 @@ import pytest
 from function.command.chat import format_receipt
 from function.command.output import replace_control_characters
 from tests.command_line import function
+from tests.scripted_model import write_scripted_model
 from tests.servers.doors import ServedFunction, serving
+
+FIRST, LATER = "Nice to meet you.", "Your name is Ann."
+TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}{{ 1 if messages | length == 1 else 2 }}"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
-    with serving(tmp_path_factory.mktemp("chat"), API_KEY="k") as served:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that replies FIRST to the first message of a conversation, and LATER to those that follow."""
+    path = tmp_path_factory.mktemp("scripted") / "scripted.gguf"
+    return write_scripted_model(path, {"1": FIRST, "2": LATER}, template=TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[ServedFunction]:
+    with serving(tmp_path_factory.mktemp("chat"), MODEL_URI=str(model), API_KEY="k") as served:
         yield served
 
 
-def test_chat_with_a_model_keeps_the_conversation_and_prints_the_cold_start() -> None:
-    outcome = function("chat", typed="My name is Ann.\nWhat is my name?\n")
-    first, second = outcome.stdout.splitlines()
-    assert first
-    assert "Ann" in second
+def test_chat_with_a_model_keeps_the_conversation_and_prints_the_cold_start(model: Path) -> None:
+    outcome = function("chat", model, typed="My name is Ann.\nWhat is my name?\n")
+    assert outcome.stdout.splitlines() == [FIRST, LATER]
     cold, warm = outcome.stderr.splitlines()
     assert cold.startswith("(cold: ")
     assert all(f" {phase} " in cold for phase in ("fetch", "header", "load"))
@@ -33,7 +42,7 @@ def test_chat_with_a_model_keeps_the_conversation_and_prints_the_cold_start() ->
 def test_new_starts_an_empty_conversation(running: ServedFunction) -> None:
     typed = "My name is Ann.\n/new\nWhat is my name?\n"
     outcome = function("chat", running.url, typed=typed, env={"API_KEY": "k"})
-    assert "Ann" not in outcome.stdout.splitlines()[1]
+    assert outcome.stdout.splitlines() == [FIRST, FIRST]
 
 
 def test_chat_prints_one_reply_as_json(running: ServedFunction) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from infra.worker import ClientSocket
+from function.server.worker import ClientSocket
 from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 
 POST = b"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"

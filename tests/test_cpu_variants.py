@@ -15,7 +15,7 @@ from function.engine import CPUVariants, choose_cpu_variant
 from function.engine.llama.cpu import CHOICE_FILE, CPUINFO
 from function.errors import UnsuitedCPU
 from tests.servers.doors import serving
-from tools.cpu_levels import CPU_LIBRARY, arrange, compile_proof, describe
+from tools.cpu_levels import CPU_LIBRARY, arrange, compile_proof, describe, write_proof_model
 
 INSTALLED = Path(sysconfig.get_path("platlib")) / "llama_cpp" / "lib"
 HEADERS = Path(sysconfig.get_path("platlib")) / "include"
@@ -57,6 +57,7 @@ def lib(tmp_path: Path, proof: Path) -> Lib:
                 subprocess.run(["cc", "-shared", f"-Wl,-soname,{CPU_LIBRARY}", "-o", library, source], check=True)
             arrange(folder, name, library)
         shutil.copy(proof, folder / "levels" / "proof")
+        write_proof_model(folder / "levels" / "proof.gguf")
         describe(folder, {"baseline": [], **dict.fromkeys(levels, needs)})
         return folder
 

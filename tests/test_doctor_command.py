@@ -8,7 +8,7 @@ import pytest
 
 from function.command.doctor_checks import Finding, check_fit
 from function.gguf import read_header
-from function.settings import DEMO_MODEL, Settings
+from function.settings import Settings
 from tests.command_line import function
 from tests.servers.stores import Store
 
@@ -27,17 +27,17 @@ def test_doctor_finds_nothing_bad_on_a_healthy_machine() -> None:
     assert "BAD" not in outcome.stdout
 
 
-def test_doctor_checks_a_model_in_a_bucket(s3: Store, tmp_path: Path) -> None:
-    uri = s3.put("doctor.gguf", DEMO_MODEL.read_bytes())
+def test_doctor_checks_a_model_in_a_bucket(s3: Store, tiny_model: Path, tmp_path: Path) -> None:
+    uri = s3.put("doctor.gguf", tiny_model.read_bytes())
     status, found = run_doctor(uri, **s3.env, MODEL_CACHE_DIR=str(tmp_path))
     assert status == 0, found
     assert found["cache"]["found"].startswith(str(tmp_path))
     assert found["credentials"]["grade"] == "good"
-    assert "Demo" in found["header"]["found"]
+    assert "tiny random" in found["header"]["found"]
 
 
-def test_memory_cache_needs_no_directory(s3: Store) -> None:
-    uri = s3.put("doctor.gguf", DEMO_MODEL.read_bytes())
+def test_memory_cache_needs_no_directory(s3: Store, tiny_model: Path) -> None:
+    uri = s3.put("doctor.gguf", tiny_model.read_bytes())
     status, found = run_doctor(uri, **s3.env, MODEL_CACHE="memory", MODEL_CACHE_DIR="/proc/nowhere")
     assert status == 0, found
     assert found["cache"]["found"].startswith("memory")
@@ -67,8 +67,8 @@ def test_bad_finding_has_a_remedy(env: dict[str, str], about: str, remedy: str) 
     assert remedy in found[about]["remedy"]
 
 
-def test_model_that_does_not_fit_is_bad() -> None:
-    header = read_header(DEMO_MODEL)
+def test_model_that_does_not_fit_is_bad(tiny_model: Path) -> None:
+    header = read_header(tiny_model)
     assert check_fit(Settings(), header, header.file_size).grade == "good"
     too_large = check_fit(Settings(), header, 1 << 50)
     assert isinstance(too_large, Finding)
@@ -76,7 +76,7 @@ def test_model_that_does_not_fit_is_bad() -> None:
     assert "Use a smaller model" in too_large.remedy
 
 
-def test_check_fit_depends_on_the_settings() -> None:
-    header = read_header(DEMO_MODEL)
+def test_check_fit_depends_on_the_settings(tiny_model: Path) -> None:
+    header = read_header(tiny_model)
     found = {kind: check_fit(Settings(kv_type=kind), header, header.file_size).found for kind in ("f32", "q8_0")}
     assert found["f32"] != found["q8_0"]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from function.settings import DEMO_MODEL
 from tests.servers.doors import DOORS, ServedFunction, serving
 from tests.servers.stores import Store
 from tests.test_documentation import DOCUMENTS, ROOT
@@ -30,6 +29,7 @@ ELSEWHERE = {
     r"terraform -chdir=\S+ (init|apply|destroy)\b": "tests/test_terraform.py",
     r"(TAG=v1 )?sh -c \"\$\(terraform -chdir=\S+ output -raw (build|push)\)\"": "tests/test_deploy_docs.py",
     r"pip install opentelemetry-": "tests/test_tracing.py",
+    r"export CMAKE_ARGS=.*; (pipx install|pipx runpip|uvx --from) ": "tests/test_package.py",
 }
 """Place that runs a command, or its equivalent, by the command's beginning."""
 NEEDS_AN_ACCOUNT = (
@@ -86,28 +86,30 @@ OTHERS = [command for command in documented() if not is_here(command)]
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
     """Serve the function as ``make run`` does."""
-    with serving(tmp_path_factory.mktemp("documented")) as function:
+    with serving(tmp_path_factory.mktemp("documented"), MODEL_URI="") as function:
         function.wait("ready")
         yield function
 
 
 @pytest.mark.parametrize("command", HERE, ids=str)
-def test_command_runs(command: Command, demo: ServedFunction, s3: Store, gcs: Store, tmp_path: Path) -> None:
+def test_command_runs(
+    command: Command, served: ServedFunction, s3: Store, gcs: Store, tiny_model: Path, tmp_path: Path
+) -> None:
     if command.text.startswith("curl") and not shutil.which("curl"):
         pytest.skip("there is no curl here")
-    text = PYTHON.sub(f"{sys.executable} -m function", command.text).replace(BROWSER, demo.url)
+    text = PYTHON.sub(f"{sys.executable} -m function", command.text).replace(BROWSER, served.url)
     writes = " push " in text
     for store in (s3, gcs):
         for match in URI.finditer(text):
             if match[1] == store.scheme and not writes:
                 name = match[0].rpartition("/")[2]
                 store.put(
-                    name, b"You are a patient helper. " * 20 if name.endswith(".txt") else DEMO_MODEL.read_bytes()
+                    name, b"You are a patient helper. " * 20 if name.endswith(".txt") else tiny_model.read_bytes()
                 )
         text = text.replace(f"{store.scheme}://bucket/", f"{store.scheme}://models/")
-    shutil.copy(DEMO_MODEL, tmp_path / "model.gguf")
+    shutil.copy(tiny_model, tmp_path / "model.gguf")
     (tmp_path / "prices.toml").write_text(documented_prices())
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "N_THREADS": "1", "API_KEY": "k"}
     env |= dict(s3.env) | dict(gcs.env) | {"MODEL_CACHE_DIR": str(tmp_path / "cache")}

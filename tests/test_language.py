@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "function"
-FOLDERS = ("function", "infra", "bench", "tools", "tests")
+FOLDERS = ("function", "bench", "tools", "tests")
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 PACKAGE_MODULES = [path for path in MODULES if path.is_relative_to(PACKAGE)]
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "function"
-INFRA = ROOT.parent / "infra"
 
 # Folder -> folders it may import from, besides itself and `errors`. Folders inside a wing have rows of their own.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "settings": {"gguf"},
+    "default_model": set(),
+    "settings": {"default_model", "gguf"},
     "system": set(),
     "gguf": set(),
-    "source": {"settings"},
+    "source": {"default_model", "settings"},
     "observability": {"settings"},
     "fetch": {"fetch.destination", "fetch.transfer", "settings", "source"},
     "fetch.transfer": {"fetch", "fetch.destination", "source"},
@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "capacity": {"sizing"},
     "snapshot": {"engine", "fetch", "gguf", "settings", "source", "system"},
     "lifecycle": {
-        "engine", "fetch", "gguf", "observability", "settings", "sizing", "snapshot", "source", "system",
+        "default_model", "engine", "fetch", "gguf", "observability", "settings", "sizing", "snapshot", "source",
+        "system",
     },
     "web": {"engine", "lifecycle", "settings", "web.exchange", "web.request"},
     "web.request": {"dialect", "engine", "lifecycle"},
@@ -39,24 +40,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web.docs": {"web", "web.request"},
     "web.page": {"web"},
     "web.routes": {
-        "engine", "lifecycle", "observability", "system", "web", "web.docs", "web.page", "web.reply", "web.request",
+        "default_model", "engine", "lifecycle", "observability", "system", "web", "web.docs", "web.page", "web.reply",
+        "web.request",
     },
     "app": {"lifecycle", "web", "web.exchange", "web.request", "web.routes"},
     "main": {"app", "lifecycle", "observability", "settings", "system"},
+    "server": {"lifecycle", "observability", "settings", "system"},
     "command": {
-        "app", "capacity", "engine", "fetch", "gguf", "lifecycle", "settings", "sizing", "source", "system",
+        "app", "capacity", "default_model", "engine", "fetch", "gguf", "lifecycle", "settings", "sizing", "source",
+        "system",
     },
     "__main__": set(),
-    "infra": {"lifecycle", "observability", "settings", "system"},
 }  # fmt: skip
 
-MODULES = sorted(path for path in [*ROOT.rglob("*.py"), *INFRA.glob("*.py")] if path != ROOT / "__init__.py")
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
 def name_of(path: Path) -> str:
     """Return the dotted name of a module, without the package ``function``."""
-    if path.parent == INFRA:
-        return f"infra.{path.stem}"
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 

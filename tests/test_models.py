@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from llama_cpp import Llama
 
-from function.settings import DEMO_MODEL
 from tools.models import Quant, write_model
 from tools.shapes import SHAPES
 from tools.vocabulary import byte_letters
@@ -71,7 +70,7 @@ def test_the_command_line_writes_a_file(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=DEMO_MODEL.parents[2],
+        cwd=Path(__file__).parents[1],
     )
     assert path.read_bytes()[:4] == b"GGUF"
     assert f"{path.stat().st_size:,} bytes" in done.stdout

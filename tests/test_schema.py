@@ -19,12 +19,12 @@ def refusal(**fields: Any) -> RequestError:
 
 
 def test_sampling_defaults_are_those_of_engine() -> None:
-    assert ChatCompletion.parse({"messages": [USER]}, strict=True).sampling == Sampling()
+    assert ChatCompletion.parse({"messages": [USER]}, strict=True).sampling() == Sampling()
 
 
 def test_null_counts_as_not_given() -> None:
     asked = ChatCompletion.parse({"messages": [USER], "temperature": None, "stop": None, "tools": None}, strict=True)
-    assert asked.sampling == Sampling()
+    assert asked.sampling() == Sampling()
     assert asked.stop_strings == ()
 
 
@@ -63,7 +63,7 @@ def test_sampling_has_every_parameter() -> None:
     }
     asked = ChatCompletion.parse({"messages": [USER], "logit_bias": {"42": -100}, **given}, strict=True)
     expected: dict[str, Any] = given | {"dry_sequence_breakers": ("x",)}
-    assert asked.sampling == Sampling(**expected, logit_bias={42: -100.0})
+    assert asked.sampling() == Sampling(**expected, logit_bias={42: -100.0})
     assert set(given) | {"logit_bias"} == {field.name for field in fields(Sampling)}
 
 
@@ -145,7 +145,7 @@ def test_unsupported_field_is_named(fields: dict[str, Any], param: str) -> None:
 
 def test_form_texts_are_converted() -> None:
     asked = Chat.parse({"prompt": "hi", "temperature": "0.5", "max_tokens": "7"}, strict=False)
-    assert asked.sampling.temperature == 0.5
+    assert asked.sampling().temperature == 0.5
     assert asked.token_limit == 7
 
 

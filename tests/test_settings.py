@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from function import default_model
 from function.errors import SettingsError
 from function.settings import Settings
 
@@ -12,7 +13,8 @@ README = Path(__file__).parent.parent / "README.md"
 
 def test_empty_environment_gives_the_defaults() -> None:
     assert Settings.from_env({}) == Settings()
-    assert Path(Settings().model_uri).name == "model.gguf"
+    assert Settings().model_uri == str(default_model.find())
+    assert Settings().serves_default_model
 
 
 def test_empty_value_counts_as_not_set() -> None:

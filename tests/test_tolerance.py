@@ -155,7 +155,7 @@ def test_too_many_stop_strings_are_counted_in_error() -> None:
 
 
 def test_minus_one_means_no_limit() -> None:
-    assert parse(top_k=-1).sampling.top_k == 0
+    assert parse(top_k=-1).sampling().top_k == 0
     for name in ("max_tokens", "max_completion_tokens", "n_predict"):
         assert parse(**{name: -1}).token_limit is None
         assert Completion.parse({"prompt": "a", name: -1}, strict=True).token_limit is None
@@ -167,7 +167,7 @@ def test_minus_one_means_no_limit() -> None:
     "bias", [{"42": -100}, {"42": False}, [["42", False]], [[42, -100]], [[42, False]], [[42, -100.0]]]
 )
 def test_logit_bias_may_be_pairs_and_false(bias: Any) -> None:
-    assert parse(logit_bias=bias).sampling.logit_bias == {42: -100.0}
+    assert parse(logit_bias=bias).sampling().logit_bias == {42: -100.0}
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "seed", "top_k", "repeat_last_n"])

@@ -14,16 +14,19 @@ minute or two for each level.
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 BASELINE = "baseline"
 TILE_CONFIG = Path(__file__).resolve().with_name("tile_config.h")
@@ -96,6 +99,7 @@ def build(lib: Path, levels: Sequence[CPULevel], llama_cpp: Path, work: Path) ->
             continue
         arrange(lib, level.name, compile_level(level, llama_cpp, work))
     compile_proof(lib, (llama_cpp / "include", llama_cpp / "ggml" / "include"), folder / "proof")
+    write_proof_model(folder / "proof.gguf")
     describe(lib, {level.name: level.flags for level in levels})
 
 
@@ -133,6 +137,68 @@ def compile_proof(lib: Path, headers: Sequence[Path], program: Path) -> None:
     link = [f"-L{lib}", f"-Wl,-rpath-link,{lib}", "-Wl,--allow-shlib-undefined", "-lllama", "-lm"]
     compiler = os.environ.get("CC", "cc")
     subprocess.run([compiler, "-O1", "-s", "-Wall", "-o", program, source, *include, *link], check=True)
+
+
+def write_proof_model(path: Path) -> None:
+    """Write the model that the proof decodes: two layers of random weights in Q8_0 and Q4_0, without a vocabulary."""
+    width, feed_forward, tokens, layers = 256, 512, 512, 2
+    metadata: dict[str, str | int | float] = {
+        "general.architecture": "llama",
+        "llama.block_count": layers,
+        "llama.context_length": 64,
+        "llama.embedding_length": width,
+        "llama.feed_forward_length": feed_forward,
+        "llama.attention.head_count": 4,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.vocab_size": tokens,
+        "tokenizer.ggml.model": "none",
+    }
+    tensors = {"token_embd.weight": (width, tokens, _Q8_0), "output_norm.weight": (width, 1, _F32)}
+    for layer in range(layers):
+        for name, columns, rows, kind in (
+            ("attn_norm", width, 1, _F32),
+            ("attn_q", width, width, _Q8_0),
+            ("attn_k", width, width, _Q8_0),
+            ("attn_v", width, width, _Q8_0),
+            ("attn_output", width, width, _Q4_0),
+            ("ffn_norm", width, 1, _F32),
+            ("ffn_gate", width, feed_forward, _Q4_0),
+            ("ffn_up", width, feed_forward, _Q4_0),
+            ("ffn_down", feed_forward, width, _Q4_0),
+        ):
+            tensors[f"blk.{layer}.{name}.weight"] = (columns, rows, kind)
+
+    header = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        kind, data = (
+            (8, _text(value)) if isinstance(value, str) else
+            (4, struct.pack("<I", value)) if isinstance(value, int) else
+            (6, struct.pack("<f", value))
+        )  # fmt: skip
+        header += _text(key) + struct.pack("<I", kind) + data
+    weights, random = b"", Random(0)
+    for name, (columns, rows, kind) in tensors.items():
+        shape = struct.pack("<IQQ", 2, columns, rows) if rows > 1 else struct.pack("<IQ", 1, columns)
+        header += _text(name) + shape + struct.pack("<IQ", kind, len(weights))
+        weights += _weights(columns, rows, kind, random)
+    path.write_bytes(header + b"\0" * (-len(header) % 32) + weights)
+
+
+_F32, _Q4_0, _Q8_0 = 0, 2, 8
+"""GGUF's numbers of the tensor types."""
+
+
+def _text(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def _weights(columns: int, rows: int, kind: int, random: Random) -> bytes:
+    """Return ones for a norm; for a matrix random blocks whose scale keeps activations near one."""
+    if kind == _F32:
+        return struct.pack(f"<{columns}f", *[1.0] * columns)
+    size, deviation = (16, 4.6) if kind == _Q4_0 else (32, 73.9)
+    scale = struct.pack("<e", 1 / (deviation * math.sqrt(columns)))
+    return b"".join(scale + random.randbytes(size) for _ in range(columns * rows // 32))
 
 
 def describe(lib: Path, levels: Mapping[str, Sequence[str]]) -> None:

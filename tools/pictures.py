@@ -89,7 +89,7 @@ def direct_imports(table: Table) -> Iterator[tuple[str, str]]:
 
 def layers(table: Table) -> str:
     """Return the picture of the layers: lines lead down from a layer to its imports."""
-    named = {name: imports for name, imports in table.items() if name not in ("errors", "demo")}
+    named = {name: imports for name, imports in table.items() if name != "errors"}
     deep = depths(named)
     height, gap, wide = 30, 34, 1000
     place: dict[str, tuple[float, float, float]] = {}

@@ -8,11 +8,13 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from function.engine.drain_gate import DrainGate
+from function.engine.file_sampling import read_sampling
 from function.engine.generation import Generation
 from function.engine.grammar.constraint import Constraint, ConstraintFactory
 from function.engine.grammar.grammar import Grammar
 from function.engine.kv.context import KVContext
 from function.engine.llama.model import Model, ModelSource
+from function.engine.llama.sampling import Sampling
 from function.engine.loop import TokenLoop
 from function.engine.template.renderer import renderer
 from function.engine.template.template import Template, choose
@@ -37,6 +39,8 @@ class Engine:
         self._template: Template
         self.name: str | None
         """The model's name in its file."""
+        self.sampling: Sampling
+        """Sampling defaults: those of the file, else llama.cpp's."""
         self.n_ctx: int
         """Tokens for prompt and reply together."""
         self.n_ctx_train: int
@@ -258,6 +262,7 @@ class Engine:
         """Set the attributes that other threads read."""
         self._model = model
         self.name = model.metadata("general.name")
+        self.sampling = read_sampling(model.metadata, model.vocabulary.size)
         self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
         self.chunk, self.system_info, self.openmp = model.chunk, model.system_info, model.openmp
         self._template, self.template_source = choose(model, self._options.chat_template)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from function import default_model
 from function.settings import Settings
 from function.source import name_file
 
@@ -50,7 +51,8 @@ def describe(name: str, files: Sequence["Fetched"], engine: "Engine | None") -> 
 
 def model_name(settings: Settings, engine: "Engine | None") -> str:
     """Return the name of the model in replies: MODEL_NAME, else the header's name, else the file's."""
-    name = settings.model_name or (engine.name if engine else None)
+    own = default_model.NAME if settings.serves_default_model else None
+    name = settings.model_name or own or (engine.name if engine else None)
     if name:
         return name
     uri = settings.model_uri

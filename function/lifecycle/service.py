@@ -7,9 +7,10 @@ or loaded before ``start()``, which the serving process calls; neither an import
 import logging
 import threading
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
+from function import default_model
 from function.errors import FunctionError, Stopping, Unavailable
 from function.lifecycle.cold_start import ColdStart, Loaded
 from function.lifecycle.crash_loop import crash_loop_guard
@@ -22,7 +23,7 @@ from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
 
 if TYPE_CHECKING:
-    from function.engine import Engine
+    from function.engine import Engine, Sampling
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,11 @@ class Service:
     def name(self) -> str:
         """Name of the model in replies."""
         return model_name(self.settings, self._loaded.engine if self._loaded else None)
+
+    def sampling(self, engine: "Engine") -> "Sampling":
+        """Return the sampling defaults for requests: those of the file, and the default model's own."""
+        own: dict[str, Any] = dict(default_model.SAMPLING) if self.settings.serves_default_model else {}
+        return replace(engine.sampling, **own)
 
     @property
     def provenance(self) -> Provenance:

@@ -4,6 +4,7 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from function import default_model
 from function.errors import UnknownScheme
 from function.settings import Stores
 from function.source.base import Source
@@ -40,6 +41,8 @@ def open_source(uri: str, stores: Stores | None = None) -> Source:
 
 
 def _open(uri: str, stores: Stores | None) -> Source:
+    if not uri:  # the default of MODEL_URI where the default model is not installed
+        raise default_model.missing()
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme == "file":
         from function.source.file import FileSource

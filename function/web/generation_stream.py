@@ -119,7 +119,7 @@ class GenerationStream:
             max_tokens=min(limits, default=None),
             stop=() if prompt.stops else body.stop_strings,
             stops_answer=prompt.stops,
-            sampling=body.sampling,
+            sampling=body.sampling(self._service.sampling(engine)),
             deadline=self._client.deadline,
             logprobs=body.alternatives,
             constraint=engine.constrain(grammar) if grammar else None,

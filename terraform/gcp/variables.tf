@@ -41,7 +41,7 @@ variable "image" {
 }
 
 variable "model" {
-  description = "Object name of the model in the bucket, such as llama-2-7b.Q8_0.gguf. Null means the image's own model: the one baked in, or the demo."
+  description = "Object name of the model in the bucket, such as llama-2-7b.Q8_0.gguf. Null means the model in the image: the default one, or the one baked in."
   type        = string
   default     = null
 

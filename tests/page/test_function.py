@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from function import default_model
 from tests.page.conftest import Visit, Visitor
 from tests.servers.doors import ServedFunction, serving
 from tests.servers.gated import gated_store
@@ -31,9 +32,13 @@ def visiting(function: ServedFunction, visit: Visit) -> Iterator[Visitor]:
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
-def test_key_and_two_turns_with_embedded_model(door: str, visit: Visit, tmp_path: Path) -> None:
-    with serving(tmp_path, door, API_KEY="open sesame", **QUICK) as function, visiting(function, visit) as visitor:
+def test_a_key_and_two_turns_with_the_default_model(door: str, visit: Visit, tmp_path: Path) -> None:
+    settings = {"MODEL_URI": "", "API_KEY": "open sesame", **QUICK}
+    with serving(tmp_path, door, **settings) as function, visiting(function, visit) as visitor:
         visitor.failures_expected = True
+        expect(visitor.page.get_by_role("link", name=default_model.NAME)).to_have_attribute(
+            "href", default_model.SOURCE_URL
+        )
         visitor.ask("Hello! Who are you?")
         visitor.problem.get_by_label("Key", exact=True).fill("open sesame")
         visitor.page.keyboard.press("Enter")

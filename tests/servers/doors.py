@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.models import write_tiny_model
 from tests.servers.process import free_port, running
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,7 +25,7 @@ BIN = Path(sys.executable).parent
 WAIT_SECONDS = 120.0  # timeout of waits in tests; generous, because machines are busy
 
 DOORS: Mapping[str, tuple[str, ...]] = {
-    "gunicorn": (str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"),
+    "gunicorn": (str(BIN / "gunicorn"), "-c", "python:function.server.gunicorn_conf"),
     "functions-framework": (str(BIN / "functions-framework"), "--target", "chat"),
     "functions-framework --debug": (str(BIN / "functions-framework"), "--target", "chat", "--debug"),
     "flask": (str(BIN / "flask"), "--app", "function.main:app", "run", "--port", "{port}"),
@@ -140,11 +141,13 @@ def serving(
 ) -> Iterator[ServedFunction]:
     """Serve with ``settings`` as environment variables; the tests' own environment is not inherited.
 
+    The model is a tiny one of random weights unless MODEL_URI is among them; where it is empty, it is the default one.
     ``before`` and ``after`` extend the command line: a program that runs it, further arguments.
     """
     port = free_port()
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
     env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"}
+    env |= {} if "MODEL_URI" in settings else {"MODEL_URI": str(write_tiny_model())}
     # One thread: two threads that synchronise at every step are very slow on a busy machine.
     env |= {"N_THREADS": "1"} | settings
     command = [*before, *(part.format(port=port) for part in DOORS[door]), *after]

@@ -39,7 +39,7 @@ def adapter_settings() -> dict[str, str]:
 def adapted(before: str = "") -> list[str]:
     """Return a command that runs this source behind the adapter. ``before``: shell commands to run first."""
     adapter = command_from("LAMBDA_ADAPTER", "Lambda Web Adapter")
-    serve = shlex.join([str(BIN / "gunicorn"), "-c", "infra/gunicorn.conf.py"])
+    serve = shlex.join([str(BIN / "gunicorn"), "-c", "python:function.server.gunicorn_conf"])
     return ["sh", "-c", f'PORT={{port}} exec "$@" sh -c "{before}exec {serve}"', "sh", *adapter]
 
 

