@@ -74,7 +74,7 @@ class Instance:
         self._log.close()
 
 
-class Dispatcher:
+class InstanceDispatcher:
     """Platform of real instances: starts, assigns and ends them by the simulation's rules."""
 
     def __init__(self, path: Path, folder: Path) -> None:
@@ -164,7 +164,7 @@ def main() -> None:
         for rate in arguments.per_minute:
             gaps = np.random.default_rng(1).exponential(60 / rate, arguments.requests)
             times = np.cumsum(gaps)
-            dispatcher = Dispatcher(path, folder)
+            dispatcher = InstanceDispatcher(path, folder)
             replay(dispatcher, times.tolist())
             real = np.array(dispatcher.first_tokens)
             show(rate, "real", dispatcher.starts, real.mean(), np.quantile(real, 0.5), np.quantile(real, 0.95))
@@ -181,7 +181,7 @@ def main() -> None:
             show(rate, "simulated", outcome.starts, simulated.mean, *quantiles)
 
 
-def replay(dispatcher: Dispatcher, times: Sequence[float]) -> None:
+def replay(dispatcher: InstanceDispatcher, times: Sequence[float]) -> None:
     """Let requests arrive at ``times``, and wait for all replies."""
     began, threads = time.monotonic(), []
     for at in times:
