@@ -107,13 +107,13 @@ def test_too_long_prompt_during_a_fetch_ends_with_an_error_event(tmp_path: Path,
         assert json.loads(lines[-1][6:])["error"]["code"] == "context_length_exceeded"
 
 
-def test_request_after_a_failed_cold_start_ends_with_an_error_event(tmp_path: Path) -> None:
+def test_stream_after_a_failed_cold_start_is_a_503(tmp_path: Path) -> None:
     with serving(tmp_path, MODEL_URI=str(tmp_path / "none.gguf")) as function:
         function.wait("failed")
         with Stream(function, ENDLESS) as stream:
             lines = stream.rest()
-        assert lines[-2] == "event: error"
-        assert json.loads(lines[-1][6:])["error"]["code"] == "model_not_found"
+        assert stream.response.status == 503
+        assert json.loads(lines[-1])["error"]["code"] == "model_not_found"
 
 
 def make_service(model: Path, tmp_path: Path) -> Service:

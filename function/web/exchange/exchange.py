@@ -20,7 +20,7 @@ from function.observability.log_format import request_fields
 from function.observability.trace_context import parse_trace_context
 from function.observability.tracing import make_exporter
 from function.settings import Telemetry
-from function.web.exchange.outcome import EndEvent, Outcome, PhaseSeconds, Receipt, header_list, server_timing
+from function.web.exchange.outcome import EndEvent, ExchangeOutcome, PhaseSeconds, Receipt, header_list, server_timing
 from function.web.exchange.report import ExchangeReporter
 
 REQUEST_ID = "X-Request-Id"
@@ -37,7 +37,11 @@ class Exchange:
     """
 
     def __init__(
-        self, service: Service, report: Callable[[Outcome], None], name: str = "", headers: Headers | None = None
+        self,
+        service: Service,
+        report: Callable[[ExchangeOutcome], None],
+        name: str = "",
+        headers: Headers | None = None,
     ) -> None:
         headers = headers or Headers()
         given = headers.get(REQUEST_ID, "")
@@ -49,7 +53,7 @@ class Exchange:
         self._seconds: dict[str, float] = {}
         self._phases: dict[str, tuple[float, float]] = {}
         self._cold_start: dict[str, tuple[float, float]] = {}
-        self._outcome: Outcome | None = None
+        self._outcome: ExchangeOutcome | None = None
         self.request_id = given if _SAFE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
         self.trace = parse_trace_context(headers.get("traceparent", ""), headers.get("X-Cloud-Trace-Context", ""))
         self.wants_receipt = headers.get(RECEIPT, "").strip().lower() not in ("", "0", "false", "no")
@@ -131,7 +135,7 @@ class Exchange:
         if self._outcome is not None:
             return
         self._seconds.setdefault("total", self._since_arrival())
-        self._outcome = Outcome(
+        self._outcome = ExchangeOutcome(
             event=event,
             code=code,
             name=self._name,

@@ -83,7 +83,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ExchangeOutcome:
     """End of an exchange.
 
     ``event``: a complete reply, a reply that failed after it began, a refused request, or a client that left.

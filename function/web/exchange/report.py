@@ -8,7 +8,7 @@ import logging
 from function.errors import MethodNotAllowed, NotFound
 from function.observability.metrics import Metrics
 from function.observability.tracing import Attribute, Exporter, Span
-from function.web.exchange.outcome import Outcome, Receipt, log_seconds
+from function.web.exchange.outcome import ExchangeOutcome, Receipt, log_seconds
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class ExchangeReporter:
         self._metrics = metrics
         self._exporter = exporter
 
-    def report(self, outcome: Outcome) -> None:
+    def report(self, outcome: ExchangeOutcome) -> None:
         """Report ``outcome`` once."""
         _log(outcome)
         self._metrics.add("chat_requests", outcome=outcome.code)
@@ -40,7 +40,7 @@ class ExchangeReporter:
             metrics.observe("chat_tokens_per_second", receipt.tokens_per_second)
 
 
-def _log(outcome: Outcome) -> None:
+def _log(outcome: ExchangeOutcome) -> None:
     error = outcome.error
     extra: dict[str, object] = {"event": outcome.event, "code": outcome.code}
     if outcome.receipt is not None:
@@ -58,7 +58,7 @@ def _log(outcome: Outcome) -> None:
         log.log(level, "refused with %d: %s", error.status, reason, extra=extra)
 
 
-def request_span(outcome: Outcome) -> Span:
+def request_span(outcome: ExchangeOutcome) -> Span:
     """Return the span of the request, with those of its phases as children."""
     phases, receipt = outcome.phases, outcome.receipt
     method, _, route = outcome.name.partition(" ")

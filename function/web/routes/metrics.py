@@ -9,13 +9,12 @@ from flask import Blueprint, Response, request
 
 from function.errors import Unavailable
 from function.lifecycle.service import Service
+from function.lifecycle.status import STARTING_STATES
 from function.observability.metrics import KINDS
 from function.system.limits import memory_limit, memory_used
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
-
-NOT_READY = ("starting", "fetching", "loading")
 
 
 def blueprint(service: Service) -> Blueprint:
@@ -25,7 +24,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.get("/metrics")
     def metrics() -> Response:
         state = service.status().state
-        if state in NOT_READY:  # the library's import would delay the first token
+        if state in STARTING_STATES:  # the library's import would delay the first token
             raise Unavailable(f"No metrics before the model is loaded: {state}.")
         from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import choose_encoder
