@@ -126,7 +126,7 @@ class GenerationRequest(RequestModel):
         "n_probs": (0,), "min_keep": (0,), "post_sampling_probs": (False,), "return_tokens": (False,),
         "response_fields": ([],), "t_max_predict_ms": (0, -1), "n_indent": (0,), "adaptive_target": (-1,),
         "reasoning_budget_tokens": (-1,), "thinking_budget_tokens": (-1,), "reasoning_format": ("auto", "deepseek"),
-        "parse_tool_calls": (True,), "add_generation_prompt": (True,), "continue_final_message": (False,),
+        "parse_tool_calls": (True,),
         "repetition_penalty": (1,), "length_penalty": (1,), "use_beam_search": (False,), "early_stopping": (False,),
         "min_tokens": (0,), "stop_token_ids": ([],), "bad_words": ([],), "include_stop_str_in_output": (False,),
         "skip_special_tokens": (True,), "spaces_between_special_tokens": (True,), "truncate_prompt_tokens": (-1,),
