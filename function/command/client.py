@@ -36,7 +36,10 @@ class End:
 def ask(
     url: str, messages: Sequence[Mapping[str, str]], headers: Mapping[str, str], max_tokens: int | None = None
 ) -> Generator[StreamProgress | Piece | End, None, None]:
-    """Send a request to the function at ``url`` and yield its events; End is the last. Raises Unavailable."""
+    """Send a request to the function at ``url`` and yield its events; End is the last.
+
+    Raises Unavailable. Its evidence has the function's own message in ``answer``, and its ``status`` unless it is 200.
+    """
     body: dict[str, Any] = {"messages": messages, "stream": True, "stream_options": {"include_usage": True}}
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
@@ -50,7 +53,8 @@ def ask(
             yield from _read(url, (line.decode().rstrip("\r\n") for line in response))
     except urllib.error.HTTPError as e:
         with e:
-            raise Unavailable(f"{url} answered {e.code}: {_error_message(e.read().decode(errors='replace'))}") from e
+            answer = _error_message(e.read().decode(errors="replace"))
+            raise Unavailable(f"{url} answered {e.code}: {answer}", answer=answer, status=e.code) from e
     except OSError as e:
         raise Unavailable(f"{url}: no answer ({getattr(e, 'reason', e)}). Is the function running there?") from e
 
@@ -61,7 +65,8 @@ def _read(url: str, lines: Iterator[str]) -> Iterator[StreamProgress | Piece | E
         if line.startswith(": "):
             yield StreamProgress(line[2:])
         elif line == "event: error":
-            raise Unavailable(f"{url}: {_error_message(next(lines, '')[6:])}")
+            answer = _error_message(next(lines, "")[6:])
+            raise Unavailable(f"{url}: {answer}", answer=answer)
         elif line == "data: [DONE]":
             yield End(receipt)
             return
