@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HOME = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "N_THREADS": "1"}
 WAIT_SECONDS = 240.0
+TERMINAL_SECONDS = 90.0
 INTERRUPT = "\x03"  # Ctrl-C
 END_OF_INPUT = "\x04"  # Ctrl-D
 
@@ -39,30 +40,36 @@ def on_terminal(
 ) -> tuple[int, str]:
     """Run ``command`` on a terminal of ``columns``; return its exit status and everything it showed.
 
-    ``steps``: a text to wait for, and the keys to type then.
+    ``steps``: a text to wait for, and the keys to type then. Ctrl-C is typed again if nothing happens: a program
+    that has just printed its prompt may miss it.
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = HOME | {"TERM": "xterm"} | dict(env or {})
-    shown, seen = "", 0
+    shown, seen, typed, idle = "", 0, "", 0
     with subprocess.Popen(
         list(map(str, command)),
         stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=ROOT, preexec_fn=_take_terminal,
     ) as process:  # fmt: skip
         os.close(slave)
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + TERMINAL_SECONDS
         waiting = list(steps)
         while time.monotonic() < deadline:
             if not select.select([master], [], [], 0.1)[0]:
                 if process.poll() is not None:
                     break
+                idle += 1
+                if typed == INTERRUPT and idle % 20 == 0:
+                    os.write(master, typed.encode())
                 continue
+            idle = 0
             with contextlib.suppress(OSError):  # Linux reports the end of the other side as an error
                 if chunk := os.read(master, 65_536):
                     shown += chunk.decode(errors="replace")
                     while waiting and (found := shown.find(waiting[0][0], seen)) >= 0:
                         seen = found + len(waiting[0][0])
-                        os.write(master, waiting.pop(0)[1].encode())
+                        typed = waiting.pop(0)[1]
+                        os.write(master, typed.encode())
                     continue
             break
         else:

@@ -47,7 +47,7 @@ def test_command_without_a_model_uses_model_uri(command: str) -> None:
     assert json.loads(outcome.stdout)["uri"] == str(DEMO_MODEL)
 
 
-@pytest.mark.parametrize("command", ["plan", "inspect", "fetch", "bench", "capacity", "chat"])
+@pytest.mark.parametrize("command", ["plan", "fetch", "bench", "capacity", "chat"])
 def test_wrong_setting_is_one_sentence(command: str) -> None:
     arguments = [str(DEMO_MODEL), "--prompt", "100"] if command in ("capacity", "chat") else [str(DEMO_MODEL)]
     outcome = function(command, *arguments, env={"N_CTX": "-5"})

@@ -43,8 +43,6 @@ HELP = """\
   ↑ ↓     earlier questions, to edit and ask again
 """
 COMMAND = re.compile(r"/[a-z]+")
-REJECTIONS = range(400, 500)
-"""Statuses of requests that were rejected while the function can answer others."""
 
 Message = dict[str, str]
 
@@ -89,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
                 continue
             except Unavailable as e:
                 show_status("")
-                if not interactive or e.evidence.get("status") not in REJECTIONS:
+                if not interactive or not e.evidence.get("rejected"):
                     raise
                 sys.stderr.write(f"{paint(e.evidence['answer'], 'red', sys.stderr)}\n")
                 messages.pop()
