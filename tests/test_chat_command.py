@@ -94,10 +94,10 @@ def test_interrupt_stops_a_reply_and_the_conversation_continues(running: ServedF
     assert status == 0
 
 
-def test_rejected_question_does_not_end_the_conversation() -> None:
+def test_rejected_question_does_not_end_the_conversation(model: Path) -> None:
     long = "word " * 300
     steps = [("> ", f"{long}\n"), ("tokens", ""), ("> ", "Hello!\n"), ("(", ""), ("> ", END_OF_INPUT)]
-    status, shown = function_on_terminal("chat", steps=steps, env={"N_CTX": "256", "TERM": "dumb"})
+    status, shown = function_on_terminal("chat", model, steps=steps, env={"N_CTX": "256", "TERM": "dumb"})
     assert status == 0
     assert "127.0.0.1" not in shown
 

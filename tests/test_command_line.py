@@ -126,8 +126,8 @@ def test_no_color_removes_colours() -> None:
     assert "\x1b[" not in shown
 
 
-def test_bench_shows_progress_on_a_terminal() -> None:
-    status, shown = function_on_terminal("bench", steps=[("a greeting: round 1 of 3", INTERRUPT)])
+def test_bench_shows_progress_on_a_terminal(tiny_model: Path) -> None:
+    status, shown = function_on_terminal("bench", tiny_model, steps=[("a greeting: round 1 of 3", INTERRUPT)])
     assert status == 130
     assert shown.rstrip().endswith("Stopped.")
 

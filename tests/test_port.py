@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from pathlib import Path
 
 from tests.command_line import ROOT, on_terminal
 from tests.servers.doors import DOORS, WAIT_SECONDS
@@ -25,9 +26,9 @@ def test_port_in_use_is_one_sentence() -> None:
     )
 
 
-def test_log_of_a_server_on_a_terminal_is_text_with_colours() -> None:
-    env = {"PORT": str(free_port()), "PATH": os.environ["PATH"]}
-    _, shown = on_terminal(DOORS["gunicorn"], [("ready: Demo", "\x03")], env=env)
-    lines = [line for line in shown.splitlines() if "ready: Demo" in line]
+def test_log_of_a_server_on_a_terminal_is_text_with_colours(tiny_model: Path) -> None:
+    env = {"PORT": str(free_port()), "PATH": os.environ["PATH"], "MODEL_URI": str(tiny_model)}
+    _, shown = on_terminal(DOORS["gunicorn"], [("ready: tiny random", "\x03")], env=env)
+    lines = [line for line in shown.splitlines() if "ready: tiny random" in line]
     assert lines[0].startswith("\x1b[90m")
     assert "{" not in lines[0]
