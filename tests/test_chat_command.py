@@ -8,7 +8,7 @@ import pytest
 
 from function.command.chat import format_receipt
 from function.command.output import replace_control_characters
-from tests.command_line import function
+from tests.command_line import END_OF_INPUT, INTERRUPT, function, function_on_terminal
 from tests.scripted_model import write_scripted_model
 from tests.servers.doors import ServedFunction, serving
 
@@ -61,6 +61,51 @@ def test_failed_request_is_an_error_message(running: ServedFunction, where: str,
     assert outcome.returncode == 1
     assert message in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_terminal_gets_a_banner_and_help(running: ServedFunction) -> None:
+    steps = [("> ", "/help\n"), ("Ctrl-C", ""), ("> ", "/nwe\n"), ("> ", END_OF_INPUT)]
+    status, shown = function_on_terminal("chat", running.url, steps=steps, env={"API_KEY": "k"})
+    assert status == 0
+    assert shown.startswith(f"Chat with {running.url}. /help lists the commands, Ctrl-D exits.\r\n")
+    assert "/new    start a new conversation" in shown
+    assert "There is no command /nwe." in shown
+
+
+def test_earlier_question_is_edited_and_asked_again(running: ServedFunction) -> None:
+    up = "\x1b[A"
+    steps = [("> ", "My name is Ann.\n"), ("(", ""), ("> ", f"{up} Again!\n"), ("(warm", ""), ("> ", "/exit\n")]
+    status, shown = function_on_terminal("chat", running.url, steps=steps, env={"API_KEY": "k"})
+    assert status == 0
+    assert "> My name is Ann. Again!" in shown
+
+
+def test_interrupt_at_the_prompt_gives_a_hint_and_a_second_one_exits(running: ServedFunction) -> None:
+    steps = [("> ", INTERRUPT), ("so does Ctrl-C again", INTERRUPT)]
+    status, shown = function_on_terminal("chat", running.url, steps=steps, env={"API_KEY": "k"})
+    assert status == 130
+    assert shown.rstrip().endswith("Stopped.")
+
+
+def test_interrupt_stops_a_reply_and_the_conversation_continues(running: ServedFunction) -> None:
+    name = "Count to a hundred, slowly."
+    steps = [("> ", f"{name}\n"), (f"{name}\r\n", INTERRUPT), ("> ", "Hello!\n"), ("(", ""), ("> ", END_OF_INPUT)]
+    status, _ = function_on_terminal("chat", running.url, steps=steps, env={"API_KEY": "k"})
+    assert status == 0
+
+
+def test_rejected_question_does_not_end_the_conversation(model: Path) -> None:
+    long = "word " * 300
+    steps = [("> ", f"{long}\n"), ("tokens", ""), ("> ", "Hello!\n"), ("(", ""), ("> ", END_OF_INPUT)]
+    status, shown = function_on_terminal("chat", model, steps=steps, env={"N_CTX": "256", "TERM": "dumb"})
+    assert status == 0
+    assert "127.0.0.1" not in shown
+
+
+def test_model_that_cannot_be_loaded_is_reported_once(tmp_path: Path) -> None:
+    path = tmp_path / "none.gguf"
+    outcome = function("chat", path, "--prompt", "hi")
+    assert outcome.stderr.splitlines() == [f"{path}: no such file ({path})."]
 
 
 def test_missing_model_is_an_error_message(tmp_path: Path) -> None:

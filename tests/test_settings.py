@@ -8,7 +8,7 @@ from function import default_model
 from function.errors import SettingsError
 from function.settings import Settings
 
-README = Path(__file__).parent.parent / "README.md"
+SETTINGS = Path(__file__).parent.parent / "docs" / "settings.md"
 
 
 def test_empty_environment_gives_the_defaults() -> None:
@@ -64,8 +64,8 @@ def test_invalid_value_is_an_error_with_key_and_value(key: str, value: str) -> N
     assert value in str(raised.value)
 
 
-def test_readme_lists_every_setting_with_its_default_and_meaning() -> None:
-    rows = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| (.*) \|$", README.read_text(), re.MULTILINE))
+def test_documentation_lists_every_setting_with_its_default_and_meaning() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| (.*) \|$", SETTINGS.read_text(), re.MULTILINE))
     for item in fields(Settings):
         shown = item.metadata["shown"]
         if shown is None:

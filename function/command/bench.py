@@ -6,6 +6,7 @@ follow-up reuses its own conversation.
 
 import argparse
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,15 +16,20 @@ from function.engine import Engine, Finished, Job, Sampling, TextPiece
 from function.lifecycle.service import Service
 from function.settings import Settings
 from function.system.limits import cpus, memory_used
+from function.system.terminal import show_status
 
 LOAD_TIMEOUT_SECONDS = 3600.0
+STATUS_SECONDS = 0.2
 PAGE_WORDS = 400  # about 500 tokens
 
 EXAMPLES = """\
 examples:
-  python -m function bench                                  the model that MODEL_URI names
-  python -m function bench model.gguf --rounds 5            another model, more rounds
-  N_THREADS=4 python -m function bench model.gguf --json    the effect of a setting, for a script
+  python -m function bench
+      the model that MODEL_URI names
+  python -m function bench model.gguf --rounds 5
+      another model, more rounds
+  N_THREADS=4 python -m function bench model.gguf --json
+      the effect of a setting, for a script
 """
 
 
@@ -68,9 +74,7 @@ def run(args: argparse.Namespace) -> int:
     service = Service(replace(settings, model_uri=args.model) if args.model else settings)
     service.start()
     try:
-        status = service.await_ready(LOAD_TIMEOUT_SECONDS)
-        if status.error is not None:
-            raise status.error
+        _await_ready(service)
         results = [_measure(service.engine, question, args.rounds) for question in QUESTIONS]
         report = {
             "model": service.name,
@@ -88,8 +92,22 @@ def run(args: argparse.Namespace) -> int:
     return print_result(args, report, _as_text(report, results))
 
 
+def _await_ready(service: Service) -> None:
+    """Wait until the model is ready, with its progress on the terminal. Raises the error that prevents it."""
+    deadline = time.monotonic() + LOAD_TIMEOUT_SECONDS
+    while (status := service.await_ready(STATUS_SECONDS)).state != "ready" and time.monotonic() < deadline:
+        show_status(str(status))
+        if status.error is not None:
+            show_status("")
+            raise status.error
+
+
 def _measure(engine: Engine, question: Question, rounds: int) -> Measurement:
-    runs = [_ask(engine, question, number) for number in range(rounds)]
+    runs = []
+    for number in range(rounds):
+        show_status(f"{question.name}: round {number + 1} of {rounds}")
+        runs.append(_ask(engine, question, number))
+    show_status("")
     names = ("prefill", "first_token", "decode")  # the counts are equal in all rounds
     return replace(runs[0], **{name: statistics.median(getattr(each, name) for each in runs) for name in names})
 
@@ -130,10 +148,12 @@ def _generate(engine: Engine, messages: Sequence[Mapping[str, Any]], tokens: int
 def _as_text(report: Mapping[str, Any], results: Sequence[Measurement]) -> str:
     """Return the results as a table."""
     start = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in report["cold_start"].items())
-    memory = f"; memory in use: {format_bytes(report['memory'])}" if report["memory"] else ""
+    used = report["memory"]  # None if the kernel does not count it
+    memory = [f"memory in use by this container, page cache included: {format_bytes(used)}"] if used else []
     lines = [
         f"{report['model']} on {report['cpus']} CPUs ({report['cpu']}), {report['threads']} threads, {report['build']}",
-        f"cold start: {start}{memory}",
+        f"cold start: {start}",
+        *memory,
         "",
         f"{'':20}{'prompt':>8}{'read':>7}{'reads/s':>10}{'first token':>13}{'writes/s':>10}   (tokens)",
     ]

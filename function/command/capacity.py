@@ -26,6 +26,7 @@ from function.command.output import print_result
 from function.command.plan import read_remote_header
 from function.errors import SettingsError
 from function.gguf import Header
+from function.settings import Settings
 from function.sizing.deployment import CLOUD_RUN_MIB, DeploymentPlan, InstanceSize, plan_deployment
 from function.sizing.prices import Prices, read_prices
 
@@ -35,9 +36,12 @@ MAX_PERIOD_DAYS = 366
 
 EXAMPLES = """\
 examples:
-  python -m function capacity gs://bucket/model.gguf --per-hour 20 --daily office --weekly workdays
-  python -m function capacity model.gguf --log requests.json --recommend --p95-first-token 3
-  python -m function capacity model.gguf --per-hour 5 --spike 'wed 20:00 400 30' --svg picture.svg
+  python -m function capacity gs://bucket/model.gguf --per-hour 20 \\
+      --daily office --weekly workdays
+  python -m function capacity model.gguf --log requests.json \\
+      --recommend --p95-first-token 3
+  python -m function capacity model.gguf --per-hour 5 \\
+      --spike 'wed 20:00 400 30' --svg picture.svg
 """
 
 
@@ -144,7 +148,17 @@ def _model(uri: str | None) -> PlannedModel | None:
     if uri is None:
         return None
     header, size = read_remote_header(uri)
-    return PlannedModel(header, plan_deployment(uri, header, size=size, n_ctx=None, kv_type="f16", rate=500e6))
+    settings = Settings.from_env()
+    plan = plan_deployment(
+        uri,
+        header,
+        size=size,
+        n_ctx=settings.n_ctx,
+        kv_type=settings.kv_type,
+        prefix_cache_mb=settings.prefix_cache_mb,
+        rate=500e6,
+    )
+    return PlannedModel(header, plan)
 
 
 def _sizes(args: argparse.Namespace, model: PlannedModel | None) -> list[InstanceSize]:

@@ -7,8 +7,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from function.errors import Unavailable
+from function.errors import RequestError, Unavailable
 
+REJECTED_STATUSES = range(400, 500)
 READ_TIMEOUT_SECONDS = 600.0  # a function that waits sends a comment every second
 
 
@@ -36,7 +37,11 @@ class End:
 def ask(
     url: str, messages: Sequence[Mapping[str, str]], headers: Mapping[str, str], max_tokens: int | None = None
 ) -> Generator[StreamProgress | Piece | End, None, None]:
-    """Send a request to the function at ``url`` and yield its events; End is the last. Raises Unavailable."""
+    """Send a request to the function at ``url`` and yield its events; End is the last.
+
+    Raises Unavailable. Its evidence has the function's own message in ``answer``, and ``rejected``: True if only this
+    request is at fault.
+    """
     body: dict[str, Any] = {"messages": messages, "stream": True, "stream_options": {"include_usage": True}}
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
@@ -50,7 +55,9 @@ def ask(
             yield from _read(url, (line.decode().rstrip("\r\n") for line in response))
     except urllib.error.HTTPError as e:
         with e:
-            raise Unavailable(f"{url} answered {e.code}: {_error_message(e.read().decode(errors='replace'))}") from e
+            answer, rejected = _parse_error(e.read().decode(errors="replace"))
+            rejected = rejected or e.code in REJECTED_STATUSES
+            raise Unavailable(f"{url} answered {e.code}: {answer}", answer=answer, rejected=rejected) from e
     except OSError as e:
         raise Unavailable(f"{url}: no answer ({getattr(e, 'reason', e)}). Is the function running there?") from e
 
@@ -61,7 +68,8 @@ def _read(url: str, lines: Iterator[str]) -> Iterator[StreamProgress | Piece | E
         if line.startswith(": "):
             yield StreamProgress(line[2:])
         elif line == "event: error":
-            raise Unavailable(f"{url}: {_error_message(next(lines, '')[6:])}")
+            answer, rejected = _parse_error(next(lines, "")[6:])
+            raise Unavailable(f"{url}: {answer}", answer=answer, rejected=rejected)
         elif line == "data: [DONE]":
             yield End(receipt)
             return
@@ -74,9 +82,10 @@ def _read(url: str, lines: Iterator[str]) -> Iterator[StreamProgress | Piece | E
     raise Unavailable(f"{url}: the connection was closed before the end of the reply.")
 
 
-def _error_message(body: str) -> str:
-    """Return the message of an error object; the body itself if it is something else."""
+def _parse_error(body: str) -> tuple[str, bool]:
+    """Return the message of an error object, or the body itself, and True if the request is at fault."""
     try:
-        return str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return body.strip()[:200] or "nothing"
+        error = json.loads(body)["error"]
+        return str(error["message"]), error.get("type") == RequestError.type
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return body.strip()[:200] or "nothing", False

@@ -2,17 +2,25 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 
-from function.command.doctor_checks import Finding, examine
+from function.command.doctor_checks import Finding, Grade, examine
 from function.command.output import print_result
+from function.system.terminal import Colour, paint
 
-MARKS = {"good": "ok  ", "fair": "note", "bad": "BAD "}
+MARKS: Mapping[Grade, tuple[str, Colour]] = {
+    "good": ("ok  ", "green"),
+    "fair": ("note", "yellow"),
+    "bad": ("BAD ", "red"),
+}
 
 EXAMPLES = """\
 examples:
-  python -m function doctor                                     this machine and the model that MODEL_URI names
-  MODEL_URI=gs://bucket/model.gguf python -m function doctor    credentials, bucket and header included
+  python -m function doctor
+      this machine and the model that MODEL_URI names
+  MODEL_URI=gs://bucket/model.gguf python -m function doctor
+      credentials, bucket and header included
   python -m function doctor --json | jq '.findings[] | select(.grade == "bad")'
 """
 
@@ -35,5 +43,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _format(finding: Finding) -> str:
     """Return a finding on one line, and its remedy on the next."""
-    line = f"{MARKS[finding.grade]}  {finding.about:12}{finding.found}\n"
+    mark = paint(*MARKS[finding.grade], sys.stdout)
+    line = f"{mark}  {finding.about:12}{finding.found}\n"
     return line + (f"      {'':12}→ {finding.remedy}\n" if finding.remedy else "")

@@ -1,7 +1,9 @@
 """Checks of ``python -m function doctor``, from the machine to the model."""
 
+import importlib.metadata
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -33,12 +35,23 @@ CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX
 """Linux's and llama.cpp's names of instruction sets. Without AMX, which builds for the local machine lack."""
 
 
+ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
+"""Python with all packages, in a checkout."""
+PACKAGES = (
+    "awscrt", "boto3", "flask", "flask-swagger-ui", "functions-framework", "google-cloud-storage", "google-crc32c",
+    "gunicorn", "jinja2", "llama-cpp-python", "llguidance", "numpy", "prometheus-client", "pydantic",
+)  # fmt: skip
+"""Packages that the function imports."""
+
+Grade = Literal["good", "fair", "bad"]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Result of a check. ``bad`` must be changed, ``fair`` could be better. ``remedy``: how to change it."""
 
     about: str
-    grade: Literal["good", "fair", "bad"]
+    grade: Grade
     found: str
     remedy: str = ""
 
@@ -51,7 +64,10 @@ def examine(uri: str | None) -> Iterator[Finding]:
         yield Finding("settings", "bad", str(e), "Correct the variable, or unset it.")
         return
     uri = uri or settings.model_uri
-    yield from check_library(settings)
+    packages = check_packages()
+    yield packages
+    if packages.grade != "bad":
+        yield from check_library(settings)
     yield check_threads(settings)
     if settings.n_gpu_layers:
         yield check_gpu(settings)
@@ -60,7 +76,20 @@ def examine(uri: str | None) -> Iterator[Finding]:
     if is_remote(uri):
         yield check_cache(settings)
     yield from check_credentials(uri, Stores.from_env())
-    yield from check_model(settings, uri)
+    if packages.grade != "bad" or not is_remote(uri):
+        yield from check_model(settings, uri)
+
+
+def check_packages() -> Finding:
+    """Check that the packages of the function are installed for this Python."""
+    missing = [name for name in PACKAGES if not _is_installed(name)]
+    if not missing:
+        return Finding("packages", "good", f"installed for {sys.executable}")
+    if ENVIRONMENT.exists():
+        remedy = f"Use the environment: {ENVIRONMENT} -m function doctor"
+    else:
+        remedy = "make install: it creates .venv with all packages."
+    return Finding("packages", "bad", f"{', '.join(missing)}: not installed for {sys.executable}", remedy)
 
 
 def check_library(settings: Settings) -> Iterator[Finding]:
@@ -210,6 +239,14 @@ def check_fit(settings: Settings, header: Header, size: int) -> Finding:
 
 def _bad(about: str, error: FunctionError) -> Finding:
     return Finding(about, "bad", str(error), f"docs/troubleshooting.md, {error.code}")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _cpu_flags() -> set[str]:

@@ -10,31 +10,38 @@ from function.command.output import format_bytes, print_result
 from function.command.progress_bar import ProgressBar
 from function.errors import CacheUnusable
 from function.fetch import Fetched, Progress, fetch
-from function.settings import Settings
+from function.settings import Settings, parse_sha256
 from function.source import list_parts, name_file
 
 EXAMPLES = """\
 examples:
-  python -m function fetch gs://bucket/model.gguf                    into the cache of the function
-  python -m function fetch hf://owner/repo/m.gguf --to models/       as a file of your own
-  python -m function fetch s3://bucket/model.gguf --sha256 HEX       verified against a hash that you know
+  python -m function fetch gs://bucket/model.gguf
+      into the cache of the function
+  python -m function fetch hf://owner/repo/m.gguf --to models/
+      as a file of your own
+  python -m function fetch s3://bucket/model.gguf --sha256 HEX
+      verified against a hash that you know
 """
+
+STOPPED = "Stopped. Run the same command again to continue."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("uri", help="gs://, s3://, https://, hf://owner/repository/file.gguf or a path")
+    uri_help = "gs://, s3://, https://, hf://owner/repository/file.gguf or a path; default: MODEL_URI and its hash"
+    parser.add_argument("uri", nargs="?", help=uri_help)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--to", type=Path, metavar="PATH", help="the file to write; a folder for a split model")
     where.add_argument("--cache-dir", type=Path, metavar="DIR", help="the cache to use; default: MODEL_CACHE_DIR")
-    parser.add_argument("--sha256", metavar="HEX", help="the SHA-256 that the bytes must have")
+    parser.add_argument("--sha256", type=_sha256, metavar="HEX", help="the SHA-256 that the bytes must have")
 
 
 def run(args: argparse.Namespace) -> int:
-    progress = Progress()
-    work = _work_folder(args.to) if args.to else args.cache_dir or Settings.from_env().model_cache_dir
-    sha256 = args.sha256.lower() if args.sha256 else None
-    with ProgressBar(args.uri.rpartition("/")[2], progress):
-        fetched = fetch(args.uri, cache=work, sha256=sha256, progress=progress)
+    settings, progress = Settings.from_env(), Progress()
+    work = _work_folder(args.to) if args.to else args.cache_dir or settings.model_cache_dir
+    uri = args.uri or settings.model_uri
+    sha256 = args.sha256 or (None if args.uri else settings.model_sha256)
+    with ProgressBar(uri.rpartition("/")[2], progress):
+        fetched = fetch(uri, cache=work, sha256=sha256, progress=progress)
     paths = _move(fetched, args.to, work) if args.to else fetched.parts
     unverified = "used in place" if fetched.lease is None else "unverified: the store has no checksum"
     how = "was there already" if fetched.cached else f"in {fetched.seconds:.1f} s"
@@ -42,6 +49,13 @@ def run(args: argparse.Namespace) -> int:
     names = (item.name for item in fields(fetched) if item.name not in ("lease", "path", "parts"))
     values = {name: getattr(fetched, name) for name in names}
     return print_result(args, {"path": str(paths[0]), "parts": list(map(str, paths)), **values}, text)
+
+
+def _sha256(text: str) -> str:
+    try:
+        return parse_sha256(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{text!r} {e}") from e
 
 
 def _work_folder(to: Path) -> Path:

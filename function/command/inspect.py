@@ -9,34 +9,43 @@ from function.command.output import format_bytes, print_result, replace_control_
 from function.command.plan import describe_model, read_remote_header
 from function.gguf import Header
 from function.gguf.reader import Array, Value
+from function.settings import Settings
 
 MAX_VALUE_CHARACTERS = 96
+CHAT_TEMPLATE_KEY = "tokenizer.chat_template"
 
 EXAMPLES = """\
 examples:
-  python -m function inspect model.gguf                     a summary: the model, its metadata, its tensors by type
-  python -m function inspect gs://bucket/model.gguf         from one ranged read, without fetching the model
-  python -m function inspect model.gguf --tensors           each tensor: type, shape, bytes, offset
-  python -m function inspect model.gguf --template          the chat template alone, to edit it and set CHAT_TEMPLATE
+  python -m function inspect model.gguf
+      a summary: the model, its metadata, its tensors by type
+  python -m function inspect gs://bucket/model.gguf
+      from one ranged read, without fetching the model
+  python -m function inspect model.gguf --tensors
+      each tensor: type, shape, bytes, offset
+  python -m function inspect model.gguf --template
+      the chat template alone, to edit it and set CHAT_TEMPLATE
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("uri", help="a path, gs://, s3://, https:// or hf://owner/repository/file.gguf")
+    parser.add_argument(
+        "uri", nargs="?", help="a path, gs://, s3://, https:// or hf://owner/repository/file.gguf; default: MODEL_URI"
+    )
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--tensors", action="store_true", help="list every tensor")
     output.add_argument("--template", action="store_true", help="print the chat template alone")
 
 
 def run(args: argparse.Namespace) -> int:
-    header, size = read_remote_header(args.uri)
+    uri = args.uri or Settings.from_env().model_uri
+    header, size = read_remote_header(uri)
     if args.template and not args.json:
         sys.stdout.write(header.chat_template or "")
         if header.chat_template is None:
             sys.stderr.write("The model has no chat template; the function chooses one by its vocabulary.\n")
         return 0 if header.chat_template else 1
     lines = _list_tensors(header) if args.tensors else _summarise(header, size)
-    return print_result(args, _as_json(args.uri, header, size), "".join(f"{line}\n" for line in lines))
+    return print_result(args, _as_json(uri, header, size), "".join(f"{line}\n" for line in lines))
 
 
 def _as_json(uri: str, header: Header, size: int) -> dict[str, object]:
@@ -91,8 +100,9 @@ def _summarise(header: Header, size: int) -> list[str]:
 
 
 def _list_metadata(metadata: Mapping[str, Value]) -> list[str]:
-    width = max(map(len, metadata), default=0)
-    return [f"  {key:{width}}  {_format(value)}" for key, value in metadata.items()]
+    shown = {key: value for key, value in metadata.items() if key != CHAT_TEMPLATE_KEY}  # it has a line of its own
+    width = max(map(len, shown), default=0)
+    return [f"  {key:{width}}  {_format(value)}" for key, value in shown.items()]
 
 
 def _format(value: Value) -> str:

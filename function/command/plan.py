@@ -11,6 +11,7 @@ from function.errors import SourceError
 from function.gguf import Header, Incomplete, parse_header
 from function.gguf.header import FIRST_READ
 from function.gguf.memory import KV_BITS
+from function.settings import Settings
 from function.sizing.deployment import LAMBDA_DISK_MIB, DeploymentPlan, plan_deployment
 from function.sizing.load_plan import MIB
 from function.sizing.prices import Cost, Prices, as_json, compute_cost, read_prices
@@ -20,17 +21,20 @@ STDOUT = Path("-")
 
 EXAMPLES = """\
 examples:
-  python -m function plan gs://bucket/model.gguf                      before the model is fetched, from one ranged read
-  python -m function plan model.gguf --n-ctx 16384 --kv-type q8_0     a longer context, a smaller KV cache
-  python -m function plan gs://bucket/model.gguf --tfvars FILE        the values by which terraform checks the size
+  python -m function plan gs://bucket/model.gguf
+      before the model is fetched, from one ranged read
+  python -m function plan model.gguf --n-ctx 16384 --kv-type q8_0
+      a longer context, a smaller KV cache
+  python -m function plan gs://bucket/model.gguf --tfvars FILE
+      the values by which terraform checks the size
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("uri", help="gs://, s3://, https://, hf://owner/repository/file.gguf or a path")
-    add("--n-ctx", type=int, metavar="TOKENS", help="the context to plan for; default: the engine's")
-    add("--kv-type", choices=KV_BITS, default="f16", help="the type of the KV cache (f16)")
+    add, kinds = parser.add_argument, ", ".join(KV_BITS)
+    add("uri", nargs="?", help="gs://, s3://, https://, hf://owner/repository/file.gguf or a path; default: MODEL_URI")
+    add("--n-ctx", type=int, metavar="TOKENS", help="the context to plan for; default: N_CTX")
+    add("--kv-type", choices=KV_BITS, metavar="TYPE", help=f"the type of the KV cache: {kinds}; default: KV_TYPE")
     add("--rate", type=float, default=500, metavar="MB/S", help="the speed of the download (500)")
     add("--reply-seconds", type=float, default=10, metavar="S", help="the duration of a reply, for its price (10)")
     add("--prices", type=Path, metavar="FILE", help="your prices, as TOML, in place of the list prices")
@@ -39,8 +43,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    header, size = read_remote_header(args.uri)
-    plan = plan_deployment(args.uri, header, size=size, n_ctx=args.n_ctx, kv_type=args.kv_type, rate=args.rate * 1e6)
+    settings = Settings.from_env()
+    uri = args.uri or settings.model_uri
+    header, size = read_remote_header(uri)
+    plan = plan_deployment(
+        uri,
+        header,
+        size=size,
+        n_ctx=args.n_ctx or settings.n_ctx,
+        kv_type=args.kv_type or settings.kv_type,
+        prefix_cache_mb=settings.prefix_cache_mb,
+        rate=args.rate * 1e6,
+    )
     prices = read_prices(args.prices)
     fitting = [size for size in plan.sizes if size.problem is None]
     costs = [compute_cost(size, plan.chosen.weights, prices, args.reply_seconds) for size in fitting]
@@ -134,12 +148,12 @@ def _format_costs(costs: Sequence[Cost], prices: Prices, reply_seconds: float) -
         return ""
     lines = [
         "",
-        f"In US dollars, by list prices of {prices.as_of} (check them: {prices.check[0]}, …), "
-        f"replies of {reply_seconds:g} s:",
-        f"  {'':10}{'vCPU':>6}{'MiB':>8}{'at rest':>12}{'an hour':>12}{'1,000 replies':>15}{'kept warm':>14}",
+        f"In US dollars, by list prices of {prices.as_of}, replies of {reply_seconds:g} s:",
+        f"  {'':10}{'vCPU':>6}{'MiB':>8}{'at rest':>13}{'an hour':>10}{'1,000 replies':>15}{'kept warm':>16}",
     ]
     for each in costs:
         size = f"  {each.size.platform:10}{each.size.cpus:>6g}{each.size.memory_mib:>8}"
-        month = f"{each.rest:>6.2f}/month{each.hour:>12.3f}{each.thousand:>15.2f}{each.warm:>+8.2f}/month"
-        lines.append(size + month)
+        rest, hour, thousand = f"${each.rest:.2f}/month", f"${each.hour:.3f}", f"${each.thousand:.2f}"
+        lines.append(f"{size}{rest:>13}{hour:>10}{thousand:>15}{f'+${each.warm:.2f}/month':>16}")
+    lines += ["Check them:", *(f"  {url}" for url in prices.check)]
     return "\n".join(lines) + "\n"

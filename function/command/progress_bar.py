@@ -6,8 +6,10 @@ from types import TracebackType
 
 from function.command.output import format_bytes
 from function.fetch import Progress
+from function.system.terminal import columns, shorten
 
-BAR_CHARACTERS = 30
+MAX_BAR_CHARACTERS = 30
+MIN_NAME_CHARACTERS = 12
 REDRAW_SECONDS = 0.1
 LOG_SECONDS = 5.0
 
@@ -37,22 +39,36 @@ class ProgressBar:
         progress = self._progress
         if progress.total is None:
             return
-        start = f"\r\x1b[K{draw_bar(progress)} " if self._terminal else ""
-        sys.stderr.write(f"{start}{format_progress(self._name, progress)}{end}")
+        if self._terminal:  # the last column stays empty: some terminals start a new line after it
+            line = f"\r\x1b[K{format_line(self._name, progress, columns(sys.stderr) - 1)}"
+        else:
+            line = f"{self._name} {format_progress(progress)}"
+        sys.stderr.write(f"{line}{end}")
         sys.stderr.flush()
 
 
-def draw_bar(progress: Progress) -> str:
+def format_line(name: str, progress: Progress, width: int) -> str:
+    """Return a bar, the name and the progress, in at most ``width`` characters."""
+    text = format_progress(progress)
+    room = width - len(text) - 1  # for the bar and the name, each with a space after it
+    bar = max(0, min(MAX_BAR_CHARACTERS, room - min(len(name), max(MIN_NAME_CHARACTERS, room // 2)) - 1))
+    parts = [draw_bar(progress, bar), shorten(name, max(0, room - bar - (1 if bar else 0))), text]
+    return " ".join(filter(None, parts))[: max(0, width)]
+
+
+def draw_bar(progress: Progress, width: int) -> str:
     """Return the bar alone."""
-    full = round(BAR_CHARACTERS * _share(progress))
-    return "█" * full + "░" * (BAR_CHARACTERS - full)
+    full = round(width * _share(progress))
+    return "█" * full + "░" * (width - full)
 
 
-def format_progress(name: str, progress: Progress) -> str:
-    """Return the progress on one line: ``model.gguf 41% of 7.16 GB, 823 MB/s, 5 s left``."""
-    text = f"{name} {_share(progress):.0%} of {format_bytes(progress.total or 0)}, {format_bytes(progress.rate)}/s"
-    left = progress.eta is not None and progress.done != progress.total
-    return f"{text}, {progress.eta:.0f} s left" if left else text
+def format_progress(progress: Progress) -> str:
+    """Return the progress: ``41% of 7.16 GB, 823 MB/s, 5 s left``. The rate and the rest are shown while it moves."""
+    text = f"{_share(progress):.0%} of {format_bytes(progress.total or 0)}"
+    if progress.done == progress.total or not progress.rate:
+        return text
+    text = f"{text}, {format_bytes(progress.rate)}/s"
+    return text if progress.eta is None else f"{text}, {progress.eta:.0f} s left"
 
 
 def _share(progress: Progress) -> float:

@@ -12,9 +12,13 @@ from function.source import upload_file
 
 EXAMPLES = """\
 examples:
-  python -m function push model.gguf s3://bucket/             under its own name, with a checksum
-  python -m function push model.gguf gs://bucket/other.gguf   a second time: skipped if the bucket has it
+  python -m function push model.gguf s3://bucket/
+      under its own name, with a checksum
+  python -m function push model.gguf gs://bucket/other.gguf
+      a second time: skipped if the bucket has it
 """
+
+STOPPED = "Stopped. Run the same command again to continue."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

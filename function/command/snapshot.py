@@ -12,9 +12,12 @@ from function.settings import Settings
 
 EXAMPLES = """\
 examples:
-  MODEL_URI=gs://bucket/model.gguf SYSTEM_PROMPT='Be brief.' python -m function snapshot
-  python -m function snapshot --dry-run    its tokens and bytes; nothing is stored
-  python -m function snapshot --again      replace a valid snapshot
+  SYSTEM_PROMPT='Be brief.' python -m function snapshot
+      the model that MODEL_URI names; the snapshot is stored next to it
+  python -m function snapshot --dry-run
+      its tokens and bytes; nothing is stored
+  python -m function snapshot --again
+      replace a valid snapshot
 """
 
 
@@ -52,7 +55,8 @@ def _make(service: Service, *, store: bool, again: bool) -> tuple[dict[str, obje
         )
     if not snapshot.tokens:
         raise SettingsError(
-            f"SYSTEM_PROMPT is too short: conversations have fewer than {engine.chunk} tokens, one chunk, in common.",
+            f"SYSTEM_PROMPT is too short: a snapshot holds whole chunks of {engine.chunk} tokens, and the prompt has "
+            "fewer. There is nothing to save: such a prompt is prefilled at once.",
             param="SYSTEM_PROMPT",
         )
     size, skipped = layout.size(len(snapshot.tokens)), snapshot.restored and not again

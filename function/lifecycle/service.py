@@ -213,7 +213,8 @@ class Service:
             loaded.engine.close()
             return
         extra = {"event": "ready", "load_mode": loaded.mode, **self.timings.rounded(), **asdict(self.provenance)}
-        log.info("ready: %s, context %d, %s", self.name, loaded.engine.n_ctx, self.timings.rounded(), extra=extra)
+        phases = ", ".join(f"{phase} {seconds:g} s" for phase, seconds in self.timings.rounded().items())
+        log.info("ready: %s, context %d, %s", self.name, loaded.engine.n_ctx, phases, extra=extra)
 
 
 _service: Service | None = None

@@ -10,18 +10,26 @@ from typing import TextIO
 
 from function.errors import redact
 from function.settings import LogLevel
+from function.system.terminal import Colour, paint
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({})))
+COLOURS: tuple[tuple[int, Colour], ...] = ((logging.ERROR, "red"), (logging.WARNING, "yellow"), (0, "grey"))
+"""Least severe level of each colour."""
 _CLOUD = "logging.googleapis.com"
 request_fields: ContextVar[Mapping[str, object]] = ContextVar("request_fields", default={})  # noqa: B039  never mutated
 """Fields of each line that is logged while a request is handled: its id, trace, span, and ``sampled``."""
 
 
 class PlainLines(logging.Formatter):
-    """Plain text for a terminal."""
+    """Plain text for a terminal, with the time in the colour of the severity."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
         super().__init__("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
+        self._stream = stream
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  logging's name
+        colour: Colour = next(colour for level, colour in COLOURS if record.levelno >= level)
+        return paint(super().formatTime(record, datefmt), colour, self._stream)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of one record, without secrets."""
@@ -66,7 +74,7 @@ class JsonLines(logging.Formatter):
 def configure_logging(level: LogLevel, stream: TextIO = sys.stderr, project: str | None = None) -> None:
     """Send the log lines of this package to ``stream``. A second call replaces the first."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(PlainLines() if stream.isatty() else JsonLines(project))
+    handler.setFormatter(PlainLines(stream) if stream.isatty() else JsonLines(project))
     logger = logging.getLogger("function")
     logger.handlers = [handler]
     logger.setLevel(level)

@@ -10,6 +10,7 @@ from function.lifecycle.crash_loop import crash_loop_guard
 from function.observability.log_format import configure_logging
 from function.settings import Settings, Telemetry
 from function.system.parent_watch import ParentWatch
+from function.system.port import require_port
 
 try:
     _settings = Settings.from_env()
@@ -32,6 +33,18 @@ keepalive = 65  # seconds; longer than that of load balancers, so that they clos
 control_socket_disable = True  # signals are the only way to control it
 accesslog = None
 loglevel = "error"  # its warnings quote malformed requests, which may contain a prompt
+
+
+def on_starting(server: Any) -> None:
+    """Exit with one sentence if the port cannot be opened; gunicorn itself tries for five seconds."""
+    if server.master_pid:  # a new master that takes over the sockets of the old one
+        return
+    for address in server.cfg.address:
+        if isinstance(address, tuple):
+            try:
+                require_port(*address[:2])
+            except SettingsError as e:
+                sys.exit(f"error: {e}")
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -47,17 +47,27 @@ class DeploymentPlan:
 
 
 def plan_deployment(
-    uri: str, header: Header, *, size: int, n_ctx: int | None, kv_type: KVType, rate: float
+    uri: str,
+    header: Header,
+    *,
+    size: int,
+    n_ctx: int | None,
+    kv_type: KVType,
+    rate: float,
+    prefix_cache_mb: int | None = None,
 ) -> DeploymentPlan:
-    """Plan for the model at ``uri``, whose files have ``size`` bytes in all. ``n_ctx=None``: the engine's default."""
+    """Plan for the model at ``uri``, whose files have ``size`` bytes in all. None: the engine's default."""
     longest = header.context_length
-    chosen = fit(header, min(n_ctx or DEFAULT_CONTEXT, longest), kv_type, size=size)
+    prefixes = None if prefix_cache_mb is None else prefix_cache_mb * 10**6
+    chosen = fit(header, min(n_ctx or DEFAULT_CONTEXT, longest), kv_type, size=size, prefixes=prefixes)
     contexts = sorted({min(context, longest) for context in CONTEXTS} | {chosen.n_ctx})
     return DeploymentPlan(
         uri=uri,
         header=header,
         chosen=chosen,
-        rows=tuple(fit(header, context, kind, size=size) for context in contexts for kind in KV_TYPES),
+        rows=tuple(
+            fit(header, context, kind, size=size, prefixes=prefixes) for context in contexts for kind in KV_TYPES
+        ),
         sizes=(*(_cloud_run_size(chosen, cpus) for cpus in CLOUD_RUN_MIB), _lambda_size(chosen)),
         rate=rate,
         cold_start=START_SECONDS
