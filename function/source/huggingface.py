@@ -25,7 +25,7 @@ class HuggingFaceSource(HTTPSource):
             raise UnknownScheme(f"{uri}: write it as hf://owner/repository/file.gguf.", uri=uri)
         url = f"{stores.hf_endpoint.rstrip('/')}/{owner}/{name}/resolve/{quote(revision or 'main', safe='')}/{path}"
         self._page = f"{stores.hf_endpoint.rstrip('/')}/{owner}/{name}"
-        super().__init__(uri, url, {"authorization": f"Bearer {stores.hf_token}"} if stores.hf_token else {})
+        super().__init__(uri, stores, url, {"authorization": f"Bearer {stores.hf_token}"} if stores.hf_token else {})
 
     def redirect_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         return {name: headers[name] for name in OBJECT_HEADERS if name in headers}

@@ -60,7 +60,7 @@ def _open(uri: str, stores: Stores | None) -> Source:
     if scheme in ("http", "https"):
         from function.source.http import HTTPSource
 
-        return HTTPSource(uri)
+        return HTTPSource(uri, stores)
     if scheme == "hf":
         from function.source.huggingface import HuggingFaceSource
 
