@@ -13,6 +13,7 @@ from function.fetch.destination.memory import MemoryDestination
 from function.fetch.policy import Policy, is_transient
 from function.fetch.progress import Progress
 from function.fetch.result import Fetched, FileLease
+from function.fetch.stopwatch import Stopwatch
 from function.fetch.transfer.transfer import Transfer
 from function.settings import Settings, Stores
 from function.source import (
@@ -99,7 +100,8 @@ class FetchJob:
         raise AssertionError("unreachable")
 
     def _describe(self, sources: Sequence[Source]) -> list[ObjectInfo]:
-        """Describe all objects at once, in threads, so that the wait can be cancelled."""
+        """Describe all objects at once, in threads, so that the wait can be cancelled and is bounded."""
+        stopwatch = Stopwatch()
         requests = [_DescribeThread(source, self.policy) for source in sources]
         try:
             for request in requests:
@@ -108,6 +110,8 @@ class FetchJob:
                 while request.is_alive():
                     request.join(self.policy.poll_seconds)
                     self._raise_if_cancelled()
+                    if stopwatch.look() > self.policy.describe_seconds and request.is_alive():
+                        raise request.timeout_error(self.policy.describe_seconds)
             return [request.result() for request in requests]
         finally:
             for request in requests:
@@ -239,6 +243,14 @@ class _DescribeThread(threading.Thread):
             except BaseException as e:  # raised by result, in the caller's thread
                 self._error = e
                 return
+
+    def timeout_error(self, seconds: float) -> SourceError:
+        """Return the error for a description that did not arrive within ``seconds``."""
+        last = f" The last error: {self._error}" if self._error is not None else ""
+        return SourceError(
+            f"{self._source.uri}: the store did not describe the object within {seconds:g} s.{last}",
+            uri=self._source.uri,
+        )
 
     def result(self) -> ObjectInfo:
         """Return the description, or raise the last error."""

@@ -43,6 +43,9 @@ class Dispatcher(Protocol):
     def write(self, assignment: Assignment, data: memoryview) -> None:
         """Write received bytes and advance the assignment's position."""
 
+    def skip(self) -> None:
+        """Take note of bytes that arrived although they are there already."""
+
     def finish_block(self, worker: "TransferWorker", assignment: Assignment) -> None:
         """Record that the assignment's current block is complete, and move to the next one."""
 
@@ -190,6 +193,7 @@ class TransferWorker(threading.Thread):
             if not count or self._dispatcher.ended:
                 raise SourceError(f"{self._info.uri}: the response ended {left} bytes before the missing ones.")
             left -= count
+            self._dispatcher.skip()
             self.received_at = time.monotonic()
 
     def _disconnect(self) -> None:
