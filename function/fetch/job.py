@@ -207,10 +207,11 @@ class FetchJob:
         self, files: Sequence[Path], infos: Sequence[ObjectInfo], *, cached: bool, lease: FileLease | None
     ) -> Fetched:
         version = infos[0].version if len(infos) == 1 else combine_versions(infos)
+        uri = infos[0].uri if len(infos) == 1 else self.uri  # the store may have chosen the file
         size = sum(info.size or 0 for info in infos)
         digest = f"sha256:{self.sha256}" if self.sha256 else combine_digests(infos)
         verified = digest is not None or lease is None
-        return Fetched(files[0], self.uri, version, size, digest, verified, cached, 0.0, tuple(files), lease)
+        return Fetched(files[0], uri, version, size, digest, verified, cached, 0.0, tuple(files), lease)
 
     def _raise_if_cancelled(self) -> None:
         if self.cancel is not None and self.cancel.is_set():

@@ -27,10 +27,13 @@ class HTTPSource(Source):
         self.uri = uri
         self.ca_bundle = stores.ca_bundle
         url, login = split_login(url or uri)
+        self._headers = {**login, **(headers or {})}
+        self._set_url(url)
+
+    def _set_url(self, url: str) -> None:
         parts = urlsplit(url)
         _ = parts.port  # raises ValueError if it is not a number
         self._url = parts._replace(path=quote(parts.path, safe=SAFE_CHARACTERS), fragment="").geturl()
-        self._headers = {**login, **(headers or {})}
         self._final = self._url
 
     def describe(self) -> ObjectInfo:
