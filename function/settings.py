@@ -65,7 +65,8 @@ def _list(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def _sha256(value: str) -> str:
+def parse_sha256(value: str) -> str:
+    """Return a SHA-256 in lower case. Raises ValueError."""
     value = value.strip()
     if len(value) != 64 or any(c not in "0123456789abcdef" for c in value.lower()):
         raise ValueError("is not 64 hexadecimal digits")
@@ -92,7 +93,9 @@ class Settings:
         shown="SmolLM2-135M-Instruct",
     )
     model_name: str | None = _setting(None, str.strip, "Name of the model in replies", shown="the header's")
-    model_sha256: str | None = _setting(None, _sha256, "SHA-256 that the model's bytes must have", shown="not checked")
+    model_sha256: str | None = _setting(
+        None, parse_sha256, "SHA-256 that the model's bytes must have", shown="not checked"
+    )
     model_cache: CacheKind = _setting(
         "directory",
         _one_of(CacheKind),

@@ -10,7 +10,7 @@ from function.command.output import format_bytes, print_result
 from function.command.progress_bar import ProgressBar
 from function.errors import CacheUnusable
 from function.fetch import Fetched, Progress, fetch
-from function.settings import Settings
+from function.settings import Settings, parse_sha256
 from function.source import list_parts, name_file
 
 EXAMPLES = """\
@@ -26,15 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--to", type=Path, metavar="PATH", help="the file to write; a folder for a split model")
     where.add_argument("--cache-dir", type=Path, metavar="DIR", help="the cache to use; default: MODEL_CACHE_DIR")
-    parser.add_argument("--sha256", metavar="HEX", help="the SHA-256 that the bytes must have")
+    parser.add_argument(
+        "--sha256", metavar="HEX", type=_parse_sha256, help="the SHA-256 that the bytes must have, 64 digits"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     progress = Progress()
     work = _work_folder(args.to) if args.to else args.cache_dir or Settings.from_env().model_cache_dir
-    sha256 = args.sha256.lower() if args.sha256 else None
-    with ProgressBar(args.uri.rpartition("/")[2], progress):
-        fetched = fetch(args.uri, cache=work, sha256=sha256, progress=progress)
+    with ProgressBar(name_file(args.uri), progress):
+        fetched = fetch(args.uri, cache=work, sha256=args.sha256, progress=progress)
     paths = _move(fetched, args.to, work) if args.to else fetched.parts
     unverified = "used in place" if fetched.lease is None else "unverified: the store has no checksum"
     how = "was there already" if fetched.cached else f"in {fetched.seconds:.1f} s"
@@ -42,6 +43,13 @@ def run(args: argparse.Namespace) -> int:
     names = (item.name for item in fields(fetched) if item.name not in ("lease", "path", "parts"))
     values = {name: getattr(fetched, name) for name in names}
     return print_result(args, {"path": str(paths[0]), "parts": list(map(str, paths)), **values}, text)
+
+
+def _parse_sha256(text: str) -> str:
+    try:
+        return parse_sha256(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{text!r} {e}") from None
 
 
 def _work_folder(to: Path) -> Path:

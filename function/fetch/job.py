@@ -139,7 +139,10 @@ class FetchJob:
                 self._verify_sha256(infos, hash_files(destination.files, self._raise_if_cancelled))
                 destination.set_sha256(self.sha256)
             destination.share()
-            self.progress.start(total, total)
+            if missing:
+                self.progress.keep(total - self.progress.done)
+            else:
+                self.progress.start(total, total)
             return self._fetched(destination.files, infos, cached=not missing, lease=destination.lease)
         except BaseException:
             self.progress.fill(None, 0)
@@ -168,7 +171,7 @@ class FetchJob:
         kept = 0
         try:
             kept = partial.resume(self._raise_if_cancelled, memoryview(bytearray(self.policy.buffer_bytes)))
-            progress.add(kept)
+            progress.keep(kept)
 
             def report_prefix(prefix: int) -> None:
                 if single:  # the progress of a split model names no file
@@ -179,7 +182,7 @@ class FetchJob:
                 hasher.start()
             callbacks = (progress.add, report_prefix, self._raise_if_cancelled)
             if not Transfer(source, info, partial, self.policy, *callbacks).run():  # the server ignores ranges
-                progress.add(done_before + partial.finished_bytes - progress.done)
+                progress.keep(done_before + partial.finished_bytes - progress.done)
                 Transfer(source, replace(info, ranges=False), partial, self.policy, *callbacks).run()
             if stated is not None:
                 _require_equal(info, algorithm.name, algorithm.format_hex(partial.combine_checks()), stated)
