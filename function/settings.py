@@ -200,6 +200,11 @@ class Settings:
         return cls(**given)
 
 
+def _is_true(text: str) -> bool:
+    """Return the value of a Boolean variable as the SDKs read it."""
+    return text.lower() == "true"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Variables:
     @classmethod
@@ -227,10 +232,34 @@ class Stores(_Variables):
     aws_endpoint_url_s3: str | None = None
     aws_profile: str | None = None
     aws_config_file: str = "~/.aws/config"
+    aws_use_fips_endpoint: str = "false"
+    aws_use_dualstack_endpoint: str = "false"
+    aws_ignore_configured_endpoint_urls: str = "false"
+    aws_ca_bundle: str | None = None
+    aws_request_payer: str | None = None
+    requests_ca_bundle: str | None = None
+    curl_ca_bundle: str | None = None
     storage_emulator_host: str | None = None
     google_application_credentials: str | None = None
     hf_endpoint: str = "https://huggingface.co"
     hf_token: str | None = None
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """File or folder of the certificate authorities for every store, as ``requests`` chooses it."""
+        return self.requests_ca_bundle or self.curl_ca_bundle
+
+    @property
+    def s3_endpoint(self) -> str | None:
+        """Endpoint of S3 in the environment; None if there is none, or if it must be ignored."""
+        ignored = _is_true(self.aws_ignore_configured_endpoint_urls)
+        return None if ignored else self.aws_endpoint_url_s3 or self.aws_endpoint_url
+
+    @property
+    def aws_needs_sdk(self) -> bool:
+        """True if the environment has an option that botocore must resolve."""
+        options = self.aws_use_fips_endpoint, self.aws_use_dualstack_endpoint
+        return self.aws_profile is not None or any(map(_is_true, options))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,11 +26,11 @@ def test_api_key_parameter_is_read_once_and_retried_while_missing(
     with s3_store(tmp_path / "log") as store:
         for name, value in store.env.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", store.env["AWS_REGION"])
+        monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
         key = api_key_reader(Settings(api_key_parameter="/chat/key"))
         with pytest.raises(Unavailable, match="API_KEY_PARAMETER=/chat/key cannot be read"):
             key()
-        ssm = boto3.client("ssm", endpoint_url=store.url)
-        ssm.put_parameter(Name="/chat/key", Value="from SSM", Type="SecureString")
+        ssm = boto3.client("ssm", endpoint_url=store.url, region_name=store.env["AWS_REGION"])
+        ssm.put_parameter(Name="/chat/key", Value=" from SSM\n", Type="SecureString")
         assert key() == "from SSM"
     assert key() == "from SSM"  # the store is gone

@@ -1,4 +1,5 @@
 import inspect
+import io
 import json
 import logging
 import re
@@ -54,7 +55,7 @@ def test_secret_in_a_uri_is_in_no_error_and_no_log_line(secret: str, place: str,
     record = logging.LogRecord("x", logging.INFO, "x", 1, "%s", (text,), None)
     record.uri = text
     shown = [redact(text), str(FunctionError(text)), json.dumps(FunctionError(text).body())]
-    shown += [PlainLines().format(record), JsonLines().format(record)]
+    shown += [PlainLines(io.StringIO()).format(record), JsonLines().format(record)]
     assert not [one for one in shown if MARK in one]
     assert json.loads(shown[-1])["severity"] == "INFO"
 

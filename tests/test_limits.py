@@ -54,7 +54,7 @@ def test_cgroup_v2_works_in_its_own_namespace(root: Path) -> None:
 def test_cgroup_v1_works_with_joined_controllers_and_the_host_path(root: Path) -> None:
     write(root, "proc/self/cgroup", "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/\n")
     write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", f"{3 * GIB}\n")
-    write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "100001\n")
+    write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200001\n")
     write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n")
     assert memory_limit(root) == 3 * GIB
     assert cpus(root) == min(2, affinity())
@@ -67,6 +67,34 @@ def test_cgroup_v1_without_limits_uses_the_machine(root: Path) -> None:
     write(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
     assert memory_limit(root) == 8 * GIB
     assert cpus(root) == affinity()
+
+
+@pytest.mark.parametrize(("quota", "expected"), [(0.25, 1), (1.0, 1), (1.5, 1), (1.99, 1), (2.0, 2), (7.65, 7)])
+@pytest.mark.parametrize("version", [1, 2])
+def test_quota_is_rounded_down_to_whole_cpus(root: Path, version: int, quota: float, expected: int) -> None:
+    if version == 2:
+        write(root, "proc/self/cgroup", "0::/\n")
+        write(root, "sys/fs/cgroup/cpu.max", f"{round(quota * 100_000)} 100000\n")
+    else:
+        write(root, "proc/self/cgroup", "3:cpu,cpuacct:/\n")
+        write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", f"{round(quota * 100_000)}\n")
+        write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n")
+    assert cpus(root) == min(expected, affinity())
+
+
+def test_hierarchical_limit_of_cgroup_v1_counts(root: Path) -> None:
+    write(root, "proc/self/cgroup", "4:memory:/docker/abc\n")
+    write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
+    write(root, "sys/fs/cgroup/memory/memory.stat", f"cache 1\nhierarchical_memory_limit {2 * GIB}\nrss 3\n")
+    assert memory_limit(root) == 2 * GIB
+
+
+@pytest.mark.parametrize(("high", "expected"), [("max", 3 * GIB), (str(2 * GIB), 2 * GIB), (str(5 * GIB), 3 * GIB)])
+def test_memory_high_is_a_limit(root: Path, high: str, expected: int) -> None:
+    write(root, "proc/self/cgroup", "0::/pod\n")
+    write(root, "sys/fs/cgroup/pod/memory.max", f"{3 * GIB}\n")
+    write(root, "sys/fs/cgroup/pod/memory.high", f"{high}\n")
+    assert memory_limit(root) == expected
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "1 2 3", "100000 0"])

@@ -73,6 +73,24 @@ def test_fetch_with_a_wrong_hash_is_an_error(tmp_path: Path) -> None:
     assert json.loads(right.stdout)["verified"]
 
 
+def test_fetch_shows_no_query_and_ends_with_the_mean_rate(tmp_path: Path) -> None:
+    with FaultyStore(DATA) as store:
+        outcome = function("fetch", f"{store.uri('http')}?X-Amz-Signature=S3CR3T", "--cache-dir", str(tmp_path))
+    assert outcome.returncode == 0, outcome.stderr
+    assert "S3CR3T" not in outcome.stdout + outcome.stderr
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith("model.gguf 100% of 20 MB in ")
+    assert last.endswith("MB/s")
+
+
+def test_fetch_with_a_malformed_hash_sends_no_request(tmp_path: Path) -> None:
+    with FaultyStore(DATA) as store:
+        outcome = function("fetch", store.uri("http"), "--cache-dir", str(tmp_path), "--sha256", "12x")
+        assert store.connections == 0
+    assert outcome.returncode == 2
+    assert "'12x' is not 64 hexadecimal digits" in outcome.stderr
+
+
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
 def test_push_to_a_missing_bucket_is_an_error(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     store: Store = request.getfixturevalue(kind)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     work = _work_folder(args.to) if args.to else args.cache_dir or settings.model_cache_dir
     uri = args.uri or settings.model_uri
     sha256 = args.sha256 or (None if args.uri else settings.model_sha256)
-    with ProgressBar(uri.rpartition("/")[2], progress):
+    with ProgressBar(name_file(uri), progress):
         fetched = fetch(uri, cache=work, sha256=sha256, progress=progress)
     paths = _move(fetched, args.to, work) if args.to else fetched.parts
     unverified = "used in place" if fetched.lease is None else "unverified: the store has no checksum"

@@ -13,6 +13,7 @@ from function.fetch.destination.memory import MemoryDestination
 from function.fetch.policy import Policy, is_transient
 from function.fetch.progress import Progress
 from function.fetch.result import Fetched, FileLease
+from function.fetch.stopwatch import Stopwatch
 from function.fetch.transfer.transfer import Transfer
 from function.settings import Settings, Stores
 from function.source import (
@@ -99,7 +100,8 @@ class FetchJob:
         raise AssertionError("unreachable")
 
     def _describe(self, sources: Sequence[Source]) -> list[ObjectInfo]:
-        """Describe all objects at once, in threads, so that the wait can be cancelled."""
+        """Describe all objects at once, in threads, so that the wait can be cancelled and is bounded."""
+        stopwatch = Stopwatch()
         requests = [_DescribeThread(source, self.policy) for source in sources]
         try:
             for request in requests:
@@ -108,6 +110,8 @@ class FetchJob:
                 while request.is_alive():
                     request.join(self.policy.poll_seconds)
                     self._raise_if_cancelled()
+                    if stopwatch.look() > self.policy.describe_seconds and request.is_alive():
+                        raise request.timeout_error(self.policy.describe_seconds)
             return [request.result() for request in requests]
         finally:
             for request in requests:
@@ -135,7 +139,10 @@ class FetchJob:
                 self._verify_sha256(infos, hash_files(destination.files, self._raise_if_cancelled))
                 destination.set_sha256(self.sha256)
             destination.share()
-            self.progress.start(total, total)
+            if missing:
+                self.progress.keep(total - self.progress.done)
+            else:
+                self.progress.start(total, total)
             return self._fetched(destination.files, infos, cached=not missing, lease=destination.lease)
         except BaseException:
             self.progress.fill(None, 0)
@@ -164,7 +171,7 @@ class FetchJob:
         kept = 0
         try:
             kept = partial.resume(self._raise_if_cancelled, memoryview(bytearray(self.policy.buffer_bytes)))
-            progress.add(kept)
+            progress.keep(kept)
 
             def report_prefix(prefix: int) -> None:
                 if single:  # the progress of a split model names no file
@@ -175,7 +182,7 @@ class FetchJob:
                 hasher.start()
             callbacks = (progress.add, report_prefix, self._raise_if_cancelled)
             if not Transfer(source, info, partial, self.policy, *callbacks).run():  # the server ignores ranges
-                progress.add(done_before + partial.finished_bytes - progress.done)
+                progress.keep(done_before + partial.finished_bytes - progress.done)
                 Transfer(source, replace(info, ranges=False), partial, self.policy, *callbacks).run()
             if stated is not None:
                 _require_equal(info, algorithm.name, algorithm.format_hex(partial.combine_checks()), stated)
@@ -203,10 +210,11 @@ class FetchJob:
         self, files: Sequence[Path], infos: Sequence[ObjectInfo], *, cached: bool, lease: FileLease | None
     ) -> Fetched:
         version = infos[0].version if len(infos) == 1 else combine_versions(infos)
+        uri = infos[0].uri if len(infos) == 1 else self.uri  # the store may have chosen the file
         size = sum(info.size or 0 for info in infos)
         digest = f"sha256:{self.sha256}" if self.sha256 else combine_digests(infos)
         verified = digest is not None or lease is None
-        return Fetched(files[0], self.uri, version, size, digest, verified, cached, 0.0, tuple(files), lease)
+        return Fetched(files[0], uri, version, size, digest, verified, cached, 0.0, tuple(files), lease)
 
     def _raise_if_cancelled(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
@@ -239,6 +247,14 @@ class _DescribeThread(threading.Thread):
             except BaseException as e:  # raised by result, in the caller's thread
                 self._error = e
                 return
+
+    def timeout_error(self, seconds: float) -> SourceError:
+        """Return the error for a description that did not arrive within ``seconds``."""
+        last = f" The last error: {self._error}" if self._error is not None else ""
+        return SourceError(
+            f"{self._source.uri}: the store did not describe the object within {seconds:g} s.{last}",
+            uri=self._source.uri,
+        )
 
     def result(self) -> ObjectInfo:
         """Return the description, or raise the last error."""

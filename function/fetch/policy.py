@@ -37,6 +37,8 @@ class Policy:
     max_backoff_seconds: float = 10.0  # a longer Retry-After is honoured up to max_retry_after_seconds
     max_retry_after_seconds: float = 60.0
     stall_seconds: float = 8.0  # without a byte, then the connection is closed: a slow first byte takes under 2 s
+    silence_seconds: float = 50.0  # without a byte on any connection and with all retries, then the fetch fails
+    describe_seconds: float = 45.0  # for the description of all files, with its retries
     poll_seconds: float = 0.1  # between the supervisor's looks at cancellation and stalls
     join_seconds: float = 1.0  # for a cancelled worker to end; one that is still connecting ends by itself later
 

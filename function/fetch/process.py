@@ -165,7 +165,7 @@ class FetchProcess:
                 except ValueError:
                     continue  # cut off by the child's death
                 if "total" in report:
-                    progress.start(report["total"], report["done"])
+                    progress.start(report["total"], report["done"], report["kept"])
                 elif "done" in report:
                     progress.add(report["done"] - progress.done)
                 if "part" in report:

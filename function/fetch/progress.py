@@ -11,7 +11,9 @@ SAMPLE_SECONDS = 0.1  # between stored samples
 
 
 class Progress:
-    """Bytes done, including those of an earlier attempt, and the ``total``, None until it is known. To be read only.
+    """Bytes done, including those ``kept`` from an earlier attempt, and the ``total``, None until it is known.
+
+    To be read only.
 
     ``part`` is the unfinished file while a single one is being filled, at its full size from the start; its first
     ``prefix`` bytes are complete. ``over`` is True once the fetch has ended, with or without success.
@@ -23,6 +25,8 @@ class Progress:
         self._filled = threading.Condition(self._lock)
         self.done = 0
         self.total: int | None = None
+        self.kept = 0
+        self._began = 0.0  # time of the first start
         self.part: Path | None = None
         self.prefix = 0
         self.over = False
@@ -47,13 +51,37 @@ class Progress:
             return None
         return max(0.0, (total - self.done) / rate)
 
-    def start(self, total: int | None, done: int = 0) -> None:
-        """Begin a fetch of ``total`` bytes, of which ``done`` are from before."""
+    @property
+    def seconds(self) -> float:
+        """Seconds since the fetch began; 0 before."""
+        return time.monotonic() - self._began if self._began else 0.0
+
+    @property
+    def mean_rate(self) -> float:
+        """Bytes per second since the fetch began, without those that were kept."""
+        seconds = self.seconds
+        return max(0, self.done - self.kept) / seconds if seconds else 0.0
+
+    def start(self, total: int | None, done: int = 0, kept: int | None = None) -> None:
+        """Begin a fetch of ``total`` bytes, of which ``done`` are there and ``kept`` (by default all) from before."""
         with self._lock:
-            self.total, self.done = total, done
-            self._samples.clear()
-            self._samples.append((time.monotonic(), done))
-        self.report(total=total, done=done)
+            self._began = self._began or time.monotonic()
+            self.total, self.done, self.kept = total, done, done if kept is None else kept
+            self._restart_samples()
+        self.report(total=total, done=done, kept=self.kept)
+
+    def keep(self, count: int) -> None:
+        """Add ``count`` bytes that are there from before, so that they do not count as speed; it may be negative."""
+        with self._lock:
+            self.done += count
+            self.kept += count
+            self._restart_samples()
+        self.report(total=self.total, done=self.done, kept=self.kept)
+
+    def _restart_samples(self) -> None:
+        """Measure the rate from here. The lock is held."""
+        self._samples.clear()
+        self._samples.append((time.monotonic(), self.done))
 
     def add(self, count: int) -> None:
         """Add ``count`` bytes; negative for bytes that must be fetched again."""

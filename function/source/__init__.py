@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from function.source.base import TRANSIENT_STATUSES, ObjectInfo, Source, connection_error
+from function.source.base import TRANSIENT_STATUSES, ObjectInfo, Source, connection_error, is_encoded
 from function.source.checksum import ALGORITHMS, Algorithm, choose_algorithm, hash_file, hash_files, stated_digest
 from function.source.http_client import Request, StoreConnection, WireError, get_origin, read_headers
 from function.source.split_model import VERSION_DIGITS, combine_digests, combine_versions, list_parts
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ALGORITHMS", "TRANSIENT_STATUSES", "VERSION_DIGITS", "Algorithm", "ObjectInfo", "Request", "Source",
     "StoreConnection", "WireError", "choose_algorithm", "combine_digests", "combine_versions", "connection_error",
-    "get_origin", "hash_file", "hash_files", "is_remote", "list_parts", "load_text", "name_file", "open_source",
-    "read_headers", "read_text", "stated_digest", "upload_file",
+    "get_origin", "hash_file", "hash_files", "is_encoded", "is_remote", "list_parts", "load_text", "name_file",
+    "open_source", "read_headers", "read_text", "stated_digest", "upload_file",
 ]  # fmt: skip
 
 

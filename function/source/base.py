@@ -1,5 +1,6 @@
 """Interface of a store: the description of an object, and requests for ranges of exactly that version of it."""
 
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,10 @@ from urllib.parse import urlsplit
 from function.errors import AccessDenied, ObjectChanged, ObjectNotFound, SourceError
 from function.source.http_client import MAX_REPLY_BYTES, Reply, Request, WireError, exchange
 
+CA_REMEDY = (
+    "If a proxy or the store has a certificate of your organisation, set SSL_CERT_FILE, REQUESTS_CA_BUNDLE or, for S3, "
+    "AWS_CA_BUNDLE to a file with its authority."
+)
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that do not concern the object: the same request may succeed a moment later."""
 
@@ -38,6 +43,8 @@ class Source(ABC):
     """
 
     uri: str
+    ca_bundle: str | None = None
+    """File or folder with the certificate authorities for its requests; None stands for the system's."""
 
     @property
     def local(self) -> Path | None:
@@ -108,12 +115,33 @@ def connection_error(uri: str, url: str, error: BaseException) -> SourceError:
     host, cause = host_of(url), type(error).__name__
     if str(error) and not isinstance(error, InvalidURL):  # its message quotes the URL with its query
         cause = f"{cause}: {error}"
-    return SourceError(f"{uri}: no connection to {host} ({cause}).", uri=uri, host=host)
+    untrusted = isinstance(error, ssl.SSLCertVerificationError)
+    remedy = f" {CA_REMEDY}" if untrusted else ""
+    failure = SourceError(f"{uri}: no connection to {host} ({cause}).{remedy}", uri=uri, host=host)
+    failure.permanent = untrusted
+    return failure
+
+
+def is_encoded(encoding: str) -> bool:
+    """Return True if a ``Content-Encoding`` changes the bytes. ``aws-chunked`` concerns the upload alone."""
+    return any(token.strip().lower() not in ("", "identity", "aws-chunked") for token in encoding.split(","))
+
+
+def encoding_error(uri: str, encoding: str) -> SourceError:
+    """Return the permanent error for an object that its store keeps compressed."""
+    error = SourceError(
+        f"{uri}: the object is stored with the content encoding {encoding}. Store it again without compression and "
+        "without a Content-Encoding.",
+        uri=uri,
+        encoding=encoding,
+    )
+    error.permanent = True
+    return error
 
 
 def status_error(uri: str, status: int, *, hint: str = "", detail: str = "") -> SourceError:
     """Return the error for a status. ``hint`` names the missing permission, ``detail`` is the store's own message."""
-    quoted = f" The store's message: {detail}." if detail else ""
+    quoted = f" The store's message: {detail.rstrip('. ')}." if detail else ""
     evidence: dict[str, Any] = {"uri": uri, "status_code": status, "detail": detail}
     if status in (401, 403):
         return AccessDenied(f"{uri}: access denied ({status}).{quoted} {hint}", **evidence)

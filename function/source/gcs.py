@@ -6,6 +6,7 @@ rejected, google-auth looks for credentials in the standard places. An explicit 
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 from function.errors import AccessDenied, SourceError, UnknownScheme
 from function.settings import Stores
-from function.source.base import ObjectInfo, Source, range_header, status_error
+from function.source.base import ObjectInfo, Source, encoding_error, is_encoded, range_header, status_error
 from function.source.http_client import Reply, Request
 
 if TYPE_CHECKING:
@@ -21,14 +22,19 @@ if TYPE_CHECKING:
 
 ENDPOINT = "https://storage.googleapis.com"
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+_GENERATION = re.compile(r"#([0-9]{1,20})$")
 
 
 class GCSSource(Source):
-    """Object ``gs://bucket/object``."""
+    """Object ``gs://bucket/object``, optionally one generation of it: ``…#1712345678901234``."""
 
     def __init__(self, uri: str, stores: Stores) -> None:
         self.uri = uri
-        self.bucket, _, self.name = uri.removeprefix("gs://").partition("/")
+        self.bucket, _, name = uri.removeprefix("gs://").partition("/")
+        generation = _GENERATION.search(name)
+        self.name = name[: generation.start()] if generation else name
+        self._generation = generation[1] if generation else None
+        self.ca_bundle = stores.ca_bundle
         if not self.bucket or not self.name:
             raise UnknownScheme(f"{uri}: write it as gs://bucket/object.", uri=uri)
         emulator = stores.storage_emulator_host
@@ -49,14 +55,22 @@ class GCSSource(Source):
             status, headers, body = self._request_metadata()
         if status != 200:
             raise self.failure(status, headers, body)
-        found = json.loads(body)
-        checksums = {"crc32c": base64.b64decode(found["crc32c"]).hex()} if "crc32c" in found else {}
-        return ObjectInfo(self.uri, int(found["size"]), str(found["generation"]), checksums)
+        try:
+            found = json.loads(body)
+            checksums = {"crc32c": base64.b64decode(found["crc32c"]).hex()} if "crc32c" in found else {}
+            info = ObjectInfo(self.uri, int(found["size"]), str(found["generation"]), checksums)
+            encoding = str(found.get("contentEncoding", ""))
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise SourceError(f"{self.uri}: the store sent malformed metadata ({e!r}).", uri=self.uri) from e
+        if is_encoded(encoding):
+            raise encoding_error(self.uri, encoding)
+        return info
 
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
         url = f"{self._url('download/storage/v1')}?alt=media&generation={info.version}"
         # Without "gzip" the store decompresses objects that it keeps compressed, and their size differs.
-        return Request(url, {"accept-encoding": "gzip"} | range_header(info, start, stop) | self._authorization())
+        headers = {"accept-encoding": "gzip"} | range_header(info, start, stop) | self._authorization()
+        return Request(url, headers, ca_bundle=self.ca_bundle)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
         account = "the service account in use" if self._credentials else "allUsers, as no Google credentials were found"
@@ -82,7 +96,8 @@ class GCSSource(Source):
         return f"{self._endpoint}/{service}/b/{quote(self.bucket, safe='')}/o/{quote(self.name, safe='')}"
 
     def _request_metadata(self) -> Reply:
-        return self._exchange(Request(self._url("storage/v1"), self._authorization()))
+        query = f"?generation={self._generation}" if self._generation else ""
+        return self._exchange(Request(self._url("storage/v1") + query, self._authorization(), ca_bundle=self.ca_bundle))
 
     def _authorization(self) -> dict[str, str]:
         with self._lock:
@@ -90,7 +105,9 @@ class GCSSource(Source):
                 return {}
             if self._credentials.expired:
                 self._refresh(self._credentials)
-            return {"authorization": f"Bearer {self._credentials.token}"}
+            headers: dict[str, str] = {}
+            self._credentials.apply(headers)  # the token, and the project that pays if the credentials name one
+            return headers
 
     def _authorize(self) -> bool:
         """Search the standard places for credentials, once; return False if there are none."""
@@ -99,24 +116,29 @@ class GCSSource(Source):
                 return self._credentials is not None
             self._searched = True
             import google.auth
-            from google.auth.exceptions import DefaultCredentialsError
+            from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+
+            from function.source.google_transport import GoogleTransport
 
             try:
-                credentials, _ = google.auth.default(scopes=[SCOPE])
+                credentials, _ = google.auth.default(scopes=[SCOPE], request=GoogleTransport(self.ca_bundle))
             except DefaultCredentialsError as e:
                 if self._explicit:
                     raise self._denied_error(e) from e
                 return False
+            except GoogleAuthError as e:  # federated credentials request a token here
+                raise self._denied_error(e) from e
             self._refresh(credentials)
             self._credentials = credentials
             return True
 
     def _refresh(self, credentials: Any) -> None:
         from google.auth.exceptions import GoogleAuthError
-        from google.auth.transport.requests import Request as Transport
+
+        from function.source.google_transport import GoogleTransport
 
         try:
-            credentials.refresh(Transport())
+            credentials.refresh(GoogleTransport(self.ca_bundle))
         except GoogleAuthError as e:
             raise self._denied_error(e) from e
 

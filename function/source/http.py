@@ -4,23 +4,36 @@ from collections.abc import Mapping
 from urllib.parse import quote, urljoin, urlsplit
 
 from function.errors import SourceError
-from function.source.base import ObjectInfo, Source, host_of, range_header, status_error
-from function.source.http_client import Reply, Request, get_origin
+from function.settings import Stores
+from function.source.base import ObjectInfo, Source, encoding_error, host_of, is_encoded, range_header, status_error
+from function.source.http_client import Reply, Request, get_origin, split_login
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10  # browsers allow 20, a model host needs two
+PROBE_BYTES = 1024  # of the second attempt to learn the size
+RANGE_REJECTIONS = frozenset({400, 403, 405, 406, 501})  # for a range of one byte that the object may not deserve
 SAFE_CHARACTERS = "/%:@!$&'()*+,;=~"  # not encoded in a path: the user has encoded the others
 
 
 class HTTPSource(Source):
-    """Object ``https://host/path`` or ``http://…``. ``headers`` go to the first host only, not to redirect targets."""
+    """Object ``https://host/path`` or ``http://…``. ``headers`` go to the first host only, not to redirect targets.
 
-    def __init__(self, uri: str, url: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    ``user:password@`` before the host is sent as Basic authentication, unless ``headers`` has an authorization.
+    """
+
+    def __init__(
+        self, uri: str, stores: Stores, url: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.uri = uri
-        parts = urlsplit(url or uri)
+        self.ca_bundle = stores.ca_bundle
+        url, login = split_login(url or uri)
+        self._headers = {**login, **(headers or {})}
+        self._set_url(url)
+
+    def _set_url(self, url: str) -> None:
+        parts = urlsplit(url)
         _ = parts.port  # raises ValueError if it is not a number
         self._url = parts._replace(path=quote(parts.path, safe=SAFE_CHARACTERS), fragment="").geturl()
-        self._headers = dict(headers or {})
         self._final = self._url
 
     def describe(self) -> ObjectInfo:
@@ -29,8 +42,13 @@ class HTTPSource(Source):
             return ObjectInfo(self.uri, 0, _read_version(headers), self.checksums(headers))
         if status not in (200, 206):
             raise self.failure(status, headers, body)
+        encoding = headers.get("content-encoding", "")
+        if is_encoded(encoding):
+            raise encoding_error(self.uri, encoding)
         _, _, total = headers.get("content-range", "").partition("/")
         text = total if status == 206 else headers.get("content-length", "")
+        if status == 206 and not text.isdecimal():  # "bytes 0-0/*": the whole object's length is in no range
+            text = self._exchange(self._request(self._final, {}), limit=1)[1].get("content-length", "")
         size = int(text) if text.isdecimal() else None
         version = _read_version(headers) or f"size {size}"
         return ObjectInfo(self.uri, size, version, self.checksums(headers), ranges=status == 206)
@@ -39,7 +57,7 @@ class HTTPSource(Source):
         headers = range_header(info, start, stop)
         if headers and info.version.startswith('"'):
             headers["if-range"] = info.version
-        return Request(self._final, headers | self._headers_for(self._final))
+        return self._request(self._final, headers)
 
     def check(self, info: ObjectInfo, headers: Mapping[str, str]) -> None:
         version = _read_version(headers)
@@ -47,6 +65,8 @@ class HTTPSource(Source):
             raise status_error(self.uri, 412)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
+        if status == 400 and self._final != self._url and b"xpired" in body:  # a signed URL, which renew() replaces
+            status = 403
         return status_error(self.uri, status, hint=f"{host_of(self._final)} must grant this machine access.")
 
     def renew(self) -> bool:
@@ -63,8 +83,7 @@ class HTTPSource(Source):
         """Request the first byte through all redirects, and collect the first value of every header."""
         url, collected = self._url, dict[str, str]()
         for _ in range(MAX_REDIRECTS):
-            request = Request(url, {"range": "bytes=0-0"} | self._headers_for(url))
-            status, headers, body = self._exchange(request, limit=1)
+            status, headers, body = self._probe(url)
             if status not in REDIRECTS or "location" not in headers:
                 self._final = url
                 return status, {**self.redirect_headers(collected), **headers}, body
@@ -85,8 +104,21 @@ class HTTPSource(Source):
         """Return those of the redirects' headers that describe the object."""
         return {}
 
-    def _headers_for(self, url: str) -> dict[str, str]:
-        return self._headers if get_origin(url) == get_origin(self._url) else {}
+    def _probe(self, url: str) -> Reply:
+        """Request the first byte; some servers reject a range of one byte, or all ranges."""
+        reply = self._exchange(self._request(url, {"range": "bytes=0-0"}), limit=PROBE_BYTES)
+        for headers in ({"range": f"bytes=0-{PROBE_BYTES - 1}"}, {}):
+            if reply[0] not in RANGE_REJECTIONS:
+                return reply
+            other = self._exchange(self._request(url, headers), limit=PROBE_BYTES)
+            if other[0] < 400:
+                return other
+        return reply
+
+    def _request(self, url: str, headers: Mapping[str, str]) -> Request:
+        url, login = split_login(url)
+        known = self._headers if get_origin(url) == get_origin(self._url) else {}
+        return Request(url, {**headers, **login, **known}, ca_bundle=self.ca_bundle)
 
 
 def _read_version(headers: Mapping[str, str]) -> str:

@@ -7,15 +7,21 @@ import base64
 import http.client
 import socket
 import ssl
+import threading
 import urllib.request
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from function.errors import SourceError
+
 CONNECT_TIMEOUT_SECONDS = 10.0  # a store's front ends accept within one round trip
-RESPONSE_TIMEOUT_SECONDS = 30.0  # without a byte; a fetch has a tighter limit of its own
+RESPONSE_TIMEOUT_SECONDS = 15.0  # without a byte; a fetch has a tighter limit of its own
+EXCHANGE_TIMEOUT_SECONDS = 30.0  # for a whole small exchange, so that one byte now and then does not prolong it
 MAX_REPLY_BYTES = 1 << 20  # of the body of a small response
 
 WireError = (OSError, http.client.HTTPException)
@@ -26,17 +32,34 @@ Reply = tuple[int, Mapping[str, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """HTTP request, signed if required. ``headers`` have lower-case names."""
+    """HTTP request, signed if required. ``headers`` have lower-case names.
+
+    ``ca_bundle`` is the file or folder with the certificate authorities to trust; None stands for the system's.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
     body: bytes | None = None
+    ca_bundle: str | None = None
 
 
 @cache
-def tls_context() -> ssl.SSLContext:
-    """Return the context of all connections: reading the authorities takes 20 ms and megabytes."""
+def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
+    """Return the context of all connections: reading the authorities takes 20 ms and megabytes. Raises SourceError."""
+    if ca_bundle is not None:
+        try:
+            if Path(ca_bundle).is_dir():
+                return ssl.create_default_context(capath=ca_bundle)
+            return ssl.create_default_context(cafile=ca_bundle)
+        except OSError as e:  # ssl.SSLError is one
+            error = SourceError(
+                f"The CA bundle {ca_bundle} cannot be read ({e.strerror or e}). Correct AWS_CA_BUNDLE, ca_bundle, "
+                "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE.",
+                ca_bundle=ca_bundle,
+            )
+            error.permanent = True
+            raise error from e
     context = ssl.create_default_context()
     if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
         import certifi  # the image has no authorities of its own; the SDKs depend on these
@@ -48,14 +71,16 @@ def tls_context() -> ssl.SSLContext:
 class StoreConnection:
     """Connection to one origin, kept open between requests."""
 
-    def __init__(self, url: str, *, timeout: float | None = RESPONSE_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, ca_bundle: str | None = None, timeout: float | None = RESPONSE_TIMEOUT_SECONDS
+    ) -> None:
         self.origin = get_origin(url)
         self._timeout = timeout
-        self._aborted = False
+        self.aborted = False
         self._sock: socket.socket | None = None
         self._emptied: http.client.HTTPResponse | None = None  # the response whose buffer is empty
         try:
-            self._http, self._proxy = _open(urlsplit(url))
+            self._http, self._proxy = _open(urlsplit(url), ca_bundle)
         except ValueError as e:  # for a port that is not a number; its message quotes it
             raise http.client.InvalidURL("not a valid URL") from e
 
@@ -73,7 +98,7 @@ class StoreConnection:
             sock: socket.socket = self._http.sock  # type: ignore[assignment]  # typed None until connected
             sock.settimeout(self._timeout)
             self._sock = sock
-        if self._aborted:
+        if self.aborted:
             raise ConnectionAbortedError("the connection was aborted")
         self._http.request(request.method, target, body=request.body, headers=headers)
         return self._http.getresponse()
@@ -103,7 +128,7 @@ class StoreConnection:
 
     def abort(self) -> None:
         """Fail at once all waits on this connection except connecting. For use from another thread."""
-        self._aborted = True
+        self.aborted = True
         sock = self._sock
         if sock is not None:
             with suppress(OSError):  # it is closed already
@@ -120,34 +145,96 @@ def get_origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _open(parts: SplitResult) -> tuple[http.client.HTTPConnection, dict[str, str] | None]:
+def split_login(url: str) -> tuple[str, dict[str, str]]:
+    """Return a URL without its ``user:password@``, and these as the header for Basic authentication."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    return parts._replace(netloc=host).geturl(), {"authorization": _basic(login)}
+
+
+def _basic(login: str) -> str:
+    user, _, password = login.partition(":")
+    return f"Basic {base64.b64encode(f'{unquote(user)}:{unquote(password)}'.encode()).decode()}"
+
+
+def _open(parts: SplitResult, ca_bundle: str | None) -> tuple[http.client.HTTPConnection, dict[str, str] | None]:
     """Return an unconnected connection for an origin, and the extra headers for a plain proxy, None without one."""
     host, port, secure = parts.hostname or "", parts.port, parts.scheme == "https"
-    proxy = None if urllib.request.proxy_bypass(parts.netloc) else urllib.request.getproxies().get(parts.scheme)
+    context = tls_context(ca_bundle) if secure else None
+    proxy = find_proxy(parts)
     if proxy is None:
         if secure:
-            return http.client.HTTPSConnection(host, port, context=tls_context()), None
+            return http.client.HTTPSConnection(host, port, context=context), None
         return http.client.HTTPConnection(host, port), None
-    proxy_parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    login = {}
-    if proxy_parts.username:
-        pair = f"{unquote(proxy_parts.username)}:{unquote(proxy_parts.password or '')}"
-        login = {"proxy-authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    login, at, _ = proxy.netloc.rpartition("@")
+    headers = {"proxy-authorization": _basic(login)} if at else {}
+    address = (proxy.hostname or "", proxy.port or 80)
     if not secure:
-        return http.client.HTTPConnection(proxy_parts.hostname or "", proxy_parts.port or 80), login
-    tunnel = http.client.HTTPSConnection(proxy_parts.hostname or "", proxy_parts.port or 80, context=tls_context())
-    tunnel.set_tunnel(host, port or 443, headers=login)
+        return http.client.HTTPConnection(*address), headers
+    tunnel = http.client.HTTPSConnection(*address, context=context)
+    tunnel.set_tunnel(host, port or 443, headers=headers)
     return tunnel, None
 
 
-def exchange(request: Request, *, limit: int = MAX_REPLY_BYTES) -> Reply:
+def find_proxy(parts: SplitResult) -> SplitResult | None:
+    """Return the proxy that the environment sets for a URL, None without one. Raises SourceError for an unusable one.
+
+    ``HTTPS_PROXY`` or ``HTTP_PROXY`` comes before ``ALL_PROXY``; ``NO_PROXY`` has hosts, domains and networks.
+    """
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    if _is_in_network(parts.hostname or "", proxies.get("no", "")):
+        return None
+    found = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    if found.scheme != "http":
+        error = SourceError(
+            f"The proxy {found.scheme}://{found.hostname} cannot be used: only http:// proxies are supported. Set "
+            f"{parts.scheme.upper()}_PROXY or ALL_PROXY to an http:// proxy, or exempt the store in NO_PROXY.",
+            proxy=found.hostname,
+        )
+        error.permanent = True
+        raise error
+    return found
+
+
+def _is_in_network(host: str, exceptions: str) -> bool:
+    """Return True if ``host`` is an address in one of the networks in ``exceptions``, such as ``10.0.0.0/8``."""
+    networks = [entry.strip() for entry in exceptions.split(",") if "/" in entry]
+    if not networks:
+        return False
+    for network in networks:
+        with suppress(ValueError):  # a host's name is in no network
+            if ip_address(host) in ip_network(network, strict=False):
+                return True
+    return False
+
+
+def exchange(request: Request, *, limit: int = MAX_REPLY_BYTES, timeout: float = EXCHANGE_TIMEOUT_SECONDS) -> Reply:
     """Send a request on a connection of its own; return status, headers and at most ``limit`` bytes of the body.
 
-    Raises ``WireError``.
+    The connection is aborted after ``timeout`` seconds. Raises ``WireError``.
     """
-    with closing(StoreConnection(request.url)) as connection:
-        response = connection.send(request)
-        return response.status, read_headers(response), response.read(limit) if request.method != "HEAD" else b""
+    with closing(StoreConnection(request.url, ca_bundle=request.ca_bundle)) as connection:
+        timer = threading.Timer(timeout, connection.abort)
+        timer.daemon = True
+        timer.start()
+        try:
+            response = connection.send(request)
+            body = response.read(limit) if request.method != "HEAD" else b""
+            if connection.aborted:  # a body that is cut off here looks complete
+                raise TimeoutError
+            return response.status, read_headers(response), body
+        except WireError as e:
+            if connection.aborted:
+                raise TimeoutError(f"no complete response within {timeout:g} s") from e
+            raise
+        finally:
+            timer.cancel()
+            timer.join()  # a process with a second thread cannot fork safely
 
 
 def read_headers(response: http.client.HTTPResponse) -> dict[str, str]:

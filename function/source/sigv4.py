@@ -16,11 +16,12 @@ EMPTY_BODY = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Keys that sign a request; ``token`` belongs to temporary credentials."""
+    """Keys that sign a request; ``token`` belongs to temporary credentials, and is sent as ``token_header``."""
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+    token_header: str = "x-amz-security-token"  # noqa: S105  # a header's name
 
 
 def sign(
@@ -30,13 +31,15 @@ def sign(
     credentials: Credentials,
     region: str,
     now: datetime | None = None,
+    *,
+    service: str = "s3",
 ) -> dict[str, str]:
     """Return ``headers`` of a request without a body plus the signature. The URL's path must be percent-encoded."""
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     parts = urlsplit(url)
     signed = {**headers, "host": parts.netloc, "x-amz-content-sha256": EMPTY_BODY, "x-amz-date": stamp}
     if credentials.token:
-        signed["x-amz-security-token"] = credentials.token
+        signed[credentials.token_header] = credentials.token
     names = ";".join(sorted(signed))
     query = sorted((quote(k, safe="~"), quote(v, safe="~")) for k, v in parse_qsl(parts.query, keep_blank_values=True))
     canonical = "\n".join(
@@ -50,7 +53,7 @@ def sign(
             EMPTY_BODY,
         )
     )
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{credentials.secret_key}".encode()
     for part in scope.split("/"):

@@ -10,7 +10,7 @@ from function.errors import AccessDenied, ChecksumMismatch, ObjectNotFound, Sour
 from function.settings import Stores
 from function.source.base import ObjectInfo, status_error
 from function.source.checksum import hash_file, stated_digest
-from function.source.uri import open_source
+from function.source.uri import normalize_uri, open_source
 
 GCS_CHUNK_BYTES = 32 << 20  # one request of a resumable upload: sent again after a broken connection
 ByteCallback = Callable[[int], None]
@@ -34,6 +34,7 @@ def upload_file(
     ``start`` receives the file's size, ``add`` that of each piece sent. Raises SourceError; ChecksumMismatch if the
     stored bytes differ.
     """
+    uri = normalize_uri(uri)
     scheme, _, rest = uri.partition("://")
     if scheme not in ("s3", "gs"):
         raise UnknownScheme(f"{uri}: push stores in gs:// and s3:// buckets.", uri=uri)

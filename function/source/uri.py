@@ -9,19 +9,38 @@ from function.errors import UnknownScheme
 from function.settings import Stores
 from function.source.base import Source
 
+SCHEME_ALIASES = {"gcs": "gs"}
 REMOTE_SCHEMES = ("gs", "hf", "http", "https", "s3")
+_HUGGING_FACE_PAGE = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/"
+    r"(?P<owner>[^/?#]+)/(?P<name>[^/?#@:]+)/blob/(?P<revision>[^/?#]+)/(?P<path>[^?#]+)(?:[?#].*)?"
+)
+_GITHUB_PAGE = re.compile(r"^(https://github\.com/[^/?#]+/[^/?#]+)/blob/")
 _UNENCODED = re.compile(r"^[^/]*[\s\"<>][^/]*@|[?#].*[\s\"<>]", re.DOTALL)  # in a user, a query or a fragment
 
 
 def is_remote(uri: str) -> bool:
     """Return True if ``uri`` has the scheme of a store, so that its object is read over the network."""
-    scheme, separator, _ = uri.partition("://")
+    scheme, separator, _ = normalize_uri(uri).partition("://")
     return bool(separator) and scheme in REMOTE_SCHEMES
+
+
+def normalize_uri(uri: str) -> str:
+    """Return ``uri`` with its usual scheme in lower case, and the file in place of a page that shows it."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return uri
+    scheme = scheme.lower()
+    uri = f"{SCHEME_ALIASES.get(scheme, scheme)}://{rest}"
+    page = _HUGGING_FACE_PAGE.fullmatch(uri)
+    if page is not None:
+        return f"hf://{page['owner']}/{page['name']}@{page['revision']}/{page['path']}"
+    return _GITHUB_PAGE.sub(r"\1/raw/", uri)
 
 
 def name_file(uri: str) -> str:
     """Return the file name of the object at ``uri``."""
-    return PurePosixPath(unquote(urlsplit(uri).path)).name or "model.gguf"
+    return PurePosixPath(unquote(urlsplit(normalize_uri(uri)).path)).name or "model.gguf"
 
 
 def open_source(uri: str, stores: Stores | None = None) -> Source:
@@ -30,6 +49,7 @@ def open_source(uri: str, stores: Stores | None = None) -> Source:
     ``stores`` are the stores' settings, read from the environment by default. Raises UnknownScheme, and the errors of
     the source's own constructor for a malformed URI.
     """
+    uri = normalize_uri(uri)
     scheme, separator, rest = uri.partition("://")
     if separator and scheme not in ("file", "gs", "hf", "s3") and _UNENCODED.search(rest):
         # The message quotes nothing: the end of a secret in such a URI cannot be determined.
@@ -60,7 +80,7 @@ def _open(uri: str, stores: Stores | None) -> Source:
     if scheme in ("http", "https"):
         from function.source.http import HTTPSource
 
-        return HTTPSource(uri)
+        return HTTPSource(uri, stores)
     if scheme == "hf":
         from function.source.huggingface import HuggingFaceSource
 

@@ -13,14 +13,16 @@ DISK_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "
 def memory_limit(root: Path = ROOT) -> int | None:
     """Return the bytes this process may use: the least of its cgroups' limits and the machine's memory, or None.
 
-    ``root`` is the folder of ``proc`` and ``sys``.
+    Above ``memory.high`` the kernel slows a process down until it stands still, so that it counts as a limit. ``root``
+    is the folder of ``proc`` and ``sys``.
     """
     limits = [
         int(text)
         for folder in _cgroups("memory", root)
-        for name in ("memory.max", "memory.limit_in_bytes")
+        for name in ("memory.max", "memory.high", "memory.limit_in_bytes")
         if (text := _read(folder / name)).isdecimal()
     ]
+    limits += _hierarchical_limits(root)
     for line in _read(root / "proc/meminfo").splitlines():
         if line.startswith("MemTotal:"):
             limits.append(int(line.split()[1]) * 1024)
@@ -40,10 +42,13 @@ def memory_used(root: Path = ROOT) -> int | None:
 
 
 def cpus(root: Path = ROOT) -> int:
-    """Return the whole CPUs for this process, at least 1: its affinity, or its cgroups' quota rounded up if less."""
+    """Return the whole CPUs for this process, at least 1: its affinity, or its cgroups' quota rounded down if less.
+
+    More threads than the quota pays for are throttled together: each waits for the slowest at every step.
+    """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = (_quota(folder) for folder in _cgroups("cpu", root))
-    return max(1, min([affinity, *(math.ceil(quota) for quota in quotas if quota)]))
+    return max(1, min([affinity, *(math.floor(quota) for quota in quotas if quota)]))
 
 
 def is_on_disk(path: Path, root: Path = ROOT) -> bool:
@@ -55,6 +60,15 @@ def is_on_disk(path: Path, root: Path = ROOT) -> bool:
         if mount.split()[2] == number:
             return kind.split()[0] in DISK_TYPES
     return False
+
+
+def _hierarchical_limits(root: Path) -> Iterator[int]:
+    """Yield the limits of cgroup v1's ancestors, also of those that are not visible in a container."""
+    for folder in _cgroups("memory", root):
+        for line in _read(folder / "memory.stat").splitlines():
+            name, _, text = line.partition(" ")
+            if name == "hierarchical_memory_limit" and text.isdecimal():
+                yield int(text)
 
 
 def _quota(folder: Path) -> float | None:

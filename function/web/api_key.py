@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from function.errors import Unavailable
-from function.settings import Settings
+from function.settings import Settings, Stores
 
 
 def api_key_reader(settings: Settings) -> Callable[[], str | None]:
@@ -35,7 +35,8 @@ def _read_parameter(name: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        value: str = boto3.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        client = boto3.client("ssm", region_name=Stores.from_env().aws_region)  # boto3 reads AWS_DEFAULT_REGION only
+        value: str = client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
     except (BotoCoreError, ClientError) as e:
         raise Unavailable(f"API_KEY_PARAMETER={name} cannot be read: {e}", param="API_KEY_PARAMETER") from e
-    return value
+    return value.strip()  # as from the environment: editors and pipes add a line break

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from function.errors import AccessDenied, FunctionError, SourceError
 from function.fetch.destination.partial_file import PartialFile
 from function.fetch.policy import ConcurrencyProbe, Policy, find_laggards, is_transient
+from function.fetch.stopwatch import Stopwatch
 from function.fetch.transfer.assignment import Assignment, BlockPlan
 from function.fetch.transfer.worker import RangeRejected, TransferWorker
 from function.source import ObjectInfo, Source
@@ -42,7 +43,9 @@ class Transfer:
         self._epoch = 0  # number of the current credentials
         self._renewed_at = -1  # finished bytes when the credentials were last renewed
         self._prefix = partial.prefix
+        self._silence = Stopwatch()  # since the last byte, or the next attempt that the store has asked for
         self._error: FunctionError | None = None
+        self._last_error: SourceError | None = None  # of an attempt that was repeated
         self._probe = ConcurrencyProbe(policy)
         self._reviewed_at = 0.0
         self._reviewed: dict[TransferWorker, int] = {}  # bytes received until then, by the workers busy at that time
@@ -60,6 +63,8 @@ class Transfer:
                     self._changed.wait(self._policy.poll_seconds)
                     self._pause()
                     self._abort_stalled()
+                    if self._silence.look() > self._policy.silence_seconds:
+                        raise self._silence_error()
                     if time.monotonic() - self._reviewed_at >= self._policy.review_seconds:
                         self._review()
         finally:
@@ -107,7 +112,11 @@ class Transfer:
         assignment.check = self._partial.update(assignment.check, data)
         self._partial.write(assignment.position, data)
         assignment.position += len(data)
+        self._silence.restart()
         self._on_bytes(len(data))
+
+    def skip(self) -> None:
+        self._silence.restart()
 
     def finish_block(self, worker: TransferWorker, assignment: Assignment) -> None:
         self._partial.finish(assignment.block, assignment.check)
@@ -131,6 +140,7 @@ class Transfer:
                 self._probe.back_off()
             attempts = 1 if gained >= policy.min_gain_bytes else self._failures.get(block, 0) + 1
             self._failures[block] = attempts
+            self._last_error = error
         if isinstance(error, AccessDenied):
             self._renew(assignment.epoch, error)
         elif not is_transient(error) or (isinstance(error, RangeRejected) and attempts >= policy.max_range_rejections):
@@ -139,6 +149,8 @@ class Transfer:
             raise error
         delay = policy.retry_delay(attempts, error)
         with self._changed:
+            if error.evidence.get("retry_after"):
+                self._silence.restart(delay)
             self._changed.wait_for(lambda: self.ended, delay)
 
     def fail(self, error: FunctionError) -> None:
@@ -150,6 +162,14 @@ class Transfer:
         with self._changed:
             self._assignments.pop(worker, None)
             self._changed.notify_all()
+
+    def _silence_error(self) -> SourceError:
+        last = f" The last error: {self._last_error}" if self._last_error is not None else ""
+        return SourceError(
+            f"{self._info.uri}: the store sent nothing for {self._policy.silence_seconds:g} s, over several attempts."
+            f"{last}",
+            uri=self._info.uri,
+        )
 
     def _release(self, worker: TransferWorker) -> None:
         """Mark a worker as idle. The lock is held."""

@@ -17,6 +17,7 @@ from function.source import (
     WireError,
     connection_error,
     get_origin,
+    is_encoded,
     read_headers,
 )
 
@@ -41,6 +42,9 @@ class Dispatcher(Protocol):
 
     def write(self, assignment: Assignment, data: memoryview) -> None:
         """Write received bytes and advance the assignment's position."""
+
+    def skip(self) -> None:
+        """Take note of bytes that arrived although they are there already."""
 
     def finish_block(self, worker: "TransferWorker", assignment: Assignment) -> None:
         """Record that the assignment's current block is complete, and move to the next one."""
@@ -123,7 +127,7 @@ class TransferWorker(threading.Thread):
                     raise
         self._disconnect()
         # The supervisor closes silent connections; a timeout here would cost a poll for every read.
-        self._connection = StoreConnection(request.url, timeout=None)
+        self._connection = StoreConnection(request.url, ca_bundle=request.ca_bundle, timeout=None)
         return self._connection.send(request)
 
     def _receive(self, response: HTTPResponse, assignment: Assignment, stop_byte: int) -> None:
@@ -189,6 +193,7 @@ class TransferWorker(threading.Thread):
             if not count or self._dispatcher.ended:
                 raise SourceError(f"{self._info.uri}: the response ended {left} bytes before the missing ones.")
             left -= count
+            self._dispatcher.skip()
             self.received_at = time.monotonic()
 
     def _disconnect(self) -> None:
@@ -211,8 +216,8 @@ def check_length(uri: str, headers: Mapping[str, str], length: int) -> None:
     stated = headers.get("content-length", str(length)).strip()
     if stated != str(length):
         raise SourceError(f"{uri}: expected {length} bytes, the server announced {stated}.", uri=uri)
-    encoding = headers.get("content-encoding", "identity").lower()
-    if encoding not in ("identity", ""):
+    encoding = headers.get("content-encoding", "").lower()
+    if is_encoded(encoding):
         raise SourceError(f"{uri}: the server sent the bytes encoded as {encoding}.", uri=uri)
 
 
