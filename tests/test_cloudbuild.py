@@ -35,8 +35,8 @@ class Build:
         self._fake("docker", f'case "$*" in *--metadata*) cp {folder}/metadata {self.workspace}/metadata.json;; esac')
         self._fake(
             "gcloud",
-            f'case "$*" in *describe*image*) echo {SERVING};; *describe*) echo https://chat-1-ew.a.run.app;; *print-identity-token*) echo TOKEN;; '
-            "*secrets*) echo KEY;; esac",
+            f'case "$*" in *describe*image*) echo {SERVING};; *describe*) echo https://chat-1-ew.a.run.app;; '
+            "*print-identity-token*) echo TOKEN;; *secrets*) echo KEY;; esac",
         )
         self._fake("curl", f"cat {folder}/reply; exit {status}")
         self._values = {**BUILD["substitutions"], **substitutions, **PLATFORMS}
@@ -150,7 +150,7 @@ def test_build_arguments_reach_the_image(tmp_path: Path) -> None:
         assert f"--build-arg {argument}" in push
 
 
-def test_image_without_a_model_gets_no_path(tmp_path: Path) -> None:
+def test_image_gets_the_default_model_unless_another_is_named(tmp_path: Path) -> None:
     (push,) = Build(tmp_path, SUBSTITUTIONS).called("docker", "--push")
     assert "--build-arg MODEL= " in push
 

@@ -31,10 +31,10 @@ resource "terraform_data" "model" {
   triggers_replace = [google_storage_bucket.models.name, var.model]
 
   provisioner "local-exec" {
-    command = "gcloud storage cp \"$FILE\" \"$OBJECT\""
+    command = "gcloud storage cp \"$file\" \"$object\""
     environment = {
-      FILE   = var.model_file
-      OBJECT = "gs://${google_storage_bucket.models.name}/${var.model}"
+      file   = var.model_file
+      object = "gs://${google_storage_bucket.models.name}/${var.model}"
     }
   }
 }

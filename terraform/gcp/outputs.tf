@@ -1,7 +1,7 @@
 locals {
   # Build arguments that follow from variables: llama.cpp for an L4, and a model in the image.
   cuda        = var.gpu ? "12-6" : ""
-  baked_model = coalesce(var.baked_model, "none")
+  baked_model = var.baked_model == null ? "" : var.baked_model
   gcloud_run  = "--project=${var.project} --region=${var.region}"
 
   # After a rollback or a failed build, traffic may name one revision; this command makes the latest one serve again.

@@ -64,13 +64,13 @@ variable "build_region" {
 }
 
 variable "baked_model" {
-  description = "Path of a model, in the repository's folder models, that `build` and `push` bake into the image, such as models/m.gguf. Null bakes none in."
+  description = "Path of a model, in the repository's folder models, that `build` and `push` bake into the image instead of the default model, such as models/m.gguf; `none` for an image without a model."
   type        = string
   default     = null
 
   validation {
-    condition     = var.baked_model == null || can(regex("^models/[A-Za-z0-9._-]+\\.gguf$", var.baked_model))
-    error_message = "baked_model must be a file in models, such as models/m.gguf."
+    condition     = var.baked_model == null || can(regex("^(none|models/[A-Za-z0-9._-]+\\.gguf)$", var.baked_model))
+    error_message = "baked_model must be a file in models, such as models/m.gguf, or none."
   }
 }
 
