@@ -18,7 +18,12 @@ try:
     service = get_service()
 except SettingsError as e:
     sys.exit(f"error: {e}")
-configure_logging(service.settings.log_level, project=Telemetry.from_env().google_cloud_project)
+_telemetry = Telemetry.from_env()
+configure_logging(
+    service.settings.log_level,
+    project=_telemetry.google_cloud_project,
+    lambda_function=_telemetry.aws_lambda_function_name,
+)
 app = create_app(service)
 
 # functions-framework imports this module in gunicorn's master and serves from a forked worker. The worker starts the

@@ -270,6 +270,7 @@ class Telemetry(_Variables):
     """
 
     google_cloud_project: str | None = None
+    aws_lambda_function_name: str | None = None
     otel_sdk_disabled: str = "false"
     otel_traces_exporter: str = "otlp"
     otel_exporter_otlp_endpoint: str | None = None

@@ -1,4 +1,4 @@
-"""Log lines that terraform/gcp/alerts.tf counts and measures, as the function writes them."""
+"""Log lines that terraform/gcp/alerts.tf and terraform/aws/alarms.tf count and measure, as the function writes them."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from function.observability.log_format import METRIC_NAMESPACE
 from tests.hcl import TERRAFORM
 from tests.servers.doors import serving
 
@@ -36,3 +37,19 @@ def test_measured_value_is_a_number(lines: list[dict[str, Any]], name: str) -> N
 
 def test_successful_start_and_reply_log_no_error(lines: list[dict[str, Any]]) -> None:
     assert {line["severity"] for line in lines} <= {"DEBUG", "INFO"}
+
+
+def test_alarm_names_the_metric_of_error_lines() -> None:
+    alarms = (TERRAFORM / "aws" / "alarms.tf").read_text()
+    assert f'"error_lines" ? "{METRIC_NAMESPACE}"' in alarms
+    assert 'metric = "ErrorLines"' in alarms
+
+
+def test_ping_of_a_failed_model_fails_and_is_logged_as_an_error(tmp_path: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(tmp_path / "missing.gguf"), AWS_LAMBDA_FUNCTION_NAME="chat") as function:
+        assert function.ask("/events", {})[0] == 503
+        log = function.log
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    (ping,) = [line for line in lines if line.get("event") == "warmup_failed"]
+    assert ping["severity"] == "ERROR"
+    assert ping["ErrorLines"] == 1

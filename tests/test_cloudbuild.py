@@ -16,6 +16,7 @@ PLATFORMS = {"BUILD_ID": "b-1", "COMMIT_SHA": "c0ffee", "SERVICE_ACCOUNT_EMAIL":
 DIGEST = "sha256:" + "a" * 64
 REPLY = 'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\ndata: [DONE]\n\n'
 IMAGE = "eu-docker.pkg.dev/p/chat/chat"
+SERVING = f"{IMAGE}@sha256:" + "b" * 64
 SUBSTITUTIONS = {"_IMAGE": IMAGE, "_SERVICE": "chat", "_REGION": "europe-west1", "_API_KEY_SECRET": "none"}
 
 
@@ -34,8 +35,8 @@ class Build:
         self._fake("docker", f'case "$*" in *--metadata*) cp {folder}/metadata {self.workspace}/metadata.json;; esac')
         self._fake(
             "gcloud",
-            'case "$*" in *describe*) echo https://chat-1-ew.a.run.app;; *print-identity-token*) echo TOKEN;; '
-            "*secrets*) echo KEY;; esac",
+            f'case "$*" in *describe*image*) echo {SERVING};; *describe*) echo https://chat-1-ew.a.run.app;; '
+            "*print-identity-token*) echo TOKEN;; *secrets*) echo KEY;; esac",
         )
         self._fake("curl", f"cat {folder}/reply; exit {status}")
         self._values = {**BUILD["substitutions"], **substitutions, **PLATFORMS}
@@ -78,9 +79,9 @@ def test_substitutions_are_declared_and_used() -> None:
 
 def test_terraform_sets_every_substitution() -> None:
     output = (ROOT / "terraform/gcp/outputs.tf").read_text()
-    options = re.search(r"--substitutions=(.+)", output)
+    options = re.search(r"(?s)--substitutions=(.+?)\]\)", output)
     assert options is not None
-    assert set(re.findall(r"(_[A-Z_]+)=", options[1])) == set(BUILD["substitutions"])
+    assert set(re.findall(r'"(_[A-Z_]+)=', options[1])) == set(BUILD["substitutions"])
 
 
 def test_steps_are_valid_shell() -> None:
@@ -125,10 +126,40 @@ def test_smoke_test_sends_the_key(tmp_path: Path) -> None:
         pytest.param('event: error\ndata: {"error":{"message":"no"}}\n\n', 0, id="an error"),
     ],
 )
-def test_failed_smoke_test_leaves_the_traffic(tmp_path: Path, reply: str, status: int) -> None:
+def test_failed_smoke_test_restores_the_serving_image(tmp_path: Path, reply: str, status: int) -> None:
     build = Build(tmp_path, SUBSTITUTIONS, reply, status)
     assert build.failed == "smoke"
-    assert not build.called("update-traffic")
+    calls = build.calls.read_text().split("\0")
+    restored = next(i for i, call in enumerate(calls) if "run deploy" in call and f"--image={SERVING}" in call)
+    moved = [i for i, call in enumerate(calls) if "update-traffic" in call]
+    assert moved == [restored + 1], "traffic moved to another image than the serving one"
+    assert "--remove-tags=candidate" in calls[moved[0]]
+
+
+def test_successful_build_removes_the_candidates_tag(tmp_path: Path) -> None:
+    """A tagged revision keeps its minimum of instances."""
+    (traffic,) = Build(tmp_path, SUBSTITUTIONS).called("update-traffic")
+    assert "--to-latest" in traffic
+    assert "--remove-tags=candidate" in traffic
+
+
+def test_build_arguments_reach_the_image(tmp_path: Path) -> None:
+    values = {"_CUDA": "12-6", "_MODEL": "models/m.gguf", "_REVISION": "c0ffee"}
+    (push,) = Build(tmp_path, SUBSTITUTIONS | values).called("docker", "--push")
+    for argument in ("CUDA=12-6", "MODEL=models/m.gguf", "REVISION=c0ffee"):
+        assert f"--build-arg {argument}" in push
+
+
+def test_image_gets_the_default_model_unless_another_is_named(tmp_path: Path) -> None:
+    (push,) = Build(tmp_path, SUBSTITUTIONS).called("docker", "--push")
+    assert "--build-arg MODEL= " in push
+
+
+def test_images_come_from_a_mirror(tmp_path: Path) -> None:
+    build = Build(tmp_path, SUBSTITUTIONS)
+    (create,) = build.called("buildx create")
+    assert "image=mirror.gcr.io/" in create
+    assert 'mirrors = ["mirror.gcr.io"]' in (build.workspace / "buildkitd.toml").read_text()
 
 
 def test_build_without_a_service_only_pushes(tmp_path: Path) -> None:

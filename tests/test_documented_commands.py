@@ -27,7 +27,7 @@ ELSEWHERE = {
     r"(\w+=\S+ )*make run\b": ".ci/run",
     r"(functions-framework|gunicorn|flask) ": "tests/test_doors.py",
     r"terraform -chdir=\S+ (init|apply|destroy)\b": "tests/test_terraform.py",
-    r"(TAG=v1 )?sh -c \"\$\(terraform -chdir=\S+ output -raw (build|push)\)\"": "tests/test_deploy_docs.py",
+    r"((TAG|REVISION)=\S+ )?sh -c \"\$\(terraform -chdir=\S+ output -raw \w+\)\"": "tests/test_deploy_docs.py",
     r"pip install opentelemetry-": "tests/test_tracing.py",
     r"export CMAKE_ARGS=.*; (pipx install|pipx runpip|uvx --from) ": "tests/test_package.py",
 }

@@ -56,3 +56,25 @@ def test_second_configuration_replaces_the_first() -> None:
     assert first.getvalue() == ""
     assert "dropped" not in second.getvalue()
     assert "kept" in second.getvalue()
+
+
+def test_error_on_lambda_is_counted_by_cloudwatch() -> None:
+    out = io.StringIO()
+    configure_logging("INFO", out, lambda_function="chat")
+    logging.getLogger("function").info("fine")
+    logging.getLogger("function").error("failed")
+    fine, failed = map(json.loads, out.getvalue().splitlines())
+    assert "_aws" not in fine
+    (metric,) = failed["_aws"]["CloudWatchMetrics"]
+    (dimension,) = metric["Dimensions"]
+    assert failed["_aws"]["Timestamp"] > 0
+    assert (metric["Namespace"], [each["Name"] for each in metric["Metrics"]]) == ("GgufChat", ["ErrorLines"])
+    assert [failed[name] for name in dimension] == ["chat"]
+    assert failed["ErrorLines"] == 1
+
+
+def test_error_elsewhere_has_no_metric() -> None:
+    out = io.StringIO()
+    configure_logging("INFO", out)
+    logging.getLogger("function").error("failed")
+    assert "_aws" not in json.loads(out.getvalue())

@@ -22,10 +22,11 @@ SETTINGS = {field.name.upper() for field in fields(Settings)}
 each_root = pytest.mark.parametrize("root", ROOTS)
 
 
-def terraform(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def terraform(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     wrapper = shlex.split(os.environ.get("TERRAFORM_WRAPPER", ""))
     command = [*wrapper, "terraform", f"-chdir={root}", *arguments]
     environment = os.environ | {"TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
+    environment |= variables
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
@@ -84,7 +85,7 @@ def test_outputs_have_descriptions(root: str) -> None:
 
 def test_variables_have_the_same_names_in_both_modules() -> None:
     gcp, aws = ({variable.labels[0] for variable in blocks(root, "variable")} for root in ROOTS)
-    assert gcp - aws == {"project", "cpu", "gpu", "api_key_secret"}
+    assert gcp - aws == {"project", "build_region", "cpu", "gpu", "api_key_secret"}
     assert aws - gcp == {"architecture", "api_key_parameter"}
 
 
@@ -143,3 +144,130 @@ def test_example_can_be_planned(module: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 to change, 0 to destroy" in done.stdout
+
+
+REQUIRED = {"gcp": {"project": "my-project-123", "region": "europe-west1"}, "aws": {"region": "eu-central-1"}}
+
+
+class Deployment:
+    """A copy of one root module with a state of its own. The clouds' commands are fakes that record their arguments."""
+
+    def __init__(self, module: Path, folder: Path) -> None:
+        if not os.environ.get("TERRAFORM_WRAPPER"):
+            pytest.skip("TERRAFORM_WRAPPER is not set: an apply would create resources in the cloud")
+        self.root = module.name
+        self._copy = folder / module.name
+        shutil.copytree(module, self._copy, ignore=shutil.ignore_patterns("*.tfvars", "*tfstate*"))
+        self._calls = folder / "calls"
+        self._calls.touch()
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        for name in ("gcloud", "aws"):
+            fake = self._bin / name
+            fake.write_text(f'#!/bin/sh\necho "{name} $* FILE=$file OBJECT=$object" >> {self._calls}\n')
+            fake.chmod(0o755)
+        self.model = folder / "m.gguf"
+        self.model.write_bytes(b"GGUF")
+
+    def run(self, command: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run one terraform command with the required variables and ``variables``."""
+        values = [f"-var={name}={value}" for name, value in (REQUIRED[self.root] | variables).items()]
+        path = f"{self._bin}:{os.environ['PATH']}"
+        return terraform(self._copy, command, "-no-color", "-input=false", *options, *values, PATH=path)
+
+    def apply(self, **variables: str) -> str:
+        """Apply, which must succeed, and return the output."""
+        done = self.run("apply", "-auto-approve", **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def uploads(self) -> list[str]:
+        """Return the object of each upload, in order."""
+        lines = self._calls.read_text().splitlines()
+        assert all(" cp " in line and f"FILE={self.model}" in line for line in lines)
+        return [line.partition("OBJECT=")[2] for line in lines]
+
+
+@pytest.fixture
+def deployment(module: Path, tmp_path: Path) -> Deployment:
+    return Deployment(module, tmp_path)
+
+
+SERVICE = {"gcp": "google_cloud_run_v2_service.chat[0]", "aws": "aws_lambda_function.chat[0]"}
+
+
+def test_documented_flow_ends_with_a_clean_plan_and_nothing_left(deployment: Deployment) -> None:
+    model = {"model": "m.gguf", "model_file": str(deployment.model)}
+    assert SERVICE[deployment.root] not in deployment.apply(bootstrap="true", **model)
+    assert f"{SERVICE[deployment.root]}: Creation complete" in deployment.apply(**model)
+    assert deployment.run("plan", "-detailed-exitcode", **model).returncode == 0
+    deployment.apply(deletion_protection="false", force_destroy="true", **model)
+    done = deployment.run("destroy", "-auto-approve", **model)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(deployment.uploads()) == 1
+
+
+def test_plan_without_any_recorded_image_keeps_the_service(deployment: Deployment) -> None:
+    deployment.apply()
+    plan = deployment.run("plan", "-detailed-exitcode")
+    assert plan.returncode == 0, plan.stdout
+
+
+def test_dropped_or_renamed_model_keeps_every_object(deployment: Deployment) -> None:
+    """Terraform only ever uploads: the fakes accept no other command."""
+    deployment.apply(model="a.gguf", model_file=str(deployment.model))
+    deployment.apply(model="a.gguf")
+    deployment.apply(model="b.gguf", model_file=str(deployment.model))
+    assert [upload.rpartition("/")[2] for upload in deployment.uploads()] == ["a.gguf", "b.gguf"]
+
+
+def test_machine_without_the_model_file_plans_nothing(deployment: Deployment) -> None:
+    model = {"model": "m.gguf", "model_file": str(deployment.model)}
+    deployment.apply(**model)
+    deployment.model.unlink()
+    assert deployment.run("plan", "-detailed-exitcode", **model).returncode == 0
+
+
+def test_lambda_function_is_not_destroyed_while_it_is_protected(deployment: Deployment) -> None:
+    if deployment.root != "aws":
+        pytest.skip("Cloud Run's provider has a deletion protection, which the stand-in does not have")
+    deployment.apply()
+    for command in ("destroy", "apply"):
+        done = deployment.run(command, "-auto-approve", bootstrap="true")
+        assert done.returncode != 0
+        assert "deletion_protection is true" in done.stdout + done.stderr
+        assert "aws_lambda_function_url.chat[0]: Destr" not in done.stdout
+
+
+OPTION_SETS: dict[str, list[dict[str, str]]] = {
+    "gcp": [
+        {"startup_waits_for": "model"},
+        {"access": "api_key", "api_key_secret": "chat-key"},
+        {"api_key_secret": "chat-key", "invokers": '["user:ann@example.com"]'},
+        {"warmup_schedule": "*/10 7-18 * * 1-5", "alert_emails": '["ann@example.com"]'},
+        {"min_instances": "2"},
+        {"gpu": "true", "memory_mib": "16384", "baked_model": "models/m.gguf"},
+        {"cpu": "8", "memory_mib": "16384", "max_instances": "10"},
+        {"model": "m.gguf", "snapshot": "true", "env": '{SYSTEM_PROMPT="Be brief.", N_CTX="4096"}'},
+        {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
+    ],
+    "aws": [
+        {"startup_waits_for": "model"},
+        {"access": "api_key", "api_key_parameter": "/chat/key"},
+        {"api_key_parameter": "/chat/key", "invokers": '["210987654321"]'},
+        {"warmup_schedule": "rate(10 minutes)", "alert_emails": '["ann@example.com"]'},
+        {"min_instances": "2"},
+        {"architecture": "arm64", "baked_model": "models/m.gguf"},
+        {"memory_mib": "3008", "max_instances": "1"},
+        {"env": '{MODEL_CACHE="memory"}', "disk_mib": "512"},
+        {"model": "m.gguf", "snapshot": "true", "env": '{SYSTEM_PROMPT="Be brief.", N_CTX="4096"}'},
+        {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
+    ],
+}
+
+
+def test_option_sets_apply_with_a_clean_plan(deployment: Deployment) -> None:
+    for options in OPTION_SETS[deployment.root]:
+        deployment.apply(**options)
+        plan = deployment.run("plan", "-detailed-exitcode", **options)
+        assert plan.returncode == 0, (options, plan.stdout)

@@ -16,6 +16,8 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({})))
 COLOURS: tuple[tuple[int, Colour], ...] = ((logging.ERROR, "red"), (logging.WARNING, "yellow"), (0, "grey"))
 """Least severe level of each colour."""
 _CLOUD = "logging.googleapis.com"
+METRIC_NAMESPACE = "GgufChat"
+"""Namespace of the metrics in CloudWatch; terraform/aws/alarms.tf names it."""
 request_fields: ContextVar[Mapping[str, object]] = ContextVar("request_fields", default={})  # noqa: B039  never mutated
 """Fields of each line that is logged while a request is handled: its id, trace, span, and ``sampled``."""
 
@@ -40,11 +42,14 @@ class JsonLines(logging.Formatter):
     """One JSON object per line: severity, message, time, logger, the request's id and trace, and the ``extra`` fields.
 
     With ``project``, a Google Cloud project, the trace has the names by which Cloud Logging links logs and traces.
+    With ``lambda_function``, a function's name, CloudWatch counts the lines of severity ERROR and above in the metric
+    ErrorLines.
     """
 
-    def __init__(self, project: str | None = None) -> None:
+    def __init__(self, project: str | None = None, lambda_function: str | None = None) -> None:
         super().__init__()
         self._project = project
+        self._lambda_function = lambda_function
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of one record, without secrets."""
@@ -58,6 +63,8 @@ class JsonLines(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _PLAIN and key not in line}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
+        if self._lambda_function is not None and record.levelno >= logging.ERROR:
+            line |= _embedded_metric(self._lambda_function, record.created)
         return redact(json.dumps(line, ensure_ascii=False, default=str))
 
     def _rename_trace(self, fields: Mapping[str, object]) -> Mapping[str, object]:
@@ -71,10 +78,29 @@ class JsonLines(logging.Formatter):
         }
 
 
-def configure_logging(level: LogLevel, stream: TextIO = sys.stderr, project: str | None = None) -> None:
+def _embedded_metric(lambda_function: str, created: float) -> dict[str, object]:
+    """Return the fields that make a line one count of ErrorLines, in CloudWatch's embedded metric format."""
+    metric = {
+        "Namespace": METRIC_NAMESPACE,
+        "Dimensions": [["FunctionName"]],
+        "Metrics": [{"Name": "ErrorLines", "Unit": "Count"}],
+    }
+    return {
+        "_aws": {"Timestamp": int(created * 1000), "CloudWatchMetrics": [metric]},
+        "FunctionName": lambda_function,
+        "ErrorLines": 1,
+    }
+
+
+def configure_logging(
+    level: LogLevel,
+    stream: TextIO = sys.stderr,
+    project: str | None = None,
+    lambda_function: str | None = None,
+) -> None:
     """Send the log lines of this package to ``stream``. A second call replaces the first."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(PlainLines(stream) if stream.isatty() else JsonLines(project))
+    handler.setFormatter(PlainLines(stream) if stream.isatty() else JsonLines(project, lambda_function))
     logger = logging.getLogger("function")
     logger.handlers = [handler]
     logger.setLevel(level)

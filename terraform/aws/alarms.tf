@@ -17,6 +17,7 @@ locals {
   alarms = {
     errors        = { metric = "Errors", statistic = "Sum", percentile = null, above = 0, description = "The function failed, timed out or was killed" }
     server_errors = { metric = "Url5xxCount", statistic = "Sum", percentile = null, above = 0, description = "The URL answered 5xx" }
+    error_lines   = { metric = "ErrorLines", statistic = "Sum", percentile = null, above = 0, description = "Log lines of severity ERROR, such as a model that cannot be loaded" }
     throttles     = { metric = "Throttles", statistic = "Sum", percentile = null, above = 10, description = "Every instance was busy (max_instances)" }
     latency = {
       metric      = "Duration", statistic = null, percentile = "p95", above = var.timeout_seconds * 900,
@@ -26,11 +27,11 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarm" {
-  for_each = var.image == null ? {} : local.alarms
+  for_each = var.bootstrap ? {} : local.alarms
 
   alarm_name          = "${var.name}-${replace(each.key, "_", "-")}"
   alarm_description   = each.value.description
-  namespace           = "AWS/Lambda"
+  namespace           = each.key == "error_lines" ? "GgufChat" : "AWS/Lambda" # the function's own log lines define GgufChat
   metric_name         = each.value.metric
   dimensions          = { FunctionName = aws_lambda_function.chat[0].function_name }
   statistic           = each.value.statistic
@@ -41,4 +42,5 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   threshold           = each.value.above
   treat_missing_data  = "notBreaching" # no requests, no alarm
   alarm_actions       = aws_sns_topic.alarms[*].arn
+  ok_actions          = aws_sns_topic.alarms[*].arn
 }

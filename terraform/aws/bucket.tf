@@ -79,17 +79,20 @@ resource "aws_s3_bucket_policy" "models" {
   depends_on = [aws_s3_bucket_public_access_block.models] # two simultaneous changes of one bucket conflict
 }
 
-resource "aws_s3_object" "model" {
+# The upload is a command, not a managed object: the provider would delete all versions of the model as soon as model_file or
+# model changes. A machine without the file plans nothing.
+resource "terraform_data" "model" {
   count = var.model_file == null ? 0 : 1
 
-  bucket             = aws_s3_bucket.models.id
-  key                = var.model
-  source             = var.model_file
-  checksum_algorithm = "CRC64NVME" # of the whole object, so that a fetch can verify it
+  triggers_replace = [aws_s3_bucket.models.bucket, var.model]
 
-  # After a replacement the old object is deleted last: instances of the old version may still have to fetch it.
-  lifecycle {
-    create_before_destroy = true
+  provisioner "local-exec" {
+    # The checksum is of the whole object, so that a fetch can verify it.
+    command = "aws s3 cp \"$file\" \"$object\" --region ${var.region} --checksum-algorithm CRC64NVME --no-progress"
+    environment = {
+      file   = var.model_file
+      object = "s3://${aws_s3_bucket.models.bucket}/${var.model}"
+    }
   }
 
   depends_on = [aws_s3_bucket_versioning.models]

@@ -13,13 +13,25 @@ locals {
   on_disk    = lookup(var.env, "MODEL_CACHE", "directory") != "memory"
 }
 
+# Without `image`, the image that was pushed last, by digest. A plan does not depend on a file that can be lost.
+data "aws_ecr_image" "newest" {
+  count = var.bootstrap || var.image != null ? 0 : 1
+
+  repository_name = aws_ecr_repository.images.name
+  most_recent     = true
+}
+
+locals {
+  image = var.image != null ? var.image : one(data.aws_ecr_image.newest[*].image_uri)
+}
+
 resource "aws_lambda_function" "chat" {
-  count = var.image == null ? 0 : 1
+  count = var.bootstrap ? 0 : 1
 
   function_name                  = var.name
   role                           = aws_iam_role.run.arn
   package_type                   = "Image"
-  image_uri                      = var.image
+  image_uri                      = local.image
   architectures                  = [var.architecture]
   memory_size                    = var.memory_mib
   timeout                        = var.timeout_seconds
@@ -39,28 +51,11 @@ resource "aws_lambda_function" "chat" {
     log_group  = aws_cloudwatch_log_group.chat.name
   }
 
-  lifecycle {
-    precondition {
-      condition     = var.access == "private" || var.api_key_parameter != null
-      error_message = "access = \"api_key\" opens the function to everyone, so it needs api_key_parameter."
-    }
-
-    precondition {
-      condition     = !local.fit_known || local.needed_mib <= var.memory_mib
-      error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (10240 at most), lower N_CTX and plan again, or use a stronger quantisation."
-    }
-
-    precondition {
-      condition     = !local.fit_known || !local.on_disk || local.model_mib <= var.disk_mib
-      error_message = "The model's file has ${local.model_mib} MiB, but disk_mib is ${var.disk_mib}. Raise disk_mib, or set MODEL_CACHE = \"memory\" in env."
-    }
-  }
-
-  depends_on = [aws_iam_role_policy.run, aws_s3_object.model]
+  depends_on = [aws_iam_role_policy.run, terraform_data.model]
 }
 
 resource "aws_lambda_alias" "live" {
-  count = var.image == null ? 0 : 1
+  count = var.bootstrap ? 0 : 1
 
   name             = "live"
   description      = "Target of the URL and of the warmup pings"
@@ -69,9 +64,33 @@ resource "aws_lambda_alias" "live" {
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = var.image == null || var.min_instances == 0 ? 0 : 1
+  count = var.bootstrap || var.min_instances == 0 ? 0 : 1
 
   function_name                     = aws_lambda_function.chat[0].function_name
   qualifier                         = aws_lambda_alias.live[0].name
   provisioned_concurrent_executions = var.min_instances
+}
+
+# Lambda has no deletion protection. This resource depends on the endpoint, so it is destroyed first; while it is protected,
+# its destruction fails, and with it the whole apply or destroy.
+resource "terraform_data" "protection" {
+  count = var.bootstrap ? 0 : 1
+
+  input = var.deletion_protection
+
+  provisioner "local-exec" {
+    when    = destroy
+    command = self.output ? "echo 'deletion_protection is true: set it to false and apply first.' >&2; exit 1" : "true"
+  }
+
+  depends_on = [
+    aws_cloudwatch_metric_alarm.alarm,
+    aws_lambda_function_event_invoke_config.live,
+    aws_lambda_function_url.chat,
+    aws_lambda_permission.invoke,
+    aws_lambda_permission.url,
+    aws_lambda_provisioned_concurrency_config.live,
+    aws_s3_bucket_policy.models,
+    aws_scheduler_schedule.warmup,
+  ]
 }

@@ -1,11 +1,11 @@
 locals {
   url      = one(aws_lambda_function_url.chat[*].function_url)
   registry = split("/", aws_ecr_repository.images.repository_url)[0]
-  image    = "${aws_ecr_repository.images.repository_url}:$${TAG:?}"
+  pushed   = "${aws_ecr_repository.images.repository_url}:$${TAG:?}"
 }
 
 output "url" {
-  description = "URL of the function. Null until there is an image."
+  description = "URL of the function. Null with bootstrap."
   value       = local.url
 }
 
@@ -25,30 +25,39 @@ output "upload" {
 }
 
 output "push" {
-  description = "Command that builds and pushes an image with a local docker, run from the repository's root, under the new tag TAG from the environment; records the image for the next apply."
+  description = "Command that builds and pushes an image with a local docker, run from the repository's root, under the new tag TAG from the environment. The next apply deploys it."
   value = join(" && ", [
     "aws ecr get-login-password --region ${var.region} | docker login --username AWS --password-stdin ${local.registry}",
-    # Lambda rejects images with attestations.
-    "docker build --platform=linux/${var.architecture == "arm64" ? "arm64" : "amd64"} --provenance=false --tag=${local.image} .",
-    "docker push ${local.image}",
-    # Without the image's name, a later apply would delete the function.
-    "printf 'image = \"%s\"\\n' ${local.image} > terraform/aws/image.auto.tfvars",
+    join(" ", compact([
+      # Lambda rejects images with attestations.
+      "docker build --platform=linux/${var.architecture == "arm64" ? "arm64" : "amd64"} --provenance=false --tag=${local.pushed}",
+      "--build-arg REVISION=$(git rev-parse HEAD)",
+      var.baked_model == null ? null : "--build-arg MODEL=${var.baked_model == null ? "" : var.baked_model}",
+      ".",
+    ])),
+    "docker push ${local.pushed}",
   ])
+}
+
+output "rollback" {
+  description = "Command that deploys the earlier image with the tag TAG from the environment. Set image to keep it through later applies."
+  value       = "terraform -chdir=terraform/aws apply -var image=${local.pushed}"
 }
 
 output "curl" {
   description = "Command that requests a streamed reply from the function."
-  value = var.image == null ? null : join(" ", compact([
+  value = var.bootstrap ? null : join(" ", compact([
     "curl -N ${local.url}chat",
     var.access == "private" ? join(" ", [
       "--aws-sigv4 aws:amz:${var.region}:lambda --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\"",
-      "-H \"X-Amz-Security-Token: $AWS_SESSION_TOKEN\"",
+      # Only for temporary credentials: curl would sign an empty header and not send it.
+      "$${AWS_SESSION_TOKEN:+-H \"X-Amz-Security-Token: $AWS_SESSION_TOKEN\"}",
     ]) : null,
     # Not Authorization: that header holds the signature of a signed call.
     var.api_key_parameter == null ? null : join(" ", [
       "-H \"X-Api-Key: $(aws ssm get-parameter --region ${var.region} --name ${coalesce(var.api_key_parameter, "-")}",
       "--with-decryption --query Parameter.Value --output text)\"",
     ]),
-    "--json '{\"prompt\": \"Hello!\"}'",
+    "-H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}'",
   ]))
 }

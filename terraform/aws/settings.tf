@@ -15,14 +15,18 @@ locals {
   ]
   free_settings = sort(setsubtract(local.settings, local.bound_settings))
 
+  waits_model = coalesce(var.startup_waits_for, var.min_instances > 0 ? "model" : "port") == "model"
+
   # The URL and the adapter must agree, or replies arrive in one piece.
   streaming = { url = "RESPONSE_STREAM", adapter = "response_stream" }
 
   # Settings of the adapter in the image; the image itself sets the port and the status that counts as ready.
   adapter = {
     AWS_LWA_INVOKE_MODE          = local.streaming.adapter
-    AWS_LWA_READINESS_CHECK_PATH = var.startup_waits_for == "model" ? "/health/ready" : "/health/live"
-    AWS_LWA_ASYNC_INIT           = "true" # otherwise the platform restarts an init of more than 10 s
+    AWS_LWA_READINESS_CHECK_PATH = local.waits_model ? "/health/ready" : "/health/live"
+    # On demand, the platform restarts an init of more than 10 s, so the adapter ends it after 9.8 s. The init of a
+    # provisioned instance may take as long as a request; ended early, the instance would be frozen without its model.
+    AWS_LWA_ASYNC_INIT = tostring(var.min_instances == 0)
   }
 
   environment = merge(var.env, local.adapter, {

@@ -1,10 +1,10 @@
 locals {
   url_auth = var.access == "private" ? "AWS_IAM" : "NONE"
-  callers  = var.image == null ? toset([]) : toset(var.access == "private" ? var.invokers : ["*"])
+  callers  = var.bootstrap ? toset([]) : toset(var.access == "private" ? var.invokers : ["*"])
 }
 
 resource "aws_lambda_function_url" "chat" {
-  count = var.image == null ? 0 : 1
+  count = var.bootstrap ? 0 : 1
 
   function_name      = aws_lambda_function.chat[0].function_name
   qualifier          = aws_lambda_alias.live[0].name

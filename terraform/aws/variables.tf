@@ -19,14 +19,42 @@ variable "name" {
   }
 }
 
+variable "bootstrap" {
+  description = "Create everything except the function, so that there is a repository to push to. For the first apply only."
+  type        = bool
+  default     = false
+}
+
 variable "image" {
-  description = "The function's image in the repository, with tag or digest. Null creates everything except the function, so that there is a repository to push to. A new image is deployed without downtime."
+  description = "The function's image in the repository, with tag or digest. Null is the image that was pushed last. A new image is deployed without downtime."
   type        = string
   default     = null
 
   validation {
     condition     = var.image == null || can(regex("^[^\\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})$", var.image))
     error_message = "image must have a tag or a digest: …/chat:v1 or …/chat@sha256:…"
+  }
+
+  validation {
+    condition     = var.image == null || can(regex("^[0-9]{12}[.]dkr[.]ecr[.]${var.region}[.]amazonaws[.]com([.]cn)?/", var.image))
+    error_message = "Lambda takes images from ECR in the function's region only: push the image to the repository of this module."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Reject every apply and destroy that would delete the function and its URL. Set false and apply before a destroy."
+  type        = bool
+  default     = true
+}
+
+variable "baked_model" {
+  description = "Path of a model, in the repository's folder models, that `push` bakes into the image instead of the default model, such as models/m.gguf; `none` for an image without a model."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.baked_model == null || can(regex("^(none|models/[A-Za-z0-9._-]+\\.gguf)$", var.baked_model))
+    error_message = "baked_model must be a file in models, such as models/m.gguf, or none."
   }
 }
 
@@ -53,13 +81,18 @@ variable "model" {
 }
 
 variable "model_file" {
-  description = "A local file to upload as the model. Null if the object is uploaded by other means."
+  description = "A local file to upload once, under the name in model. To upload another file, change model as well. Null if the object is uploaded by other means."
   type        = string
   default     = null
 
   validation {
     condition     = var.model_file == null || var.model != null
     error_message = "model_file needs model, the object's name in the bucket."
+  }
+
+  validation {
+    condition     = var.model_file == null || !can(regex("-00001-of-[0-9]{5}\\.gguf$", var.model_file))
+    error_message = "model_file is one file, and this is the first part of several. Upload all parts with aws s3 cp."
   }
 }
 
@@ -105,6 +138,11 @@ variable "memory_mib" {
     condition     = var.memory_mib >= 512 && var.memory_mib <= 10240
     error_message = "memory_mib must be between 512 and 10240."
   }
+
+  validation {
+    condition     = !local.fit_known || local.needed_mib <= var.memory_mib
+    error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (10240 at most), lower N_CTX and plan again, or use a stronger quantisation."
+  }
 }
 
 variable "disk_mib" {
@@ -116,10 +154,15 @@ variable "disk_mib" {
     condition     = var.disk_mib >= 512 && var.disk_mib <= 10240
     error_message = "disk_mib must be between 512 and 10240."
   }
+
+  validation {
+    condition     = !local.fit_known || !local.on_disk || local.model_mib <= var.disk_mib
+    error_message = "The model's file has ${local.model_mib} MiB, but disk_mib is ${var.disk_mib}. Raise disk_mib, or set MODEL_CACHE = \"memory\" in env."
+  }
 }
 
 variable "min_instances" {
-  description = "Number of instances that are kept running and billed (provisioned concurrency). Use this to keep more than one instance warm."
+  description = "Number of instances that are kept running and billed (provisioned concurrency). They load their model before they count as started (see startup_waits_for)."
   type        = number
   default     = 0
 
@@ -152,13 +195,18 @@ variable "timeout_seconds" {
 }
 
 variable "startup_waits_for" {
-  description = "Condition for a started instance: `port` sends it the first request at once, whose stream then reports the cold start; `model` waits until a token could be produced, for deployments with warm instances."
+  description = "Condition for a started instance: `port` sends it the first request at once, whose stream then reports the cold start; `model` waits until a token could be produced. Null is `model` with min_instances and `port` without."
   type        = string
-  default     = "port"
+  default     = null
 
   validation {
-    condition     = contains(["port", "model"], var.startup_waits_for)
+    condition     = var.startup_waits_for == null || contains(["port", "model"], coalesce(var.startup_waits_for, "port"))
     error_message = "startup_waits_for must be port or model."
+  }
+
+  validation {
+    condition     = var.startup_waits_for != "port" || var.min_instances == 0
+    error_message = "With startup_waits_for = \"port\", min_instances are billed without a model: they are frozen when the port is open. Leave startup_waits_for out."
   }
 }
 
@@ -171,6 +219,11 @@ variable "access" {
     condition     = contains(["private", "api_key"], var.access)
     error_message = "access must be private or api_key."
   }
+
+  validation {
+    condition     = var.access != "api_key" || var.api_key_parameter != null
+    error_message = "access = \"api_key\" opens the function to everyone, so it needs api_key_parameter."
+  }
 }
 
 variable "invokers" {
@@ -181,6 +234,11 @@ variable "invokers" {
   validation {
     condition     = alltrue([for p in var.invokers : can(regex("^([0-9]{12}|arn:[a-z-]+:(iam|sts)::[0-9]{12}:.+)$", p))])
     error_message = "invokers must be account ids or ARNs of users and roles. For the public, set access = \"api_key\"."
+  }
+
+  validation {
+    condition     = length(var.invokers) == 0 || var.access == "private"
+    error_message = "invokers have no effect with access = \"api_key\"; remove them."
   }
 }
 
@@ -204,6 +262,14 @@ variable "env" {
     condition     = alltrue([for key in keys(var.env) : contains(local.free_settings, key)])
     error_message = "env takes ${join(", ", local.free_settings)}; the other settings follow from variables of their own."
   }
+
+  validation {
+    condition = alltrue([
+      for key in ["CLIENT_TIMEOUT", "MAX_TOKENS", "N_CTX", "N_THREADS", "PREFIX_CACHE_MB", "QUEUE_SIZE"] :
+      can(tonumber(lookup(var.env, key, "0")))
+    ])
+    error_message = "CLIENT_TIMEOUT, MAX_TOKENS, N_CTX, N_THREADS, PREFIX_CACHE_MB and QUEUE_SIZE in env must be numbers."
+  }
 }
 
 variable "warmup_schedule" {
@@ -212,7 +278,7 @@ variable "warmup_schedule" {
   default     = null
 
   validation {
-    condition     = var.warmup_schedule == null || can(regex("^(rate\\([0-9]+ (minutes?|hours?|days?)\\)|cron\\(\\S+( \\S+){5}\\))$", var.warmup_schedule))
+    condition     = var.warmup_schedule == null || can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\(\\S+( \\S+){5}\\))$", var.warmup_schedule))
     error_message = "warmup_schedule must be rate(…) or cron(…) with six fields, such as cron(0/10 7-18 ? * MON-FRI *)."
   }
 }

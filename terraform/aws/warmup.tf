@@ -8,7 +8,7 @@ resource "aws_iam_role" "warmup" {
 }
 
 data "aws_iam_policy_document" "warmup" {
-  count = var.warmup_schedule == null || var.image == null ? 0 : 1
+  count = var.warmup_schedule == null || var.bootstrap ? 0 : 1
 
   statement {
     actions   = ["lambda:InvokeFunction"]
@@ -17,7 +17,7 @@ data "aws_iam_policy_document" "warmup" {
 }
 
 resource "aws_iam_role_policy" "warmup" {
-  count = var.warmup_schedule == null || var.image == null ? 0 : 1
+  count = var.warmup_schedule == null || var.bootstrap ? 0 : 1
 
   name   = "invoke"
   role   = aws_iam_role.warmup[0].id
@@ -25,7 +25,7 @@ resource "aws_iam_role_policy" "warmup" {
 }
 
 resource "aws_scheduler_schedule" "warmup" {
-  count = var.warmup_schedule == null || var.image == null ? 0 : 1
+  count = var.warmup_schedule == null || var.bootstrap ? 0 : 1
 
   name                         = "${var.name}-warmup"
   description                  = "Keeps an instance of ${var.name} warm"
@@ -50,7 +50,7 @@ resource "aws_scheduler_schedule" "warmup" {
 
 # The schedule only queues the event; retries are configured here.
 resource "aws_lambda_function_event_invoke_config" "live" {
-  count = var.image == null ? 0 : 1
+  count = var.bootstrap ? 0 : 1
 
   function_name                = aws_lambda_function.chat[0].function_name
   qualifier                    = aws_lambda_alias.live[0].name

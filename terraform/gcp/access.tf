@@ -1,5 +1,5 @@
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
-  for_each = var.image == null ? toset([]) : toset(var.access == "api_key" ? ["allUsers"] : var.invokers)
+  for_each = var.bootstrap ? toset([]) : toset(var.invokers)
 
   name     = google_cloud_run_v2_service.chat[0].name
   location = google_cloud_run_v2_service.chat[0].location

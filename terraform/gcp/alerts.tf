@@ -23,6 +23,14 @@ locals {
 
   # Errors and cold starts: more than this within five minutes. First token: seconds, 95th percentile, above this for ten minutes.
   thresholds = { errors = 0, cold_starts = 20, first_token = 60 }
+
+  # Names of the metrics in PromQL: each character other than a letter or a digit is an underscore.
+  prometheus = { for key in keys(local.metrics) : key => "logging_googleapis_com:user_${replace(var.name, "-", "_")}_${key}" }
+  queries = {
+    for key, metric in local.metrics : key => metric.value == null ?
+    "sum(increase(${local.prometheus[key]}{monitored_resource=\"cloud_run_revision\"}[5m]))" :
+    "histogram_quantile(0.95, sum by (le) (increase(${local.prometheus[key]}_bucket{monitored_resource=\"cloud_run_revision\"}[5m])))"
+  }
 }
 
 resource "google_logging_metric" "metric" {
@@ -63,8 +71,10 @@ resource "google_monitoring_notification_channel" "email" {
   depends_on = [google_project_service.api]
 }
 
+# A query in PromQL without metric validation, and only with the service: a threshold on a metric that was created a moment ago
+# is rejected for up to ten minutes ("Cannot find metric(s) that match type").
 resource "google_monitoring_alert_policy" "alert" {
-  for_each = local.metrics
+  for_each = var.bootstrap ? {} : local.metrics
 
   display_name          = "${var.name}: ${replace(each.key, "_", " ")}"
   combiner              = "OR"
@@ -73,17 +83,11 @@ resource "google_monitoring_alert_policy" "alert" {
 
   conditions {
     display_name = each.value.description
-    condition_threshold {
-      filter          = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.metric[each.key].name}\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = local.thresholds[each.key]
-      duration        = each.value.value == null ? "0s" : "600s"
-
-      aggregations {
-        alignment_period     = "300s"
-        per_series_aligner   = each.value.value == null ? "ALIGN_SUM" : "ALIGN_PERCENTILE_95"
-        cross_series_reducer = each.value.value == null ? "REDUCE_SUM" : "REDUCE_MAX"
-      }
+    condition_prometheus_query_language {
+      query                     = "${local.queries[each.key]} > ${local.thresholds[each.key]}"
+      duration                  = each.value.value == null ? "0s" : "600s"
+      evaluation_interval       = "60s"
+      disable_metric_validation = true
     }
   }
 
@@ -94,4 +98,6 @@ resource "google_monitoring_alert_policy" "alert" {
   documentation {
     content = "Logs: `${local.service_logs} AND ${each.value.filter}`"
   }
+
+  depends_on = [google_logging_metric.metric]
 }

@@ -23,13 +23,20 @@ resource "google_storage_bucket" "models" {
   depends_on = [google_project_service.api]
 }
 
-resource "google_storage_bucket_object" "model" {
+# The upload is a command, not a managed object: Terraform never deletes a model, does not read the file in each plan, and a
+# machine without the file plans nothing.
+resource "terraform_data" "model" {
   count = var.model_file == null ? 0 : 1
 
-  bucket          = google_storage_bucket.models.name
-  name            = var.model
-  source          = var.model_file
-  deletion_policy = "ABANDON" # after a replacement, instances of the old revision may still have to fetch it
+  triggers_replace = [google_storage_bucket.models.name, var.model]
+
+  provisioner "local-exec" {
+    command = "gcloud storage cp \"$file\" \"$object\""
+    environment = {
+      file   = var.model_file
+      object = "gs://${google_storage_bucket.models.name}/${var.model}"
+    }
+  }
 }
 
 resource "google_storage_bucket_iam_member" "reads_models" {

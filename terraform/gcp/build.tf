@@ -18,22 +18,38 @@ resource "google_project_iam_member" "build_logs" {
   project = var.project
   role    = "roles/logging.logWriter"
   member  = google_service_account.build.member
+
+  depends_on = [google_project_service.api]
 }
 
-# `gcloud builds submit` uploads the source into a bucket that Cloud Build creates, <project>_cloudbuild.
-resource "google_project_iam_member" "build_source" {
-  project = var.project
-  role    = "roles/storage.objectViewer"
-  member  = google_service_account.build.member
+# A bucket of our own in the service's region. The one that gcloud would create is in the US and keeps the source for ever.
+resource "google_storage_bucket" "sources" {
+  name                        = "${var.project}-${var.name}-sources"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = true # copies of the source
 
-  condition {
-    title      = "only-build-sources"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${var.project}_cloudbuild/\")"
+  lifecycle_rule {
+    condition {
+      age = 7
+    }
+    action {
+      type = "Delete"
+    }
   }
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "build_source" {
+  bucket = google_storage_bucket.sources.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.build.member
 }
 
 resource "google_cloud_run_v2_service_iam_member" "build" {
-  for_each = var.image == null ? toset([]) : toset(["roles/run.developer", "roles/run.invoker"])
+  for_each = var.bootstrap ? toset([]) : toset(["roles/run.developer", "roles/run.invoker"])
 
   name     = google_cloud_run_v2_service.chat[0].name
   location = google_cloud_run_v2_service.chat[0].location

@@ -1,10 +1,15 @@
 locals {
-  # Without the image's name, a later apply would delete the service.
-  record_image = "printf 'image = \"%s\"\\n' ${local.image}:latest > terraform/gcp/image.auto.tfvars"
+  # Build arguments that follow from variables: llama.cpp for an L4, and a model in the image.
+  cuda        = var.gpu ? "12-6" : ""
+  baked_model = var.baked_model == null ? "" : var.baked_model
+  gcloud_run  = "--project=${var.project} --region=${var.region}"
+
+  # After a rollback or a failed build, traffic may name one revision; this command makes the latest one serve again.
+  serve_latest = "gcloud run services update-traffic ${var.name} ${local.gcloud_run} --to-latest"
 }
 
 output "url" {
-  description = "URL of the service. Null until there is an image."
+  description = "URL of the service. Null with bootstrap."
   value       = one(google_cloud_run_v2_service.chat[*].uri)
 }
 
@@ -24,32 +29,54 @@ output "upload" {
 }
 
 output "build" {
-  description = "Command that tests, builds, pushes and (once there is a service) deploys with Cloud Build, run from the repository's root; records the image for the next apply."
+  description = "Command that tests, builds, pushes and (once there is a service) deploys with Cloud Build, run from the repository's root. The first build takes 15 to 30 minutes."
   value = join(" ", [
-    "gcloud builds submit --project=${var.project} --region=${var.region} --config=cloudbuild.yaml",
+    # The beta command shows the log while the build runs.
+    "gcloud beta builds submit --project=${var.project} --region=${var.build_region} --config=cloudbuild.yaml",
+    "--gcs-source-staging-dir=gs://${google_storage_bucket.sources.name}/source",
     "--service-account=projects/${var.project}/serviceAccounts/${google_service_account.build.email}",
-    "--substitutions=_IMAGE=${local.image},_SERVICE=${var.image == null ? "none" : var.name},_REGION=${var.region},_API_KEY_SECRET=${coalesce(var.api_key_secret, "none")}",
-    "&& ${local.record_image}",
+    "--substitutions=${join(",", [
+      "_IMAGE=${local.image}", "_SERVICE=${var.bootstrap ? "none" : var.name}", "_REGION=${var.region}",
+      "_API_KEY_SECRET=${coalesce(var.api_key_secret, "none")}", "_CUDA=${local.cuda}", "_MODEL=${local.baked_model}",
+      "_REVISION=$(git rev-parse HEAD)",
+    ])}",
   ])
 }
 
 output "push" {
-  description = "Command that builds and pushes an image with a local docker, run from the repository's root; records the image for the next apply."
-  value = join(" && ", [
+  description = "Command that builds and pushes an image with a local docker and (once there is a service) deploys it without a smoke test, run from the repository's root."
+  value = join(" && ", compact([
     "gcloud auth configure-docker ${var.region}-docker.pkg.dev --quiet",
-    "docker build --platform=linux/amd64 --tag=${local.image}:latest .",
+    join(" ", compact([
+      "docker build --platform=linux/amd64 --tag=${local.image}:latest --build-arg REVISION=$(git rev-parse HEAD)",
+      local.cuda == "" ? null : "--build-arg CUDA=${local.cuda}",
+      var.baked_model == null ? null : "--build-arg MODEL=${local.baked_model}",
+      ".",
+    ])),
     "docker push ${local.image}:latest",
-    local.record_image,
+    var.bootstrap ? null : "gcloud run deploy ${var.name} ${local.gcloud_run} --image=${local.image}:latest --quiet",
+    var.bootstrap ? null : local.serve_latest,
+  ]))
+}
+
+output "rollback" {
+  description = "Command that deploys the image of an earlier revision REVISION from the environment. `gcloud run revisions list` names them."
+  value = var.bootstrap ? null : join(" && ", [
+    join(" ", [
+      "image=$(gcloud run revisions describe $${REVISION:?} ${local.gcloud_run} --format='value(spec.containers[0].image)')",
+      "&& gcloud run deploy ${var.name} ${local.gcloud_run} --image=$image --quiet",
+    ]),
+    local.serve_latest,
   ])
 }
 
 output "curl" {
   description = "Command that requests a streamed reply from the service."
-  value = var.image == null ? null : join(" ", compact([
+  value = var.bootstrap ? null : join(" ", compact([
     "curl -N ${google_cloud_run_v2_service.chat[0].uri}/chat",
     var.access == "private" ? "-H \"X-Serverless-Authorization: Bearer $(gcloud auth print-identity-token)\"" : null,
     var.api_key_secret == null ? null : "-H \"Authorization: Bearer $(gcloud secrets versions access latest --secret=${var.api_key_secret})\"",
-    "--json '{\"prompt\": \"Hello!\"}'",
+    "-H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}'",
   ]))
 }
 

@@ -16,7 +16,7 @@ resource "google_artifact_registry_repository" "images" {
     id     = "delete-old"
     action = "DELETE"
     condition {
-      tag_state  = "UNTAGGED"
+      tag_state  = "ANY"      # each build has a tag of its own
       older_than = "2592000s" # 30 days
     }
   }

@@ -17,29 +17,42 @@ locals {
   gpu_mib     = 22528 # an L4's 24 GB without the driver's share
   on_disk     = var.disk_mib > 0 && lookup(var.env, "MODEL_CACHE", "directory") != "memory"
   needed_mib  = var.gpu ? local.host_mib + (local.on_disk ? 0 : local.model_mib) : local.model_mib + local.beside_mib
-  waits_model = var.startup_waits_for == "model"
+  waits_model = coalesce(var.startup_waits_for, var.min_instances > 0 ? "model" : "port") == "model"
 
   disk = var.disk_mib == 0 ? null : { medium = "DISK", size_limit = "${var.disk_mib}Mi" }
 }
 
 resource "google_cloud_run_v2_service" "chat" {
-  count = var.image == null ? 0 : 1
+  count = var.bootstrap ? 0 : 1
 
   name                = var.name
   location            = var.region
   ingress             = "INGRESS_TRAFFIC_ALL"
-  deletion_protection = false
-  launch_stage        = local.disk == null ? "GA" : "BETA" # ephemeral disks are in preview
+  deletion_protection = var.deletion_protection
+
+  # Not a grant to allUsers, which organisations with domain restricted sharing reject.
+  invoker_iam_disabled = var.access == "api_key"
+  launch_stage         = local.disk == null ? "GA" : "BETA" # ephemeral disks are in preview
+
+  # Of the service, not of a revision: a revision's minimum runs for as long as a tag names the revision.
+  scaling {
+    min_instance_count = var.min_instances
+  }
+
+  traffic {
+    type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
 
   template {
     service_account                  = google_service_account.run.email
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2" # full Linux: mmap, full CPU speed
     max_instance_request_concurrency = 1
+    session_affinity                 = true # a browser's next turn finds its conversation in the instance's memory
     timeout                          = "${var.timeout_seconds}s"
     gpu_zonal_redundancy_disabled    = var.gpu ? true : null
 
     scaling {
-      min_instance_count = var.min_instances
       max_instance_count = var.max_instances
     }
 
@@ -51,7 +64,7 @@ resource "google_cloud_run_v2_service" "chat" {
     }
 
     containers {
-      image = var.image
+      image = coalesce(var.image, "${local.image}:latest")
 
       ports {
         container_port = 8080
@@ -128,34 +141,18 @@ resource "google_cloud_run_v2_service" "chat" {
   }
 
   lifecycle {
-    # cloudbuild.yaml owns the image and the traffic: a revision that failed its smoke test must not get traffic here.
-    ignore_changes = [client, client_version, template[0].containers[0].image, traffic]
-
-    precondition {
-      condition     = var.access == "private" || var.api_key_secret != null
-      error_message = "access = \"api_key\" opens the service to everyone, so it needs api_key_secret."
-    }
-
-    precondition {
-      condition     = !local.fit_known || local.needed_mib <= var.memory_mib
-      error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (and cpu), lower N_CTX and plan again, or use a stronger quantisation."
-    }
-
-    precondition {
-      condition     = !local.fit_known || !var.gpu || local.model_mib + local.beside_mib <= local.gpu_mib
-      error_message = "The model does not fit on an L4: it needs ${local.model_mib + local.beside_mib} MiB of ${local.gpu_mib}."
-    }
-
-    precondition {
-      condition     = !local.fit_known || var.disk_mib == 0 || local.model_mib <= var.disk_mib
-      error_message = "The model's file has ${local.model_mib} MiB, but disk_mib is ${var.disk_mib}."
-    }
+    # cloudbuild.yaml owns the image: it replaces it after a smoke test and restores it if the test fails. Labels and
+    # annotations of the template are gcloud's. The traffic is Terraform's: the latest revision serves.
+    ignore_changes = [
+      client, client_version, scaling[0].manual_instance_count,
+      template[0].containers[0].image, template[0].labels, template[0].annotations,
+    ]
   }
 
   depends_on = [
     google_project_service.api,
     google_storage_bucket_iam_member.reads_models,
-    google_storage_bucket_object.model,
+    terraform_data.model,
     google_secret_manager_secret_iam_member.reads_key,
   ]
 }

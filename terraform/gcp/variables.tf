@@ -29,14 +29,48 @@ variable "name" {
   }
 }
 
+variable "bootstrap" {
+  description = "Create everything except the service, so that there is a registry to push to. For the first apply only."
+  type        = bool
+  default     = false
+}
+
 variable "image" {
-  description = "The service's first image, with tag or digest. Null creates everything except the service, so that there is a registry to push to. Later images are deployed by cloudbuild.yaml: changing this variable does not change a running service."
+  description = "Image of a new service, with tag or digest. Null is the newest build. Later images are deployed by `build` or `push`: changing this variable does not change a running service."
   type        = string
   default     = null
 
   validation {
     condition     = var.image == null || can(regex("^[^\\s@]+(:[A-Za-z0-9_][A-Za-z0-9_.-]*|@sha256:[0-9a-f]{64})$", var.image))
     error_message = "image must have a tag or a digest: …/chat:v1 or …/chat@sha256:…"
+  }
+}
+
+variable "deletion_protection" {
+  description = "Reject every apply and destroy that would delete the service. Set false and apply before a destroy."
+  type        = bool
+  default     = true
+}
+
+variable "build_region" {
+  description = "Region of the builds. The default, global, works in every project; new projects may not build in all regions."
+  type        = string
+  default     = "global"
+
+  validation {
+    condition     = can(regex("^(global|[a-z]+-[a-z]+[0-9]+)$", var.build_region))
+    error_message = "build_region must be global or a region's name, such as europe-west1."
+  }
+}
+
+variable "baked_model" {
+  description = "Path of a model, in the repository's folder models, that `build` and `push` bake into the image instead of the default model, such as models/m.gguf; `none` for an image without a model."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.baked_model == null || can(regex("^(none|models/[A-Za-z0-9._-]+\\.gguf)$", var.baked_model))
+    error_message = "baked_model must be a file in models, such as models/m.gguf, or none."
   }
 }
 
@@ -52,13 +86,18 @@ variable "model" {
 }
 
 variable "model_file" {
-  description = "A local file to upload as the model. Null if the object is uploaded by other means."
+  description = "A local file to upload once, under the name in model. To upload another file, change model as well. Null if the object is uploaded by other means."
   type        = string
   default     = null
 
   validation {
     condition     = var.model_file == null || var.model != null
     error_message = "model_file needs model, the object's name in the bucket."
+  }
+
+  validation {
+    condition     = var.model_file == null || !can(regex("-00001-of-[0-9]{5}\\.gguf$", var.model_file))
+    error_message = "model_file is one file, and this is the first part of several. Upload all parts with gcloud storage cp."
   }
 }
 
@@ -118,32 +157,52 @@ variable "memory_mib" {
     )
     error_message = "memory_mib must be at most 4096 for each vCPU, and at least 4096 with 6 or 8 vCPUs, 2048 with 4, and 512 with fewer."
   }
+
+  validation {
+    condition     = !var.gpu || var.memory_mib >= 16384
+    error_message = "gpu needs memory_mib of at least 16384."
+  }
+
+  validation {
+    condition     = !local.fit_known || local.needed_mib <= var.memory_mib
+    error_message = "The model does not fit: it needs ${local.needed_mib} MiB and an instance has memory_mib = ${var.memory_mib}. Raise memory_mib (and cpu), lower N_CTX and plan again, or use a stronger quantisation."
+  }
 }
 
 variable "disk_mib" {
-  description = "Ephemeral disk for the model's file in MiB, at least 10240. 0 keeps the file in memory, which is faster."
+  description = "Ephemeral disk for the model's file in MiB: 10240 to 102400. More than 10240 needs a quota. 0 keeps the file in memory, which is faster."
   type        = number
   default     = 0
 
   validation {
-    condition     = var.disk_mib == 0 || var.disk_mib >= 10240
-    error_message = "disk_mib must be 0 (the file is kept in memory) or at least 10240."
+    condition     = var.disk_mib == 0 || (var.disk_mib >= 10240 && var.disk_mib <= 102400)
+    error_message = "disk_mib must be 0 (the file is kept in memory) or between 10240 and 102400."
+  }
+
+  validation {
+    condition     = !local.fit_known || var.disk_mib == 0 || local.model_mib <= var.disk_mib
+    error_message = "The model's file has ${local.model_mib} MiB, but disk_mib is ${var.disk_mib}."
   }
 }
 
 variable "gpu" {
-  description = "Give each instance an NVIDIA L4 and put every layer on it. This needs 4 vCPUs, 16384 MiB, quota, and an image built for CUDA."
+  description = "Give each instance an NVIDIA L4 and put every layer on it. This needs 4 vCPUs, 16384 MiB, a quota and a region with L4s. `build` and `push` then build the image for CUDA."
   type        = bool
   default     = false
 
   validation {
-    condition     = !var.gpu || (var.cpu >= 4 && var.memory_mib >= 16384)
-    error_message = "gpu needs cpu of at least 4 and memory_mib of at least 16384."
+    condition     = !var.gpu || var.cpu >= 4
+    error_message = "gpu needs cpu of at least 4."
+  }
+
+  validation {
+    condition     = !local.fit_known || !var.gpu || local.model_mib + local.beside_mib <= local.gpu_mib
+    error_message = "The model does not fit on an L4: it needs ${local.model_mib + local.beside_mib} MiB of ${local.gpu_mib}."
   }
 }
 
 variable "min_instances" {
-  description = "Number of instances that are kept running and billed. Use this to keep more than one instance warm."
+  description = "Number of instances that are kept running and billed. They load their model before they count as started (see startup_waits_for)."
   type        = number
   default     = 0
 
@@ -176,13 +235,18 @@ variable "timeout_seconds" {
 }
 
 variable "startup_waits_for" {
-  description = "Condition for a started instance: `port` sends it the first request at once, whose stream then reports the cold start; `model` waits until a token could be produced, for deployments with warm instances."
+  description = "Condition for a started instance: `port` sends it the first request at once, whose stream then reports the cold start; `model` waits until a token could be produced, with the full CPU, for at most 240 s. Null is `model` with min_instances and `port` without."
   type        = string
-  default     = "port"
+  default     = null
 
   validation {
-    condition     = contains(["port", "model"], var.startup_waits_for)
+    condition     = var.startup_waits_for == null || contains(["port", "model"], coalesce(var.startup_waits_for, "port"))
     error_message = "startup_waits_for must be port or model."
+  }
+
+  validation {
+    condition     = var.startup_waits_for != "port" || var.min_instances == 0
+    error_message = "With startup_waits_for = \"port\", min_instances are billed without a model: they have no CPU after the port is open. Leave startup_waits_for out."
   }
 }
 
@@ -195,6 +259,11 @@ variable "access" {
     condition     = contains(["private", "api_key"], var.access)
     error_message = "access must be private or api_key."
   }
+
+  validation {
+    condition     = var.access != "api_key" || var.api_key_secret != null
+    error_message = "access = \"api_key\" opens the service to everyone, so it needs api_key_secret."
+  }
 }
 
 variable "invokers" {
@@ -205,6 +274,11 @@ variable "invokers" {
   validation {
     condition     = alltrue([for m in var.invokers : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", m))])
     error_message = "invokers must be IAM members, such as user:ann@example.com. For the public, set access = \"api_key\"."
+  }
+
+  validation {
+    condition     = length(var.invokers) == 0 || var.access == "private"
+    error_message = "invokers have no effect with access = \"api_key\"; remove them."
   }
 }
 
@@ -228,6 +302,14 @@ variable "env" {
     condition     = alltrue([for key in keys(var.env) : contains(local.free_settings, key)])
     error_message = "env takes ${join(", ", local.free_settings)}; the other settings follow from variables of their own."
   }
+
+  validation {
+    condition = alltrue([
+      for key in ["CLIENT_TIMEOUT", "MAX_TOKENS", "N_CTX", "N_THREADS", "PREFIX_CACHE_MB", "QUEUE_SIZE"] :
+      can(tonumber(lookup(var.env, key, "0")))
+    ])
+    error_message = "CLIENT_TIMEOUT, MAX_TOKENS, N_CTX, N_THREADS, PREFIX_CACHE_MB and QUEUE_SIZE in env must be numbers."
+  }
 }
 
 variable "warmup_schedule" {
@@ -236,7 +318,7 @@ variable "warmup_schedule" {
   default     = null
 
   validation {
-    condition     = var.warmup_schedule == null || can(regex("^\\S+( \\S+){4}$", var.warmup_schedule))
+    condition     = var.warmup_schedule == null || can(regex(local.cron, var.warmup_schedule))
     error_message = "warmup_schedule must be a cron expression of five fields, such as */10 7-18 * * 1-5."
   }
 }

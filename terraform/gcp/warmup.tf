@@ -1,3 +1,10 @@
+locals {
+  # Values of a cron expression's fields: minute, hour, day, month, weekday.
+  cron_values = ["[0-5]?[0-9]", "([01]?[0-9]|2[0-3])", "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2]|[A-Za-z]{3})", "([0-7]|[A-Za-z]{3})"]
+  cron_items  = [for value in local.cron_values : "(\\*|${value}(-${value})?)(/[0-9]+)?"]
+  cron        = "^${join(" ", [for item in local.cron_items : "${item}(,${item})*"])}$"
+}
+
 resource "google_service_account" "warmup" {
   count = var.warmup_schedule == null ? 0 : 1
 
@@ -8,7 +15,7 @@ resource "google_service_account" "warmup" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "warmup" {
-  count = var.warmup_schedule == null || var.image == null ? 0 : 1
+  count = var.warmup_schedule == null || var.bootstrap ? 0 : 1
 
   name     = google_cloud_run_v2_service.chat[0].name
   location = google_cloud_run_v2_service.chat[0].location
@@ -17,7 +24,7 @@ resource "google_cloud_run_v2_service_iam_member" "warmup" {
 }
 
 resource "google_cloud_scheduler_job" "warmup" {
-  count = var.warmup_schedule == null || var.image == null ? 0 : 1
+  count = var.warmup_schedule == null || var.bootstrap ? 0 : 1
 
   name             = "${var.name}-warmup"
   region           = var.region

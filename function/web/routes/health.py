@@ -1,6 +1,7 @@
 """The endpoints for platforms and schedulers: port open, token possible, instance warm."""
 
 import dataclasses
+import logging
 import time
 from typing import Any
 
@@ -8,6 +9,8 @@ from flask import Blueprint
 
 from function.lifecycle.service import Service
 from function.web.generation_stream import client_of_request, wait_for_engine
+
+_log = logging.getLogger(__name__)
 
 WARMUP_POLL_SECONDS = 1.0
 """Interval between two checks of a pinging client: one that has gone must not hold a thread."""
@@ -43,6 +46,11 @@ def blueprint(service: Service) -> Blueprint:
         status = wait_for_engine(service, client, WARMUP_POLL_SECONDS)
         left = max(0.0, client.deadline - time.monotonic())
         service.snapshot.await_stored(min(SETTLE_TIMEOUT_SECONDS, left))
+        if status.error is not None:
+            # Lambda's adapter reports every answer to an event as a success: an alarm can see only this line.
+            _log.error(
+                "the warmup ping found no usable model", extra={"event": "warmup_failed", "code": status.error.code}
+            )
         body = _warmup_report(service) | (status.error.body() if status.error else {})
         return body, 200 if status.state == "ready" else 503
 

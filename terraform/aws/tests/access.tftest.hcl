@@ -110,7 +110,7 @@ run "public_without_a_key_is_rejected" {
     access = "api_key"
   }
 
-  expect_failures = [aws_lambda_function.chat]
+  expect_failures = [var.access]
 }
 
 run "public_with_a_key" {
@@ -203,12 +203,8 @@ run "a_local_file_becomes_the_model" {
   }
 
   assert {
-    condition     = aws_s3_object.model[0].key == "m.gguf" && aws_s3_object.model[0].source == "/models/m.gguf"
+    condition     = terraform_data.model[0].triggers_replace == ["chat-models-123456789012-eu-central-1", "m.gguf"]
     error_message = "the uploaded object is not the one in MODEL_URI"
-  }
-  assert {
-    condition     = aws_s3_object.model[0].checksum_algorithm == "CRC64NVME"
-    error_message = "the bytes of a fetch could not be verified"
   }
 }
 
@@ -268,4 +264,46 @@ run "a_snapshot_without_a_prompt_is_rejected" {
   }
 
   expect_failures = [var.snapshot]
+}
+
+run "public_without_a_key_is_rejected_before_anything_is_uploaded" {
+  command = plan
+
+  variables {
+    bootstrap = true
+    access    = "api_key"
+  }
+
+  expect_failures = [var.access]
+}
+
+run "invokers_of_a_function_with_a_key_are_rejected" {
+  command = plan
+
+  variables {
+    access            = "api_key"
+    api_key_parameter = "/chat/key"
+    invokers          = ["210987654321"]
+  }
+
+  expect_failures = [var.invokers]
+}
+
+run "the_first_part_of_a_split_model_is_rejected" {
+  command = plan
+
+  variables {
+    model_file = "/models/m-00001-of-00003.gguf"
+  }
+
+  expect_failures = [var.model_file]
+}
+
+run "a_signed_call_sends_a_session_token_only_if_there_is_one" {
+  command = plan
+
+  assert {
+    condition     = strcontains(output.curl, "$${AWS_SESSION_TOKEN:+-H \"X-Amz-Security-Token: $AWS_SESSION_TOKEN\"}")
+    error_message = "curl would sign an empty header and not send it, and the platform would reject the signature"
+  }
 }

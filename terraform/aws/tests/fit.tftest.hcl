@@ -52,7 +52,7 @@ run "a_model_that_does_not_fit_is_rejected" {
     memory_mib = 8192
   }
 
-  expect_failures = [aws_lambda_function.chat]
+  expect_failures = [var.memory_mib]
 }
 
 run "a_model_that_fits_is_accepted" {
@@ -76,7 +76,7 @@ run "a_file_larger_than_its_disk_is_rejected" {
     disk_mib   = 4096
   }
 
-  expect_failures = [aws_lambda_function.chat]
+  expect_failures = [var.disk_mib]
 }
 
 run "a_file_in_memory_needs_no_disk" {
@@ -127,4 +127,15 @@ run "without_a_plan_nothing_is_checked" {
     condition     = length(aws_lambda_function.chat) == 1
     error_message = "a model of unknown size was rejected"
   }
+}
+
+run "a_model_that_does_not_fit_is_rejected_before_it_is_uploaded" {
+  command = plan
+
+  variables {
+    bootstrap  = true
+    memory_mib = 8192
+  }
+
+  expect_failures = [var.memory_mib]
 }

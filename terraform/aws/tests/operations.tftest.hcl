@@ -100,7 +100,7 @@ run "failures_throttles_and_waiting_raise_alarms" {
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.alarm)) == toset(["errors", "server_errors", "throttles", "latency"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.alarm)) == toset(["errors", "server_errors", "error_lines", "throttles", "latency"])
     error_message = "an alarm is missing"
   }
   assert {
@@ -137,5 +137,24 @@ run "a_tag_is_never_moved_to_another_image" {
   assert {
     condition     = aws_ecr_repository.images.image_tag_mutability == "IMMUTABLE"
     error_message = "terraform would not detect a new image"
+  }
+}
+
+run "a_rate_of_one_minutes_is_rejected" {
+  command = plan
+
+  variables {
+    warmup_schedule = "rate(1 minutes)"
+  }
+
+  expect_failures = [var.warmup_schedule]
+}
+
+run "a_model_that_cannot_be_loaded_raises_an_alarm" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.alarm["error_lines"].namespace == "GgufChat" && aws_cloudwatch_metric_alarm.alarm["error_lines"].metric_name == "ErrorLines"
+    error_message = "a stream that ends in an error is a 200, which no metric of the platform counts"
   }
 }

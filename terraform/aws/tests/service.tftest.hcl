@@ -184,11 +184,11 @@ run "a_setting_that_has_a_variable_of_its_own_is_rejected" {
   expect_failures = [var.env]
 }
 
-run "without_an_image_the_repository_exists" {
+run "the_first_apply_creates_the_repository_without_the_function" {
   command = plan
 
   variables {
-    image           = null
+    bootstrap       = true
     invokers        = ["123456789012"]
     warmup_schedule = "rate(10 minutes)"
     min_instances   = 1
@@ -196,7 +196,7 @@ run "without_an_image_the_repository_exists" {
 
   assert {
     condition     = length(aws_lambda_function.chat) == 0
-    error_message = "a function without an image cannot be created"
+    error_message = "there is no image yet"
   }
   assert {
     condition     = output.url == null && output.curl == null
@@ -289,4 +289,96 @@ run "a_zone_instead_of_a_region_is_rejected" {
   }
 
   expect_failures = [var.region]
+}
+
+run "an_absent_image_keeps_the_function" {
+  command = plan
+
+  variables {
+    image = null
+  }
+
+  assert {
+    condition     = data.aws_ecr_image.newest[0].most_recent && length(aws_lambda_function.chat) == 1 && length(aws_lambda_function_url.chat) == 1
+    error_message = "a lost file of variables would delete the function and its URL"
+  }
+}
+
+run "the_function_is_protected_from_deletion" {
+  command = plan
+
+  assert {
+    condition     = terraform_data.protection[0].input == true
+    error_message = "one apply could delete the function and its URL"
+  }
+}
+
+run "warm_instances_wait_for_their_model" {
+  command = plan
+
+  variables {
+    min_instances = 1
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_READINESS_CHECK_PATH"] == "/health/ready"
+    error_message = "a warm instance would count as started without its model"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_ASYNC_INIT"] == "false"
+    error_message = "a warm instance would be frozen after 9.8 s of its load"
+  }
+}
+
+run "warm_instances_without_a_model_are_rejected" {
+  command = plan
+
+  variables {
+    min_instances     = 1
+    startup_waits_for = "port"
+  }
+
+  expect_failures = [var.startup_waits_for]
+}
+
+run "a_setting_that_is_not_a_number_is_rejected" {
+  command = plan
+
+  variables {
+    env = { N_CTX = "abc" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "an_image_of_another_region_is_rejected" {
+  command = plan
+
+  variables {
+    image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/chat:v1"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "a_model_is_baked_in_by_the_documented_command" {
+  command = plan
+
+  variables {
+    baked_model = "models/m.gguf"
+  }
+
+  assert {
+    condition     = strcontains(output.push, "--build-arg MODEL=models/m.gguf") && strcontains(output.push, "--build-arg REVISION=$(git rev-parse HEAD)")
+    error_message = "the image would be built without its model, or could not be traced to a commit"
+  }
+}
+
+run "a_rollback_names_an_earlier_image" {
+  command = plan
+
+  assert {
+    condition     = strcontains(output.rollback, "apply -var image=123456789012.dkr.ecr.eu-central-1.amazonaws.com/chat:$${TAG:?}")
+    error_message = "there is no command that deploys an earlier image"
+  }
 }

@@ -6,6 +6,9 @@ variables {
   project = "my-project-123"
   region  = "europe-west1"
   model   = "m.gguf"
+
+  # Without a service, whose volume needs newer providers (versions.tf): these tests check its values.
+  bootstrap = true
 }
 
 run "the_models_file_is_kept_in_memory_by_default" {
@@ -17,7 +20,6 @@ run "the_models_file_is_kept_in_memory_by_default" {
   }
 }
 
-# Without an image there is no service, whose volume needs newer providers (versions.tf); this test checks its values.
 run "a_disk_holds_the_models_file" {
   command = plan
 
@@ -40,6 +42,16 @@ run "a_disk_that_is_too_small_is_rejected" {
 
   variables {
     disk_mib = 512
+  }
+
+  expect_failures = [var.disk_mib]
+}
+
+run "a_disk_beyond_the_platforms_limit_is_rejected" {
+  command = plan
+
+  variables {
+    disk_mib = 2000000
   }
 
   expect_failures = [var.disk_mib]

@@ -19,7 +19,7 @@ run "a_model_that_does_not_fit_is_rejected" {
     memory_mib = 8192
   }
 
-  expect_failures = [google_cloud_run_v2_service.chat]
+  expect_failures = [var.memory_mib]
 }
 
 run "a_model_that_fits_is_accepted" {
@@ -50,7 +50,7 @@ run "a_file_larger_than_its_disk_is_rejected" {
     model_memory_bytes = 1073741824
   }
 
-  expect_failures = [google_cloud_run_v2_service.chat]
+  expect_failures = [var.disk_mib]
 }
 
 run "a_model_that_does_not_fit_the_gpu_is_rejected" {
@@ -64,7 +64,7 @@ run "a_model_that_does_not_fit_the_gpu_is_rejected" {
     model_memory_bytes = 1073741824
   }
 
-  expect_failures = [google_cloud_run_v2_service.chat]
+  expect_failures = [var.gpu]
 }
 
 run "with_a_gpu_memory_holds_only_the_file" {
@@ -106,4 +106,15 @@ run "without_a_plan_nothing_is_checked" {
     condition     = length(google_cloud_run_v2_service.chat) == 1
     error_message = "a model of unknown size was rejected"
   }
+}
+
+run "a_model_that_does_not_fit_is_rejected_before_it_is_uploaded" {
+  command = plan
+
+  variables {
+    bootstrap  = true
+    memory_mib = 8192
+  }
+
+  expect_failures = [var.memory_mib]
 }

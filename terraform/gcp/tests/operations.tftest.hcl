@@ -111,3 +111,44 @@ run "the_images_recent_versions_are_kept" {
     error_message = "a revision's image could be deleted"
   }
 }
+
+run "a_schedule_with_impossible_values_is_rejected" {
+  command = plan
+
+  variables {
+    warmup_schedule = "99 99 * * *"
+  }
+
+  expect_failures = [var.warmup_schedule]
+}
+
+run "the_first_apply_creates_metrics_and_no_alerts_on_them" {
+  command = plan
+
+  variables {
+    bootstrap = true
+  }
+
+  assert {
+    condition     = length(google_logging_metric.metric) == 3 && length(google_monitoring_alert_policy.alert) == 0
+    error_message = "an alert on a metric of the same apply is rejected"
+  }
+}
+
+run "an_alert_does_not_require_its_metric_to_exist" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for p in google_monitoring_alert_policy.alert : p.conditions[0].condition_prometheus_query_language[0].disable_metric_validation
+    ])
+    error_message = "a metric without data would be rejected for ten minutes"
+  }
+  assert {
+    condition = alltrue([
+      for key, p in google_monitoring_alert_policy.alert :
+      strcontains(p.conditions[0].condition_prometheus_query_language[0].query, "logging_googleapis_com:user_chat_${key}")
+    ])
+    error_message = "the query does not name the metric"
+  }
+}

@@ -29,7 +29,7 @@ run "costs_nothing_at_rest" {
   command = plan
 
   assert {
-    condition     = google_cloud_run_v2_service.chat[0].template[0].scaling[0].min_instance_count == 0
+    condition     = google_cloud_run_v2_service.chat[0].scaling[0].min_instance_count == 0
     error_message = "an instance would run without requests"
   }
   assert {
@@ -169,11 +169,11 @@ run "a_setting_that_has_a_variable_of_its_own_is_rejected" {
   expect_failures = [var.env]
 }
 
-run "without_an_image_the_registry_exists" {
+run "the_first_apply_creates_the_registry_without_the_service" {
   command = plan
 
   variables {
-    image           = null
+    bootstrap       = true
     access          = "private"
     invokers        = ["user:ann@example.com"]
     warmup_schedule = "*/10 * * * *"
@@ -181,7 +181,7 @@ run "without_an_image_the_registry_exists" {
 
   assert {
     condition     = length(google_cloud_run_v2_service.chat) == 0
-    error_message = "a service without an image cannot be created"
+    error_message = "there is no image yet"
   }
   assert {
     condition     = output.image == "europe-west1-docker.pkg.dev/my-project-123/chat/chat"
@@ -241,7 +241,7 @@ run "a_gpu_on_a_small_instance_is_rejected" {
     memory_mib = 8192
   }
 
-  expect_failures = [var.gpu]
+  expect_failures = [var.memory_mib]
 }
 
 run "too_much_memory_for_the_cpus_is_rejected" {
@@ -273,4 +273,148 @@ run "a_zone_instead_of_a_region_is_rejected" {
   }
 
   expect_failures = [var.region]
+}
+
+run "an_absent_image_keeps_the_service" {
+  command = plan
+
+  variables {
+    image = null
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].image == "europe-west1-docker.pkg.dev/my-project-123/chat/chat:latest"
+    error_message = "a lost file of variables would delete the service"
+  }
+}
+
+run "the_service_is_protected_from_deletion" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].deletion_protection
+    error_message = "one apply could delete the service and its URL"
+  }
+}
+
+run "warm_instances_wait_for_their_model" {
+  command = plan
+
+  variables {
+    min_instances = 2
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].http_get[0].path == "/health/ready"
+    error_message = "a warm instance would have no CPU to load its model with"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].scaling[0].min_instance_count == 2
+    error_message = "the warm instances do not belong to the service"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].scaling[0].min_instance_count == null
+    error_message = "a revision with a forgotten tag would keep instances running"
+  }
+}
+
+run "warm_instances_without_a_model_are_rejected" {
+  command = plan
+
+  variables {
+    min_instances     = 1
+    startup_waits_for = "port"
+  }
+
+  expect_failures = [var.startup_waits_for]
+}
+
+run "the_latest_revision_serves_after_an_apply" {
+  command = plan
+
+  assert {
+    condition = (
+      google_cloud_run_v2_service.chat[0].traffic[0].type == "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST" &&
+      google_cloud_run_v2_service.chat[0].traffic[0].percent == 100
+    )
+    error_message = "an apply after a rollback would change nothing that is served"
+  }
+}
+
+run "a_setting_that_is_not_a_number_is_rejected" {
+  command = plan
+
+  variables {
+    env = { N_CTX = "abc" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "a_gpu_image_is_built_by_the_documented_commands" {
+  command = plan
+
+  variables {
+    gpu         = true
+    memory_mib  = 16384
+    baked_model = "models/m.gguf"
+  }
+
+  assert {
+    condition     = strcontains(output.build, "_CUDA=12-6") && strcontains(output.push, "--build-arg CUDA=12-6")
+    error_message = "the image would be built without GPU support"
+  }
+  assert {
+    condition     = strcontains(output.build, "_MODEL=models/m.gguf") && strcontains(output.push, "--build-arg MODEL=models/m.gguf")
+    error_message = "the model would not be in the image"
+  }
+}
+
+run "builds_run_where_every_project_may_build" {
+  command = plan
+
+  assert {
+    condition     = strcontains(output.build, "--region=global") && strcontains(output.build, "_REGION=europe-west1")
+    error_message = "new projects may not build in the service's region"
+  }
+}
+
+run "the_source_stays_in_the_services_region" {
+  command = plan
+
+  assert {
+    condition     = google_storage_bucket.sources.location == "europe-west1" && strcontains(output.build, "gs://my-project-123-chat-sources/source")
+    error_message = "the source would be uploaded to the US"
+  }
+  assert {
+    condition     = one(one(google_storage_bucket.sources.lifecycle_rule).condition).age == 7
+    error_message = "the source would be kept for ever"
+  }
+}
+
+run "push_deploys_to_an_existing_service" {
+  command = plan
+
+  assert {
+    condition     = strcontains(output.push, "gcloud run deploy chat") && strcontains(output.push, "--to-latest")
+    error_message = "a pushed image would not be served"
+  }
+}
+
+run "a_rollback_leaves_the_latest_revision_serving" {
+  command = plan
+
+  assert {
+    condition     = strcontains(output.rollback, "REVISION:?") && endswith(output.rollback, "--to-latest")
+    error_message = "a later apply would change nothing that is served"
+  }
+}
+
+run "the_api_of_project_roles_is_enabled" {
+  command = plan
+
+  assert {
+    condition     = contains(keys(google_project_service.api), "cloudresourcemanager.googleapis.com")
+    error_message = "service accounts could not apply in a new project"
+  }
 }
