@@ -7,12 +7,13 @@ import { copyText } from "./clipboard.js";
 const { marked, DOMPurify } = /** @type {any} */ (globalThis);
 const HARMLESS = /^<\/?(?:br|sub|sup|kbd|mark|[biu])\s*\/?>$/i;
 const SCHEMES = ["http:", "https:", "mailto:"];
+const DIRECTED = "p, h3, h4, h5, h6, ul, ol, li, blockquote, table, th, td"; // each has the direction of its own text
 const PURIFY = {
   ALLOWED_TAGS: [
     ..."p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code a strong em del b i u sub sup kbd mark".split(" "),
-    ..."table thead tbody tr th td".split(" "),
+    ..."table thead tbody tr th td input".split(" "),
   ],
-  ALLOWED_ATTR: ["href", "start", "align", "title"],
+  ALLOWED_ATTR: ["href", "start", "align", "title", "type", "checked", "disabled"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -42,7 +43,7 @@ marked.use({
     html,
     code: ({ text, lang }) => `<pre title="${escape(lang ?? "")}">${escape(text)}</pre>`,
     image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || href)} (image)</a>`,
-    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+    checkbox: ({ checked }) => `<input type="checkbox"${checked ? " checked" : ""} disabled>`,
     heading({ tokens, depth }) {
       const level = Math.min(6, depth + 2); // the page's own headings come first
       return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
@@ -51,6 +52,10 @@ marked.use({
 });
 
 DOMPurify.addHook("afterSanitizeAttributes", (node) => {
+  if (node.localName === "input") {
+    node.setAttribute("type", "checkbox"); // a task of a list, and nothing that takes input
+    node.setAttribute("disabled", "");
+  }
   if (node.localName !== "a") return;
   const href = node.getAttribute("href") ?? "";
   if (!isLink(href)) return node.removeAttribute("href");
@@ -70,8 +75,15 @@ export function renderBlock(token) {
   const fragment = DOMPurify.sanitize(marked.parser([token]), PURIFY);
   for (const table of fragment.querySelectorAll("table")) wrapTable(table);
   for (const pre of fragment.querySelectorAll("pre")) pre.replaceWith(codeBlock(pre.textContent, pre.title));
-  for (const item of fragment.querySelectorAll("li")) item.classList.toggle("task", /^\s*[☐☑]/.test(item.textContent));
+  for (const box of fragment.querySelectorAll("input")) taskBox(box);
+  for (const part of fragment.querySelectorAll(DIRECTED)) part.dir = "auto";
   return element("div", { class: "block" }, fragment);
+}
+
+function taskBox(box) {
+  const item = box.closest("li");
+  item?.classList.add("task");
+  box.setAttribute("aria-label", box.checked ? "Done" : "Open");
 }
 
 function wrapTable(table) {
@@ -82,7 +94,7 @@ function wrapTable(table) {
 
 function codeBlock(text, info) {
   const language = languageOf(info);
-  const code = element("code", {}, text);
+  const code = element("code", { dir: "ltr" }, text);
   const copy = iconButton("copy", "Copy code", () => copyText(code.textContent, copy));
   return element(
     "div",
