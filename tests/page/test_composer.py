@@ -172,7 +172,7 @@ def test_a_cut_reply_can_be_continued(visitor: Visitor, server: PageServer, reas
 
 
 def test_a_suggestion_is_sent(visitor: Visitor, server: PageServer) -> None:
-    server.will(whole("42."))
+    server.will(whole("It is 42."))
     visitor.page.get_by_role("button", name="What is 12 + 30?").click()
-    expect(visitor.replies.locator(".markdown")).to_have_text("42.")
+    expect(visitor.replies.locator(".markdown")).to_have_text("It is 42.")
     assert server.asked[0].messages == [("user", "What is 12 + 30?")]

@@ -70,6 +70,7 @@ export class Chat extends EventTarget {
     this.current.settings = settings;
     prefer("settings", settings);
     if (Object.keys(this.current.messages).length) this.save(this.current);
+    this.#tell("list");
   }
 
   /** Send `text` with `files` below message `parent`; by default at the end of what is shown. */

@@ -7,7 +7,8 @@ import { copyText } from "./clipboard.js";
 const { marked, DOMPurify } = /** @type {any} */ (globalThis);
 const HARMLESS = /^<\/?(?:br|sub|sup|kbd|mark|[biu])\s*\/?>$/i;
 const SCHEMES = ["http:", "https:", "mailto:"];
-const DIRECTED = "p, h3, h4, h5, h6, ul, ol, li, blockquote, table, th, td"; // each has the direction of its own text
+// Each has the direction of its own text. Elements with a direction do not count for the one around them, so items have none.
+const DIRECTED = "h3, h4, h5, h6, ul, ol, blockquote, th, td, p:not(li p, blockquote p)";
 const PURIFY = {
   ALLOWED_TAGS: [
     ..."p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code a strong em del b i u sub sup kbd mark".split(" "),

@@ -35,7 +35,8 @@ export class QuestionView {
       const summary = element("summary", {}, icon("file"), element("span", { dir: "auto" }, name), element("small", {}, tokensText(text)));
       return element("details", { class: "file" }, summary, element("pre", { tabindex: "0", role: "region", "aria-label": name, dir: "auto" }, text));
     });
-    const bubble = message.content ? element("div", { class: "bubble", dir: "auto" }, message.content) : null;
+    const reveal = () => this.element.classList.toggle("revealed"); // its buttons, on a touch screen
+    const bubble = message.content ? element("div", { class: "bubble", dir: "auto", click: reveal }, message.content) : null;
     this.element.classList.toggle("left-out", Boolean(message.leftOut));
     this.#body.replaceChildren(...files, ...(bubble ? [bubble, ...this.#fold(bubble)] : []), tools);
     return edit;
