@@ -8,7 +8,15 @@ from tests.servers.page_server import Gate, PageServer, comment, ending, first, 
 
 def test_thoughts_are_shown_while_they_arrive_and_folded(visitor: Visitor, server: PageServer) -> None:
     gates = [Gate(), Gate()]
-    reply = [first(), *thoughts("Six times seven."), gates[0], *text("The answer"), gates[1], *text(" is 42."), *ending()]
+    reply = [
+        first(),
+        *thoughts("Six times seven."),
+        gates[0],
+        *text("The answer"),
+        gates[1],
+        *text(" is 42."),
+        *ending(),
+    ]
     server.will([comment("prefill 5/9"), *reply])
     visitor.say("What is 6 × 7?")
     folded = visitor.replies.locator("details.thoughts")

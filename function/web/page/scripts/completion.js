@@ -12,7 +12,13 @@ const SILENCE_BETWEEN = 60_000; // ms between two: the server sends something ab
 export class ReplyError extends Error {
   constructor(kind, message, { code = null, status = null, param = null, detail = null, retryAfter = null, permanent = false } = {}) {
     super(message);
-    Object.assign(this, { kind, code, status, param, detail, retryAfter, permanent });
+    this.kind = kind;
+    this.code = code;
+    this.status = status;
+    this.param = param;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
+    this.permanent = permanent;
   }
 
   /** The error as it is kept with the message. */
@@ -43,7 +49,7 @@ async function* answer(body, key, watchdog) {
   const options = { method: "POST", headers, body: JSON.stringify(body), signal: watchdog.signal, cache: "no-store" };
   let response;
   try {
-    response = await fetch(endpoint("v1/chat/completions"), options);
+    response = await fetch(endpoint("v1/chat/completions"), /** @type {RequestInit} */ (options));
   } catch (error) {
     if (watchdog.signal.aborted) throw error;
     throw new ReplyError("unreachable", "The server could not be reached. Are you online?");
@@ -86,7 +92,7 @@ function* parts({ name, data }) {
   }
   if (name === "error" || chunk.error) {
     const { code, message } = chunk.error ?? {};
-    throw new ReplyError("failed", errorText({ kind: "failed", code }), { code, detail: message });
+    throw new ReplyError("failed", errorText({ kind: "failed", code, param: null, permanent: false }), { code, detail: message });
   }
   if (chunk.model) yield { model: chunk.model };
   const choice = chunk.choices?.[0];
@@ -111,8 +117,8 @@ async function refusal(response) {
   const kind = { 401: "key", 429: "busy", 503: "unavailable" }[status] ?? "refused";
   const detail = error?.message ?? `${status} ${response.statusText}`.trim();
   const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const found = { kind, code: error?.code ?? null, status, param: error?.param ?? null, detail };
-  found.permanent = response.headers.get("x-should-retry") === "false" || TOO_LONG.includes(found.code);
+  const permanent = response.headers.get("x-should-retry") === "false" || TOO_LONG.includes(error?.code);
+  const found = { kind, code: error?.code ?? null, status, param: error?.param ?? null, detail, permanent };
   return new ReplyError(kind, errorText(found), { ...found, retryAfter: seconds > 0 ? seconds : null });
 }
 

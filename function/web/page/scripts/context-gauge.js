@@ -16,7 +16,7 @@ export function contextGauge(chat, server) {
     byId("gauge-text").textContent = context ? `${count(used)} of ${count(context)} tokens` : `${count(used)} tokens`;
     gauge.classList.toggle("nearly-full", share >= NEARLY_FULL);
     gauge.classList.toggle("unmeasured", !context);
-    byId("gauge-fill").style.setProperty("--done", share);
+    byId("gauge-fill").style.setProperty("--done", String(share));
     gauge.title = context ? `The conversation takes ${Math.round(share * 100)}% of what the model can read` : "The length of the conversation";
   };
   chat.addEventListener("thread", update);

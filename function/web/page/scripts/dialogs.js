@@ -39,7 +39,7 @@ function ask(title, action, style, content, answer, isChanged, refusal = "Cancel
  * Open `dialog`. Escape and a click beside it close it, after a question if `isChanged()`; then the focus returns to where it was.
  */
 export function showDialog(dialog, isChanged = () => false) {
-  const before = document.activeElement;
+  const before = /** @type {HTMLElement} */ (document.activeElement);
   if (!dialog.isConnected) byId("app").append(dialog);
   const leave = async () => {
     if (isChanged() && !(await askConsent("Discard your changes?", "They are not saved yet.", "Discard", "Keep editing"))) return;

@@ -26,18 +26,19 @@ for (const id of ["settings", "system-chip"]) byId(id).addEventListener("click",
 keyboardShortcuts([
   { keys: "Enter", label: "Send the message; during a reply, after it" },
   { keys: "Shift+Enter", label: "New line" },
-  { keys: "Escape", label: "Stop the reply" },
-  { keys: "ArrowUp", label: "Edit the last message, from an empty box" },
+  { keys: "Esc", label: "Stop the reply" },
+  { keys: "↑", label: "Edit the last message, from an empty box" },
   { keys: "Mod+K", label: "Search conversations", run: () => sidebar.search() },
   { keys: "Mod+Shift+O", label: "New conversation", run: () => sidebar.begin() },
   { keys: "Mod+B", label: "Show or hide conversations", run: () => sidebar.toggle() },
 ]);
-byId("message").addEventListener("keydown", (event) => {
-  if (event.key !== "ArrowUp" || event.target.value) return;
-  const edits = document.querySelectorAll(".question .edit-message");
-  if (!edits.length) return;
+const messageBox = byId("message");
+messageBox.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowUp" || messageBox.value) return;
+  const edit = /** @type {HTMLElement} */ ([...document.querySelectorAll(".question .edit-message")].at(-1));
+  if (!edit) return;
   event.preventDefault();
-  edits[edits.length - 1].click();
+  edit.click();
 });
 chat.show(chat.current);
 if (matchMedia("(pointer: fine)").matches) composer.focus();

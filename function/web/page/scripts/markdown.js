@@ -1,5 +1,6 @@
 import { element, iconButton } from "./dom.js";
 import { copyText } from "./clipboard.js";
+import { MATH_EXTENSIONS, mathElement } from "./math.js";
 
 // A model's text is untrusted: its HTML is shown as text, its images are links, and the output of marked goes through
 // DOMPurify. The page's Content-Security-Policy is the second line of defence.
@@ -12,7 +13,7 @@ const DIRECTED = "h3, h4, h5, h6, ul, ol, blockquote, th, td, p:not(li p, blockq
 const PURIFY = {
   ALLOWED_TAGS: [
     ..."p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code a strong em del b i u sub sup kbd mark".split(" "),
-    ..."table thead tbody tr th td input".split(" "),
+    ..."table thead tbody tr th td input var".split(" "),
   ],
   ALLOWED_ATTR: ["href", "start", "align", "title", "type", "checked", "disabled"],
   ALLOW_DATA_ATTR: false,
@@ -37,7 +38,12 @@ function html({ text, block }) {
   return block ? `<p>${escape(text.trim()).replaceAll("\n", "<br>")}</p>` : escape(text);
 }
 
+function mathMarkup({ tex, display }) {
+  return `<var title="${display ? "display" : "inline"}">${escape(tex)}</var>`; // no other Markdown becomes a var
+}
+
 marked.use({
+  extensions: MATH_EXTENSIONS.map((extension) => ({ ...extension, renderer: mathMarkup })),
   gfm: true,
   breaks: true,
   renderer: {
@@ -76,6 +82,7 @@ export function renderBlock(token) {
   const fragment = DOMPurify.sanitize(marked.parser([token]), PURIFY);
   for (const table of fragment.querySelectorAll("table")) wrapTable(table);
   for (const pre of fragment.querySelectorAll("pre")) pre.replaceWith(codeBlock(pre.textContent, pre.title));
+  for (const math of fragment.querySelectorAll("var")) math.replaceWith(mathElement(math.textContent, math.title === "display"));
   for (const box of fragment.querySelectorAll("input")) taskBox(box);
   for (const part of fragment.querySelectorAll(DIRECTED)) part.dir = "auto";
   return element("div", { class: "block" }, fragment);
@@ -97,12 +104,15 @@ function codeBlock(text, info) {
   const language = languageOf(info);
   const code = element("code", { dir: "ltr" }, text);
   const copy = iconButton("copy", "Copy code", () => copyText(code.textContent, copy));
-  return element(
+  const toggle = () => wrap.setAttribute("aria-pressed", String(block.classList.toggle("wrapped")));
+  const wrap = iconButton("wrap", "Wrap long lines", toggle, { "aria-pressed": "false" });
+  const block = element(
     "div",
     { class: "block code", "data-language": language },
-    element("div", { class: "code-head" }, element("span", {}, language || "text"), copy),
+    element("div", { class: "code-head" }, element("span", {}, language || "text"), wrap, copy),
     element("pre", { tabindex: "0", role: "region", "aria-label": language ? `Code, ${language}` : "Code" }, code),
   );
+  return block;
 }
 
 function languageOf(info) {
@@ -112,8 +122,9 @@ function languageOf(info) {
 /** Extend `shown`, a code block's element, to the text of `token`; return false if it does not begin that text. */
 export function growCode(shown, token) {
   if (token.type !== "code" || shown.dataset.language !== languageOf(token.lang)) return false;
-  const text = shown.querySelector("code").firstChild;
-  if (!text || !token.text.startsWith(text.data)) return false;
+  const code = shown.querySelector("code");
+  const text = code.firstChild;
+  if (!text || code.dataset.highlighted || !token.text.startsWith(text.data)) return false;
   text.appendData(token.text.slice(text.data.length));
   return true;
 }

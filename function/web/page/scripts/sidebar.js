@@ -105,14 +105,14 @@ export class Sidebar {
   }
 
   #render() {
-    const focused = document.activeElement?.dataset?.conversation;
+    const focused = /** @type {HTMLElement} */ (document.activeElement)?.dataset?.conversation;
     const { listed } = this.#chat;
     const wanted = this.#search.value.trim();
     const found = wanted ? listed.filter((conversation) => contains(conversation, wanted)) : listed;
     this.#list.replaceChildren(...found.map((conversation) => this.#item(conversation)));
     byId("nothing-found").hidden = !wanted || found.length > 0;
     byId("export-all").hidden = this.#search.hidden = listed.length === 0;
-    if (focused) this.#list.querySelector(`[data-conversation="${focused}"]`)?.focus();
+    if (focused) /** @type {HTMLElement} */ (this.#list.querySelector(`[data-conversation="${focused}"]`))?.focus();
     byId("no-conversations").hidden = listed.length > 0;
   }
 
