@@ -19,7 +19,7 @@ header(chat, server);
 const sidebar = new Sidebar(chat);
 new ThreadView(chat);
 const composer = new Composer(chat);
-welcome(server, (text) => composer.submit(text));
+welcome(chat, server, (text) => composer.submit(text));
 contextGauge(chat, server);
 const settings = new SettingsDialog(chat);
 for (const id of ["settings", "system-chip"]) byId(id).addEventListener("click", () => settings.open());

@@ -60,7 +60,8 @@ export class ServerState extends EventTarget {
   #replied({ error, model }) {
     const found = { unavailable: "failed", unreachable: "unreachable" }[error?.kind];
     if (found) this.#set({ state: found, progress: null });
-    else if (model) this.#set({ state: "ready", model, progress: null });
+    else if (model && !error) this.#set({ state: "ready", model, progress: null });
+    else if (this.state === "starting") this.#askState(); // the cold start may have failed with the reply
   }
 
   #set(changes) {

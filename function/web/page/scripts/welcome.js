@@ -13,13 +13,13 @@ const TEXTS = {
 };
 
 /** The empty page: the model, its state, a cold start that is under way, and messages to begin with. */
-export function welcome(server, send) {
+export function welcome(chat, server, send) {
   let waiting = null;
   const update = () => {
     const detail = server.state === "failed" && isOperator() ? server.detail : null;
     byId("welcome-model").textContent = modelFacts(server).join(" · ");
     byId("welcome-state").textContent = [TEXTS[server.state], detail].filter(Boolean).join(" ");
-    if (server.state !== "starting") {
+    if (server.state !== "starting" || chat.current.leaf !== null) {
       waiting?.element.remove();
       waiting = null;
       return;
@@ -34,4 +34,5 @@ export function welcome(server, send) {
     ...SUGGESTIONS.map((text) => element("li", {}, element("button", { type: "button", class: "button suggestion", click: () => send(text) }, text))),
   );
   server.addEventListener("change", update);
+  chat.addEventListener("thread", update);
 }
