@@ -5,8 +5,8 @@ import { CONNECTING, progressed } from "./progress.js";
 import { samplingFields } from "./sampling.js";
 import { deleteConversation, loadConversation, loadConversations, onForeignChange, openStore, saveConversation } from "./store.js";
 
-const MEASURABLE = 50; // ms: a shorter reply came in one piece, from which no speed follows
-const SAVE_EVERY = 1000; // ms between two writes of a reply that is still coming
+const MIN_MEASURABLE_MS = 50; // ms: a shorter reply came in one piece, from which no speed follows
+const SAVE_INTERVAL_MS = 1000; // ms between two writes of a reply that is still coming
 
 /**
  * The conversations and the one reply that may be coming. Events report to the views what changed:
@@ -70,7 +70,7 @@ export class Chat extends EventTarget {
     this.current.settings = settings;
     prefer("settings", settings);
     if (Object.keys(this.current.messages).length) this.save(this.current);
-    this.#tell("list");
+    this.#notify("list");
   }
 
   /** Send `text` with `files` below message `parent`; by default at the end of what is shown. */
@@ -84,14 +84,14 @@ export class Chat extends EventTarget {
   /** Send `text` with `files` once the coming reply is complete. */
   queue(text, files) {
     this.queued = { conversation: this.active.conversation, text, files };
-    this.#tell("queue");
+    this.#notify("queue");
   }
 
   /** Take the queued message back; returns it. */
   unqueue() {
     const { queued } = this;
     this.queued = null;
-    this.#tell("queue");
+    this.#notify("queue");
     return queued;
   }
 
@@ -163,7 +163,7 @@ export class Chat extends EventTarget {
     this.active = null;
     this.save(conversation);
     this.dispatchEvent(new CustomEvent("reply", { detail: active }));
-    this.#tell("list");
+    this.#notify("list");
     if (this.queued && !message.error) this.#sendQueued();
   }
 
@@ -191,8 +191,8 @@ export class Chat extends EventTarget {
     }
     if (text) message.content += text;
     if (call) addToCalls((message.calls ??= []), call);
-    this.#tell("text");
-    if (active.last - active.saved > SAVE_EVERY) {
+    this.#notify("text");
+    if (active.last - active.saved > SAVE_INTERVAL_MS) {
       active.saved = active.last;
       this.save(active.conversation);
     }

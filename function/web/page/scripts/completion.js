@@ -2,8 +2,8 @@ import { EventStream } from "./event-stream.js";
 import { endpoint } from "./place.js";
 import { errorText, TOO_LONG } from "./error-text.js";
 
-const SILENCE_BEFORE = 330_000; // ms for the first byte: platforms hold a request while they start an instance
-const SILENCE_BETWEEN = 60_000; // ms between two: the server sends something about every second
+const FIRST_BYTE_TIMEOUT_MS = 330_000; // ms for the first byte: platforms hold a request while they start an instance
+const NEXT_BYTE_TIMEOUT_MS = 60_000; // ms between two: the server sends something about every second
 
 /**
  * The reason that there is no reply, or no complete one. `kind`: key, busy, unavailable, refused, unreachable, cut, silent or

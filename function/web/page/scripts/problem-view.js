@@ -15,7 +15,7 @@ const TITLES = {
   failed: "The reply failed",
   closed: "The reply was interrupted",
 };
-const MILD = ["key", "busy", "closed"]; // nothing is broken
+const EXPECTED_KINDS = ["key", "busy", "closed"]; // nothing is broken
 
 /** The problem of a reply and what can be done. `actions`: again, begin and, where they apply, shorten and proceed. */
 export function problemView(error, actions) {
@@ -74,7 +74,7 @@ function keyForm(again) {
   return element(
     "form",
     { class: "key-form", submit },
-    element("label", { for: "key" }, wrong ? "That key is not the right one. Another:" : "Key"),
+    element("label", { for: "key" }, wrong ? "The key is wrong. Another key:" : "Key"),
     element("div", { class: "key-row" }, input, element("button", { type: "submit", class: "button primary" }, "Use key")),
     element("label", { class: "check" }, remember, "Remember it on this device"),
   );
