@@ -24,6 +24,7 @@ ALONE = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
+    "--host-resolver-rules=MAP chat.example 127.0.0.1",
 ]
 """Options of a browser that connects to the page's server alone."""
 SHOTS = os.environ.get("PAGE_SHOTS")
@@ -49,7 +50,8 @@ class Visitor:
         self.requested.append(request.url)
 
     def _note_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        waking = message.location["url"].endswith("/health/ready")  # its status is 503 until the model is ready
+        if message.type in ("error", "warning") and not waking:
             self.complaints.append(message.text)
 
     def come(self) -> "Visitor":

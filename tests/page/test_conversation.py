@@ -31,7 +31,7 @@ def test_conversation_of_two_turns(visitor: Visitor, server: PageServer) -> None
 def test_page_is_one_response_and_reply_one_request(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("Hello."))
     visitor.ask("Hi")
-    assert server.paths == ["/", "/v1/chat/completions"]
+    assert sorted(server.paths) == ["/", "/health/ready", "/v1/chat/completions", "/v1/models"]
 
 
 def test_page_under_path_without_slash_requests_below_it(visit: Visit) -> None:
@@ -214,7 +214,12 @@ def test_conversations_are_renamed_exported_and_deleted(visitor: Visitor, server
     names.nth(1).click()
     expect(visitor.replies.locator(".markdown")).to_have_text("Blue.")
 
-    for item, check in (("Export as Markdown", markdown_is_right), ("Export as JSON", json_is_right)):
+    exports = (
+        ("Export as Markdown", markdown_is_right),
+        ("Export as JSON", json_is_right),
+        ("Export as API request", request_is_right),
+    )
+    for item, check in exports:
         page.get_by_role("button", name="Actions for this conversation").click()
         with page.expect_download() as download:
             page.get_by_role("menuitem", name=item).click()
@@ -240,6 +245,16 @@ def markdown_is_right(file: Path) -> None:
 
 def json_is_right(file: Path) -> None:
     assert file.name == "the-sea.json"
+    exported = json.loads(file.read_text())
+    assert exported["format"] == "chat-conversations"
+    (conversation,) = exported["conversations"]
+    assert conversation["title"] == "The sea"
+    said = [(message["role"], message["content"]) for message in conversation["messages"].values()]
+    assert said == [("user", "What colour is the sea?"), ("assistant", "Blue.")]
+
+
+def request_is_right(file: Path) -> None:
+    assert file.name == "the-sea.request.json"
     assert json.loads(file.read_text()) == {
         "messages": [
             {"role": "user", "content": "What colour is the sea?"},

@@ -62,7 +62,7 @@ def test_page_is_built_once_and_etag_is_its_hash() -> None:
 
 def test_policy_allows_scripts_and_styles_by_hash_only() -> None:
     found = outline()
-    assert len(found.scripts) == 4
+    assert len(found.scripts) == 6
     assert directive("script-src") == hashes(found.scripts)
     assert directive("style-src") == hashes(found.styles)
     assert directive("default-src") == ["'none'"]

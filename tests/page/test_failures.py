@@ -14,9 +14,8 @@ PROXY = Refusal(502, body="<html><h1>Bad gateway</h1></html>")
 FAILURES: dict[str, tuple[Reply, str, str]] = {
     "busy": (BUSY_REPLY, "The model is busy", "4 requests wait"),
     "lost": (LOST, "The model is not available", "There is no gs://models/boat.gguf."),
-    "long": (LONG, "The function refused this", "9000 tokens"),
-    "proxy": (PROXY, "The function refused this", "502"),
-    "foreign": (Refusal(200, body="<html>Sign in</html>"), "The reply failed", "Something else than the function"),
+    "proxy": (PROXY, "The message was rejected", "502"),
+    "foreign": (Refusal(200, body="<html>Sign in</html>"), "The reply failed", "Another server answered"),
     "failed-cold": (
         [comment("fetching 12%"), failure("The store does not answer.", "source_unavailable")],
         "The reply failed",
@@ -109,6 +108,76 @@ def test_question_without_reply_joins_next_one(visitor: Visitor, server: PageSer
     visitor.ask("One?")
     visitor.ask("Two?")
     assert server.asked[1].messages == [("user", "One?\n\nTwo?")]
+
+
+def test_a_message_too_long_does_not_end_the_conversation(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    server.will(whole("Hello."), LONG, whole("Still here."))
+    visitor.ask("Hi")
+    visitor.ask("word " * 1500)
+    expect(visitor.problem).to_contain_text("longer than the model can read at once")
+    expect(visitor.problem).to_contain_text("9000 tokens")  # for the operator
+    expect(visitor.problem.get_by_role("button", name="Try again")).to_have_count(0)
+    expect(visitor.page.locator("#announcer")).not_to_contain_text("Try again")
+    visitor.shot("too-long")
+    visitor.ask("Hello?")
+    assert server.asked[2].messages == [("user", "Hi"), ("assistant", "Hello."), ("user", "Hello?")]
+    expect(visitor.replies.nth(2).locator(".markdown")).to_have_text("Still here.")
+
+
+def test_a_conversation_too_long_can_go_on_without_its_older_half(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    server.will(whole("One."), whole("Two."), LONG, whole("Three."))
+    for question in ("First", "Second", "Third"):
+        visitor.ask(question)
+    visitor.page.get_by_role("button", name="Leave out older messages").click()
+    visitor.rest()
+    assert server.asked[3].messages == [("user", "Second"), ("assistant", "Two."), ("user", "Third")]
+    expect(visitor.page.locator(".left-out")).to_have_count(2)
+    expect(visitor.replies.nth(2).locator(".markdown")).to_have_text("Three.")
+
+
+def test_a_permanent_failure_offers_no_second_attempt(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    server.will(Refusal(503, "/models/boat.gguf: no such file.", "model_not_found", {"x-should-retry": "false"}))
+    visitor.ask("Hello?")
+    expect(visitor.problem).to_contain_text("Its operator has to repair something first")
+    expect(visitor.problem.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_a_rejected_setting_is_named_and_can_be_tried_again(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    refusal = Refusal(400, "'top_k' is too large.", "invalid_request", {"x-should-retry": "false"}, param="top_k")
+    server.will(refusal, whole("Fine."))
+    visitor.ask("Hello?")
+    expect(visitor.problem).to_contain_text("“Top k”")
+    visitor.problem.get_by_role("button", name="Try again").click()
+    visitor.rest()
+    expect(visitor.replies.locator(".markdown")).to_have_text("Fine.")
+
+
+def test_a_visitor_does_not_see_the_operators_message(visit: Visit, server: PageServer) -> None:
+    visitor = visit(server.url.replace("127.0.0.1", "chat.example"))
+    visitor.failures_expected = True
+    server.will(LOST)
+    visitor.ask("Hello?")
+    expect(visitor.problem).to_contain_text("not available right now")
+    expect(visitor.problem).not_to_contain_text("gs://")
+    expect(visitor.problem.get_by_text("Details")).to_have_count(0)
+
+
+def test_text_and_code_of_a_failure_are_copied_as_two_words(visitor: Visitor, server: PageServer) -> None:
+    server.will([first(), failure("The engine restarted.")])
+    visitor.ask("Hello?")
+    visitor.problem.get_by_text("Details").click()
+    expect(visitor.problem).to_contain_text("restarted. engine_error")
+
+
+def test_a_long_wait_is_counted_in_minutes(visitor: Visitor, server: PageServer) -> None:
+    visitor.failures_expected = True
+    server.will(Refusal(429, "The queue is full.", "busy", {"Retry-After": "355"}))
+    visitor.ask("Hello?")
+    expect(visitor.page.locator(".countdown")).to_have_text("likely free in about 6 min")
 
 
 @pytest.mark.parametrize("remembered", [False, True])

@@ -51,7 +51,7 @@ def test_hostile_markdown_runs_nothing_and_sends_nothing(visitor: Visitor, serve
     expect(visitor.replies).to_have_count(len(HOSTILE))
     visitor.shot("hostile")
     assert page.evaluate("window.trapped") is None
-    assert set(server.paths) == {"/", "/v1/chat/completions"}
+    assert set(server.paths) == {"/", "/health/ready", "/v1/models", "/v1/chat/completions"}
 
 
 def test_html_is_shown_as_text(visitor: Visitor, server: PageServer) -> None:

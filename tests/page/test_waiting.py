@@ -55,7 +55,8 @@ def test_progress_bar_has_length_of_share(visitor: Visitor, server: PageServer) 
     widths = """() => {
         const fill = document.querySelector(".step.current .fill");
         fill.getAnimations().forEach((animation) => animation.finish());
-        return [fill.getBoundingClientRect().width, fill.parentElement.getBoundingClientRect().width];
+        const track = fill.parentElement.getBoundingClientRect();
+        return [fill.getBoundingClientRect().right - track.left, track.width]; // the track cuts off what is left of it
     }"""
     fill, track = visitor.page.evaluate(widths)
     assert fill / track == pytest.approx(0.25, abs=0.01)

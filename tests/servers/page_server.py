@@ -72,6 +72,7 @@ class Refusal:
     message: str = ""
     code: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    param: str | None = None
     body: str | None = None
 
 
@@ -109,6 +110,20 @@ def text(content: str, size: int = 4) -> list[Step]:
     return [chunk(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}]) for piece in pieces]
 
 
+def thoughts(content: str, size: int = 4) -> list[Step]:
+    """Return ``content`` as reasoning, in pieces of ``size`` characters."""
+    pieces = [content[at : at + size] for at in range(0, len(content), size)]
+    return [chunk(choices=[{"index": 0, "delta": {"reasoning_content": piece}}]) for piece in pieces]
+
+
+def tool_call(name: str, arguments: str, index: int = 0, size: int = 5) -> list[Step]:
+    """Return a tool call whose arguments arrive in pieces of ``size`` characters."""
+    opening = {"index": index, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}}
+    pieces = [arguments[at : at + size] for at in range(0, len(arguments), size)]
+    calls = [opening, *({"index": index, "function": {"arguments": piece}} for piece in pieces)]
+    return [chunk(choices=[{"index": 0, "delta": {"tool_calls": [call]}}]) for call in calls]
+
+
 def first() -> Raw:
     """Return the first chunk of a reply."""
     return chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
@@ -142,6 +157,10 @@ class PageServer:
         self.asked: list[Asked] = []
         self.paths: list[str] = []
         """Of every request, in order."""
+        self.states: list[dict[str, Any]] = []
+        """Bodies of /health/ready, in turn; the last one stays. Without any, the model is ready."""
+        self.model: dict[str, Any] = {"id": MODEL, "object": "model"}
+        """The entry of /v1/models."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -155,6 +174,12 @@ class PageServer:
     def url(self) -> str:
         """Address of the page."""
         return self.origin + self.prefix
+
+    def state(self) -> dict[str, Any]:
+        """Return the next body of /health/ready."""
+        if not self.states:
+            return {"state": "ready"}
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
     def will(self, *replies: Reply) -> None:
         """Send these replies to the next requests."""
@@ -181,6 +206,13 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             server.paths.append(self.path)
             page = render()
+            place = "/" + self.path.removeprefix(server.prefix).strip("/")
+            if place == "/health/ready":
+                self._json(server.state())
+                return
+            if place == "/v1/models":
+                self._json({"object": "list", "data": [server.model]})
+                return
             if self.path.rstrip("/") != server.prefix.rstrip("/"):
                 self._whole(404, "text/plain", b"no such path", {})
                 return
@@ -221,10 +253,15 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def _refuse(self, refusal: Refusal) -> None:
-            error = {"message": refusal.message, "type": "error", "param": None, "code": refusal.code}
+            error = {"message": refusal.message, "type": "error", "param": refusal.param, "code": refusal.code}
             kind = "text/html" if refusal.body is not None else "application/json"
             body = refusal.body if refusal.body is not None else json.dumps({"error": error})
             self._whole(refusal.status, kind, body.encode(), refusal.headers)
+
+        def _json(self, body: dict[str, Any]) -> None:
+            # The function's status while it starts is 503, which browsers log as an error: tests of it expect that.
+            ready = body.get("state", "ready") == "ready"
+            self._whole(200 if ready else 503, "application/json", json.dumps(body).encode(), {})
 
         def _whole(self, status: int, kind: str, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)

@@ -1,21 +1,23 @@
 import { complete, ReplyError } from "./completion.js";
-import { addMessage, newConversation, requestMessages, showVersion } from "./conversation.js";
+import { addMessage, continuationMessages, hasBegun, leaveOutOlder, newConversation, requestMessages, showVersion } from "./conversation.js";
 import { accessKey, prefer, preference } from "./preferences.js";
 import { CONNECTING, progressed } from "./progress.js";
 import { samplingFields } from "./sampling.js";
 import { deleteConversation, loadConversation, loadConversations, onForeignChange, openStore, saveConversation } from "./store.js";
 
-const MIN_MEASURABLE_MS = 50; // a reply that arrives faster came in one piece: it has no measurable speed
-const SAVE_INTERVAL_MS = 1000; // between two writes of an unfinished reply
+const MIN_MEASURABLE_MS = 50; // ms: a shorter reply came in one piece, from which no speed follows
+const SAVE_INTERVAL_MS = 1000; // ms between two writes of a reply that is still coming
 
 /**
- * The conversations, and the one reply that may be in progress. Its events name what changed:
- * `list`, `thread` (its messages), `progress` and `text` (of the reply), `reply` (one began or ended), `storage`.
+ * The conversations and the one reply that may be coming. Events report to the views what changed:
+ * `list`, `thread` (its messages), `progress` and `text` (of the coming reply), `reply` (one began or ended), `queue`,
+ * `storage`.
  */
 export class Chat extends EventTarget {
   conversations = [];
   current = null;
   active = null; // {conversation, message, progress, began, controller, saved}
+  queued = null; // {conversation, text, files}: the message that follows the coming reply
   keeps = true;
 
   async open() {
@@ -68,23 +70,58 @@ export class Chat extends EventTarget {
     this.current.settings = settings;
     prefer("settings", settings);
     if (Object.keys(this.current.messages).length) this.save(this.current);
+    this.#notify("list");
   }
 
-  /** Send `text` below message `parent`; by default at the end of the branch. */
-  send(text, parent = this.current.leaf) {
+  /** Send `text` with `files` below message `parent`; by default at the end of what is shown. */
+  send(text, { parent = this.current.leaf, files = [], conversation = this.current } = {}) {
     if (this.active) return;
-    const conversation = this.current;
     if (!this.conversations.includes(conversation)) this.conversations.push(conversation);
-    const question = addMessage(conversation, parent, "user", text);
+    const question = addMessage(conversation, parent, "user", text, files);
     this.#reply(conversation, addMessage(conversation, question.id, "assistant", ""));
   }
 
-  /** Request `reply` again: a failed one without text is replaced, any other gets another version. */
+  /** Send `text` with `files` once the coming reply is complete. */
+  queue(text, files) {
+    this.queued = { conversation: this.active.conversation, text, files };
+    this.#notify("queue");
+  }
+
+  /** Take the queued message back; returns it. */
+  unqueue() {
+    const { queued } = this;
+    this.queued = null;
+    this.#notify("queue");
+    return queued;
+  }
+
+  /** Ask again for `reply`: a failed one that never began is replaced, any other gets a further version. */
   again(reply) {
     if (this.active) return;
     const conversation = this.current;
-    const message = reply.content ? addMessage(conversation, reply.parent, "assistant", "") : reply;
+    const message = hasBegun(reply) ? addMessage(conversation, reply.parent, "assistant", "") : reply;
     this.#reply(conversation, Object.assign(message, { error: null, finish: null, stats: null }));
+  }
+
+  /** Ask again for `reply` without the older half of the messages before it. */
+  againShorter(reply) {
+    if (this.active) return;
+    leaveOutOlder(this.current, reply);
+    this.again(reply);
+  }
+
+  /** Ask for the rest of `reply`, which is added to it. */
+  continueReply(reply) {
+    if (this.active) return;
+    const messages = continuationMessages(this.current, reply);
+    this.#reply(this.current, Object.assign(reply, { error: null, finish: null }), messages);
+  }
+
+  /** Add conversations that a file contains, and show the first of them. */
+  import(conversations) {
+    this.conversations.push(...conversations);
+    for (const conversation of conversations) this.save(conversation);
+    this.show(conversations[0]);
   }
 
   stop() {
@@ -99,17 +136,17 @@ export class Chat extends EventTarget {
     this.#notify("storage");
   }
 
-  async #reply(conversation, message) {
+  async #reply(conversation, message, messages = null) {
     message.streaming = true;
     const began = performance.now();
     const controller = new AbortController();
-    const active = { conversation, message, began, controller, progress: CONNECTING, saved: began, first: null, last: null };
+    const active = { conversation, message, began, controller, progress: CONNECTING, saved: began, first: null, last: null, thinking: null };
     this.active = active;
     this.save(conversation);
     this.#notify("list", "thread", "reply");
     const question = conversation.messages[message.parent];
     const body = {
-      messages: requestMessages(conversation, question),
+      messages: messages ?? requestMessages(conversation, question),
       stream: true,
       stream_options: { include_usage: true },
       ...samplingFields(conversation.settings),
@@ -120,12 +157,14 @@ export class Chat extends EventTarget {
       if (controller.signal.aborted) message.finish = "stopped";
       else message.error = { ...reason(error).plain(), at: Date.now() };
     }
+    endThoughts(active);
     message.streaming = false;
     conversation.updated = Date.now();
     this.active = null;
     this.save(conversation);
     this.dispatchEvent(new CustomEvent("reply", { detail: active }));
     this.#notify("list");
+    if (this.queued && !message.error) this.#sendQueued();
   }
 
   #take(active, part) {
@@ -136,17 +175,32 @@ export class Chat extends EventTarget {
     }
     if (part.model) message.model = part.model;
     if (part.finish) message.finish = part.finish;
-    if (part.text) {
-      active.last = performance.now();
-      active.first ??= active.last;
-      message.content += part.text;
-      this.#notify("text");
-      if (active.last - active.saved > SAVE_INTERVAL_MS) {
-        active.saved = active.last;
-        this.save(active.conversation);
-      }
-    }
+    if (part.thought || part.text || part.call) this.#grow(active, part);
     if (active.first !== null) message.stats = statistics(active, part.usage ?? message.stats?.usage);
+  }
+
+  #grow(active, { thought, text, call }) {
+    const { message } = active;
+    active.last = performance.now();
+    active.first ??= active.last;
+    if (thought) {
+      active.thinking ??= active.last;
+      message.thoughts = (message.thoughts ?? "") + thought;
+    } else {
+      endThoughts(active);
+    }
+    if (text) message.content += text;
+    if (call) addToCalls((message.calls ??= []), call);
+    this.#notify("text");
+    if (active.last - active.saved > SAVE_INTERVAL_MS) {
+      active.saved = active.last;
+      this.save(active.conversation);
+    }
+  }
+
+  #sendQueued() {
+    const { text, files, conversation } = this.unqueue();
+    if (this.conversations.includes(conversation)) this.send(text, { files, conversation, parent: conversation.leaf });
   }
 
   #empty() {
@@ -170,7 +224,19 @@ export class Chat extends EventTarget {
 
 function reason(error) {
   if (error instanceof ReplyError) return error;
-  return new ReplyError("failed", `The page failed to read the reply: ${error.message}`);
+  return new ReplyError("failed", "The page could not show the reply.", { detail: error.message });
+}
+
+function endThoughts(active) {
+  if (active.thinking === null) return;
+  active.message.thoughtSeconds = (active.message.thoughtSeconds ?? 0) + (performance.now() - active.thinking) / 1000;
+  active.thinking = null;
+}
+
+function addToCalls(calls, { index, name, arguments: piece }) {
+  const call = (calls[index] ??= { name: "", arguments: "" });
+  call.name += name;
+  call.arguments += piece;
 }
 
 /** Return the seconds to the first token, the tokens per second after it, and the server's counts, if any yet. */

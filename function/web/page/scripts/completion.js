@@ -1,28 +1,36 @@
 import { EventStream } from "./event-stream.js";
 import { endpoint } from "./place.js";
+import { errorText, TOO_LONG } from "./error-text.js";
 
-const FIRST_BYTE_TIMEOUT_MS = 330_000; // platforms hold a request while they start an instance
-const NEXT_BYTE_TIMEOUT_MS = 60_000; // the server sends something about every second
+const FIRST_BYTE_TIMEOUT_MS = 330_000; // ms for the first byte: platforms hold a request while they start an instance
+const NEXT_BYTE_TIMEOUT_MS = 60_000; // ms between two: the server sends something about every second
 
-/** Failure of a reply. `kind`: key, busy, refused, unreachable, cut, silent or failed. */
+/**
+ * The reason that there is no reply, or no complete one. `kind`: key, busy, unavailable, refused, unreachable, cut, silent or
+ * failed. The message is for visitors; `detail` is the server's own, for the operator. `permanent`: the same request cannot pass.
+ */
 export class ReplyError extends Error {
-  constructor(kind, message, { code = null, status = null, retryAfter = null } = {}) {
+  constructor(kind, message, { code = null, status = null, param = null, detail = null, retryAfter = null, permanent = false } = {}) {
     super(message);
     this.kind = kind;
     this.code = code;
     this.status = status;
+    this.param = param;
+    this.detail = detail;
     this.retryAfter = retryAfter;
+    this.permanent = permanent;
   }
 
-  /** Return the plain object that is saved with the message. */
+  /** The error as it is kept with the message. */
   plain() {
-    const { kind, message, code, status, retryAfter } = this;
-    return { kind, message, code, status, retryAfter };
+    const { kind, message, code, status, param, detail, retryAfter, permanent } = this;
+    return { kind, message, code, status, param, detail, retryAfter, permanent };
   }
 }
 
 /**
- * Request a reply; yields `{comment}`, `{model}`, `{text}`, `{finish}` and `{usage}` as they arrive.
+ * Ask for a reply; yields `{comment}`, `{model}`, `{thought}`, `{text}`, `{call}`, `{finish}` and `{usage}` as they come.
+ * A `call` is a piece of a tool call: `{index, name, arguments}`.
  * Throws ReplyError; when `signal` fires, the AbortError of fetch.
  */
 export async function* complete(body, { key, signal }) {
@@ -44,12 +52,12 @@ async function* answer(body, key, watchdog) {
     response = await fetch(endpoint("v1/chat/completions"), /** @type {RequestInit} */ (options));
   } catch (error) {
     if (watchdog.signal.aborted) throw error;
-    throw new ReplyError("unreachable", "The function could not be reached. Are you online?");
+    throw new ReplyError("unreachable", "The server could not be reached. Are you online?");
   }
   if (!response.ok) throw await refusal(response);
   const type = response.headers.get("Content-Type") ?? "nothing";
   if (!type.startsWith("text/event-stream")) {
-    throw new ReplyError("failed", `Something else than the function answered (${type.split(";")[0]}).`);
+    throw new ReplyError("failed", `Another server answered in place of the model (${type.split(";")[0]}).`);
   }
   yield* events(response.body.getReader(), watchdog);
 }
@@ -80,14 +88,20 @@ function* parts({ name, data }) {
   try {
     chunk = JSON.parse(data);
   } catch {
-    throw new ReplyError("failed", "The function sent something that is not a reply.");
+    throw new ReplyError("failed", "The answer could not be read: it is not a reply.");
   }
   if (name === "error" || chunk.error) {
-    throw new ReplyError("failed", chunk.error?.message ?? "The model failed.", { code: chunk.error?.code });
+    const { code, message } = chunk.error ?? {};
+    throw new ReplyError("failed", errorText({ kind: "failed", code, param: null, permanent: false }), { code, detail: message });
   }
   if (chunk.model) yield { model: chunk.model };
   const choice = chunk.choices?.[0];
-  if (choice?.delta?.content) yield { text: choice.delta.content };
+  const delta = choice?.delta ?? {};
+  if (delta.reasoning_content) yield { thought: delta.reasoning_content };
+  if (delta.content) yield { text: delta.content };
+  for (const { index, function: called = {} } of delta.tool_calls ?? []) {
+    yield { call: { index, name: called.name ?? "", arguments: called.arguments ?? "" } };
+  }
   if (choice?.finish_reason) yield { finish: choice.finish_reason };
   if (chunk.usage) yield { usage: chunk.usage };
 }
@@ -101,12 +115,14 @@ async function refusal(response) {
   }
   const { status } = response;
   const kind = { 401: "key", 429: "busy", 503: "unavailable" }[status] ?? "refused";
-  const message = error?.message ?? `The server answered ${status} ${response.statusText}`.trim() + ".";
+  const detail = error?.message ?? `${status} ${response.statusText}`.trim();
   const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  return new ReplyError(kind, message, { code: error?.code, status, retryAfter: seconds > 0 ? seconds : null });
+  const permanent = response.headers.get("x-should-retry") === "false" || TOO_LONG.includes(error?.code);
+  const found = { kind, code: error?.code ?? null, status, param: error?.param ?? null, detail, permanent };
+  return new ReplyError(kind, errorText(found), { ...found, retryAfter: seconds > 0 ? seconds : null });
 }
 
-/** Ends a silent request: a connection can be lost without a signal to either side. */
+/** Ends a request that has gone silent: a connection can be lost without a signal to either side. */
 class Watchdog {
   #controller = new AbortController();
   #timer = null;
@@ -136,7 +152,7 @@ class Watchdog {
     try {
       yield* generator;
     } catch (error) {
-      if (this.#silent) throw new ReplyError("silent", "The function has sent nothing for a long time.");
+      if (this.#silent) throw new ReplyError("silent", "Nothing has arrived for a long time.");
       throw error;
     }
   }

@@ -1,11 +1,16 @@
-// A conversation is a tree of messages: editing or regenerating adds a branch, so that no message is lost.
+import { withFiles } from "./attachments.js";
+import { isRejected } from "./error-text.js";
+
+// A conversation is a tree of messages: editing or regenerating adds a branch, so nothing that was said is lost.
 //
 //   {id, title, named, created, updated, settings, leaf, messages: {id: message}}
-//   message: {id, parent, role, content, created, streaming, finish, error, model, stats}
+//   message: {id, parent, role, content, created, streaming, finish, error, model, stats, thoughts, thoughtSeconds, calls, files}
 //
-// `leaf` is the end of the visible branch. All values are plain and can be stored as they are.
+// A message may be `leftOut`: shown, and no longer part of requests.
+// `leaf` is the end of the branch that is shown. Everything here is a plain value that can be stored as it is.
 
 export const TITLE_LENGTH = 60;
+const CONTINUE = "Continue your last reply exactly where it ended. Do not repeat any of it.";
 
 /** Return a new, empty conversation. */
 export function newConversation(settings) {
@@ -15,13 +20,14 @@ export function newConversation(settings) {
 }
 
 /** Add a message below `parent` (null begins the conversation) and show its branch. */
-export function addMessage(conversation, parent, role, content) {
+export function addMessage(conversation, parent, role, content, files = []) {
   const id = `${Object.keys(conversation.messages).length}`;
   const message = { id, parent, role, content, created: Date.now(), streaming: false };
+  if (files.length) message.files = files;
   conversation.messages[id] = message;
   conversation.leaf = id;
   conversation.updated = message.created;
-  if (!conversation.named && role === "user" && parent === null) conversation.title = titleOf(content);
+  if (!conversation.named && role === "user" && parent === null) conversation.title = titleOf(content || (files[0]?.name ?? ""));
   return message;
 }
 
@@ -55,21 +61,58 @@ export function showVersion(conversation, message) {
   conversation.leaf = end.id;
 }
 
-/** Return the branch that ends with `message`, as OpenAI's messages. */
+/** The branch that ends with `message`, as OpenAI's messages. */
 export function requestMessages(conversation, message) {
   const system = conversation.settings.system?.trim();
   const asked = system ? [{ role: "system", content: system }] : [];
-  for (const { role, content } of branch(conversation, message.id)) {
-    // A reply without text is left out; templates require alternating roles, so its question joins the next one.
-    if (!content) continue;
+  const messages = branch(conversation, message.id);
+  messages.forEach(({ role, content, files, leftOut }, index) => {
+    // A rejected question would have every later request rejected as well.
+    if (leftOut || (role === "user" && isRejected(messages[index + 1]?.error))) return;
+    const text = withFiles(content, files);
+    // A reply that never began is left out; templates want turns to alternate, so its question joins the next one.
+    if (!text) return;
     const last = asked.at(-1);
-    if (role === "user" && last?.role === "user") last.content += `\n\n${content}`;
-    else asked.push({ role, content });
-  }
+    if (role === "user" && last?.role === "user") last.content += `\n\n${text}`;
+    else asked.push({ role, content: text });
+  });
   return asked;
 }
 
-/** Mark the replies that were in progress when the page was closed: they will not continue. */
+/** The messages of a request that asks for the rest of `reply`. */
+export function continuationMessages(conversation, reply) {
+  return [...requestMessages(conversation, reply), { role: "user", content: CONTINUE }];
+}
+
+/** The earlier messages that requests still contain, below `message` in its branch. */
+export function earlierMessages(conversation, message) {
+  return branch(conversation, message.parent).slice(0, -1).filter(({ leftOut }) => !leftOut);
+}
+
+/** Leave the older half of the messages before `reply`'s question out of later requests. */
+export function leaveOutOlder(conversation, reply) {
+  const earlier = earlierMessages(conversation, reply);
+  const questions = earlier.filter(({ role }) => role === "user").length;
+  let left = Math.ceil(questions / 2);
+  for (const message of earlier) {
+    if (message.role === "user" && left-- <= 0) break;
+    message.leftOut = true;
+  }
+}
+
+/** Whether anything of `reply` has arrived. */
+export function hasBegun({ content, thoughts, calls }) {
+  return Boolean(content || thoughts || calls?.length);
+}
+
+/** Whether `text` is in the title or in a message. */
+export function contains(conversation, text) {
+  const wanted = text.toLocaleLowerCase();
+  if (conversation.title.toLocaleLowerCase().includes(wanted)) return true;
+  return Object.values(conversation.messages).some(({ content }) => content.toLocaleLowerCase().includes(wanted));
+}
+
+/** A reply that was being written when the page went away will not be continued. */
 export function settle(conversation) {
   for (const message of Object.values(conversation.messages)) {
     if (!message.streaming) continue;

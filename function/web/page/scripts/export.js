@@ -1,5 +1,6 @@
 import { branch, requestMessages, TITLE_LENGTH } from "./conversation.js";
 import { element } from "./dom.js";
+import { FORMAT } from "./import.js";
 import { samplingFields } from "./sampling.js";
 
 /** Return the conversation as Markdown, for reading. */
@@ -12,7 +13,12 @@ export function asMarkdown(conversation) {
   return `${parts.join("\n\n")}\n`;
 }
 
-/** Return the conversation as a request body for /v1/chat/completions. */
+/** The conversation with all its versions, which `readConversations` takes back. */
+export function asFile(conversations) {
+  return `${JSON.stringify({ format: FORMAT, version: 1, conversations }, null, 2)}\n`;
+}
+
+/** The conversation as a request body that /v1/chat/completions takes. */
 export function asRequest(conversation) {
   const end = conversation.messages[conversation.leaf];
   const body = { messages: requestMessages(conversation, end), ...samplingFields(conversation.settings) };
@@ -26,8 +32,8 @@ export function download(text, name, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Return a file name made of the conversation's title. */
-export function fileName(conversation, ending) {
-  const words = conversation.title.normalize("NFKD").match(/[\p{L}\p{N}]+/gu) ?? ["conversation"];
+/** A file name made of the conversation's title. */
+export function fileName(title, ending) {
+  const words = title.normalize("NFKD").match(/[\p{L}\p{N}]+/gu) ?? ["conversation"];
   return `${words.join("-").toLowerCase().slice(0, TITLE_LENGTH)}.${ending}`;
 }

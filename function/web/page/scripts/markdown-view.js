@@ -1,3 +1,4 @@
+import { highlight } from "./highlight.js";
 import { blocks, growCode, renderBlock } from "./markdown.js";
 
 const UNSETTLED_BLOCKS = 2; // the last blocks of a growing text can still change their kind
@@ -35,6 +36,7 @@ export class MarkdownView {
     const { links } = blocks(this.#text);
     if (Object.keys(links).length) this.#restart(); // earlier blocks may have used links defined later
     this.#draw();
+    highlight(this.element);
   }
 
   #restart() {

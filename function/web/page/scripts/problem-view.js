@@ -1,39 +1,50 @@
 import { element, icon } from "./dom.js";
+import { canRetry, isRejected, TOO_LONG } from "./error-text.js";
+import { isOperator } from "./operator.js";
 import { accessKey, keyIsRemembered, useKey } from "./preferences.js";
+import { roughly } from "./progress.js";
 
 const TITLES = {
-  key: "This function asks for a key",
+  key: "This chat asks for a key",
   busy: "The model is busy",
   unavailable: "The model is not available",
-  refused: "The function refused this",
+  refused: "The message was rejected",
   unreachable: "No connection",
   cut: "The connection dropped",
   silent: "The connection went silent",
   failed: "The reply failed",
   closed: "The reply was interrupted",
 };
-const EXPECTED_KINDS = ["key", "busy", "closed"]; // these are no faults
-const TOO_LONG = ["context_length_exceeded", "body_too_large"];
+const EXPECTED_KINDS = ["key", "busy", "closed"]; // nothing is broken
 
-/** Failure of a reply, its cause and the remedies. `actions`: again, begin. */
+/** The problem of a reply and what can be done. `actions`: again, begin and, where they apply, shorten and proceed. */
 export function problemView(error, actions) {
   const box = element(
     "div",
     { class: EXPECTED_KINDS.includes(error.kind) ? "problem mild" : "problem", role: "group", "aria-label": "Problem" },
     element("div", { class: "problem-head" }, icon(error.kind === "key" ? "key" : "alert"), element("strong", {}, TITLES[error.kind])),
-    element("p", {}, error.message, error.code && !EXPECTED_KINDS.includes(error.kind) ? element("code", {}, error.code) : null),
+    element("p", { dir: "auto" }, error.message),
   );
+  if (isRejected(error)) box.append(element("p", { class: "quiet" }, "Later messages are sent without it."));
   if (error.kind === "key") box.append(keyForm(actions.again));
   else box.append(retry(error, actions));
+  if (error.detail && isOperator()) box.append(details(error));
   return box;
 }
 
+/** The server's own message, which addresses its operator. */
+function details({ detail, code }) {
+  return element("details", { class: "problem-details" }, element("summary", {}, "Details"), element("p", {}, detail, " ", code ? element("code", {}, code) : null));
+}
+
 function retry(error, actions) {
-  const again = element("button", { type: "button", class: "button", click: actions.again }, icon("again"), "Try again");
-  const row = element("div", { class: "problem-actions" }, again);
-  if (TOO_LONG.includes(error.code)) {
-    row.append(element("button", { type: "button", class: "button", click: actions.begin }, icon("plus"), "New conversation"));
-  }
+  const row = element("div", { class: "problem-actions" });
+  const add = (label, symbol, click) => row.append(element("button", { type: "button", class: "button asks", click }, icon(symbol), label));
+  const long = TOO_LONG.includes(error.code);
+  if (canRetry(error)) add("Try again", "again", actions.again);
+  if (actions.proceed) add("Continue", "forth", actions.proceed);
+  if (long && actions.shorten) add("Leave out older messages", "again", actions.shorten);
+  if (long) add("New conversation", "plus", actions.begin);
   if (error.retryAfter) row.append(countdown(error));
   return row;
 }
@@ -42,7 +53,7 @@ function countdown({ retryAfter, at }) {
   const shown = element("span", { class: "countdown" });
   const tick = () => {
     const left = Math.ceil((at - Date.now()) / 1000 + retryAfter);
-    shown.textContent = left > 0 ? `likely free in ${left} s` : "";
+    shown.textContent = left > 0 ? `likely free in ${roughly(left)}` : "";
     if (left <= 0) clearInterval(timer);
   };
   const timer = setInterval(tick, 1000);

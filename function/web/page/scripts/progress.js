@@ -1,4 +1,4 @@
-// Progress of the wait before a reply, from the comments of the stream.
+// The wait before a reply, as the stream's comments and /health/ready report it.
 
 const COLD_PHASES = ["starting", "fetching", "loading"];
 const PHASES = [...COLD_PHASES, "queued", "prefill"];
@@ -24,6 +24,11 @@ export function progressed(state, comment) {
   return next;
 }
 
+/** The progress of a cold start, from the body of /health/ready; null when nothing is starting. */
+export function coldProgress({ state, done = null, eta = null }) {
+  return COLD_PHASES.includes(state) ? { phase: state, cold: true, done, eta, detail: "" } : null;
+}
+
 function ahead(requests) {
   if (!requests) return "next in line";
   return requests === 1 ? "1 request ahead" : `${requests} requests ahead`;
@@ -32,7 +37,7 @@ function ahead(requests) {
 /** Return the state in words. */
 export function phaseText(state) {
   return {
-    connecting: "Reaching the function",
+    connecting: "Connecting",
     waiting: "Waiting for the first token",
     starting: "Starting an instance",
     fetching: "Fetching the model",
@@ -51,7 +56,8 @@ export function detailText(state) {
   return parts.join(" · ");
 }
 
-function roughly(seconds) {
+/** A time to wait in words: seconds below a minute and a half, minutes above. */
+export function roughly(seconds) {
   if (seconds < 1) return "less than a second";
   return seconds < 90 ? `about ${Math.round(seconds)} s` : `about ${Math.round(seconds / 60)} min`;
 }

@@ -1,14 +1,17 @@
 import { copyText } from "./clipboard.js";
+import { earlierMessages, hasBegun } from "./conversation.js";
 import { element, iconButton } from "./dom.js";
 import { MarkdownView } from "./markdown-view.js";
 import { problemView } from "./problem-view.js";
+import { ThoughtsView } from "./thoughts-view.js";
 import { versionSwitch } from "./versions-view.js";
 import { WaitingView } from "./waiting-view.js";
 
 const ENDINGS = {
   length: "The reply ends here because it reached its limit.",
   stopped: "Stopped.",
-  cancelled: "The function ended the reply early.",
+  cancelled: "The server ended the reply early.",
+  tool_calls: "The model asked for a tool. This page has no tools.",
   content_filter: "The reply was filtered.",
 };
 
@@ -17,6 +20,7 @@ export class ReplyView {
   #chat;
   #text = element("div", { class: "markdown" });
   #waiting = null;
+  #thoughts = new ThoughtsView();
   #foot = element("div", { class: "foot" });
 
   constructor(chat, message) {
@@ -24,14 +28,16 @@ export class ReplyView {
     this.message = message;
     this.markdown = new MarkdownView(this.#text);
     const heading = element("h2", { class: "visually-hidden" }, "Reply");
-    this.element = element("li", { class: "turn reply" }, heading, this.#text, this.#foot);
+    this.element = element("li", { class: "turn reply" }, heading, this.#thoughts.element, this.#text, this.#foot);
   }
 
   /** Show the current state of the message. */
   refresh() {
-    const { streaming, content } = this.message;
+    const { streaming, content, leftOut } = this.message;
     this.element.classList.toggle("streaming", streaming);
+    this.element.classList.toggle("left-out", Boolean(leftOut));
     this.element.setAttribute("aria-busy", streaming);
+    this.#showThoughts();
     if (streaming && content) this.markdown.grow(content);
     else this.markdown.finish(content);
     this.progress();
@@ -41,7 +47,7 @@ export class ReplyView {
   /** Show the progress of the wait, until there is text. */
   progress() {
     const active = this.#chat.active;
-    if (active?.message !== this.message || this.message.content) {
+    if (active?.message !== this.message || active.first !== null) {
       this.#waiting?.element.remove();
       this.#waiting = null;
       return;
@@ -56,22 +62,38 @@ export class ReplyView {
   /** Show the text so far. */
   grow() {
     if (this.#waiting) this.progress();
+    this.#showThoughts();
     this.markdown.grow(this.message.content);
+  }
+
+  #showThoughts() {
+    const { active } = this.#chat;
+    this.#thoughts.update(this.message, active?.message === this.message && active.thinking !== null);
   }
 
   #ending() {
     const { message } = this;
     const parts = [];
     if (message.error) {
-      const again = () => this.#chat.again(message);
-      parts.push(problemView(message.error, { again, begin: () => this.#chat.begin() }));
+      const actions = { again: () => this.#chat.again(message), begin: () => this.#chat.begin() };
+      if (earlierMessages(this.#chat.current, message).length) actions.shorten = () => this.#chat.againShorter(message);
+      if (message.content) actions.proceed = () => this.#chat.continueReply(message);
+      parts.push(problemView(message.error, actions));
     } else if (message.finish && message.finish !== "stop") {
-      parts.push(element("p", { class: "ending" }, ENDINGS[message.finish] ?? `The reply ended: ${message.finish}.`));
-    } else if (!message.content) {
+      const text = element("p", { class: "ending" }, ENDINGS[message.finish] ?? `The reply ended: ${message.finish}.`);
+      parts.push(element("div", { class: "ending-row" }, text, this.#continueButton()));
+    } else if (!hasBegun(message)) {
       parts.push(element("p", { class: "ending" }, "The reply is empty."));
     }
     const tools = this.#tools();
     return tools.children.length ? [...parts, tools] : parts;
+  }
+
+  #continueButton() {
+    const { message } = this;
+    const cut = ["length", "stopped", "cancelled"].includes(message.finish) && message.content;
+    const last = this.#chat.current.leaf === message.id;
+    return cut && last ? element("button", { type: "button", class: "button asks", click: () => this.#chat.continueReply(message) }, "Continue") : null;
   }
 
   #tools() {

@@ -2,7 +2,7 @@
 
 export const SAMPLING = [
   { name: "temperature", label: "Temperature", usual: "0.8", min: 0, max: 2, step: 0.05, hint: "0 always takes the likeliest token" },
-  { name: "max_tokens", label: "Longest reply", usual: "no limit", min: 1, step: 1, hint: "in tokens" },
+  { name: "max_tokens", label: "Max tokens", usual: "no limit", min: 1, step: 1, hint: "the longest reply" },
   { name: "top_p", label: "Top p", usual: "0.95", min: 0, max: 1, step: 0.01, hint: "keep the likeliest tokens up to this share" },
   { name: "top_k", label: "Top k", usual: "40", min: 0, step: 1, hint: "keep this many of the likeliest tokens" },
   { name: "min_p", label: "Min p", usual: "0.05", min: 0, max: 1, step: 0.01, hint: "drop tokens below this share of the best" },

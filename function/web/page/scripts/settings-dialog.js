@@ -1,4 +1,4 @@
-import { show } from "./dialogs.js";
+import { showDialog } from "./dialogs.js";
 import { byId, element } from "./dom.js";
 import { accessKey, keyIsRemembered, useKey } from "./preferences.js";
 import { SAMPLING } from "./sampling.js";
@@ -28,7 +28,8 @@ export class SettingsDialog {
     this.#fill(this.#chat.current.settings);
     this.#key.value = accessKey() ?? "";
     this.#remember.checked = keyIsRemembered();
-    show(this.#dialog);
+    const before = this.#values();
+    showDialog(this.#dialog, () => this.#values() !== before);
   }
 
   #field({ name, label, usual, hint, ...limits }) {
@@ -43,6 +44,12 @@ export class SettingsDialog {
   #fill(settings) {
     this.#system.value = settings.system ?? "";
     for (const [name, input] of this.#fields) input.value = settings[name] ?? "";
+  }
+
+  /** Everything that is entered, as one comparable text. */
+  #values() {
+    const numbers = [...this.#fields.values()].map(({ value }) => value);
+    return JSON.stringify([this.#system.value, this.#key.value, this.#remember.checked, ...numbers]);
   }
 
   #keep() {

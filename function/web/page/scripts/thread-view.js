@@ -1,6 +1,7 @@
 import { announce } from "./announce.js";
 import { branch } from "./conversation.js";
 import { byId } from "./dom.js";
+import { canRetry } from "./error-text.js";
 import { QuestionView } from "./question-view.js";
 import { ReplyView, statsText } from "./reply-view.js";
 
@@ -76,7 +77,7 @@ export class ThreadView {
     const { message, conversation } = ended;
     if (conversation === this.#chat.current) this.#render();
     if (message.error) {
-      announce(`${message.error.message} Try again is below the message.`);
+      announce(canRetry(message.error) ? `${message.error.message} Try again is below the message.` : message.error.message);
       this.#views.get(message.id)?.element.querySelector("#key")?.focus();
     } else {
       announce(spoken(message));

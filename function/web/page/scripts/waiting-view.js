@@ -8,7 +8,7 @@ const COLD_STEPS = [
   { name: "Load", phases: ["loading"] },
   { name: "Read", phases: ["queued", "prefill", "waiting"] },
 ];
-const SHOW_TIME_AFTER_SECONDS = 3;
+const CLOCK_AFTER_SECONDS = 3; // shorter waits show no time
 
 /** The wait before the first token: one line for a warm model, a bar for each step of a cold start. */
 export class WaitingView {
@@ -44,7 +44,7 @@ export class WaitingView {
   #showDetail() {
     const seconds = Math.floor((performance.now() - this.#began) / 1000);
     const known = this.#state ? detailText(this.#state) : "";
-    this.#detail.textContent = known || (seconds >= SHOW_TIME_AFTER_SECONDS ? `${seconds} s` : "");
+    this.#detail.textContent = known || (seconds >= CLOCK_AFTER_SECONDS ? `${seconds} s` : "");
   }
 
   #showBar(state) {

@@ -1,0 +1,178 @@
+"""The message box: drafts, the queue, attached files."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.page.conftest import Visit, Visitor
+from tests.servers.page_server import Gate, PageServer, ending, failure, first, text, whole
+
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 760}, "is_mobile": True, "has_touch": True}
+
+
+def box(visitor: Visitor) -> Locator:
+    return visitor.page.get_by_label("Message", exact=True)
+
+
+def test_a_draft_survives_a_reload(visitor: Visitor) -> None:
+    box(visitor).fill("A long thought")
+    visitor.page.reload()
+    visitor.ready()
+    expect(box(visitor)).to_have_value("A long thought")
+
+
+def test_each_conversation_has_its_own_draft(visitor: Visitor, server: PageServer) -> None:
+    server.will(whole("Blue."))
+    visitor.ask("The sea?")
+    box(visitor).fill("draft in one")
+    visitor.page.locator("#new-conversation").click()
+    expect(box(visitor)).to_have_value("")
+    box(visitor).fill("draft in another")
+    visitor.page.locator(".conversation").click()
+    expect(box(visitor)).to_have_value("draft in one")
+
+
+def test_enter_during_a_reply_queues_the_message(visitor: Visitor, server: PageServer) -> None:
+    gate = Gate()
+    server.will([first(), *text("On"), gate, *text("e."), *ending()], whole("Two."))
+    visitor.say("First")
+    expect(visitor.replies.locator(".markdown")).to_have_text("On")
+    box(visitor).fill("Second")
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.get_by_role("group", name="Queued message")).to_contain_text("Second")
+    expect(box(visitor)).to_have_value("")
+    visitor.shot("queued")
+    gate.open()
+    expect(visitor.replies.nth(1).locator(".markdown")).to_have_text("Two.")
+    assert server.asked[1].messages[-1] == ("user", "Second")
+    expect(visitor.page.locator("#queued")).to_be_hidden()
+
+
+def test_a_queued_message_can_be_sent_by_touch(visit: Visit, server: PageServer) -> None:
+    visitor = visit(**PHONE)
+    gate = Gate()
+    server.will([first(), gate, *text("One."), *ending()], whole("Two."))
+    visitor.say("First")
+    assert gate.reached.wait(30)
+    box(visitor).fill("Second")
+    visitor.page.get_by_role("button", name="Send after this reply").tap()
+    gate.open()
+    expect(visitor.replies.nth(1).locator(".markdown")).to_have_text("Two.")
+
+
+def test_a_queued_message_is_a_draft_again_when_the_reply_fails(visitor: Visitor, server: PageServer) -> None:
+    gate = Gate()
+    server.will([first(), gate, failure("The engine failed.")])
+    visitor.say("First")
+    assert gate.reached.wait(30)
+    box(visitor).fill("Second")
+    visitor.page.keyboard.press("Enter")
+    gate.open()
+    visitor.rest()
+    expect(box(visitor)).to_have_value("Second")
+    assert len(server.asked) == 1
+
+
+def test_a_queued_message_is_a_draft_again_after_a_reload(visitor: Visitor, server: PageServer) -> None:
+    gate = Gate()
+    server.will([first(), gate])
+    visitor.say("First")
+    assert gate.reached.wait(30)
+    box(visitor).fill("Second")
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator("#queued")).to_be_visible()
+    visitor.page.reload()
+    visitor.ready()
+    expect(box(visitor)).to_have_value("Second")
+
+
+def test_a_text_file_goes_with_the_message(visitor: Visitor, server: PageServer) -> None:
+    server.will(whole("A boat."))
+    file = {"name": "<b>boat</b>.py", "mimeType": "text/x-python", "buffer": b"print('```')\n"}
+    visitor.page.locator("#files").set_input_files(files=[file])  # type: ignore[list-item]  # a FilePayload
+    expect(visitor.page.locator(".chip")).to_contain_text("<b>boat</b>.py")
+    expect(visitor.page.locator(".chip")).to_contain_text("about 4 tokens")
+    visitor.shot("attached")
+    visitor.ask("What is this?")
+    assert server.asked[0].messages == [
+        ("user", "File: <b>boat</b>.py\n````\nprint('```')\n````\n\nWhat is this?"),
+    ]
+    expect(visitor.page.locator(".question .file summary")).to_contain_text("<b>boat</b>.py")
+    visitor.page.locator(".question .file summary").click()
+    expect(visitor.page.locator(".question .file pre")).to_have_text("print('```')\n")
+
+
+def test_a_file_that_is_no_text_is_rejected_in_words(visitor: Visitor) -> None:
+    file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\x00\x01"}
+    visitor.page.locator("#files").set_input_files(files=[file])  # type: ignore[list-item]  # a FilePayload
+    expect(visitor.page.get_by_role("alert")).to_have_text("“photo.jpg” is not a text file.")
+    expect(visitor.page.locator(".chip")).to_have_count(0)
+
+
+DROP = """() => {
+    const carried = new DataTransfer();
+    carried.items.add(new File(["a,b"], "table.csv", { type: "text/csv" }));
+    const event = (name) => new DragEvent(name, { dataTransfer: carried, bubbles: true, cancelable: true });
+    const over = event("dragover");
+    document.querySelector("#thread").dispatchEvent(over);
+    document.querySelector("#thread").dispatchEvent(event("drop"));
+    return over.defaultPrevented;
+}"""
+PASTE = """(text) => {
+    const carried = new DataTransfer();
+    carried.setData("text/plain", text);
+    const event = new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true });
+    document.querySelector("#message").dispatchEvent(event);
+}"""
+
+
+def test_a_dropped_file_is_attached_and_does_not_replace_the_page(visitor: Visitor) -> None:
+    assert visitor.page.evaluate(DROP)
+    expect(visitor.page.locator(".chip")).to_contain_text("table.csv")
+    visitor.page.get_by_role("button", name="Remove table.csv").click()
+    expect(visitor.page.locator(".chip")).to_have_count(0)
+
+
+def test_a_long_paste_becomes_a_file(visitor: Visitor) -> None:
+    visitor.page.evaluate(PASTE, "word " * 1000)
+    expect(visitor.page.locator(".chip")).to_contain_text("pasted.txt")
+    visitor.page.reload()
+    visitor.ready()
+    expect(visitor.page.locator(".chip")).to_contain_text("pasted.txt")
+
+
+def test_the_context_gauge_counts_the_conversation(visit: Visit, server: PageServer) -> None:
+    server.model = {"id": "paper-boat", "meta": {"n_ctx": 1024}}
+    visitor = visit()
+    server.will(whole("Hello."), [first(), *text("More."), *ending(tokens=900)])
+    visitor.ask("Hi")
+    gauge = visitor.page.locator("#gauge")
+    expect(gauge).to_contain_text("32 of 1,024 tokens")
+    visitor.ask("Go on")
+    expect(gauge).to_contain_text("920 of 1,024 tokens")
+    assert "nearly-full" in str(gauge.get_attribute("class"))
+
+
+@pytest.mark.parametrize("reason", ["length", "stopped"])
+def test_a_cut_reply_can_be_continued(visitor: Visitor, server: PageServer, reason: str) -> None:
+    gate = Gate()
+    cut = whole("Once upon", "length") if reason == "length" else [first(), *text("Once upon"), gate]
+    server.will(cut, whole(" a time."))
+    visitor.say("Tell me")
+    if reason == "stopped":
+        expect(visitor.replies.locator(".markdown")).to_have_text("Once upon")
+        visitor.page.keyboard.press("Escape")
+    visitor.page.get_by_role("button", name="Continue").click()
+    expect(visitor.replies.locator(".markdown")).to_have_text("Once upon a time.")
+    visitor.rest()
+    assert server.asked[1].messages[:2] == [("user", "Tell me"), ("assistant", "Once upon")]
+    assert server.asked[1].messages[2][0] == "user"
+    expect(visitor.page.get_by_role("button", name="Continue")).to_have_count(0)
+
+
+def test_a_suggestion_is_sent(visitor: Visitor, server: PageServer) -> None:
+    server.will(whole("It is 42."))
+    visitor.page.get_by_role("button", name="What is 12 + 30?").click()
+    expect(visitor.replies.locator(".markdown")).to_have_text("It is 42.")
+    assert server.asked[0].messages == [("user", "What is 12 + 30?")]
