@@ -90,7 +90,7 @@ def test_a_queued_message_is_a_draft_again_after_a_reload(visitor: Visitor, serv
 def test_a_text_file_goes_with_the_message(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("A boat."))
     file = {"name": "<b>boat</b>.py", "mimeType": "text/x-python", "buffer": b"print('```')\n"}
-    visitor.page.locator("#files").set_input_files(files=[file])  # type: ignore[list-item]  # a FilePayload
+    visitor.page.locator("#files").set_input_files(files=[file])  # type: ignore[arg-type]  # a FilePayload
     expect(visitor.page.locator(".chip")).to_contain_text("<b>boat</b>.py")
     expect(visitor.page.locator(".chip")).to_contain_text("about 4 tokens")
     visitor.shot("attached")
@@ -105,7 +105,7 @@ def test_a_text_file_goes_with_the_message(visitor: Visitor, server: PageServer)
 
 def test_a_file_that_is_no_text_is_rejected_in_words(visitor: Visitor) -> None:
     file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\x00\x01"}
-    visitor.page.locator("#files").set_input_files(files=[file])  # type: ignore[list-item]  # a FilePayload
+    visitor.page.locator("#files").set_input_files(files=[file])  # type: ignore[arg-type]  # a FilePayload
     expect(visitor.page.get_by_role("alert")).to_have_text("“photo.jpg” is not a text file.")
     expect(visitor.page.locator(".chip")).to_have_count(0)
 
