@@ -8,7 +8,7 @@ import pytest
 from function.observability.log_format import configure_logging
 
 
-class Terminal(io.StringIO):
+class TerminalStream(io.StringIO):
     def isatty(self) -> bool:
         return True
 
@@ -41,7 +41,7 @@ def test_exception_stays_on_one_line() -> None:
 
 
 def test_terminal_gets_text() -> None:
-    out = Terminal()
+    out = TerminalStream()
     configure_logging("INFO", out)
     logging.getLogger("function").warning("careful")
     assert out.getvalue().endswith("W careful\n")

@@ -17,7 +17,7 @@ from function.source import Request
 from function.source.http_client import EXCHANGE_TIMEOUT_SECONDS, exchange
 from tests.fetch_data import DATA, QUICK
 from tests.servers.faulty import Fault, FaultyStore
-from tests.servers.scripted import Reply, ScriptedStore, Seen
+from tests.servers.scripted import ScriptedReply, ScriptedStore, Seen
 
 MAX_WAIT_SECONDS = 60.0
 DRIP_SECONDS = 0.02
@@ -47,9 +47,9 @@ def dripping_url() -> Iterator[str]:
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "hf", "http"])
 def test_description_that_never_arrives_is_an_error(scheme: str, tmp_path: Path) -> None:
-    def wait(seen: Seen) -> Reply:
+    def wait(seen: Seen) -> ScriptedReply:
         store.ended.wait()
-        return Reply(500)
+        return ScriptedReply(500)
 
     with ScriptedStore(wait) as store:
         uri = f"{store.url}/m.gguf" if scheme == "http" else f"{scheme}://models/repo/m.gguf"
@@ -62,7 +62,7 @@ def test_description_that_never_arrives_is_an_error(scheme: str, tmp_path: Path)
 
 def test_description_that_fails_for_long_names_the_last_error(tmp_path: Path) -> None:
     policy = replace(QUICK, describe_seconds=0.3, backoff_seconds=0.2, max_backoff_seconds=0.2, max_attempts=100)
-    with ScriptedStore(lambda seen: Reply(503)) as store, pytest.raises(SourceError, match="503"):
+    with ScriptedStore(lambda seen: ScriptedReply(503)) as store, pytest.raises(SourceError, match="503"):
         fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=policy, stores=store.stores())
 
 

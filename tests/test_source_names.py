@@ -13,7 +13,7 @@ from function.source.huggingface import choose_file
 from function.source.uri import normalize_uri
 from tests.fetch_data import DATA, QUICK
 from tests.servers.faulty import FaultyStore
-from tests.servers.scripted import Reply, ScriptedStore, Seen, object_reply
+from tests.servers.scripted import ScriptedReply, ScriptedStore, Seen, object_reply
 from tests.servers.stores import Store, s3_client
 
 OWNER = "https://huggingface.co/owner/repo"
@@ -85,10 +85,10 @@ def test_quantisation_without_one_file_lists_the_files(quantisation: str, messag
         choose_file("hf://o/r", FILES, quantisation)
 
 
-def repository(seen: Seen) -> Reply:
+def repository(seen: Seen) -> ScriptedReply:
     """Serve the list of ``FILES``, and one file under every other address."""
     if seen.target.startswith("/api/"):
-        return Reply(200, body=json.dumps({"siblings": [{"rfilename": name} for name in FILES]}).encode())
+        return ScriptedReply(200, body=json.dumps({"siblings": [{"rfilename": name} for name in FILES]}).encode())
     return object_reply(seen, DATA)
 
 
@@ -134,6 +134,6 @@ def test_generation_of_a_google_object_is_read(tmp_path: Path) -> None:
         fetched = fetch(f"{uri}#1", cache=tmp_path, policy=QUICK, stores=store.stores)
         assert fetched.path.read_bytes() == DATA
         assert fetched.path.name == "model.gguf"
-    with ScriptedStore(lambda seen: Reply(404)) as other, pytest.raises(ObjectNotFound):
+    with ScriptedStore(lambda seen: ScriptedReply(404)) as other, pytest.raises(ObjectNotFound):
         open_source("gs://models/m.gguf#17", other.stores()).describe()
     assert other.seen[0].target == "/storage/v1/b/models/o/m.gguf?generation=17"

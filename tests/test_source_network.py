@@ -10,7 +10,7 @@ from function.errors import SourceError
 from function.settings import Stores
 from function.source import open_source
 from function.source.http_client import find_proxy
-from tests.servers.scripted import Certificate, Reply, ScriptedStore, Seen, make_certificate, object_reply
+from tests.servers.scripted import Certificate, ScriptedReply, ScriptedStore, Seen, make_certificate, object_reply
 
 DATA = bytes(range(256))
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -28,10 +28,10 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def serve(seen: Seen) -> Reply:
+def serve(seen: Seen) -> ScriptedReply:
     """Serve the object under every protocol."""
     if seen.target.startswith("/storage/v1/"):
-        return Reply(200, body=b'{"size": "256", "generation": "7"}')
+        return ScriptedReply(200, body=b'{"size": "256", "generation": "7"}')
     return object_reply(seen, DATA)
 
 
@@ -141,10 +141,10 @@ def test_http_proxy_receives_the_whole_url_and_its_login(monkeypatch: pytest.Mon
 def test_login_in_a_url_is_sent_to_its_host_only() -> None:
     with ScriptedStore(serve) as other:
 
-        def redirect(seen: Seen) -> Reply:
+        def redirect(seen: Seen) -> ScriptedReply:
             if seen.headers.get("authorization") != basic("u:p@ss"):
-                return Reply(401)
-            return Reply(302, {"location": f"{other.url}/bytes"})
+                return ScriptedReply(401)
+            return ScriptedReply(302, {"location": f"{other.url}/bytes"})
 
         with ScriptedStore(redirect) as store:
             source = open_source(f"http://u:p%40ss@{store.address}/m.gguf", Stores())
@@ -156,7 +156,7 @@ def test_login_in_a_url_is_sent_to_its_host_only() -> None:
 
 
 def test_login_in_a_url_is_sent_with_every_range() -> None:
-    with ScriptedStore(lambda seen: serve(seen) if "authorization" in seen.headers else Reply(401)) as store:
+    with ScriptedStore(lambda seen: serve(seen) if "authorization" in seen.headers else ScriptedReply(401)) as store:
         source = open_source(f"http://u:p@{store.address}/m.gguf", Stores())
         buffer = bytearray(256)
         source.read(source.describe(), 0, memoryview(buffer))

@@ -10,7 +10,7 @@ from function.settings import Stores
 from function.source import open_source
 from function.source.s3_object import S3Object
 from function.source.s3_session import S3Session
-from tests.servers.scripted import Reply, ScriptedStore, Seen, object_reply
+from tests.servers.scripted import ScriptedReply, ScriptedStore, Seen, object_reply
 
 DATA = bytes(range(256))
 ACCESS_POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/models"
@@ -107,7 +107,7 @@ def test_contradictory_configuration_is_refused_in_a_sentence(aws: Path) -> None
     assert caught.value.permanent
 
 
-def serve(seen: Seen) -> Reply:
+def serve(seen: Seen) -> ScriptedReply:
     return object_reply(seen, DATA)
 
 
@@ -139,19 +139,19 @@ def test_region_that_the_store_states_is_followed_once(aws: Path) -> None:
     for stated in ("header", "body"):
         for code, status in (("AuthorizationHeaderMalformed", 400), ("PermanentRedirect", 301)):
 
-            def script(seen: Seen, status: int = status, code: str = code, stated: str = stated) -> Reply:
+            def script(seen: Seen, status: int = status, code: str = code, stated: str = stated) -> ScriptedReply:
                 if "/eu-north-1/s3/" in seen.headers["authorization"]:
                     return serve(seen)
                 body = f"<Error><Code>{code}</Code><Message>wrong</Message><Region>eu-north-1</Region></Error>"
                 if stated == "header":
-                    return Reply(status, {"x-amz-bucket-region": "eu-north-1"})
-                return Reply(status, body=body.encode())
+                    return ScriptedReply(status, {"x-amz-bucket-region": "eu-north-1"})
+                return ScriptedReply(status, body=body.encode())
 
             with ScriptedStore(script) as store:
                 assert open_source("s3://models/m.gguf", store.stores()).describe().size == 256, (stated, code)
 
-    def contradict(seen: Seen) -> Reply:
-        return Reply(400, {"x-amz-bucket-region": f"region-{len(store.seen)}"})
+    def contradict(seen: Seen) -> ScriptedReply:
+        return ScriptedReply(400, {"x-amz-bucket-region": f"region-{len(store.seen)}"})
 
     with ScriptedStore(contradict) as store, pytest.raises(SourceError):
         open_source("s3://models/m.gguf", store.stores()).describe()
@@ -162,14 +162,14 @@ def test_region_that_the_store_states_is_followed_once(aws: Path) -> None:
 def test_project_or_requester_that_pays_is_named_in_every_request(
     scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def script(seen: Seen) -> Reply:
+    def script(seen: Seen) -> ScriptedReply:
         if seen.target.startswith("/token"):
             token = {"access_token": "t", "expires_in": 3600, "token_type": "Bearer", "issued_token_type": "x"}
-            return Reply(200, {"content-type": "application/json"}, json.dumps(token).encode())
+            return ScriptedReply(200, {"content-type": "application/json"}, json.dumps(token).encode())
         if seen.headers.get("x-amz-request-payer") != "requester" and seen.headers.get("x-goog-user-project") != "ours":
-            return Reply(403)
+            return ScriptedReply(403)
         if seen.target.startswith("/storage/v1/"):
-            return Reply(200, body=b'{"size": "256", "generation": "7"}')
+            return ScriptedReply(200, body=b'{"size": "256", "generation": "7"}')
         return object_reply(seen, DATA)
 
     with ScriptedStore(script) as store:
@@ -195,7 +195,7 @@ def test_project_or_requester_that_pays_is_named_in_every_request(
 
 
 def test_directory_bucket_is_read_with_a_session(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def script(seen: Seen) -> Reply:
+    def script(seen: Seen) -> ScriptedReply:
         assert "/s3express/aws4_request" in seen.headers["authorization"]
         if "session" in seen.target.partition("?")[2]:
             body = (
@@ -203,9 +203,9 @@ def test_directory_bucket_is_read_with_a_session(aws: Path, monkeypatch: pytest.
                 "</SecretAccessKey><SessionToken>session-token</SessionToken><Expiration>2099-01-01T00:00:00Z"
                 "</Expiration></Credentials></CreateSessionResult>"
             )
-            return Reply(200, {"content-type": "application/xml"}, body.encode())
+            return ScriptedReply(200, {"content-type": "application/xml"}, body.encode())
         if seen.headers.get("x-amz-s3session-token") != "session-token":
-            return Reply(403)
+            return ScriptedReply(403)
         assert "Credential=session-key/" in seen.headers["authorization"]
         return object_reply(seen, DATA)
 
@@ -221,7 +221,7 @@ def test_directory_bucket_is_read_with_a_session(aws: Path, monkeypatch: pytest.
 
 def test_directory_bucket_without_permission_names_it(aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
-    with ScriptedStore(lambda seen: Reply(403, {"content-type": "application/xml"}, body)) as store:
+    with ScriptedStore(lambda seen: ScriptedReply(403, {"content-type": "application/xml"}, body)) as store:
         monkeypatch.setenv("AWS_ENDPOINT_URL", store.url)
         monkeypatch.setenv("AWS_REGION", "eu-west-3")
         with pytest.raises(AccessDenied, match="s3express:CreateSession"):

@@ -12,7 +12,7 @@ from function.fetch import fetch
 from function.settings import Stores
 from function.source import open_source
 from tests.fetch_data import DATA, QUICK, SIZE
-from tests.servers.scripted import Reply, ScriptedStore, Seen, object_reply
+from tests.servers.scripted import ScriptedReply, ScriptedStore, Seen, object_reply
 
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
@@ -49,9 +49,9 @@ def test_object_without_an_etag_that_is_replaced_is_noticed() -> None:
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "http"])
 def test_compressed_object_is_refused_at_once_with_the_remedy(scheme: str, tmp_path: Path) -> None:
-    def script(seen: Seen) -> Reply:
+    def script(seen: Seen) -> ScriptedReply:
         if seen.target.startswith("/storage/v1/"):
-            return Reply(200, body=b'{"size": "9", "generation": "1", "contentEncoding": "gzip"}')
+            return ScriptedReply(200, body=b'{"size": "9", "generation": "1", "contentEncoding": "gzip"}')
         return object_reply(seen, DATA, {"content-encoding": "gzip"})
 
     with ScriptedStore(script) as store:
@@ -75,7 +75,7 @@ def test_compressed_object_is_refused_at_once_with_the_remedy(scheme: str, tmp_p
 def test_s3_error_has_its_own_remedy(status: int, code: str, message: str, remedy: str, tmp_path: Path) -> None:
     body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
     config = tmp_path / "config"
-    with ScriptedStore(lambda seen: Reply(status, body=b"" if seen.method == "HEAD" else body)) as store:
+    with ScriptedStore(lambda seen: ScriptedReply(status, body=b"" if seen.method == "HEAD" else body)) as store:
         source = open_source("s3://models/m.gguf", store.stores(aws_config_file=str(config)))
         with pytest.raises(AccessDenied, match=remedy) as caught:
             source.describe()
@@ -85,7 +85,10 @@ def test_s3_error_has_its_own_remedy(status: int, code: str, message: str, remed
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b"<html>", b'{"size": "x", "generation": "1"}'])
 def test_malformed_google_metadata_is_a_temporary_error(body: bytes) -> None:
-    with ScriptedStore(lambda seen: Reply(200, body=body)) as store, pytest.raises(SourceError, match="malformed") as e:
+    with (
+        ScriptedStore(lambda seen: ScriptedReply(200, body=body)) as store,
+        pytest.raises(SourceError, match="malformed") as e,
+    ):
         open_source("gs://models/m.gguf", store.stores()).describe()
     assert not e.value.permanent
 
@@ -93,10 +96,10 @@ def test_malformed_google_metadata_is_a_temporary_error(body: bytes) -> None:
 @pytest.mark.parametrize("status", [400, 403, 405, 501])
 @pytest.mark.parametrize("behind_redirect", [False, True])
 def test_server_that_rejects_a_range_of_one_byte_is_read(status: int, behind_redirect: bool, tmp_path: Path) -> None:
-    def script(seen: Seen) -> Reply:
+    def script(seen: Seen) -> ScriptedReply:
         if behind_redirect and seen.target == "/m.gguf":
-            return Reply(302, {"location": "/bytes"})
-        return Reply(status) if seen.headers.get("range") == "bytes=0-0" else object_reply(seen, DATA)
+            return ScriptedReply(302, {"location": "/bytes"})
+        return ScriptedReply(status) if seen.headers.get("range") == "bytes=0-0" else object_reply(seen, DATA)
 
     with ScriptedStore(script) as store:
         fetched = fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=QUICK)
@@ -105,18 +108,20 @@ def test_server_that_rejects_a_range_of_one_byte_is_read(status: int, behind_red
 
 
 def test_server_that_rejects_all_ranges_is_read_in_one_piece(tmp_path: Path) -> None:
-    with ScriptedStore(lambda seen: Reply(403) if "range" in seen.headers else object_reply(seen, DATA)) as store:
+    with ScriptedStore(
+        lambda seen: ScriptedReply(403) if "range" in seen.headers else object_reply(seen, DATA)
+    ) as store:
         assert fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=QUICK).path.read_bytes() == DATA
 
 
 def test_denied_object_is_still_denied() -> None:
-    with ScriptedStore(lambda seen: Reply(403)) as store, pytest.raises(AccessDenied):
+    with ScriptedStore(lambda seen: ScriptedReply(403)) as store, pytest.raises(AccessDenied):
         open_source(f"{store.url}/m.gguf", Stores()).describe()
     assert len(store.seen) == 3
 
 
 def test_range_without_a_total_takes_the_size_from_a_plain_request() -> None:
-    def script(seen: Seen) -> Reply:
+    def script(seen: Seen) -> ScriptedReply:
         reply = object_reply(seen, DATA)
         return (
             replace(reply, headers={**reply.headers, "content-range": "bytes 0-0/*"}) if reply.status == 206 else reply
@@ -132,13 +137,13 @@ def test_signed_url_that_expires_is_renewed(status: int, tmp_path: Path) -> None
     body = b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>Invalid argument.</Message></Error>"
     links, requests = [0], [0]
 
-    def script(seen: Seen) -> Reply:
+    def script(seen: Seen) -> ScriptedReply:
         if seen.target == "/m.gguf":
             links[0] += 1
-            return Reply(302, {"location": f"/bytes?signature={links[0]}"})
+            return ScriptedReply(302, {"location": f"/bytes?signature={links[0]}"})
         requests[0] += 1
         if requests[0] > 4 and seen.target.endswith("=1"):
-            return Reply(status, body=body)
+            return ScriptedReply(status, body=body)
         return object_reply(seen, DATA)
 
     with ScriptedStore(script) as store:
@@ -150,15 +155,15 @@ def test_signed_url_that_expires_is_renewed(status: int, tmp_path: Path) -> None
 def test_federated_google_identity_needs_no_project(
     works: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def script(seen: Seen) -> Reply:
+    def script(seen: Seen) -> ScriptedReply:
         if seen.target == "/token" and not works:
-            return Reply(400, {"content-type": "application/json"}, b'{"error": "invalid_grant"}')
+            return ScriptedReply(400, {"content-type": "application/json"}, b'{"error": "invalid_grant"}')
         if seen.target == "/token":
             token = {"access_token": "t", "expires_in": 3600, "token_type": "Bearer", "issued_token_type": "x"}
-            return Reply(200, {"content-type": "application/json"}, json.dumps(token).encode())
+            return ScriptedReply(200, {"content-type": "application/json"}, json.dumps(token).encode())
         if seen.headers.get("authorization") != "Bearer t":
-            return Reply(401)
-        return Reply(200, body=b'{"size": "256", "generation": "7"}')
+            return ScriptedReply(401)
+        return ScriptedReply(200, body=b'{"size": "256", "generation": "7"}')
 
     for name in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)

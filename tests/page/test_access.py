@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
 from tests.page.test_markdown import EVERYTHING
-from tests.servers.page_server import Gate, PageServer, Refusal, comment, ending, first, text, whole
+from tests.servers.page_server import Gate, PageServer, RejectedReply, comment, ending, first, text, whole
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
@@ -40,7 +40,9 @@ def test_axe_finds_no_violation(visit: Visit, server: PageServer, scheme: str) -
     assert violations(visitor) == [], "a reply"
 
     page.get_by_role("button", name="Regenerate reply").hover()
-    server.will(Refusal(503, "There is no such model.", "model_not_found"), Refusal(401, "The key is missing.", "x"))
+    server.will(
+        RejectedReply(503, "There is no such model.", "model_not_found"), RejectedReply(401, "The key is missing.", "x")
+    )
     visitor.ask("Again")
     visitor.ask("And again")
     assert violations(visitor) == [], "problems"

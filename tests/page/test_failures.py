@@ -4,18 +4,30 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
-from tests.servers.page_server import Cut, Gate, PageServer, Raw, Refusal, Reply, comment, failure, first, text, whole
+from tests.servers.page_server import (
+    Cut,
+    Gate,
+    PageServer,
+    Raw,
+    RejectedReply,
+    Reply,
+    comment,
+    failure,
+    first,
+    text,
+    whole,
+)
 
-BUSY_REPLY = Refusal(429, "The model is taken and 4 requests wait.", "busy", {"Retry-After": "60"})
-LOST = Refusal(503, "There is no gs://models/boat.gguf.", "model_not_found")
-LONG = Refusal(400, "The prompt has 9000 tokens.", "context_length_exceeded")
-PROXY = Refusal(502, body="<html><h1>Bad gateway</h1></html>")
+BUSY_REPLY = RejectedReply(429, "The model is taken and 4 requests wait.", "busy", {"Retry-After": "60"})
+LOST = RejectedReply(503, "There is no gs://models/boat.gguf.", "model_not_found")
+LONG = RejectedReply(400, "The prompt has 9000 tokens.", "context_length_exceeded")
+PROXY = RejectedReply(502, body="<html><h1>Bad gateway</h1></html>")
 
 FAILURES: dict[str, tuple[Reply, str, str]] = {
     "busy": (BUSY_REPLY, "The model is busy", "4 requests wait"),
     "lost": (LOST, "The model is not available", "There is no gs://models/boat.gguf."),
     "proxy": (PROXY, "The message was rejected", "502"),
-    "foreign": (Refusal(200, body="<html>Sign in</html>"), "The reply failed", "Another server answered"),
+    "foreign": (RejectedReply(200, body="<html>Sign in</html>"), "The reply failed", "Another server answered"),
     "failed-cold": (
         [comment("fetching 12%"), failure("The store does not answer.", "source_unavailable")],
         "The reply failed",
@@ -139,7 +151,7 @@ def test_a_conversation_too_long_can_go_on_without_its_older_half(visitor: Visit
 
 def test_a_permanent_failure_offers_no_second_attempt(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
-    server.will(Refusal(503, "/models/boat.gguf: no such file.", "model_not_found", {"x-should-retry": "false"}))
+    server.will(RejectedReply(503, "/models/boat.gguf: no such file.", "model_not_found", {"x-should-retry": "false"}))
     visitor.ask("Hello?")
     expect(visitor.problem).to_contain_text("Its operator has to repair something first")
     expect(visitor.problem.get_by_role("button", name="Try again")).to_have_count(0)
@@ -147,7 +159,7 @@ def test_a_permanent_failure_offers_no_second_attempt(visitor: Visitor, server: 
 
 def test_a_rejected_setting_is_named_and_can_be_tried_again(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
-    refusal = Refusal(400, "'top_k' is too large.", "invalid_request", {"x-should-retry": "false"}, param="top_k")
+    refusal = RejectedReply(400, "'top_k' is too large.", "invalid_request", {"x-should-retry": "false"}, param="top_k")
     server.will(refusal, whole("Fine."))
     visitor.ask("Hello?")
     expect(visitor.problem).to_contain_text("“Top k”")
@@ -175,7 +187,7 @@ def test_text_and_code_of_a_failure_are_copied_as_two_words(visitor: Visitor, se
 
 def test_a_long_wait_is_counted_in_minutes(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
-    server.will(Refusal(429, "The queue is full.", "busy", {"Retry-After": "355"}))
+    server.will(RejectedReply(429, "The queue is full.", "busy", {"Retry-After": "355"}))
     visitor.ask("Hello?")
     expect(visitor.page.locator(".countdown")).to_have_text("likely free in about 6 min")
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
 from tests.page.test_markdown import EVERYTHING
-from tests.servers.page_server import Gate, PageServer, Refusal, comment, failure, first, text, thoughts, whole
+from tests.servers.page_server import Gate, PageServer, RejectedReply, comment, failure, first, text, thoughts, whole
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 760}, "is_mobile": True, "has_touch": True}
@@ -164,7 +164,7 @@ def test_gallery(visit: Visit, server: PageServer, size: str, scheme: str) -> No
     visitor.ask("And a short one?")
     visitor.ask("Tell me a story.")
     visitor.shot(f"{name}-5-thread")
-    server.will(Refusal(400, "The prompt has 9000 tokens.", "context_length_exceeded"))
+    server.will(RejectedReply(400, "The prompt has 9000 tokens.", "context_length_exceeded"))
     visitor.ask("Too long")
     visitor.shot(f"{name}-6-problem")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["viewport"]["width"]

@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
-from tests.servers.page_server import Gate, PageServer, Refusal, comment, whole
+from tests.servers.page_server import Gate, PageServer, RejectedReply, comment, whole
 
 MODEL = {"id": "Paper-Boat-7B-Instruct-Q4_K_M", "object": "model", "meta": {"n_ctx": 4096}}
 
@@ -66,7 +66,7 @@ def test_a_visitor_does_not_see_why_the_model_failed(visit: Visit, server: PageS
 
 def test_a_failed_reply_changes_the_state(visitor: Visitor, server: PageServer) -> None:
     visitor.failures_expected = True
-    server.will(Refusal(503, "There is no such model.", "model_not_found"), whole("Back."))
+    server.will(RejectedReply(503, "There is no such model.", "model_not_found"), whole("Back."))
     visitor.ask("Hello?")
     expect(visitor.page.get_by_role("img", name="The model is not available")).to_be_visible()
     visitor.page.get_by_role("button", name="Try again").click()

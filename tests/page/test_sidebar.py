@@ -1,4 +1,5 @@
-"""Search, import and keyboard shortcuts."""
+"""Search, from collections.abc import Callable
+import and keyboard shortcuts."""
 
 import json
 from pathlib import Path
@@ -126,7 +127,8 @@ def test_shortcuts(visitor: Visitor, server: PageServer) -> None:
 
 def test_settings_are_not_lost_beside_the_dialog(visitor: Visitor) -> None:
     page = visitor.page
-    for leave in (lambda: page.mouse.click(5, 5), lambda: page.keyboard.press("Escape")):
+    ways: list[Callable[[], None]] = [lambda: page.mouse.click(5, 5), lambda: page.keyboard.press("Escape")]
+    for leave in ways:
         page.get_by_role("button", name="Settings").click()
         page.get_by_label("System prompt").fill("You are a pirate.")
         leave()

@@ -65,7 +65,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedReply:
     """Status with an error object, or with ``body`` of another server, instead of a stream."""
 
     status: int
@@ -77,7 +77,7 @@ class Refusal:
 
 
 Step = Raw | Cut | Gate
-Reply = Sequence[Step] | Refusal
+Reply = Sequence[Step] | RejectedReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +225,10 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
             authorization = self.headers["Authorization"]
             server.asked.append(Asked(self.path, authorization, body))
             if server.key is not None and authorization != f"Bearer {server.key}":
-                self._refuse(Refusal(401, "The key is missing or wrong.", "invalid_api_key"))
+                self._refuse(RejectedReply(401, "The key is missing or wrong.", "invalid_api_key"))
                 return
             reply = server.replies.pop(0)
-            if isinstance(reply, Refusal):
+            if isinstance(reply, RejectedReply):
                 self._refuse(reply)
             else:
                 self._stream(reply)
@@ -252,7 +252,7 @@ def _handler(server: PageServer) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 self.close_connection = True
 
-        def _refuse(self, refusal: Refusal) -> None:
+        def _refuse(self, refusal: RejectedReply) -> None:
             error = {"message": refusal.message, "type": "error", "param": refusal.param, "code": refusal.code}
             kind = "text/html" if refusal.body is not None else "application/json"
             body = refusal.body if refusal.body is not None else json.dumps({"error": error})

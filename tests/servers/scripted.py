@@ -29,7 +29,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ScriptedReply:
     """Response: a ``content-length`` of None is left out, and the connection closes instead."""
 
     status: int
@@ -37,21 +37,21 @@ class Reply:
     body: bytes = b""
 
 
-Script = Callable[[Seen], Reply]
+Script = Callable[[Seen], ScriptedReply]
 
 
-def object_reply(seen: Seen, data: bytes, headers: Mapping[str, str | None] | None = None) -> Reply:
+def object_reply(seen: Seen, data: bytes, headers: Mapping[str, str | None] | None = None) -> ScriptedReply:
     """Return the response of a correct store of ``data`` with ranges."""
     extra: dict[str, str | None] = {"etag": '"1"', **(headers or {})}
     extra = {name: value for name, value in extra.items() if value is not None or name == "content-length"}
     if seen.method == "HEAD":
-        return Reply(200, {"content-length": str(len(data)), **extra})
+        return ScriptedReply(200, {"content-length": str(len(data)), **extra})
     asked = seen.range(len(data))
     extra.pop("content-length", None)
     if asked is None:
-        return Reply(200, extra, data)
+        return ScriptedReply(200, extra, data)
     start, stop = asked
-    return Reply(206, {"content-range": f"bytes {start}-{stop - 1}/{len(data)}", **extra}, data[start:stop])
+    return ScriptedReply(206, {"content-range": f"bytes {start}-{stop - 1}/{len(data)}", **extra}, data[start:stop])
 
 
 class ScriptedStore:
@@ -60,8 +60,8 @@ class ScriptedStore:
     def __init__(self, script: Script, certificate: "Certificate | None" = None) -> None:
         self.script, self.seen = script, list[Seen]()
         self.ended = threading.Event()
-        handler = type("Handler", (_Handler,), {"store": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        handler = type("Handler", (_ScriptedHandler,), {"store": self})
+        self._server = _ScriptedServer(("127.0.0.1", 0), handler)
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate.path, certificate.key)
@@ -112,14 +112,14 @@ def make_certificate(folder: Path) -> Certificate:
     return made
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class _ScriptedServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that disconnect or distrust the certificate, as the tests intend."""
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _ScriptedHandler(http.server.BaseHTTPRequestHandler):
     store: ScriptedStore
     protocol_version = "HTTP/1.1"
     timeout = 30
