@@ -2,6 +2,7 @@
 import and keyboard shortcuts."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import expect
