@@ -1,5 +1,4 @@
-"""Search, from collections.abc import Callable
-import and keyboard shortcuts."""
+"""Search, import and keyboard shortcuts."""
 
 import json
 from collections.abc import Callable
