@@ -153,3 +153,9 @@ def test_form_texts_are_converted() -> None:
 def test_chat_needs_prompt_or_messages(fields: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
         Chat.parse(fields, strict=True)
+
+
+def test_model_defaults_hold_for_fields_that_a_request_does_not_set() -> None:
+    asked = ChatCompletion.parse({"messages": [USER], "temperature": 0.8, "top_p": None}, strict=True)
+    defaults = Sampling(temperature=0.2, top_p=0.9, dry_multiplier=0.8)
+    assert asked.sampling(defaults) == Sampling(temperature=0.8, top_p=0.9, dry_multiplier=0.8)
