@@ -109,11 +109,17 @@ def worker(function: ServedFunction) -> int:
     return process
 
 
+def fetch_process(serving_process: int) -> int:
+    """Return the pid of a worker's fetch: the second child, because the renderer of templates is forked first."""
+    _, fetching = sorted(children(serving_process))
+    return fetching
+
+
 def filling_is_mapped(function: ServedFunction) -> bool:
     """Return true if gunicorn's worker has mapped the file that its child fills, and so reads weights early."""
     try:
         serving_process = worker(function)
-        (fetching,) = children(serving_process)
+        fetching = fetch_process(serving_process)
         files = list(Path(f"/proc/{fetching}/fd").iterdir())
         model = {file.stat().st_ino for file in files if re.search(r"memfd:|\.part$", str(file.readlink()))}
     except (OSError, ValueError):  # a file or a process has gone

@@ -13,7 +13,19 @@ from function.errors import ChecksumMismatch
 from function.gguf import read_header
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.drip import FIRST, SEEDED, WIDE, Drip, children, engines, from_a_file, numbers, placeholder, until, worker
+from tests.drip import (
+    FIRST,
+    SEEDED,
+    WIDE,
+    Drip,
+    engines,
+    fetch_process,
+    from_a_file,
+    numbers,
+    placeholder,
+    until,
+    worker,
+)
 from tests.servers.doors import WAIT_SECONDS, serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
@@ -132,7 +144,7 @@ def test_fetch_continues_in_the_server_after_its_process_dies(held_from: int, wi
         if held_from == FIRST:
             until(function, "load mode mapped")
         process = worker(function)
-        (fetching,) = children(process)
+        fetching = fetch_process(process)
         os.kill(fetching, signal.SIGKILL)
         until(function, "died: continuing in a thread")
         store.gate.set()
@@ -143,7 +155,7 @@ def test_fetch_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
         until(function, "load mode mapped")
         process = worker(function)
-        (fetching,) = children(process)
+        fetching = fetch_process(process)
         os.kill(process, signal.SIGKILL)
         deadline = time.monotonic() + WAIT_SECONDS
         while Path(f"/proc/{fetching}").exists():

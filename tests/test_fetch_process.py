@@ -125,10 +125,12 @@ def test_next_request_tries_again_if_no_thread_can_start(
     local: bool, uri: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     code = """
+from function.engine import renderer
 service = Service(Settings(model_uri=uri, model_cache_dir=cache))
 threading.stack_size(1 << 50)
 service.start()
 error = service.status().error
+renderer().close()
 print(service.status().state, error.code, error.permanent, "thread" in str(error), alone())
 service.start(retry=False)
 threading.stack_size(0)

@@ -20,6 +20,7 @@ from tests.drip import (
     Drip,
     children,
     engines,
+    fetch_process,
     filling_is_mapped,
     from_a_file,
     numbers,
@@ -189,9 +190,9 @@ def test_fetch_process_that_dies_is_replaced(mode: str, wide: Path, tmp_path: Pa
     with filling_store(wide, FIRST) as store, repacked(store, tmp_path, MODEL_CACHE=mode) as function:
         wait_for_copying(function)
         process = worker(function)
-        (fetching,) = children(process)
+        fetching = fetch_process(process)
         os.kill(fetching, signal.SIGKILL)
-        until(function, "died; going on in this one")
+        until(function, "died: continuing in a thread")
         store.gate.set()
         assert function.ask("/chat", SEEDED) == expected
         assert children(function.process.pid) == [process]
