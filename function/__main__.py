@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import platform
 import shutil
+import signal
 import sys
 import textwrap
 from importlib import import_module
@@ -77,6 +78,7 @@ def main(arguments: list[str]) -> int:
     except ModuleNotFoundError as e:
         return _reject_environment(e)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not turn the end into a traceback
         print(getattr(command, "STOPPED", "Stopped."), file=sys.stderr)
         return 130
 
