@@ -73,7 +73,7 @@ def test_conversation_of_several_turns_reuses_the_prefix(function: ServedFunctio
     for question, answer in (
         ("Name the capital of France.", "Paris"),
         ("What is the capital city of Japan?", "Tokyo"),
-        ("How many days are in a week?", "7"),
+        ("What is the capital of Italy?", "Rome"),
     ):
         messages.append(user(question))
         body = ask(function, *messages)
