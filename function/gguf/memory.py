@@ -27,7 +27,7 @@ KV_BITS: dict[KVType, float] = {
 
 MIB = 1 << 20
 DEFAULT_CONTEXT = 4096  # tokens, unless N_CTX is set
-PROGRAM_BYTES = 68 * MIB  # interpreter, master and worker, llama.cpp's code: measured with a tiny model
+PROGRAM_BYTES = 80 * MIB  # interpreter, master and worker, llama.cpp's code: measured with a tiny model
 TOKEN_BYTES = 250  # of a token and its merge in llama.cpp's vocabulary
 CELLS = 256  # a context is rounded up to a multiple of this
 MAX_PREFIX_CACHE_BYTES = 256_000_000
