@@ -74,8 +74,8 @@ def test_console_command_is_the_module(environment: Path, tmp_path: Path) -> Non
             command, cwd=tmp_path, env={"PATH": ""}, capture_output=True, text=True, check=True, timeout=WAIT_SECONDS
         ).stdout
 
-    helps = [output(environment / "chat-function", "--help"), output(environment / "python", "-m", "function", "--help")]
-    assert helps[0] == helps[1].replace("python -m function", "chat-function")
+    shown = output(environment / "python", "-m", "function", "--help")
+    assert output(environment / "chat-function", "--help") == shown.replace("python -m function", "chat-function")
     plan = json.loads(output(environment / "chat-function", "plan", write_tiny_model(), "--json"))
     assert plan["prices"]["sizes"], "the table of prices is in the wheel"
 
