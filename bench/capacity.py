@@ -1,7 +1,9 @@
 """The capacity simulation beside real instances: ``python -m bench.capacity``.
 
 A small dispatcher does what a platform does: it starts a gunicorn instance if none is free, gives each one request at a
-time and ends idle ones. The same arrivals then go through the simulation, with the speeds that were measured.
+time and ends idle ones. Each instance has a CPU of its own, as on a platform. The same arrivals then go through the
+simulation, with the speeds that were measured. ``--theory`` prints the simulation beside the formulas of queueing
+theory instead.
 """
 
 import argparse
@@ -27,23 +29,39 @@ from function.capacity.lengths import ConstantLengths
 from function.capacity.platforms import Platform
 from function.capacity.simulation import Scaling, Speeds, simulate
 from function.capacity.traffic import RecordedArrivals
+from tests.queueing_theory import (
+    compare_bounded_queue,
+    compare_erlang_b,
+    compare_erlang_c,
+    compare_pollaczek_khinchine,
+)
 from tests.servers.process import free_port
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT_SECONDS = 120.0
 IDLE_SECONDS = 8.0
-MAX_INSTANCES = 3
+CPUS = tuple(os.sched_getaffinity(0))
 REPLY_TOKENS = 400
 PATIENT = Platform("bench", 1e9, 0.0, bound=False, billing_step_seconds=0.0)
 
 
 class Instance:
-    """A gunicorn with one worker on a free port."""
+    """A gunicorn with one worker on a free port and one CPU."""
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    def __init__(self, path: Path, folder: Path, cpu: int) -> None:
+        self.cpu = cpu
         self._port = free_port()
         env = dict(os.environ, MODEL_URI=str(path), PORT=str(self._port), N_THREADS="1", LOG_LEVEL="ERROR")
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:function.server.gunicorn_conf"]
+        command = [
+            "taskset",
+            "-c",
+            str(cpu),
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "-c",
+            "python:function.server.gunicorn_conf",
+        ]
         self._log = (folder / f"{self._port}.log").open("wb")
         self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=self._log, stderr=self._log)
 
@@ -82,7 +100,8 @@ class InstanceDispatcher:
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, Instance]] = deque()
         self._waiting: deque[Queue[Instance]] = deque()
-        self._live = self._starting = 0
+        self._free_cpus = list(CPUS)
+        self._starting = 0
         self.starts = 0
         self.first_tokens: list[float] = []
 
@@ -105,19 +124,20 @@ class InstanceDispatcher:
         place: Queue[Instance] = Queue()
         with self._lock:
             while self._idle and self._idle[0][0] + IDLE_SECONDS <= time.monotonic():
-                self._live -= 1
-                threading.Thread(target=self._idle.popleft()[1].close).start()
+                expired = self._idle.popleft()[1]
+                threading.Thread(target=expired.close).start()
+                self._free_cpus.append(expired.cpu)
             if self._idle:
                 place.put(self._idle.pop()[1])
                 return place
             self._waiting.append(place)
-            if self._live < MAX_INSTANCES and self._starting < len(self._waiting):
-                self._live, self._starting, self.starts = self._live + 1, self._starting + 1, self.starts + 1
-                threading.Thread(target=self._start).start()
+            if self._free_cpus and self._starting < len(self._waiting):
+                self._starting, self.starts = self._starting + 1, self.starts + 1
+                threading.Thread(target=self._start, args=(self._free_cpus.pop(),)).start()
         return place
 
-    def _start(self) -> None:
-        instance = Instance(self._path, self._folder)
+    def _start(self, cpu: int) -> None:
+        instance = Instance(self._path, self._folder, cpu)
         instance.ask(1)
         with self._lock:
             self._starting -= 1
@@ -136,7 +156,7 @@ def measure(path: Path, folder: Path) -> Speeds:
     starts, firsts, totals = [], [], []
     for _ in range(3):
         began = time.monotonic()
-        instance = Instance(path, folder)
+        instance = Instance(path, folder, CPUS[0])
         instance.ask(1)
         starts.append(time.monotonic() - began)
         for _ in range(3):
@@ -152,9 +172,13 @@ def measure(path: Path, folder: Path) -> Speeds:
 def main() -> None:
     """Replay one Poisson stream at each rate, really and simulated, and print both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=80)
-    parser.add_argument("--per-minute", type=float, nargs="+", default=[6.0, 20.0, 60.0])
+    parser.add_argument("--requests", type=int, default=60)
+    parser.add_argument("--theory", action="store_true", help="compare with queueing theory, without instances")
+    parser.add_argument("--per-minute", type=float, nargs="+", default=[10.0, 30.0, 90.0])
     arguments = parser.parse_args()
+    if arguments.theory:
+        show_theory()
+        return
     path = model("tiny", "Q8_0")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -174,11 +198,34 @@ def main() -> None:
                 ConstantLengths(REPLY_TOKENS),
                 speeds,
                 PATIENT,
-                Scaling(MAX_INSTANCES, idle_seconds=IDLE_SECONDS),
+                Scaling(len(CPUS), idle_seconds=IDLE_SECONDS),
             )
             simulated = outcome.first_token
             quantiles = (simulated.quantile(0.5), simulated.quantile(0.95))
             show(rate, "simulated", outcome.starts, simulated.mean, *quantiles)
+
+
+def show_theory() -> None:
+    """Print the simulation beside the systems with a known answer, as rows of a table."""
+    print("| system | | simulated | formula | difference |")
+    print("|---|---|---:|---:|---:|")
+    for comparisons in (
+        compare_erlang_c(1, 0.5, 8),
+        compare_erlang_c(3, 0.6, 8),
+        compare_erlang_c(10, 0.8, 40),
+        compare_erlang_b(1, 0.7, 8),
+        compare_erlang_b(3, 0.9, 8),
+        compare_bounded_queue(1, 0.8, 2, 8),
+        compare_bounded_queue(3, 1.1, 2, 8),
+        compare_pollaczek_khinchine(0.6, 0.0, 8),
+        compare_pollaczek_khinchine(0.6, 0.5, 8),
+        compare_pollaczek_khinchine(0.6, 2.0, 8),
+    ):
+        for each in comparisons:
+            difference = each.simulated / each.formula - 1
+            print(
+                f"| {each.system} | {each.quantity} | {each.simulated:.4f} | {each.formula:.4f} | {difference:+.2%} |"
+            )
 
 
 def replay(dispatcher: InstanceDispatcher, times: Sequence[float]) -> None:

@@ -25,6 +25,19 @@ def test_given_settings_are_simulated_the_same_each_time() -> None:
     assert given["cost_month"]["total"] == pytest.approx(sum(given["cost_month"].values()) / 2, abs=0.001)
 
 
+def test_queue_size_refuses_what_would_wait() -> None:
+    spike = ("--per-hour", "1", "--days", "7", "--spike", "wed 20:00 400 30", "--max-instances", "1")
+    shares = []
+    for queue in ((), ("--queue-size", "1"), ("--queue-size", "0")):
+        outcome = function("capacity", *SPEEDS, *spike, *queue, "--json")
+        assert outcome.returncode == 0, outcome.stderr
+        shares.append(json.loads(outcome.stdout)["given"]["refused_share"])
+    assert 0 < shares[0] < shares[1] < shares[2]
+    refused = function("capacity", *SPEEDS, "--queue-size", "-1")
+    assert refused.returncode == 1
+    assert "--queue-size must be 0 or more" in refused.stderr
+
+
 def test_recommendation_holds_the_target_and_is_written(tmp_path: Path) -> None:
     picture, tfvars = tmp_path / "c.svg", tmp_path / "c.tfvars"
     arguments = ("--recommend", "--p95-first-token", "4", "--svg", str(picture), "--tfvars", str(tfvars), "--json")

@@ -1,12 +1,10 @@
 """Simulation against queueing theory, and the platforms' rules one by one."""
 
-import math
-
 import numpy as np
 import pytest
 
-from function.capacity.lengths import ConstantLengths, ExponentialLengths, Lengths, LognormalLengths
-from function.capacity.platforms import CLOUD_RUN, LAMBDA, QUEUE, Platform
+from function.capacity.lengths import ConstantLengths, LognormalLengths
+from function.capacity.platforms import CLOUD_RUN, LAMBDA, Platform
 from function.capacity.quantiles import Quantiles
 from function.capacity.simulation import PING_SECONDS, Scaling, SimulationResult, Speeds, simulate
 from function.capacity.traffic import (
@@ -19,83 +17,43 @@ from function.capacity.traffic import (
     Spike,
     weekly_rates,
 )
-
-SERVICE_SECONDS = 5.0
-NO_PROMPT = ConstantLengths(1e-9)
-TOLERANCE = 0.02
-
-
-def steady(rate: float, requests: float) -> PoissonArrivals:
-    """Return arrivals at ``rate`` per second, about ``requests`` of them."""
-    return PoissonArrivals(np.full(MINUTES_PER_WEEK, rate * 60), requests / rate)
-
-
-def mean_outcome(
-    instances: int, load: float, replies: Lengths, platform: Platform, seeds: int = 4
-) -> tuple[float, float, float]:
-    """Return mean wait, share of requests that wait and share refused, over some seeds of 150,000 requests."""
-    speeds = Speeds(0.0, 1e12, 10.0)
-    scaling = Scaling(instances, instances, math.inf)
-    waits, waiting, refused = [], [], []
-    for seed in range(8):
-        outcome = simulate(
-            steady(load * instances / SERVICE_SECONDS, 250_000),
-            NO_PROMPT,
-            replies,
-            speeds,
-            platform,
-            scaling,
-            seed=seed,
-        )
-        waits.append(outcome.wait.mean)
-        waiting.append(1 - outcome.wait.share_of_zero)
-        refused.append(outcome.refused / outcome.requests)
-    return float(np.mean(waits)), float(np.mean(waiting)), float(np.mean(refused))
-
-
-def erlang_b(instances: int, erlangs: float) -> float:
-    """Return the share of requests that M/M/c/c loses."""
-    blocked = 1.0
-    for count in range(1, instances + 1):
-        blocked = erlangs * blocked / (count + erlangs * blocked)
-    return blocked
-
-
-def erlang_c(instances: int, erlangs: float) -> float:
-    """Return the share of requests that wait in M/M/c."""
-    blocked = erlang_b(instances, erlangs)
-    return blocked / (1 - erlangs / instances * (1 - blocked))
+from tests.queueing_theory import (
+    NO_PROMPT,
+    Comparison,
+    compare_bounded_queue,
+    compare_erlang_b,
+    compare_erlang_c,
+    compare_pollaczek_khinchine,
+)
 
 
 @pytest.mark.parametrize(
     ("instances", "load", "seeds"),
-    [(1, 0.5, 4), (3, 0.6, 4), pytest.param(10, 0.8, 40, marks=pytest.mark.slow)],
+    [(1, 0.5, 8), (3, 0.6, 8), pytest.param(10, 0.8, 40, marks=pytest.mark.slow)],
 )
 def test_waits_follow_erlang_c(instances: int, load: float, seeds: int) -> None:
-    wait, waiting, refused = mean_outcome(instances, load, ExponentialLengths(10 * SERVICE_SECONDS), QUEUE, seeds)
-    share = erlang_c(instances, instances * load)
-    assert refused == 0
-    assert waiting == pytest.approx(share, rel=TOLERANCE)
-    assert wait == pytest.approx(share * SERVICE_SECONDS / (instances * (1 - load)), rel=TOLERANCE)
+    assert_close(compare_erlang_c(instances, load, seeds))
 
 
 @pytest.mark.parametrize(("instances", "load"), [(1, 0.7), (3, 0.9)])
 def test_refusals_follow_erlang_b_whatever_the_distribution(instances: int, load: float) -> None:
-    lengths: tuple[Lengths, ...] = (ExponentialLengths(10 * SERVICE_SECONDS), ConstantLengths(10 * SERVICE_SECONDS))
-    for replies in lengths:
-        *_, refused = mean_outcome(instances, load, replies, LAMBDA, 2)
-        assert refused == pytest.approx(erlang_b(instances, instances * load), rel=TOLERANCE)
+    assert_close(compare_erlang_b(instances, load, seeds=8))
+
+
+@pytest.mark.parametrize(("instances", "load", "queue_size"), [(1, 0.8, 2), (3, 1.1, 2)])
+def test_refusals_follow_the_bounded_queue(instances: int, load: float, queue_size: int) -> None:
+    assert_close(compare_bounded_queue(instances, load, queue_size, seeds=4))
 
 
 @pytest.mark.parametrize("squared_variation", [0.0, 0.5])
 def test_waits_follow_pollaczek_khinchine(squared_variation: float) -> None:
-    load, mean = 0.6, 10 * SERVICE_SECONDS
-    sigma = math.sqrt(math.log(1 + squared_variation))
-    median = mean / math.exp(sigma**2 / 2)
-    p95 = median * math.exp(1.6448536269514722 * sigma)
-    wait, *_ = mean_outcome(1, load, LognormalLengths(median, p95), QUEUE)
-    expected = load * SERVICE_SECONDS * (1 + squared_variation) / (2 * (1 - load))
-    assert wait == pytest.approx(expected, rel=TOLERANCE)
+    assert_close(compare_pollaczek_khinchine(0.6, squared_variation, seeds=8))
+
+
+def assert_close(comparisons: list[Comparison]) -> None:
+    """Check each simulated value within 2 % of its formula."""
+    for each in comparisons:
+        assert each.simulated == pytest.approx(each.formula, rel=0.02), each
 
 
 def recorded(

@@ -1,5 +1,6 @@
 """Recommendation: the cheapest settings that hold a target, found by simulating each candidate."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -27,6 +28,7 @@ class Candidate:
     min_instances: int = 0
     schedule: str | None = None
     idle_seconds: float = 900.0
+    queue_size: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def evaluate(workload: Workload, candidate: Candidate, prices: Prices) -> Evalua
         candidate.min_instances,
         candidate.idle_seconds,
         ping_times(minutes, workload.arrivals.seconds),
+        candidate.queue_size,
     )
     outcome = simulate(
         workload.arrivals,

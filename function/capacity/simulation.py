@@ -28,12 +28,17 @@ class Speeds:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Settings of the platform. ``pings``: ascending times of warmup pings, in seconds."""
+    """Settings of the platform.
+
+    ``pings``: ascending times of warmup pings, in seconds. ``queue_size``: requests that may wait for each instance
+    when all are busy; further ones are refused with 429.
+    """
 
     max_instances: int
     min_instances: int = 0
     idle_seconds: float = 900.0
     pings: Sequence[float] = ()
+    queue_size: float = math.inf
 
 
 @dataclass(slots=True)
@@ -73,6 +78,7 @@ class _Fleet:
         self._patience = platform.patience_seconds(cold_start_seconds)
         self._max, self._min = scaling.max_instances, scaling.min_instances
         self._keep = scaling.idle_seconds
+        self._queue_length = scaling.queue_size * scaling.max_instances
         self._cold = cold_start_seconds
         self._outcome = outcome
         self._idle = deque([0.0] * self._min)  # since when; the newest is taken first, so the oldest expires first
@@ -100,7 +106,7 @@ class _Fleet:
                 if len(self._starting) < len(self._waiting):
                     self._start(now)
                     self._starting.append(now + self._cold)
-        elif self._patience > 0:
+        elif self._patience > 0 and len(self._waiting) - len(self._starting) < self._queue_length:
             self._waiting.append((now, service, first, request))
         else:
             self._outcome.refused += request

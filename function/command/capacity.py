@@ -1,6 +1,7 @@
 """``python -m function capacity``: simulate traffic: how long people wait, what it costs, and what would be cheaper."""
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -70,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     instance.add_argument("--size", metavar="CPUS:MIB", help="instance size; default: the second that fits the model")
     instance.add_argument("--max-instances", type=int, default=3, metavar="N", help="(3)")
     instance.add_argument("--min-instances", type=int, default=0, metavar="N", help="(0)")
+    instance.add_argument("--queue-size", type=int, metavar="N", help="may wait for each busy instance (no limit)")
     instance.add_argument("--warmup", metavar="CRON", help="schedule of pings, like '*/10 7-18 * * 1-5'")
     instance.add_argument("--idle-minutes", type=_positive, default=15, metavar="M", help="until one ends (15)")
     speeds = parser.add_argument_group("speeds, measured; default: from the log, else estimated from the model")
@@ -99,12 +101,15 @@ def run(args: argparse.Namespace) -> int:
     )
     if not 0 <= args.min_instances <= args.max_instances or args.max_instances < 1:
         raise SettingsError("--min-instances must be between 0 and --max-instances, and --max-instances at least 1.")
+    if args.queue_size is not None and args.queue_size < 0:
+        raise SettingsError("--queue-size must be 0 or more.")
     given = Candidate(
         *speeds[0],
         max_instances=args.max_instances,
         min_instances=args.min_instances,
         schedule=args.warmup,
         idle_seconds=args.idle_minutes * 60,
+        queue_size=math.inf if args.queue_size is None else args.queue_size,
     )
     evaluation = evaluate(workload, given, prices)
     found = recommend(workload, given, speeds, prices, args.p95_first_token) if args.recommend else []
