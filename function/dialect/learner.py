@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from function.dialect.hidden import hidden_calls
 from function.dialect.syntax import (
     ARGUMENTS,
     HERMES,
@@ -27,6 +26,7 @@ from function.dialect.syntax import (
     TaggedArguments,
     ThoughtSyntax,
 )
+from function.dialect.undisclosed import undisclosed_calls
 
 Render = Callable[..., str]
 """``render(messages, tools=…, **variables)`` returns a prompt; any exception means that the template refuses."""
@@ -99,8 +99,8 @@ class _Learner:
         for self._text_arguments in (False, True):
             if calls := self._calls(thought, marks, channels):
                 break
-        if calls is None and (hidden := hidden_calls(self._source)):
-            return Dialect(hidden, True, thought, channels, marks, begins, history)
+        if calls is None and (known := undisclosed_calls(self._source)):
+            return Dialect(known, True, thought, channels, marks, begins, history)
         if calls is None:
             return Dialect(HERMES, False, thought, channels, marks, begins, history)
         history = replace(

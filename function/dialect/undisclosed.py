@@ -1,4 +1,4 @@
-"""Call syntaxes that a template expects and never writes. Pure."""
+"""Formats of calls that a template expects and does not disclose: it never writes them. Pure."""
 
 from function.dialect.syntax import ARGUMENTS, NAME, CallSyntax, JsonArguments, LiteralArguments
 
@@ -36,7 +36,7 @@ _GRANITE = CallSyntax(
     is_object=True,
     parallel=True,
 )
-_HIDDEN = (
+_BY_WORD = (
     ("List of tools: [", _BRACKETS),
     ("<|tool_list_start|>", _BRACKETS),
     ("Action:", _ACTIONS),
@@ -46,6 +46,6 @@ _HIDDEN = (
 """Words of a template's source, and the syntax that they announce."""
 
 
-def hidden_calls(source: str) -> CallSyntax | None:
+def undisclosed_calls(source: str) -> CallSyntax | None:
     """Return the call syntax that the template with ``source`` expects without writing it."""
-    return next((syntax for word, syntax in _HIDDEN if word in source), None)
+    return next((syntax for word, syntax in _BY_WORD if word in source), None)
