@@ -1,5 +1,6 @@
 """Settings, read once from a mapping into a frozen object. No other module reads the environment."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -61,6 +62,16 @@ def _kv_type(value: str) -> str:
     return value
 
 
+def _json_object(value: str) -> dict[str, Any]:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("is not a JSON object")
+    return found
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -107,6 +118,20 @@ class Settings:
         str,
         "A template name that llama.cpp knows, the text of a Jinja template, its path, or its URI",
         shown="the model's",
+    )
+    chat_template_kwargs: Mapping[str, Any] | None = _setting(
+        None,
+        _json_object,
+        'Variables of the chat template for all requests, as a JSON object: `{"enable_thinking": false}`',
+        shown="the template's",
+    )
+    thinking_budget: int = _setting(
+        -1,
+        _integer(-1, 1 << 24),
+        "Tokens that the thoughts of a reply may have, unless its request sets a limit: 0 is no thinking, -1 no limit",
+    )
+    thinking_budget_message: str | None = _setting(
+        None, str, "Text that ends a thought which has reached its limit", shown="none"
     )
     lora_uri: str | None = _setting(
         None, str.strip, "URI of a LoRA adapter in GGUF, which is applied to the model", shown="none"

@@ -1,5 +1,6 @@
 """Chat templates of real models: those that llama.cpp tests with, from the sdist of the installed llama-cpp-python."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from function.dialect.learner import learn
+from function.dialect.syntax import Dialect
+from function.engine.template.template import JinjaTemplate
+from function.errors import ModelError
 
 _FOLDER = "vendor/llama.cpp/models/templates"
 _PACKAGE = "llama-cpp-python"
@@ -23,6 +29,16 @@ def real_templates() -> dict[str, str]:
     uvs = cache.glob(f"uv/sdists-*/pypi/{_PACKAGE}/{release}/*/src/{_FOLDER}")
     folder = next((path for path in (own, *uvs) if path.is_dir()), None) or _download(release, own)
     return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja"))}
+
+
+@pytest.fixture(scope="session")
+def real_dialects(real_templates: dict[str, str]) -> dict[str, Dialect]:
+    """Return the dialect of each real template that is valid."""
+    learned = {}
+    for name, source in real_templates.items():
+        with contextlib.suppress(ModelError):
+            learned[name] = learn(JinjaTemplate(source, bos="<s>", eos="</s>").render, source)
+    return learned
 
 
 def _download(release: str, folder: Path) -> Path:

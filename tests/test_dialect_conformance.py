@@ -5,10 +5,7 @@ import random
 
 import pytest
 
-from function.dialect.learner import learn
 from function.dialect.syntax import Dialect
-from function.engine.template.template import JinjaTemplate
-from function.errors import ModelError
 from tests.dialect_cases import CALLS, LINES, TOOLS, accepts, cuts, found, read, reader_of, write
 
 FOREIGN = {
@@ -23,16 +20,9 @@ THOUGHTFUL = 45
 
 
 @pytest.fixture(scope="module")
-def dialects(real_templates: dict[str, str]) -> dict[str, Dialect]:
+def dialects(real_dialects: dict[str, Dialect]) -> dict[str, Dialect]:
     """Return the dialect of each real template."""
-    learned = {}
-    for name, source in real_templates.items():
-        try:
-            template = JinjaTemplate(source, bos="<s>", eos="</s>")
-        except ModelError:
-            continue
-        learned[name] = learn(template.render, source)
-    return learned
+    return real_dialects
 
 
 def test_real_templates_reveal_their_calls_and_thoughts(dialects: dict[str, Dialect]) -> None:

@@ -166,6 +166,20 @@ def test_unknown_template_is_an_error_that_asks_for_one(tmp_path: Path) -> None:
         engine.close()
 
 
+def test_default_of_an_unknown_variable_is_an_error(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "plain.gguf", SHAPES["tiny"], chat_template="{{ messages[0].content }}{{ colour }}")
+    for name in ("color", "messages", "bos_token"):
+        with pytest.raises(ModelError, match=f"CHAT_TEMPLATE_KWARGS.*{name}"):
+            Engine.load(path, LoadOptions(chat_template_kwargs={name: "red"}))
+    # The switch of thinking holds for every model, with or without such a variable.
+    engine = Engine.load(path, LoadOptions(chat_template_kwargs={"colour": "red", "enable_thinking": False}))
+    try:
+        assert engine.render([{"role": "user", "content": "hi"}]) == "hired"
+        assert engine.render([{"role": "user", "content": "hi"}], colour="blue") == "hiblue"
+    finally:
+        engine.close()
+
+
 def test_prompt_has_exactly_one_bos(tmp_path: Path) -> None:
     path = write_model(tmp_path / "plain.gguf", SHAPES["tiny-spm"])
     for template in ("{{ bos_token }}{{ bos_token }}hi", "{{ bos_token }}hi", "{{ '' }}hi"):

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "system",
     },
     "web": {"engine", "lifecycle", "settings", "web.exchange", "web.request"},
-    "web.request": {"dialect", "engine", "lifecycle"},
+    "web.request": {"dialect", "engine", "lifecycle", "settings"},
     "web.exchange": {"engine", "lifecycle", "observability", "settings"},
     "web.reply": {"dialect", "engine", "web", "web.request"},
     "web.docs": {"web", "web.request"},

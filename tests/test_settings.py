@@ -30,6 +30,8 @@ def test_values_are_parsed() -> None:
             "CORS_ORIGINS": "https://a.example, https://b.example",
             "LOG_LEVEL": "debug",
             "MODEL_CACHE_DIR": "/cache",
+            "CHAT_TEMPLATE_KWARGS": '{"enable_thinking": false, "n": 1}',
+            "THINKING_BUDGET": "0",
         }
     )
     assert settings.model_uri == "gs://bucket/model.gguf"
@@ -37,6 +39,8 @@ def test_values_are_parsed() -> None:
     assert settings.request_timeout == 12.5
     assert settings.cors_origins == ("https://a.example", "https://b.example")
     assert settings.log_level == "DEBUG"
+    assert settings.chat_template_kwargs == {"enable_thinking": False, "n": 1}
+    assert settings.thinking_budget == 0
     assert settings.model_cache_dir == Path("/cache")
 
 
@@ -55,6 +59,9 @@ def test_white_space_is_kept_in_prose_only() -> None:
         ("QUEUE_SIZE", "1.5"),
         ("LOG_LEVEL", "chatty"),
         ("MODEL_SHA256", "abc"),
+        ("CHAT_TEMPLATE_KWARGS", "enable_thinking"),
+        ("CHAT_TEMPLATE_KWARGS", "[1]"),
+        ("THINKING_BUDGET", "-2"),
     ],
 )
 def test_invalid_value_is_an_error_with_key_and_value(key: str, value: str) -> None:

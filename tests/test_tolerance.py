@@ -259,6 +259,17 @@ def test_openai_client_finds_ignored_fields_in_header_and_receipt(function: Serv
     assert raw.parse().choices[0].finish_reason
 
 
+def test_thoughts_that_a_model_does_not_have_are_reported(function: ServedFunction) -> None:
+    """A limit of no thoughts is kept; thoughts that were asked for are missing."""
+    body = {"messages": [USER], "max_tokens": 2}
+    for fields, named in (
+        ({"thinking_budget_tokens": 9, "enable_thinking": True}, "enable_thinking, thinking_budget_tokens"),
+        ({"thinking_budget_tokens": 0, "reasoning_effort": "none", "reasoning_budget_tokens": -1}, None),
+    ):
+        status, headers, _ = function.exchange("/v1/chat/completions", body | fields)
+        assert (status, headers.get("x-ignored-fields")) == (200, named)
+
+
 def test_stream_names_ignored_fields_in_header(function: ServedFunction) -> None:
     body = {"messages": [USER], "stream": True, "max_tokens": 2, "return_progress": True}
     _, headers, text = function.exchange("/v1/chat/completions", body)

@@ -117,6 +117,7 @@ class ChannelReader(CallReader):
         """Read text up to the end of the message."""
         feed = self._feed
         if thought:
+            self._open_thought(self._channels.thought_end)
             yield from feed.space()
         while True:
             match = self._ends.find(feed.text, feed.at)
@@ -130,9 +131,9 @@ class ChannelReader(CallReader):
             if shown:
                 (self._emit_thought if thought else self._emit_content)(sure)
             feed.at += len(sure)
-            if match is not None:
-                feed.at = match.start()
-                return
-            if feed.ended:
+            if match is not None or feed.ended:
+                feed.at = len(feed.text) if match is None else match.start()
+                if thought:
+                    self._close_thought()
                 return
             yield

@@ -1,6 +1,6 @@
 """Parts of a reply: thoughts, content and tool calls. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,8 +36,24 @@ class ArgumentsPiece:
 Part = ThoughtPiece | ContentPiece | CallStart | ArgumentsPiece
 
 
+@dataclass(slots=True)
+class ThoughtSpan:
+    """Place of a thought in the reply's text, in characters. ``end`` is None while the thought is open.
+
+    ``mark`` is the text that closes the thought.
+    """
+
+    start: int
+    mark: str
+    end: int | None = None
+
+
 class ReplyReader(Protocol):
     """Reader of a reply's text as it arrives. The joined output does not depend on how the text was cut."""
+
+    @property
+    def thoughts(self) -> Sequence[ThoughtSpan]:
+        """Thoughts found so far."""
 
     def feed(self, text: str) -> Iterable[Part]:
         """Return the parts that became certain with ``text``."""
@@ -52,6 +68,8 @@ class ReplyReader(Protocol):
 
 class PlainReader:
     """Reader that takes all text as content."""
+
+    thoughts: Sequence[ThoughtSpan] = ()
 
     def feed(self, text: str) -> Iterator[Part]:
         """See ReplyReader."""
@@ -72,6 +90,11 @@ class StopReader:
         self._held = ""
         self.stopped = False
         """True once a stop string was found; nothing comes after it."""
+
+    @property
+    def thoughts(self) -> Sequence[ThoughtSpan]:
+        """See ReplyReader."""
+        return self._reader.thoughts
 
     def feed(self, text: str) -> Iterator[Part]:
         """See ReplyReader."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from function.dialect.json_stream import JsonStream, escape, repaired
-from function.dialect.reply_parts import ArgumentsPiece, CallStart, ContentPiece, Part, ThoughtPiece
+from function.dialect.reply_parts import ArgumentsPiece, CallStart, ContentPiece, Part, ThoughtPiece, ThoughtSpan
 from function.dialect.schema_values import OBJECT, STRING, json_value, property_schema, resolve, types
 from function.dialect.syntax import (
     ARGUMENTS,
@@ -55,6 +55,8 @@ class Reader:
     def __init__(self) -> None:
         self._feed = TextFeed()
         self._parts: list[Part] = []
+        self.thoughts: list[ThoughtSpan] = []
+        """See ReplyReader."""
         self._cut = False
         self._run: Iterator[None] | None = None
 
@@ -94,6 +96,14 @@ class Reader:
     def _emit_thought(self, text: str) -> None:
         if text:
             self._emit(ThoughtPiece(text))
+
+    def _open_thought(self, mark: str) -> None:
+        """Note that a thought, which ``mark`` closes, begins here."""
+        self.thoughts.append(ThoughtSpan(self._feed.offset, mark))
+
+    def _close_thought(self) -> None:
+        """Note that the open thought ends here."""
+        self.thoughts[-1].end = self._feed.offset
 
     def _emit_arguments(self, text: str) -> None:
         if text and not (self._cut and self._feed.exhausted):
@@ -644,6 +654,7 @@ class ReplyTextReader(CallReader):
         A call ends a thought that is never closed. It is known only at the end, and held back until then.
         """
         feed = self._feed
+        self._open_thought(syntax.end)
         yield from feed.space()
         ends = (syntax.end, *self._answer_begins)
         search = MarkSearch((*ends, *self.triggers))
@@ -658,11 +669,13 @@ class ReplyTextReader(CallReader):
                     yield
                     continue
                 start = Backtrack(feed)
+                self._close_thought()
                 yield from feed.space()
                 if (yield from self._calls()):
                     feed.kept = None
                     return
                 start.restore()
+                self.thoughts[-1].end = None
                 sure = feed.text[feed.at : match.start() + 1]
                 self._emit_thought(sure)
                 feed.at += len(sure)
@@ -670,6 +683,8 @@ class ReplyTextReader(CallReader):
             match = ending.find(feed.text, feed.at)
             if match is not None:
                 self._emit_thought(feed.text[feed.at : match.start()].rstrip())
+                feed.at = match.start()
+                self._close_thought()
                 feed.at = match.end()
                 yield from feed.space()
                 return
@@ -680,6 +695,7 @@ class ReplyTextReader(CallReader):
             self._emit_thought(sure)
             feed.at += len(sure)
             if feed.ended:
+                self._close_thought()
                 return
             yield
 

@@ -183,6 +183,11 @@ class Dialect:
     answer_begins: tuple[str, ...] = ()
     history: HistoryRules = field(default_factory=HistoryRules)
 
+    @property
+    def has_thoughts(self) -> bool:
+        """The model may write thoughts."""
+        return self.thought is not None or (self.channels is not None and bool(self.channels.thought_header))
+
     @cached_property
     def marks(self) -> tuple[str, ...]:
         """All texts that may be tokens of their own in the vocabulary, which text does not show."""

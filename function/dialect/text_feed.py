@@ -21,6 +21,7 @@ class TextFeed:
     def __init__(self, text: str = "", *, ended: bool = False) -> None:
         self.text = text
         self.at = 0
+        self._dropped = 0
         self.kept: int | None = None
         self.ended = ended
 
@@ -28,9 +29,15 @@ class TextFeed:
         """Append ``text``."""
         start = self.at if self.kept is None else self.kept
         self.text = self.text[start:] + text
+        self._dropped += start
         self.at -= start
         if self.kept is not None:
             self.kept = 0
+
+    @property
+    def offset(self) -> int:
+        """Position in the whole text that was added."""
+        return self._dropped + self.at
 
     @property
     def exhausted(self) -> bool:

@@ -82,10 +82,12 @@ def tool_call_grammar(
     return Grammar("\n".join(rules.lines), schemas, tuple(rules.marks))
 
 
-def allow_thought(grammar: Grammar, dialect: Dialect, *, opened: bool, closed: bool = False) -> Grammar:
+def allow_thought(
+    grammar: Grammar, dialect: Dialect, *, opened: bool, closed: bool = False, shut: bool = False
+) -> Grammar:
     """Return ``grammar`` for a reply that may begin with a thought, or does where the prompt ``opened`` it.
 
-    ``closed``: the prompt ends behind the thought. A grammar of content alone gets the marks around content.
+    ``closed``: the prompt ends behind the thought; ``shut``: it ends with the mark that closes the thought.
     """
     rules = _Rules(grammar.marks)
     thought, channels = dialect.thought, dialect.channels
@@ -95,6 +97,8 @@ def allow_thought(grammar: Grammar, dialect: Dialect, *, opened: bool, closed: b
             return grammar
         before = f"{rules.text(channels.thought_header)} {rules.upto(channels.thought_end)}"
         start = f"({before})? ({start})"
+    elif thought and shut:
+        start = f"{rules.text(thought.gap)} ({start})".strip()
     elif thought and not closed:
         ends = rules.upto(thought.end)
         if opened:

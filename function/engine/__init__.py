@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from function.engine.llama.sampling import Sampling
     from function.engine.llama.streamed_repack import can_stream_repack
     from function.engine.template.renderer import renderer
+    from function.engine.template.template import RESERVED_VARIABLES, THINKING_VARIABLE
     from function.engine.types import (
         Event,
         Finished,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         LoadOptions,
         Logprob,
         PrefillProgress,
+        ReplyWatch,
         TextPiece,
         Timings,
         TokenChoice,
@@ -61,8 +63,10 @@ _EXPORTS = {
     "llama.sampling": "Sampling",
     "llama.streamed_repack": "can_stream_repack",
     "template.renderer": "renderer",
+    "template.template": "RESERVED_VARIABLES THINKING_VARIABLE",
     "types": (
-        "Event Finished FinishReason Job LoadOptions Logprob PrefillProgress TextPiece Timings TokenChoice Usage"
+        "Event Finished FinishReason Job LoadOptions Logprob PrefillProgress ReplyWatch TextPiece Timings TokenChoice "
+        "Usage"
     ),
 }
 _MODULES = {name: module for module, names in _EXPORTS.items() for name in names.split()}

@@ -112,6 +112,11 @@ class Engine:
         with self._gate.enter():
             return self._model.vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
 
+    def tokenize_continuation(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of ``text`` in the middle of a reply, with the control tokens that it names."""
+        with self._gate.enter():
+            return tuple(self._model.vocabulary.tokenize_continuation(text, parse_special=True))
+
     def detokenize(self, tokens: Sequence[int]) -> str:
         """Return the text of ``tokens``. Raises RequestError for an id outside the vocabulary."""
         with self._gate.enter():
@@ -265,7 +270,9 @@ class Engine:
         self.sampling = read_sampling(model.metadata, model.vocabulary.size)
         self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
         self.chunk, self.system_info, self.openmp = model.chunk, model.system_info, model.openmp
-        self._template, self.template_source = choose(model, self._options.chat_template)
+        self._template, self.template_source = choose(
+            model, self._options.chat_template, self._options.chat_template_kwargs
+        )
         self.chat_template = self._template.source
 
 

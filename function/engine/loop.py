@@ -50,9 +50,10 @@ class TokenLoop:
         bans_end = job.sampling.ignore_eos and not job.constraint
         sampler = self._model.new_sampler(job.sampling, job.prompt, self._find_end_tokens() if bans_end else ())
         try:
-            if job.constraint:  # logprobs are reported for each token, so each must be computed
-                return self._decode(run, ConstrainedTokenSource(sampler, job.constraint, skip=job.logprobs is None))
-            return self._decode(run, FreeTokenSource(sampler))
+            skip = job.logprobs is None  # logprobs are reported for each token, so each must be computed
+            if job.constraint:
+                return self._decode(run, ConstrainedTokenSource(sampler, job.constraint, skip=skip))
+            return self._decode(run, FreeTokenSource(sampler, skip=skip))
         finally:
             sampler.free()
 
@@ -83,13 +84,14 @@ class TokenLoop:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
         scored = None if job.logprobs is None else ReplyLogprobs(self._model, job.logprobs, stream.count_held)
-        answer_stopped = False
+        watch = job.watch
         fresh: list[int] = []  # tokens that are not in the context yet
         while True:
             if scored:
                 scored.before_sampling()
+            inserted = tokens.next_is_inserted
             token = tokens.next_token()
-            ended = vocabulary.is_end(token)
+            ended = not inserted and vocabulary.is_end(token)
             if not ended:
                 tokens.advance(token)
             generation.count_token()
@@ -101,14 +103,17 @@ class TokenLoop:
                 piece = vocabulary.piece_or_name(token) if token in job.visible_tokens else vocabulary.piece(token)
                 if text := stream.feed(piece):
                     generation.put(TextPiece(text, generation.generated, scored.take(text) if scored else ()))
-                    answer_stopped = job.stops_answer is not None and job.stops_answer(text)
+                if watch:
+                    watch.on_token(text)
+                    closing = watch.closing_tokens() if stream.is_between_characters else ()
+                    if closing and tokens.insert(closing):
+                        watch.on_closing()
             fresh.append(token)
             reason: FinishReason | None = None
             if ended or tokens.is_complete:
                 reason = "stop"
-            elif (
-                stream.stopped or answer_stopped
-            ):  # a reply that a stop string cuts off is not valid under the constraint
+            elif stream.stopped or (watch and watch.stopped):
+                # A reply that a stop string cuts off is not valid under the constraint.
                 reason = "length" if job.constraint else "stop"
             elif generation.generated >= generation.max_tokens:
                 reason = "length"
@@ -161,9 +166,11 @@ class _Run:
     def finished(self, reason: FinishReason) -> Finished:
         """Return the last event."""
         now = time.monotonic()
+        job, generated = self.generation.job, self.generation.generated
+        thought = job.watch.count_thought_tokens(cut=reason != "stop") if job.watch else 0
         return Finished(
             reason,
-            Usage(len(self.generation.job.prompt), self.generation.generated, self.cached),
+            Usage(len(job.prompt), generated, self.cached, thought),
             Timings(
                 prefill=(self.prefilled or now) - self.begun,
                 first_token=self.first - self.begun if self.first else None,

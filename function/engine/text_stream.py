@@ -19,6 +19,11 @@ class TextStream:
         self.stopped = False
         """True after a stop string; no text follows."""
 
+    @property
+    def is_between_characters(self) -> bool:
+        """True unless a character is incomplete."""
+        return not self._decoder.getstate()[0]
+
     def count_held(self, piece: bytes) -> int:
         """Return the number of held characters before the first one that ``piece``, which is fed next, is part of."""
         incomplete = self._decoder.getstate()[0]

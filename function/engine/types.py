@@ -1,9 +1,9 @@
 """Plain values that go into the engine and come out of it."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from function.engine.llama.sampling import Sampling
 from function.errors import ContextExceeded, FunctionError, RequestError
@@ -20,10 +20,10 @@ class LoadOptions:
     """Options of loading a model.
 
     ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
-    text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
-    is applied to the whole model. ``further`` are the files of a split model after the first, in order; without them
-    llama.cpp looks for them by name. ``prefix_cache``: bytes for displaced conversations. A reader that takes no event
-    for ``reader_timeout`` seconds loses its generation.
+    text of a Jinja template; ``chat_template_kwargs`` are defaults for its variables. ``repack`` copies weights into a
+    layout that prefills faster. ``lora`` is an adapter that is applied to the whole model. ``further`` are the files of
+    a split model after the first, in order; without them llama.cpp looks for them by name. ``prefix_cache``: bytes for
+    displaced conversations. A reader that takes no event for ``reader_timeout`` seconds loses its generation.
     """
 
     n_ctx: int | None = None
@@ -32,10 +32,31 @@ class LoadOptions:
     kv_type: KVType = "f16"
     repack: bool = False
     chat_template: str | None = None
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     lora: Path | None = None
     further: tuple[Path, ...] = ()
     prefix_cache: int = 0
     reader_timeout: float = 60.0
+
+
+class ReplyWatch(Protocol):
+    """Observer of one reply, in the engine's thread."""
+
+    @property
+    def stopped(self) -> bool:
+        """True when the reply has to end."""
+
+    def on_token(self, text: str) -> None:
+        """Take the text that became certain with the next token; often empty."""
+
+    def closing_tokens(self) -> Sequence[int]:
+        """Return the tokens that must follow now; usually none."""
+
+    def on_closing(self) -> None:
+        """Note that the closing tokens follow."""
+
+    def count_thought_tokens(self, *, cut: bool) -> int:
+        """Return the number of tokens in thoughts, after the last token. ``cut``: the reply did not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +67,7 @@ class Job:
     as text, reported before the reply, with the prompt's own logprobs if requested; then ``max_tokens`` may be 0.
     ``param``: the request's field that errors name when the prompt is at fault.
     ``constraint`` serves one job; it makes ``ignore_eos`` void, because the reply ends where the grammar does.
-    ``visible_tokens``: control tokens whose names are in the text. ``stops_answer`` takes the reply's text piece by
-    piece, in the engine's thread, and returns true when the reply has to end.
+    ``visible_tokens``: control tokens whose names are in the text. ``watch`` serves one job, too.
     """
 
     prompt: tuple[int, ...]
@@ -60,7 +80,7 @@ class Job:
     param: str = "messages"
     constraint: "Constraint | None" = None
     visible_tokens: frozenset[int] = frozenset()
-    stops_answer: Callable[[str], bool] | None = None
+    watch: ReplyWatch | None = None
 
     def check(self, *, n_ctx: int, n_vocab: int) -> None:
         """Raise RequestError for a job that cannot run: an empty prompt, sampling parameters out of range.
@@ -84,11 +104,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one generation. ``cached_tokens`` of the prompt were in the KV cache already."""
+    """Token counts of one generation.
+
+    ``cached_tokens`` of the prompt were in the KV cache already; ``reasoning_tokens`` of the reply are thoughts.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,7 @@ class ColdStart:
             n_gpu_layers=settings.n_gpu_layers,
             kv_type=settings.kv_type,
             chat_template=load_text(settings.chat_template),
+            chat_template_kwargs=settings.chat_template_kwargs or {},
             lora=self._adapter.path if self._adapter else None,
             reader_timeout=settings.client_timeout,
         )

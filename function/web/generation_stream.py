@@ -110,6 +110,7 @@ class GenerationStream:
 
     def _checked_job(self, engine: Engine) -> Job:
         body, prompt = self.body, self._make_prompt(engine)
+        self.exchange.ignored_fields = [*body.ignored_fields(), *prompt.unused]
         grammar = prompt.grammar or self._grammar
         limits = [limit for limit in (body.token_limit, self._service.settings.max_tokens) if limit is not None]
         job = Job(
@@ -117,13 +118,13 @@ class GenerationStream:
             param=prompt.param,
             echo=prompt.echo,
             max_tokens=min(limits, default=None),
-            stop=() if prompt.stops else body.stop_strings,
-            stops_answer=prompt.stops,
+            stop=() if prompt.watch else body.stop_strings,
             sampling=body.sampling(self._service.sampling(engine)),
             deadline=self._client.deadline,
             logprobs=body.alternatives,
             constraint=engine.constrain(grammar) if grammar else None,
             visible_tokens=prompt.shown,
+            watch=prompt.watch,
         )
         engine.check(job)
         self._job_engine = engine

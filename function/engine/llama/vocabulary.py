@@ -62,11 +62,11 @@ class Vocabulary:
                 tokens += self._tokenize_chunk(chunk, parse_special)
         return tokens
 
-    def tokenize_continuation(self, text: str) -> list[int]:
-        """Return the tokens of ``text`` in the middle of a reply; names of special tokens are plain text."""
+    def tokenize_continuation(self, text: str, *, parse_special: bool = False) -> list[int]:
+        """Return the tokens of ``text`` in the middle of a reply. See ``tokenize``."""
         if not self.is_sentencepiece:
-            return self.tokenize(text, add_special=False, parse_special=False)
-        return [token for chunk in split_text(text) for token in self._tokenize_continuation(chunk, False)]
+            return self.tokenize(text, add_special=False, parse_special=parse_special)
+        return [token for chunk in split_text(text) for token in self._tokenize_continuation(chunk, parse_special)]
 
     def read_table(self) -> tuple[list[bytes], list[int], list[int]]:
         """Return each token's bytes (a control token's name), the control tokens, and the tokens that end a reply.

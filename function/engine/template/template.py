@@ -17,6 +17,11 @@ from function.errors import ModelError, RequestError
 log = logging.getLogger(__name__)
 
 Messages = Sequence[Mapping[str, Any]]
+Variables = Mapping[str, Any]
+
+THINKING_VARIABLE = "enable_thinking"
+RESERVED_VARIABLES = frozenset(("messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"))
+"""Variables that neither an operator nor a caller can set."""
 
 RENDER_CPU_SECONDS = 10.0
 MAX_SOURCE_CHARS = 1 << 20
@@ -41,13 +46,22 @@ class Template(Protocol):
 class JinjaTemplate:
     """A template as a GGUF carries it. Any thread may use it. Needs no model.
 
-    ``cpu_seconds`` bounds one rendering. Raises ModelError when ``source`` is not valid Jinja.
+    ``defaults`` are values for its variables. ``cpu_seconds`` bounds one rendering. Raises ModelError when ``source``
+    is not valid Jinja.
     """
 
-    def __init__(self, source: str, *, bos: str = "", eos: str = "", cpu_seconds: float = RENDER_CPU_SECONDS) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        bos: str = "",
+        eos: str = "",
+        defaults: Variables | None = None,
+        cpu_seconds: float = RENDER_CPU_SECONDS,
+    ) -> None:
         self.source: str | None = source
         self._text, self._cpu_seconds = source, cpu_seconds
-        self._special = {"bos_token": bos, "eos_token": eos}
+        self._defaults = {"bos_token": bos, "eos_token": eos, **(defaults or {})}
         kind, text = "failed", f"It has more than {MAX_SOURCE_CHARS:,} characters."
         if len(source) <= MAX_SOURCE_CHARS:
             kind, text = renderer().request(source, None, cpu_seconds)
@@ -87,7 +101,7 @@ class JinjaTemplate:
             "enable_thinking": True,
             "date_string": today.strftime("%d %b %Y"),
             "datetime": today.strftime("%b %d %Y"),
-            **self._special,
+            **self._defaults,
             **variables,
             "messages": [_typed(message) for message in messages] if self._typed else messages,
         }
@@ -97,9 +111,11 @@ class JinjaTemplate:
 class ToolUseTemplate(JinjaTemplate):
     """A template with a variant for requests with tools: ``tokenizer.chat_template.tool_use`` of a file."""
 
-    def __init__(self, source: str, tool_use: str, *, bos: str = "", eos: str = "") -> None:
-        super().__init__(source, bos=bos, eos=eos)
-        self._with_tools = JinjaTemplate(tool_use, bos=bos, eos=eos)
+    def __init__(
+        self, source: str, tool_use: str, *, bos: str = "", eos: str = "", defaults: Variables | None = None
+    ) -> None:
+        super().__init__(source, bos=bos, eos=eos, defaults=defaults)
+        self._with_tools = JinjaTemplate(tool_use, bos=bos, eos=eos, defaults=defaults)
         self.variables |= self._with_tools.variables
         self.tool_use_source = tool_use
 
@@ -137,22 +153,36 @@ class BuiltinTemplate:
         raise RequestError(f"The chat template {self._name.decode()} fails on the messages.", param="messages")
 
 
-def choose(model: Model, setting: str | None) -> tuple[Template, str]:
+def choose(model: Model, setting: str | None, defaults: Variables | None = None) -> tuple[Template, str]:
     """Return the template to use and its origin: ``model``, ``setting``, ``chatml (by vocabulary)`` or the like.
 
     ``setting`` is the name of a built-in template, the path of a file or the text of a template. It has precedence over
-    the model's own, and that over the one that the vocabulary calls for. Raises ModelError if there is none.
+    the model's own, and that over the one that the vocabulary calls for. ``defaults`` are values for the template's
+    variables. Raises ModelError if there is no template, or none of its variables has the name of a default.
     """
+    defaults = defaults or {}
+    template, origin = _choose(model, setting, defaults)
+    for name in defaults:
+        # Thinking is switched off whether or not the template has a variable for it.
+        if name in RESERVED_VARIABLES or (name not in template.variables and name != THINKING_VARIABLE):
+            raise ModelError(
+                f"CHAT_TEMPLATE_KWARGS: the chat template has no variable called {name!r}.",
+                param="CHAT_TEMPLATE_KWARGS",
+            )
+    return template, origin
+
+
+def _choose(model: Model, setting: str | None, defaults: Variables) -> tuple[Template, str]:
     vocabulary = model.vocabulary
     bos, eos = vocabulary.text_of(vocabulary.bos), vocabulary.text_of(vocabulary.eos)
     if setting is not None and setting in builtin_names():
         return BuiltinTemplate(setting), f"{setting} (setting)"
     if setting is not None:
-        return JinjaTemplate(_setting_source(setting), bos=bos, eos=eos), "setting"
+        return JinjaTemplate(_setting_source(setting), bos=bos, eos=eos, defaults=defaults), "setting"
     if source := model.metadata("tokenizer.chat_template"):
         if tool_use := model.metadata("tokenizer.chat_template.tool_use"):
-            return ToolUseTemplate(source, tool_use, bos=bos, eos=eos), "model"
-        return JinjaTemplate(source, bos=bos, eos=eos), "model"
+            return ToolUseTemplate(source, tool_use, bos=bos, eos=eos, defaults=defaults), "model"
+        return JinjaTemplate(source, bos=bos, eos=eos, defaults=defaults), "model"
     name = template_for(
         model.metadata("general.architecture") or "",
         name=model.metadata("general.name"),

@@ -34,6 +34,12 @@ class PromptTokensDetails(Answer):
     cached_tokens: int
 
 
+class CompletionTokensDetails(Answer):
+    """``reasoning_tokens`` of the reply are thoughts."""
+
+    reasoning_tokens: int
+
+
 class Usage(Answer):
     """Tokens of the prompt and the reply."""
 
@@ -41,6 +47,7 @@ class Usage(Answer):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
 
 
 class TokenAlternative(Answer):

@@ -109,6 +109,7 @@ class Exchange:
             prompt_tokens=end.usage.prompt_tokens,
             cached_tokens=end.usage.cached_tokens,
             completion_tokens=end.usage.completion_tokens,
+            reasoning_tokens=end.usage.reasoning_tokens,
             tokens_per_second=round(tokens_per_second, 2) if tokens_per_second else None,
             finish_reason=end.reason,
             provenance=self._service.provenance,

@@ -31,6 +31,7 @@ class Receipt:
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    reasoning_tokens: int
     tokens_per_second: float | None
     finish_reason: str
     provenance: Provenance
@@ -47,6 +48,7 @@ class Receipt:
                 "prompt": self.prompt_tokens,
                 "cached": self.cached_tokens,
                 "completion": self.completion_tokens,
+                "reasoning": self.reasoning_tokens,
                 "per_second": self.tokens_per_second,
             },
             "finish_reason": self.finish_reason,
@@ -65,6 +67,7 @@ class Receipt:
             "prompt_tokens": self.prompt_tokens,
             "cached_tokens": self.cached_tokens,
             "completion_tokens": self.completion_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
             "tokens_per_second": self.tokens_per_second,
             "model": self.provenance.model,
             "system_fingerprint": self.provenance.fingerprint,

@@ -3,25 +3,27 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from function.dialect.channel_reader import ChannelReader
 from function.dialect.reply_parts import PlainReader, ReplyReader, StopReader
 from function.dialect.reply_reader import ReplyTextReader
-from function.dialect.syntax import PLAIN
+from function.dialect.reply_watch import ReplyWatch, ThoughtLimit, Tokens
+from function.dialect.syntax import KNOWN_THOUGHTS, PLAIN
 from function.dialect.tool_grammar import allow_thought, content_grammar, tool_call_grammar
-from function.engine import Engine, Grammar
+from function.engine import RESERVED_VARIABLES, THINKING_VARIABLE, Engine, Grammar
 from function.errors import RequestError
 from function.lifecycle.service import Service
 from function.web.request.messages import Message
 from function.web.request.model_dialect import ModelDialect, model_dialect
 from function.web.request.schema import ChatCompletion, Prompt
 from function.web.request.template_messages import conversation, text_only
+from function.web.request.thinking import ThinkingFields
 from function.web.request.tools import NOTHING, Tool, signatures
 
-_OWN = frozenset(("messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"))
-"""Variables of a template that the caller cannot set."""
+_SWITCHES = (THINKING_VARIABLE, "thinking")
+"""Variables of templates that switch thinking on or off."""
 _CUT = "\ue0ff"
 """Mark behind the message to continue: a private character that survives the template's trimming."""
 
@@ -38,22 +40,25 @@ class ChatPrompt:
         messages: Sequence[Message],
         asked: ChatCompletion | None = None,
         *,
+        thinking: ThinkingFields | None = None,
         stops: tuple[str, ...] = (),
     ) -> None:
         self._service = service
         self._messages = messages
         self._asked = asked
+        variables = asked.chat_template_kwargs if asked else {}
+        self._thinking_fields = thinking or asked or ThinkingFields()
+        self._thinking = self._thinking_fields.thinking(service.settings, variables.get(THINKING_VARIABLE))
         self._stops = stops
         self._tools: list[tuple[int, Tool]] = asked.tool_choice.among(asked.tools) if asked else []
         self._model = ModelDialect(PLAIN, frozenset(), frozenset())
-        self._opened = self._closed = False
+        self._opened = self._closed = self._shut = False
 
     def text(self, engine: Engine) -> str:
         """Return the prompt, up to where the reply begins."""
         self._model = model_dialect(engine)
         dialect = self._model.dialect
         tools = [tool for _, tool in self._tools]
-        system = self._service.system_prompt
         variables = self._variables(engine)
         messages = self._messages
         if self._continued():
@@ -62,13 +67,7 @@ class ChatPrompt:
             variables["add_generation_prompt"] = False
         if tools and dialect.native:
             variables["tools"] = [tool.for_template() for tool in tools]
-        try:
-            text = engine.render(conversation(messages, dialect, tools=tools, system=system), **variables)
-        except RequestError as refused:
-            try:
-                text = engine.render(text_only(messages, dialect, tools=tools, system=system), **variables)
-            except RequestError:
-                raise refused from None
+        text = self._render(engine, messages, variables)
         if self._continued():
             text, found, _ = text.rpartition(_CUT)
             if not found:
@@ -82,13 +81,45 @@ class ChatPrompt:
             thought, end = dialect.thought, text.rstrip()
             self._opened = end.endswith(thought.begin) and (bool(thought.begin) or text.endswith(thought.prefix))
             self._closed = end.endswith(thought.end)
+            if self._thinking.budget == 0:
+                text += self._closing(engine)
         return text
+
+    def _render(self, engine: Engine, messages: Sequence[Message], variables: dict[str, Any]) -> str:
+        """Render ``messages`` as the template takes them, else as text."""
+        dialect, system = self._model.dialect, self._service.system_prompt
+        tools = [tool for _, tool in self._tools]
+        try:
+            return engine.render(conversation(messages, dialect, tools=tools, system=system), **variables)
+        except RequestError as refused:
+            if variables.get("reasoning_effort") == "none":  # not a level of this template
+                del variables["reasoning_effort"]
+                return self._render(engine, messages, variables)
+            try:
+                return engine.render(text_only(messages, dialect, tools=tools, system=system), **variables)
+            except RequestError:
+                raise refused from None
+
+    def _closing(self, engine: Engine) -> str:
+        """Return the text that closes the thought of a prompt before it begins; empty if it cannot begin there."""
+        thought = self._model.dialect.thought
+        assert thought is not None
+        if self._opened:
+            closing = thought.end
+        elif self._closed or not thought.begin or _switches(engine):
+            return ""  # the template switched thinking off
+        else:
+            closing = thought.begin + thought.end
+        self._opened, self._closed, self._shut = False, True, not thought.turn
+        return closing + (thought.gap if thought.turn else "")
 
     def prompt(self, engine: Engine) -> Prompt:
         """Return the tokens to read, and the form of the reply."""
         tokens = engine.tokenize_prompt(self.text(engine))
         shown = self._model.marks if self._tools else self._model.frame_marks
-        return Prompt(tokens, grammar=self._grammar(), shown=shown, stops=self._stop_watch())
+        grammar = self._grammar()
+        watch = self._watch(engine, has_grammar=grammar is not None)
+        return Prompt(tokens, grammar=grammar, shown=shown, watch=watch, unused=self._unused())
 
     def reader(self) -> ReplyReader:
         """Return a reader of the reply's parts."""
@@ -109,18 +140,38 @@ class ChatPrompt:
             return PlainReader()
         return ReplyTextReader(dialect, tools, opened=self._opened, closed=self._closed)
 
-    def _stop_watch(self) -> Callable[[str], bool] | None:
-        """Return a function that takes the reply's text and returns true when the answer holds a stop string."""
-        if not self._stops:
+    def _watch(self, engine: Engine, *, has_grammar: bool) -> ReplyWatch | None:
+        """Return a watch over the reply; None where neither a stop string nor a thought can occur."""
+        reader = self._parts_reader()
+        if isinstance(reader, PlainReader) and not self._stops:
             return None
-        reader = StopReader(self._parts_reader(), self._stops)
+        budget = self._thinking.budget
+        limit = None if budget is None else ThoughtLimit(budget, self._closings(engine, has_grammar=has_grammar))
+        return ReplyWatch(reader, stops=self._stops, limit=limit)
 
-        def stopped(text: str) -> bool:
-            for _ in reader.feed(text):
-                pass
-            return reader.stopped
+    def _closings(self, engine: Engine, *, has_grammar: bool) -> dict[str, tuple[Tokens, Tokens]]:
+        """Return the tokens that close a thought, by the mark that does: for the first, and for further ones."""
+        dialect, message = self._model.dialect, self._thinking.message
+        ends = {end: end for _, end in KNOWN_THOUGHTS}
+        if thought := dialect.thought:
+            ends[thought.end] = thought.end + (thought.gap if thought.turn else "")
+        further = ""
+        if channels := dialect.channels:
+            ends = {channels.thought_end: channels.thought_end}
+            further = "" if has_grammar else channels.content_header
+        closings = {}
+        for mark, end in ends.items():
+            first = end if self._tools else end + further
+            closings[mark] = engine.tokenize_continuation(message + first), engine.tokenize_continuation(end + further)
+        return closings
 
-        return stopped
+    def _unused(self) -> tuple[str, ...]:
+        """Return the request's fields that ask for thoughts of a model that has none."""
+        if self._model.dialect.has_thoughts:
+            return ()
+        fields = self._thinking_fields
+        values = {name: getattr(fields, name) for name in ThinkingFields.model_fields.keys() & fields.model_fields_set}
+        return tuple(sorted(name for name, value in values.items() if value not in (0, -1, "none")))
 
     def _grammar(self) -> Grammar | None:
         asked, dialect = self._asked, self._model.dialect
@@ -142,9 +193,9 @@ class ChatPrompt:
                 )
         elif grammar:
             grammar = content_grammar(grammar, dialect)
-        if grammar is None or not (held or self._opened or dialect.channels):
+        if grammar is None or not (held or self._opened or self._shut or dialect.channels):
             return grammar
-        return allow_thought(grammar, dialect, opened=self._opened, closed=self._closed)
+        return allow_thought(grammar, dialect, opened=self._opened, closed=self._closed, shut=self._shut)
 
     def _continued(self) -> bool:
         """Return true if the reply continues the last message. Raises RequestError if it cannot."""
@@ -162,26 +213,37 @@ class ChatPrompt:
 
     def _variables(self, engine: Engine) -> dict[str, Any]:
         """Return the template's variables besides the messages. Raises RequestError for those that it does not use."""
-        known = engine.template_variables() - _OWN
+        known = engine.template_variables() - RESERVED_VARIABLES
         given = {name: value for name, value in self._defaults().items() if name in known}
-        if self._asked is None:
+        thinking, asked = self._thinking, self._asked
+        if thinking.enabled is not None or thinking.budget == 0:
+            value = thinking.budget != 0
+            given |= {name: value for name in _SWITCHES if name in known}
+        if asked is None:
             return given
-        for name in self._asked.chat_template_kwargs:
+        given |= self._effort(asked, known)
+        sent = dict(asked.chat_template_kwargs)
+        if THINKING_VARIABLE not in known and (
+            sent.get(THINKING_VARIABLE) is False or self._model.dialect.has_thoughts
+        ):
+            sent.pop(THINKING_VARIABLE, None)
+        for name in sent:
             if name not in known:
                 param = f"chat_template_kwargs.{name}"
                 raise RequestError(f"{param}: the model's chat template has no such variable.", param=param)
-        effort = self._asked.reasoning_effort
-        if effort is not None and "reasoning_effort" in known:
-            given["reasoning_effort"] = effort
-        elif effort == "none" and "enable_thinking" in known:
-            given["enable_thinking"] = False
-        elif effort is not None and not (effort == "none" and self._model.dialect.thought is None):
-            raise RequestError(
-                "reasoning_effort: the model's chat template does not know it. Leave it out.", param="reasoning_effort"
-            )
-        if not self._asked.add_generation_prompt:
+        if not asked.add_generation_prompt:
             given["add_generation_prompt"] = False
-        return given | self._asked.chat_template_kwargs
+        return given | sent
+
+    def _effort(self, asked: ChatCompletion, known: frozenset[str]) -> dict[str, str]:
+        """Return the template's variable for the effort. Raises RequestError for a level that it does not use."""
+        effort = asked.effort
+        if effort is None or (effort == "none" and "reasoning_effort" not in known):
+            return {}
+        if "reasoning_effort" in known:
+            return {"reasoning_effort": effort}
+        param = "reasoning_effort" if asked.reasoning_effort else "reasoning.effort"
+        raise RequestError(f"{param}: the model's chat template does not know it. Leave it out.", param=param)
 
     def _defaults(self) -> dict[str, Any]:
         """Return values for variables that templates expect and requests seldom set."""
@@ -190,3 +252,8 @@ class ChatPrompt:
             "datetime": time.strftime("%Y-%m-%d %H:%M:%S"),
             "functions": json.dumps(tools, ensure_ascii=False) if tools else "[]",
         }
+
+
+def _switches(engine: Engine) -> bool:
+    """Return true if a variable of the template switches thinking off."""
+    return any(name in engine.template_variables() for name in _SWITCHES)

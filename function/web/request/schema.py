@@ -1,15 +1,15 @@
 """Bodies of requests, as pydantic models."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from function.engine import Grammar, Sampling, json_grammar
+from function.engine import Grammar, ReplyWatch, Sampling, json_grammar
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import Message
+from function.web.request.thinking import ThinkingFields
 from function.web.request.tools import Tool, ToolChoice
 
 DEFAULT = Sampling()
@@ -52,8 +52,8 @@ LogitBias = Annotated[
 class Prompt:
     """Tokens of a prompt. ``param``: the request field they come from; ``echo``: their text, if the reply repeats it.
 
-    ``grammar`` constrains the reply; ``shown`` are the control tokens whose text belongs to it;
-    ``stops`` takes the reply's text as it comes and returns true once a stop string ends the answer.
+    ``grammar`` constrains the reply; ``shown`` are the control tokens whose text belongs to it. ``watch`` serves one
+    reply, and looks for stop strings in its answer. ``unused`` are fields of the request without effect on this model.
     """
 
     tokens: tuple[int, ...]
@@ -61,7 +61,8 @@ class Prompt:
     echo: str | None = None
     grammar: Grammar | None = None
     shown: frozenset[int] = frozenset()
-    stops: Callable[[str], bool] | None = None
+    watch: ReplyWatch | None = None
+    unused: tuple[str, ...] = ()
 
 
 class JsonSchema(RequestModel):
@@ -229,7 +230,7 @@ Tools = Annotated[
 ]
 
 
-class ChatCompletion(GenerationRequest):
+class ChatCompletion(GenerationRequest, ThinkingFields):
     """Body of /v1/chat/completions."""
 
     messages: list[Message] = Field(min_length=1)
@@ -239,7 +240,6 @@ class ChatCompletion(GenerationRequest):
     tools: Tools = Field(default_factory=list)
     tool_choice: ToolChoice = ToolChoice(type="auto")
     parallel_tool_calls: bool = True
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     continue_final_message: bool = False
     add_generation_prompt: bool = True
@@ -305,7 +305,7 @@ class Completion(GenerationRequest):
         return self.logprobs
 
 
-class Chat(GenerationRequest):
+class Chat(GenerationRequest, ThinkingFields):
     """Body of /chat: a prompt or messages."""
 
     prompt: Unicode | None = Field(None, min_length=1)

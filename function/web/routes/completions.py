@@ -33,7 +33,7 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/chat")
     def chat() -> Any:
         body = Chat.from_any(request)
-        prompt = ChatPrompt(service, body.conversation, stops=body.stop_strings)
+        prompt = ChatPrompt(service, body.conversation, thinking=body, stops=body.stop_strings)
         stream = GenerationStream(service, body, prompt.prompt)
         if request.accept_mimetypes.best_match(["text/plain", respond.EVENTS]) == respond.EVENTS:
             return respond.send_events(stream, lambda: chat_reply(body, prompt))
