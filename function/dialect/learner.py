@@ -39,6 +39,7 @@ _IDS = ("qzid00001", "qzid00002")
 _LONG_ID = "call_qz0123456789abcdef01"
 _USER: Message = {"role": "user", "content": _USER_TEXT}
 _DEFAULTS = {"enable_thinking": True, "datetime": "2025-01-01", "date_string": "01 Jan 2025"}
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "thought")
 _DIGITS = re.compile(r"\d+")
 _TAG = re.compile(rf"{MARK.pattern}|</?[A-Za-z][^<>\n]{{0,80}}>|<[\w:.-]+=?(?!\S*>)")
 _WRITTEN_PARTS = re.compile(r"""["']thinking["']: ["']""")
@@ -90,6 +91,7 @@ class _Learner:
         reply = self._reply(_ANSWER)
         channels = self._channels(reply)
         thought = None if channels else self._thought(reply)
+        history = self._with_thoughts(history, thought)
         marks = self._content_marks(reply, thought)
         if thought and thought.turn and reply:
             marks = (*marks, thought.turn)
@@ -178,6 +180,34 @@ class _Learner:
             alternates=not keeps([_USER, again], _USER_TEXT, "qzagain"),
         )
 
+    def _with_thoughts(self, history: HistoryRules, thought: ThoughtSyntax | None) -> HistoryRules:
+        """Return ``history`` with what becomes of thoughts in a conversation."""
+        call = self._call(_FIRST, {_KEY_A: _VALUE_A})
+        for field in _THOUGHT_FIELDS:
+            given = {field: _THOUGHT}
+            probes = (self._message(content=_ANSWER, **given), self._message(call, **given))
+            if any(_THOUGHT in (self._try([_USER, probe], prompt=False) or "") for probe in probes):
+                history = replace(history, thought_field=field)
+                break
+        if thought is None:
+            return history
+
+        def written(message: Message) -> list[str]:
+            later = [_USER, message, _USER, self._message(content="qzlater"), _USER]
+            texts = (self._try([_USER, message], prompt=False), self._try([_USER, message, _USER]), self._try(later))
+            return ["".join((text or "").split()) for text in texts]
+
+        def tagged(begin: str, end: str) -> list[str]:
+            return written(self._message(content=f"{begin}\n{_THOUGHT}\n{end}\n\n{_ANSWER}"))
+
+        found = tagged(thought.begin, thought.end)
+        if found == written(self._message(content=_ANSWER, **{history.thought_field: _THOUGHT})):
+            return replace(history, thoughts="field")
+        plain = [
+            text.replace("qzbegin", thought.begin).replace("qzend", thought.end) for text in tagged("qzbegin", "qzend")
+        ]
+        return history if found == ["".join(text.split()) for text in plain] else replace(history, thoughts="content")
+
     # Thoughts
 
     def _thought(self, reply: str | None) -> ThoughtSyntax | None:
@@ -189,7 +219,7 @@ class _Learner:
 
     def _thinking(self) -> list[str]:
         """Return whole prompts in which the template writes a thought."""
-        fields = dict.fromkeys(("reasoning_content", "reasoning", "thinking", "thought"), _THOUGHT)
+        fields = dict.fromkeys(_THOUGHT_FIELDS, _THOUGHT)
         call = self._call(_FIRST, {_KEY_A: _VALUE_A})
         result = {"role": "tool", "tool_call_id": _IDS[0], "name": _FIRST, "content": "qzresult"}
         parts = [{"type": "thinking", "thinking": _THOUGHT}, {"type": "text", "text": _ANSWER}]

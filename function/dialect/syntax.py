@@ -165,6 +165,11 @@ class HistoryRules:
     """A message holds one call at most."""
     short_ids: bool = False
     """Ids of calls have nine letters and digits."""
+    thought_field: str = "reasoning_content"
+    """The field of a message in which the template looks for its thought."""
+    thoughts: Literal["field", "content", "text"] = "text"
+    """A thought between its marks in the content of a reply: the template treats it as it treats the field, or in a way
+    of its own, or as any other text."""
 
 
 @dataclass(frozen=True)

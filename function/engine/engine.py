@@ -139,10 +139,14 @@ class Engine:
         """Return the prompt of a job that answers ``messages``."""
         return self.tokenize_prompt(self.render(messages, **template_kwargs))
 
-    def tokenize_prompt(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a rendered prompt, with exactly one BOS if the model wants one."""
+    def tokenize_prompt(self, *pieces: str) -> tuple[int, ...]:
+        """Return the tokens of a rendered prompt, with exactly one BOS if the model wants one.
+
+        The prompt may be in ``pieces``; no control token is in two of them.
+        """
         vocabulary = self._model.vocabulary
-        tokens = self.tokenize(text, add_special=False, parse_special=True)
+        with self._gate.enter():
+            tokens = vocabulary.tokenize_pieces(pieces)
         if vocabulary.adds_bos and vocabulary.bos is not None:
             # Templates write BOS or leave it to the tokenizer, and some do both.
             begin = next((i for i, token in enumerate(tokens) if token != vocabulary.bos), len(tokens))
@@ -152,6 +156,11 @@ class Engine:
     def template_variables(self) -> frozenset[str]:
         """Return the names of the chat template's variables."""
         return self._template.variables
+
+    def read_special_names(self) -> tuple[list[str], list[str]]:
+        """Return the names of control tokens, and those of other special tokens. Takes 10 to 60 ms."""
+        with self._gate.enter():
+            return self._model.vocabulary.read_special_names()
 
     def find_control_tokens(self, names: Iterable[str]) -> frozenset[int]:
         """Return the ids of those ``names`` that are control tokens."""

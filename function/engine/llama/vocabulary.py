@@ -4,6 +4,7 @@ llama.cpp only reads it, so any thread may use it while the model lives.
 """
 
 import ctypes
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -75,6 +76,29 @@ class Vocabulary:
         """
         control = [token for token in range(self.size) if self.is_control(token)]
         return [self._read_piece(token, special=True) for token in range(self.size)], control, self.find_end_tokens()
+
+    def tokenize_pieces(self, pieces: Sequence[str]) -> list[int]:
+        """Return the tokens of a text with its control tokens; none of them is in two of ``pieces``."""
+        tokens = self.tokenize(pieces[0], add_special=False, parse_special=True)
+        for piece in pieces[1:]:
+            tokens += self.tokenize_continuation(piece, parse_special=True)
+        return tokens
+
+    def read_special_names(self) -> tuple[list[str], list[str]]:
+        """Return the names of control tokens, and those of other tokens that are found in text before all others.
+
+        Looks at the whole vocabulary: 10 to 60 ms.
+        """
+        # Half the time of the bindings' own function, which converts its arguments and releases Python's lock.
+        attributes = ctypes.PyDLL(self._lib._lib._name).llama_vocab_get_attr
+        handle = ctypes.c_void_p(self.handle)
+        control, other = [], []
+        for token, attribute in enumerate(map(attributes, itertools.repeat(handle, self.size), range(self.size))):
+            if attribute & (self._lib.LLAMA_TOKEN_ATTR_CONTROL | self._lib.LLAMA_TOKEN_ATTR_UNKNOWN):
+                control.append(self.text_of(token))
+            elif attribute & self._lib.LLAMA_TOKEN_ATTR_USER_DEFINED:
+                other.append(self.text_of(token))
+        return control, other
 
     def find_control_tokens(self, names: Iterable[str]) -> dict[str, int]:
         """Return the ids of those ``names`` that are control tokens."""

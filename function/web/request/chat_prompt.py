@@ -15,17 +15,16 @@ from function.dialect.tool_grammar import allow_thought, content_grammar, tool_c
 from function.engine import RESERVED_VARIABLES, THINKING_VARIABLE, Engine, Grammar
 from function.errors import RequestError
 from function.lifecycle.service import Service
+from function.web.request.message_guard import NO_GUARD, ControlNames, MessageGuard
 from function.web.request.messages import Message
 from function.web.request.model_dialect import ModelDialect, model_dialect
 from function.web.request.schema import ChatCompletion, Prompt
-from function.web.request.template_messages import conversation, text_only
+from function.web.request.template_messages import CONTINUED, conversation, text_only
 from function.web.request.thinking import ThinkingFields
 from function.web.request.tools import NOTHING, Tool, signatures
 
 _SWITCHES = (THINKING_VARIABLE, "thinking")
 """Variables of templates that switch thinking on or off."""
-_CUT = "\ue0ff"
-"""Mark behind the message to continue: a private character that survives the template's trimming."""
 
 
 class ChatPrompt:
@@ -51,25 +50,34 @@ class ChatPrompt:
         self._thinking = self._thinking_fields.thinking(service.settings, variables.get(THINKING_VARIABLE))
         self._stops = stops
         self._tools: list[tuple[int, Tool]] = asked.tool_choice.among(asked.tools) if asked else []
-        self._model = ModelDialect(PLAIN, frozenset(), frozenset())
+        self._model = ModelDialect(PLAIN, frozenset(), frozenset(), ControlNames(()))
+        self._guard = NO_GUARD
         self._opened = self._closed = self._shut = False
 
     def text(self, engine: Engine) -> str:
         """Return the prompt, up to where the reply begins."""
+        return "".join(self._pieces(engine))
+
+    def _pieces(self, engine: Engine) -> list[str]:
+        """Return the prompt, cut where a message spells a control token."""
         self._model = model_dialect(engine)
+        self._guard = MessageGuard(self._model.names)
+        return self._guard.split(self._guarded(engine))
+
+    def _guarded(self, engine: Engine) -> str:
+        """Return the prompt with guarded messages."""
         dialect = self._model.dialect
-        tools = [tool for _, tool in self._tools]
         variables = self._variables(engine)
         messages = self._messages
         if self._continued():
             last = messages[-1]
-            messages = [*messages[:-1], last.model_copy(update={"content": f"{last.text()}{_CUT}"})]
+            messages = [*messages[:-1], last.model_copy(update={"content": f"{last.text()}{CONTINUED}"})]
             variables["add_generation_prompt"] = False
-        if tools and dialect.native:
-            variables["tools"] = [tool.for_template() for tool in tools]
+        if self._tools and dialect.native:
+            variables["tools"] = self._described_tools()
         text = self._render(engine, messages, variables)
         if self._continued():
-            text, found, _ = text.rpartition(_CUT)
+            text, found, _ = text.rpartition(CONTINUED)
             if not found:
                 raise RequestError(
                     "continue_final_message: the model's chat template does not write the last message.",
@@ -90,13 +98,15 @@ class ChatPrompt:
         dialect, system = self._model.dialect, self._service.system_prompt
         tools = [tool for _, tool in self._tools]
         try:
-            return engine.render(conversation(messages, dialect, tools=tools, system=system), **variables)
+            plain = conversation(messages, dialect, tools=tools, system=system, guard=self._guard)
+            return engine.render(plain, **variables)
         except RequestError as refused:
             if variables.get("reasoning_effort") == "none":  # not a level of this template
                 del variables["reasoning_effort"]
                 return self._render(engine, messages, variables)
             try:
-                return engine.render(text_only(messages, dialect, tools=tools, system=system), **variables)
+                plain = text_only(messages, dialect, tools=tools, system=system, guard=self._guard)
+                return engine.render(plain, **variables)
             except RequestError:
                 raise refused from None
 
@@ -115,7 +125,7 @@ class ChatPrompt:
 
     def prompt(self, engine: Engine) -> Prompt:
         """Return the tokens to read, and the form of the reply."""
-        tokens = engine.tokenize_prompt(self.text(engine))
+        tokens = engine.tokenize_prompt(*self._pieces(engine))
         shown = self._model.marks if self._tools else self._model.frame_marks
         grammar = self._grammar()
         watch = self._watch(engine, has_grammar=grammar is not None)
@@ -233,7 +243,7 @@ class ChatPrompt:
                 raise RequestError(f"{param}: the model's chat template has no such variable.", param=param)
         if not asked.add_generation_prompt:
             given["add_generation_prompt"] = False
-        return given | sent
+        return given | {name: self._guard.guard_values(value, alone=True) for name, value in sent.items()}
 
     def _effort(self, asked: ChatCompletion, known: frozenset[str]) -> dict[str, str]:
         """Return the template's variable for the effort. Raises RequestError for a level that it does not use."""
@@ -245,9 +255,13 @@ class ChatPrompt:
         param = "reasoning_effort" if asked.reasoning_effort else "reasoning.effort"
         raise RequestError(f"{param}: the model's chat template does not know it. Leave it out.", param=param)
 
+    def _described_tools(self) -> list[dict[str, Any]]:
+        """Return the tools as a template takes them."""
+        return [self._guard.guard_values(tool.for_template(), alone=True) for _, tool in self._tools]
+
     def _defaults(self) -> dict[str, Any]:
         """Return values for variables that templates expect and requests seldom set."""
-        tools = [tool.for_template() for _, tool in self._tools]
+        tools = self._described_tools()
         return {
             "datetime": time.strftime("%Y-%m-%d %H:%M:%S"),
             "functions": json.dumps(tools, ensure_ascii=False) if tools else "[]",

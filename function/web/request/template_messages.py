@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from function.dialect.syntax import HERMES, PLAIN, Dialect, write_calls
+from function.web.request.message_guard import NO_GUARD, MessageGuard
 from function.web.request.messages import Message, ToolCall
 from function.web.request.tools import Tool
 
@@ -24,12 +25,19 @@ To call one, write its name and its arguments as a JSON object between tags, and
 </tool_call>
 The results come between <tool_response> and </tool_response>."""
 _JOINT = "\n\n"
+CONTINUED = "\ue0ff"
+"""Mark behind the message to continue: a private character that survives the template's trimming."""
 
 
 def conversation(
-    messages: Sequence[Message], dialect: Dialect, *, tools: Sequence[Tool] = (), system: str | None = None
+    messages: Sequence[Message],
+    dialect: Dialect,
+    *,
+    tools: Sequence[Tool] = (),
+    system: str | None = None,
+    guard: MessageGuard = NO_GUARD,
 ) -> list[Plain]:
-    """Return ``messages`` as the template of ``dialect`` takes them.
+    """Return ``messages`` as the template of ``dialect`` takes them, with their texts guarded by ``guard``.
 
     ``system`` goes before messages without a system message. A template that knows no tools gets the tools, their
     calls and their results as text. The result of an unknown call is text too.
@@ -39,26 +47,31 @@ def conversation(
     for message in messages:
         names |= {call.id: call.function.name for call in message.tool_calls or ()}
         if message.role == "tool":
-            _add_result(plain, message, dialect, names)
+            _add_result(plain, message, dialect, names, guard)
         elif message.role == "assistant":
-            plain += _reply(message, dialect)
+            plain += _reply(message, dialect, guard)
         else:
-            plain.append(_named(message, {"role": "system" if message.role == "developer" else message.role}))
+            role = "system" if message.role == "developer" else message.role
+            plain.append(_named(message, guard) | {"role": role, "content": guard.guard(message.text())})
     if system and all(message["role"] != "system" for message in plain):
         plain.insert(0, {"role": "system", "content": system})
     if tools and not dialect.native:
-        section = _SECTION.format(
-            tools="\n".join(json.dumps(tool.for_template(), ensure_ascii=False) for tool in tools)
-        )
+        described = (guard.guard_values(tool.for_template(), alone=True) for tool in tools)
+        section = _SECTION.format(tools="\n".join(json.dumps(tool, ensure_ascii=False) for tool in described))
         plain = _with_system(plain, section)
     return _fitting([_without_marker(message) for message in plain], dialect)
 
 
 def text_only(
-    messages: Sequence[Message], dialect: Dialect, *, tools: Sequence[Tool] = (), system: str | None = None
+    messages: Sequence[Message],
+    dialect: Dialect,
+    *,
+    tools: Sequence[Tool] = (),
+    system: str | None = None,
+    guard: MessageGuard = NO_GUARD,
 ) -> list[Plain]:
     """Return ``messages`` in the form that any template takes: text of a user and an assistant who take turns."""
-    plain = conversation(messages, PLAIN, tools=() if dialect.native else tools, system=system)
+    plain = conversation(messages, PLAIN, tools=() if dialect.native else tools, system=system, guard=guard)
     return _alternating(_folded(_one_system(plain)))
 
 
@@ -125,52 +138,72 @@ def _without_marker(message: Plain) -> Plain:
     return {key: value for key, value in message.items() if key != "results"}
 
 
-def _named(message: Message, plain: Plain) -> Plain:
-    plain["content"] = message.text()
-    if message.name:
-        plain["name"] = message.name
-    return plain
+def _named(message: Message, guard: MessageGuard) -> Plain:
+    return {"name": guard.guard(message.name)} if message.name else {}
 
 
-def _reply(message: Message, dialect: Dialect) -> list[Plain]:
-    plain = _named(message, {"role": "assistant"})
-    if message.reasoning_content:
-        plain["reasoning_content"] = message.reasoning_content
+def _reply(message: Message, dialect: Dialect, guard: MessageGuard) -> list[Plain]:
+    thought, content = _thought_and_content(message, dialect, guard)
+    plain = _named(message, guard) | {"role": "assistant", "content": content}
+    if thought:
+        plain[dialect.history.thought_field] = thought
     calls = message.tool_calls or []
     if not calls:
         return [plain]
     if not dialect.native:
-        written = write_calls(HERMES, [(call.function.name, _object(call)) for call in calls])
-        return [plain | {"content": f"{plain['content']}\n{written}".lstrip()}]
-    sent = [_call(call, dialect) for call in calls]
+        written = write_calls(HERMES, [(guard.guard(call.function.name), _object(call, guard)) for call in calls])
+        return [plain | {"content": f"{content}\n{written}".lstrip()}]
+    sent = [_call(call, dialect, guard) for call in calls]
     if dialect.history.single_calls:
         return [plain | {"tool_calls": [call]} for call in sent]
     return [plain | {"tool_calls": sent}]
 
 
-def _call(call: ToolCall, dialect: Dialect) -> Plain:
+def _thought_and_content(message: Message, dialect: Dialect, guard: MessageGuard) -> tuple[str, str]:
+    """Return the texts of a reply.
+
+    A thought that a client left in the content, between its marks, goes the way that the template provides for it.
+    """
+    text, syntax, form = message.text(), dialect.thought, dialect.history.thoughts
+    if message.reasoning_content or syntax is None or form == "text":
+        return guard.guard(message.reasoning_content or ""), guard.guard(text)
+    before, end, after = text.partition(syntax.end)
+    begun = before.lstrip()
+    begin = syntax.begin if begun.startswith(syntax.begin) else ""
+    if not end and not (begin and text.endswith(CONTINUED)):
+        return "", guard.guard(text)
+    thought = begun.removeprefix(begin)
+    if form == "field" and end:
+        return guard.guard(thought.strip()), guard.guard(after.lstrip("\n"))
+    return "", f"{begin}{guard.guard(thought)}{end}{guard.guard(after)}"
+
+
+def _call(call: ToolCall, dialect: Dialect, guard: MessageGuard) -> Plain:
     """Return a call with its arguments as an object, which templates write best, or as text."""
-    arguments = call.function.arguments if dialect.history.text_arguments else _object(call)
-    function = {"name": call.function.name, "arguments": arguments}
-    return {"id": call_id(call.id, dialect), "type": "function", "function": function}
+    as_text = dialect.history.text_arguments
+    arguments = guard.guard(call.function.arguments) if as_text else _object(call, guard)
+    function = {"name": guard.guard(call.function.name), "arguments": arguments}
+    return {"id": guard.guard(call_id(call.id, dialect)), "type": "function", "function": function}
 
 
-def _object(call: ToolCall) -> Any:
+def _object(call: ToolCall, guard: MessageGuard) -> Any:
     """Return the arguments of a call as an object; as the model wrote them where they are none."""
     try:
         arguments = json.loads(call.function.arguments)
     except (ValueError, RecursionError):
         arguments = None
-    return arguments if isinstance(arguments, dict) else call.function.arguments
+    return guard.guard_values(arguments if isinstance(arguments, dict) else call.function.arguments)
 
 
-def _add_result(plain: list[Plain], message: Message, dialect: Dialect, names: dict[str, str]) -> None:
-    identity = message.tool_call_id
+def _add_result(
+    plain: list[Plain], message: Message, dialect: Dialect, names: dict[str, str], guard: MessageGuard
+) -> None:
+    identity, content = message.tool_call_id, guard.guard(message.text())
     if dialect.native and identity is not None and identity in names:
-        result = {"role": "tool", "tool_call_id": call_id(identity, dialect), "name": message.name or names[identity]}
-        plain.append(result | {"content": message.text()})
+        result = {"role": "tool", "tool_call_id": guard.guard(call_id(identity, dialect))}
+        plain.append(result | {"name": guard.guard(message.name or names[identity]), "content": content})
         return
-    text = f"<tool_response>\n{message.text()}\n</tool_response>"
+    text = f"<tool_response>\n{content}\n</tool_response>"
     if plain and plain[-1].get("results"):
         plain[-1]["content"] += f"\n{text}"
     else:
