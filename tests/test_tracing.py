@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from function.observability import tracing
-from function.observability.tracing import Exporter, Span, make_exporter
+from function.observability.tracing import Exporter, Span
 from function.settings import Telemetry
 from tests.servers.collector import attributes, collecting
 from tests.servers.doors import serving
@@ -33,7 +33,7 @@ CHAT = {"messages": [{"role": "user", "content": "a secret plan"}], "max_tokens"
     ],
 )
 def test_standard_variables_enable_traces(environ: Mapping[str, str], on: bool) -> None:
-    assert (make_exporter(Telemetry.from_env(environ)) is not None) is on
+    assert Telemetry.from_env(environ).exports_traces is on
 
 
 def test_cold_and_rejected_requests_are_traced_with_their_phases(tmp_path: Path, tiny_model: Path) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from function.observability.trace_context import TraceContext
-from function.settings import Telemetry
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -65,11 +64,6 @@ class Exporter:
             span, parent = self._spans.get()
             if tracer is not None:
                 _export(tracer, span, _make_context(parent))
-
-
-def make_exporter(telemetry: Telemetry) -> Exporter | None:
-    """Return an exporter if the OpenTelemetry variables ask for traces."""
-    return Exporter() if telemetry.exports_traces else None
 
 
 def _make_tracer() -> "Tracer":

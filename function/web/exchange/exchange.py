@@ -18,7 +18,6 @@ from function.errors import FunctionError
 from function.lifecycle.service import Service
 from function.observability.log_format import request_fields
 from function.observability.trace_context import parse_trace_context
-from function.observability.tracing import make_exporter
 from function.settings import Telemetry
 from function.web.exchange.outcome import EndEvent, ExchangeOutcome, PhaseSeconds, Receipt, header_list, server_timing
 from function.web.exchange.report import ExchangeReporter
@@ -170,7 +169,12 @@ def current() -> Exchange:
 
 def watch(app: Flask, service: Service) -> None:
     """Begin an exchange with every request of ``app``; put its id and known times into the response."""
-    reporter = ExchangeReporter(service.metrics, make_exporter(Telemetry.from_env()))
+    exporter = None
+    if Telemetry.from_env().exports_traces:
+        from function.observability.tracing import Exporter
+
+        exporter = Exporter()
+    reporter = ExchangeReporter(service.metrics, exporter)
 
     @app.before_request
     def begin() -> None:

@@ -4,11 +4,14 @@ Spans are named by OpenTelemetry's conventions for HTTP servers and generative A
 """
 
 import logging
+from typing import TYPE_CHECKING
 
 from function.errors import MethodNotAllowed, NotFound
 from function.observability.metrics import Metrics
-from function.observability.tracing import Attribute, Exporter, Span
 from function.web.exchange.outcome import ExchangeOutcome, Receipt, log_seconds
+
+if TYPE_CHECKING:
+    from function.observability.tracing import Attribute, Exporter, Span
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +19,7 @@ log = logging.getLogger(__name__)
 class ExchangeReporter:
     """Reports outcomes to the log, to ``metrics`` and to ``exporter``, if any."""
 
-    def __init__(self, metrics: Metrics, exporter: Exporter | None = None) -> None:
+    def __init__(self, metrics: Metrics, exporter: "Exporter | None" = None) -> None:
         self._metrics = metrics
         self._exporter = exporter
 
@@ -58,8 +61,10 @@ def _log(outcome: ExchangeOutcome) -> None:
         log.log(level, "refused with %d: %s", error.status, reason, extra=extra)
 
 
-def request_span(outcome: ExchangeOutcome) -> Span:
+def request_span(outcome: ExchangeOutcome) -> "Span":
     """Return the span of the request, with those of its phases as children."""
+    from function.observability.tracing import Span
+
     phases, receipt = outcome.phases, outcome.receipt
     method, _, route = outcome.name.partition(" ")
     children = []
@@ -84,7 +89,7 @@ def request_span(outcome: ExchangeOutcome) -> Span:
     return Span(outcome.name, outcome.began, outcome.ended, about, tuple(children), server=True, error=code)
 
 
-def _generation_attributes(receipt: Receipt) -> dict[str, Attribute]:
+def _generation_attributes(receipt: Receipt) -> "dict[str, Attribute]":
     model = receipt.provenance.model
     attributes: dict[str, Attribute] = {
         "gen_ai.provider.name": "llama.cpp",

@@ -36,7 +36,7 @@ class RequestModel(BaseModel):
     API: clients return a reply as it came, its nulls included. So does an integer that is written as 7.0.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)  # a cold start builds what it needs
 
     UNSUPPORTED: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     """Fields that would change the reply and cannot be honoured, with the values that do not change it."""

@@ -6,12 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from function.dialect.channel_reader import ChannelReader
 from function.dialect.reply_parts import PlainReader, ReplyReader, StopReader
 from function.dialect.reply_reader import ReplyTextReader
 from function.dialect.reply_watch import ReplyWatch, ThoughtLimit, Tokens
 from function.dialect.syntax import KNOWN_THOUGHTS, PLAIN
-from function.dialect.tool_grammar import allow_thought, content_grammar, tool_call_grammar
 from function.engine import RESERVED_VARIABLES, THINKING_VARIABLE, Engine, Grammar
 from function.errors import RequestError
 from function.lifecycle.service import Service
@@ -145,6 +143,8 @@ class ChatPrompt:
         dialect = self._model.dialect
         tools = {tool.function.name: tool.function.parameters or NOTHING for _, tool in self._tools}
         if dialect.channels:
+            from function.dialect.channel_reader import ChannelReader
+
             return ChannelReader(dialect, tools, continued=self._continued())
         if dialect is PLAIN and not tools:
             return PlainReader()
@@ -188,6 +188,10 @@ class ChatPrompt:
         if asked is None:
             return None
         grammar, held = asked.grammar(), True
+        if grammar is None and not self._tools:
+            return None
+        from function.dialect.tool_grammar import allow_thought, content_grammar, tool_call_grammar
+
         if self._tools:
             required = asked.tool_choice.required
             strict = any(tool.function.strict for _, tool in self._tools)

@@ -1,13 +1,15 @@
 """``tools`` and ``tool_choice``: the calls that a reply may make, or must."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from function.dialect.tool_grammar import ToolSignature
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
+
+if TYPE_CHECKING:
+    from function.dialect.tool_grammar import ToolSignature
 
 Name = Annotated[str, Field(pattern="^[a-zA-Z0-9_.-]{1,128}$")]
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -111,8 +113,10 @@ ToolChoice = Annotated[
 ]
 
 
-def signatures(tools: Sequence[tuple[int, Tool]]) -> list[ToolSignature]:
+def signatures(tools: Sequence[tuple[int, Tool]]) -> "list[ToolSignature]":
     """Return ``tools`` as a grammar takes them."""
+    from function.dialect.tool_grammar import ToolSignature
+
     return [
         ToolSignature(
             tool.function.name,
