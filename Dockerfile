@@ -71,6 +71,10 @@ RUN apt-get update \
     && python cpu_levels.py --source sdist/*.tar.gz --lib /opt/venv/lib/python3*/site-packages/llama_cpp/lib \
     && rm -r sdist
 
+# The library that receives the model without the interpreter's lock.
+COPY tools/receive.py tools/receive.c ./
+RUN python receive.py /opt/venv
+
 # The other dependencies, from wheels.
 WORKDIR /build
 COPY requirements.txt ./

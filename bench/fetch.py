@@ -2,7 +2,8 @@
 
     python -m bench.fetch [--size BYTES] [--rounds N] [--only fetch-s3,s5cmd] [--kinds plain,tls,plain-limited,…]
 
-Tools take turns within each round, so that a busy moment of the machine affects all of them; the results are medians.
+Tools take turns within each round, so that a busy moment of the machine affects all of them. The results are medians,
+also of the ratios to the last tool. ``fetch-…-in-python`` does without the native receiver.
 Files are written to ``--dir``, by default in memory, as on a serverless platform.
 """
 
@@ -42,6 +43,13 @@ transfer_manager.download_chunks_concurrently(
     blob, sys.argv[4], chunk_size=int(sys.argv[2]) << 20, max_workers=int(sys.argv[1]),
     worker_type=transfer_manager.THREAD, crc32c_checksum=True)
 """
+IN_PYTHON = """
+import sys
+from pathlib import Path
+from function.fetch import fetch
+from function.fetch.policy import Policy
+fetch(sys.argv[1], cache=Path(sys.argv[2]), policy=Policy(native=False))
+"""
 KINDS = {"plain": (False, False), "tls": (True, False), "plain-limited": (False, True), "tls-limited": (True, True)}
 
 
@@ -62,6 +70,8 @@ def commands(name: str, url: str, target: Path, python: str = sys.executable) ->
     return {
         "fetch-s3": [*fetch, f"s3://bucket/{name}", "--cache-dir", str(target), "--json"],
         "fetch-gs": [*fetch, f"gs://bucket/{name}", "--cache-dir", str(target), "--json"],
+        "fetch-s3-in-python": [python, "-c", IN_PYTHON, f"s3://bucket/{name}", str(target)],
+        "fetch-gs-in-python": [python, "-c", IN_PYTHON, f"gs://bucket/{name}", str(target)],
         "s5cmd": [
             s5cmd, "--endpoint-url", url, "--no-verify-ssl", "cp", "--concurrency", str(CONNECTIONS),
             "--part-size", str(PART_MIB), f"s3://bucket/{name}", str(target),
@@ -119,7 +129,7 @@ def compare(
                     run = measure(command, environment(server, url), size)
                     runs[kind][tool].append(run)
                     print(
-                        f"{kind:14} {tool:10} {run.rate / 1e6:7.0f} MB/s {run.cpu:5.2f} s/GB {run.memory:5.0f} MB",
+                        f"{kind:14} {tool:18} {run.rate / 1e6:7.0f} MB/s {run.cpu:5.2f} s/GB {run.memory:5.0f} MB",
                         file=sys.stderr,
                     )
                     shutil.rmtree(target) if target.is_dir() else target.unlink()
@@ -146,17 +156,18 @@ def main() -> None:
                 file.write(block[: args.size - start])
         runs = compare(source, work, kinds, tools, args.rounds)
     finally:
-        shutil.rmtree(work)
-    print("| | " + " | ".join(kinds) + " |\n|---|" + "---|" * len(kinds))
-    for tool in tools:
-        cells = []
-        for kind in kinds:
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"| | | MB/s | CPU s/GB | MB | wall × {tools[-1]} | CPU × {tools[-1]} |\n|---|---|---:|---:|---:|---:|---:|")
+    for kind in kinds:
+        last = runs[kind][tools[-1]]
+        for tool in tools:
             found = runs[kind][tool]
             rate, cpu, memory = (
                 statistics.median(getattr(run, name) for run in found) for name in ("rate", "cpu", "memory")
             )
-            cells.append(f"{rate / 1e6:.0f} MB/s, {cpu:.2f} s/GB, {memory:.0f} MB")
-        print(f"| {tool} | " + " | ".join(cells) + " |")
+            wall = statistics.median(other.rate / run.rate for run, other in zip(found, last, strict=True))
+            cpus = statistics.median(run.cpu / other.cpu for run, other in zip(found, last, strict=True))
+            print(f"| {kind} | {tool} | {rate / 1e6:.0f} | {cpu:.2f} | {memory:.0f} | {wall:.2f} | {cpus:.2f} |")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from function.errors import ChecksumMismatch, FunctionError, SourceError
 from function.fetch import Fetched, fetch
 from function.fetch.policy import Policy
 from tests.fetch_data import DATA, IMPATIENT, QUICK, SIZE
-from tests.servers.faulty import KINDS, WRONG_BYTES, Fault, FaultyStore
+from tests.servers.faulty import BODY_FAULTS, KINDS, WRONG_BYTES, Fault, FaultyStore
+from tests.servers.scripted import Certificate, make_certificate
 
 SCHEMES = ("s3", "gs", "http", "hf")
 HANG_SECONDS = 60.0  # far beyond any of these fetches
@@ -43,21 +45,51 @@ def needs_sha256(scheme: str, kinds: list[str]) -> bool:
     return scheme == "http" and any(kind in WRONG_BYTES for kind in kinds)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_transient_fault_ends_in_the_right_bytes_or_a_clear_error(kind: str, scheme: str, tmp_path: Path) -> None:
-    with FaultyStore(DATA, faults=deque([None, Fault(kind), None, Fault(kind, 0.1)])) as store:
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+def pass_a_fault(kind: str, scheme: str, cache: Path, certificate: Certificate | None, *, native: bool) -> None:
+    faults = deque([None, Fault(kind), None, Fault(kind, 0.1)])
+    with FaultyStore(DATA, faults=faults, certificate=certificate) as store:
         sha256 = hashlib.sha256(DATA).hexdigest() if needs_sha256(scheme, [kind]) else None
         try:
-            policy = IMPATIENT if kind == "stall" else QUICK
-            result = fetched(store, scheme, tmp_path, sha256=sha256, policy=policy)
+            policy = replace(IMPATIENT if kind == "stall" else QUICK, native=native)
+            result = fetched(store, scheme, cache, sha256=sha256, policy=policy)
         except FunctionError as e:
             assert len(str(e)) > 20
             assert kind in ("302", "403", "404", "412", "expire", *WRONG_BYTES), f"{kind} should have passed: {e}"
-            assert finals(tmp_path) == []
+            assert finals(cache) == []
         else:
             assert result.path.read_bytes() == store.data
-            assert finals(tmp_path) == [result.path]
+            assert finals(cache) == [result.path]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_transient_fault_ends_in_the_right_bytes_or_a_clear_error(kind: str, scheme: str, tmp_path: Path) -> None:
+    pass_a_fault(kind, scheme, tmp_path, None, native=True)
+
+
+@pytest.mark.parametrize("kind", [*BODY_FAULTS, *WRONG_BYTES, "lie_length", "change"])
+@pytest.mark.parametrize("way", ["python", "native over TLS", "python over TLS"])
+def test_fault_in_the_body_has_the_same_end_in_every_way(
+    way: str, kind: str, certificate: Certificate, tmp_path: Path
+) -> None:
+    used = certificate if way.endswith("TLS") else None
+    pass_a_fault(kind, "s3", tmp_path, used, native=way.startswith("native"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["python", "native over TLS", "python over TLS"])
+def test_every_fault_has_the_same_end_in_every_way(
+    way: str, kind: str, scheme: str, certificate: Certificate, tmp_path: Path
+) -> None:
+    used = certificate if way.endswith("TLS") else None
+    pass_a_fault(kind, scheme, tmp_path, used, native=way.startswith("native"))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "app": {"lifecycle", "web", "web.exchange", "web.request", "web.routes"},
     "main": {"app", "lifecycle", "observability", "settings", "system"},
-    "server": {"lifecycle", "observability", "settings", "system"},
+    "server": {"engine", "lifecycle", "observability", "settings", "system"},
     "command": {
         "app", "capacity", "default_model", "engine", "fetch", "gguf", "lifecycle", "settings", "sizing", "source",
         "system",

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gguf-chat-function" / "wheels"
 CMAKE_FILE = ROOT / "tools" / "llama_cpp.cmake"
+RECEIVER = ROOT / "tools" / "receive.py"
 OLDEST_PYTHON = (3, 11)
 COMPILERS = ("c++", "g++", "clang++")
 COMPILE_CPU_SECONDS = 300
@@ -51,7 +52,7 @@ def missing() -> list[str]:
 def install(locks: Sequence[Path]) -> int:
     """Install the packages of ``locks``; return the exit status."""
     stamp = VENV / f".installed-{'-'.join(lock.stem for lock in locks)}"
-    key = _digest(*(path.read_bytes() for path in (*locks, CMAKE_FILE)))
+    key = _digest(*(path.read_bytes() for path in (*locks, CMAKE_FILE, RECEIVER, RECEIVER.with_suffix(".c"))))
     if stamp.exists() and stamp.read_text() == key:
         return 0
     if lacks := missing():
@@ -73,8 +74,15 @@ def install(locks: Sequence[Path]) -> int:
             print(f"Installing {lock.name}", flush=True)
             status = _uv("--no-deps", "--no-build", "--require-hashes", "-r", lock)
     if not status:
+        _install_receiver()
         stamp.write_text(key)
     return status
+
+
+def _install_receiver() -> None:
+    """Compile the library that receives files. Without it the fetch does the same in Python."""
+    if subprocess.run([sys.executable, RECEIVER, VENV], check=False).returncode:
+        print("The native receiver was not compiled: downloads, of TLS above all, take more CPU.", file=sys.stderr)
 
 
 def _install_llama(locks: Sequence[Path]) -> int:

@@ -1,7 +1,6 @@
 """Policy of the fetch: every number in one place with its unit and reason, retries, and the number of connections."""
 
 import random
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -28,7 +27,9 @@ class Policy:
     max_block_bytes: int = 8 * MIB  # lost per connection in a crash; S3's usual upload part
     blocks_per_connection: int = 8  # so that the last blocks spread over all connections
     max_request_bytes: int = 64 * MIB  # at 80 MB/s under a second, so the plan can still change
-    buffer_bytes: int = 1 * MIB  # read, checked and written at a time: fewer reads need the GIL less often
+    native: bool = True  # receive without the interpreter's lock where the library for that is installed
+    native_buffer_bytes: int = 256 << 10  # read, checked and written at a time: fits into a core's cache
+    buffer_bytes: int = 1 * MIB  # the same in Python: fewer reads need the interpreter's lock less often
     max_attempts: int = 8  # of one range that gained little, then the error is raised: about 20 s with the waits
     min_gain_bytes: int = 256 << 10  # an attempt with less gained little
     max_range_rejections: int = 3  # responses with the whole object, then it is fetched in one piece
@@ -97,5 +98,7 @@ def find_laggards(received: Mapping[Key, int], policy: Policy) -> set[Key]:
     """Return the connections that received far less than the median of all that were busy throughout."""
     if len(received) < policy.min_compared_connections:
         return set()
-    threshold = statistics.median(received.values()) / policy.laggard_factor
+    counts = sorted(received.values())  # the import of ``statistics`` would delay every cold start
+    median = (counts[(len(counts) - 1) // 2] + counts[len(counts) // 2]) / 2
+    threshold = median / policy.laggard_factor
     return {key for key, count in received.items() if count < threshold}

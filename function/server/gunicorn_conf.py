@@ -1,5 +1,6 @@
 """Settings of gunicorn: one worker that owns the model, a thread per connection, no timeout that kills a stream."""
 
+import gc
 import signal
 import sys
 from types import FrameType
@@ -17,6 +18,7 @@ try:
 except SettingsError as e:
     sys.exit(f"error: {e}")
 
+gc.disable()  # until the worker has imported everything: collections would find nothing in a tenth of the time
 crash_loop_guard()  # created before the fork, so that the workers share it
 _parent_watch = ParentWatch()
 
@@ -30,6 +32,7 @@ threads = 1 + _settings.queue_size + 128
 timeout = 0  # else gunicorn takes a frozen instance (Lambda, Cloud Run) for a hung one and discards the model
 graceful_timeout = 6  # platforms kill after 10 s, and the exit takes time too
 keepalive = 65  # seconds; longer than that of load balancers, so that they close first
+raw_env = ["PYDANTIC_DISABLE_PLUGINS=__all__"]  # else pydantic looks for plugins in every installed package
 control_socket_disable = True  # signals are the only way to control it
 accesslog = None
 loglevel = "error"  # its warnings quote malformed requests, which may contain a prompt
@@ -59,12 +62,15 @@ def post_fork(server: Any, worker: Any) -> None:
     _parent_watch.enter_worker()
     configure_logging(_settings.log_level, project=Telemetry.from_env().google_cloud_project)
     get_service().start()
+    from function.engine import Engine  # noqa: F401  the load needs it now; beside the server's imports it would take longer
 
 
 def post_worker_init(worker: Any) -> None:
     """Stop the service on a signal, so that streams end with an error, before gunicorn stops the worker."""
     from function.lifecycle.service import get_service
 
+    gc.freeze()  # what is imported stays: no later collection needs to look at it
+    gc.enable()
     service = get_service()
     _parent_watch.watch(service.stop)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

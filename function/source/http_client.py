@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from function.errors import SourceError
+
+if TYPE_CHECKING:
+    from function.source.native import NativeTarget, Receiver, Reception
 
 CONNECT_TIMEOUT_SECONDS = 10.0  # a store's front ends accept within one round trip
 RESPONSE_TIMEOUT_SECONDS = 15.0  # without a byte; a fetch has a tighter limit of its own
@@ -69,13 +73,20 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
 
 
 class StoreConnection:
-    """Connection to one origin, kept open between requests."""
+    """Connection to one origin, kept open between requests. ``receiver`` is for ``receive``."""
 
     def __init__(
-        self, url: str, *, ca_bundle: str | None = None, timeout: float | None = RESPONSE_TIMEOUT_SECONDS
+        self,
+        url: str,
+        *,
+        ca_bundle: str | None = None,
+        timeout: float | None = RESPONSE_TIMEOUT_SECONDS,
+        receiver: "Receiver | None" = None,
     ) -> None:
         self.origin = get_origin(url)
         self._timeout = timeout
+        self._receiver = receiver
+        self._tls: int | None = None  # the connection's object in OpenSSL, for the receiver
         self.aborted = False
         self._sock: socket.socket | None = None
         self._emptied: http.client.HTTPResponse | None = None  # the response whose buffer is empty
@@ -94,14 +105,48 @@ class StoreConnection:
             headers |= self._proxy
         self._http.timeout = CONNECT_TIMEOUT_SECONDS
         if self._http.sock is None:  # not connected yet, or closed by the last response
-            self._http.connect()
-            sock: socket.socket = self._http.sock  # type: ignore[assignment]  # typed None until connected
-            sock.settimeout(self._timeout)
-            self._sock = sock
+            self._connect()
         if self.aborted:
             raise ConnectionAbortedError("the connection was aborted")
         self._http.request(request.method, target, body=request.body, headers=headers)
         return self._http.getresponse()
+
+    def _connect(self) -> None:
+        if self._receiver is not None:
+            self._receiver.forget_tls()
+        self._http.connect()
+        sock: socket.socket = self._http.sock
+        sock.settimeout(self._timeout)
+        if self._receiver is not None and isinstance(sock, ssl.SSLSocket):
+            self._tls = self._receiver.take_tls(sock)
+            if self._tls is None:
+                self._receiver = None
+        self._sock = sock
+
+    def receivable(self, response: http.client.HTTPResponse) -> int:
+        """Return the number of the body's next bytes that ``receive`` can take; 0 if ``read_into`` must come first."""
+        if self._receiver is None or self._emptied is not response or response.chunked or not response.length:
+            return 0
+        return response.length - 1  # the ordinary read of the last byte ends the response
+
+    def receive(
+        self,
+        response: http.client.HTTPResponse,
+        target: "NativeTarget",
+        start: int,
+        wanted: int,
+        check: int,
+        buffer: memoryview,
+        seconds: float,
+    ) -> "Reception":
+        """Receive up to ``wanted`` bytes of the body, at most ``receivable``, into a file; see ``Receiver.receive``."""
+        assert self._receiver is not None
+        assert self._sock is not None
+        assert response.length is not None
+        descriptor = self._sock.fileno()
+        reception = self._receiver.receive(descriptor, self._tls, target, start, wanted, check, buffer, seconds)
+        response.length -= reception.count
+        return reception
 
     def read_into(self, response: http.client.HTTPResponse, buffer: memoryview) -> int:
         """Fill ``buffer`` from the body and return the bytes read, fewer only at its end or if it is cut off.

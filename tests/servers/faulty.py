@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from function.settings import Stores
 from function.source import ALGORITHMS
+from tests.servers.scripted import Certificate
 
 SLOW_PIECES = 8  # pieces a throttled body is sent in
 SLOW_PAUSE_SECONDS = 0.01  # between them
@@ -64,6 +65,7 @@ class FaultyStore:
     always: Fault | None = None
     describe_faults: deque[str] = field(default_factory=deque)
     replacement: bytes | None = None
+    certificate: Certificate | None = None  # for a server that speaks TLS
     faults: deque[Fault | None] = field(default_factory=deque)
     served: list[Served] = field(default_factory=list)
     on_request: Callable[[int], None] = lambda count: None
@@ -79,7 +81,9 @@ class FaultyStore:
     def __enter__(self) -> "FaultyStore":
         handler = type("Handler", (_Handler,), {"store": self})
         self._server = _Server(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if self.certificate is not None:
+            self._server.socket = self.certificate.wrap(self._server.socket)
+        self.url = f"http{'s' if self.certificate else ''}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
         return self
@@ -100,6 +104,7 @@ class FaultyStore:
             aws_config_file="/nonexistent",
             storage_emulator_host=self.url,
             hf_endpoint=self.url,
+            requests_ca_bundle=str(self.certificate.path) if self.certificate else "",
         )
 
     def uri(self, scheme: str, name: str = "model.gguf") -> str:

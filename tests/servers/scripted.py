@@ -2,6 +2,7 @@
 
 import http.server
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -63,9 +64,7 @@ class ScriptedStore:
         handler = type("Handler", (_ScriptedHandler,), {"store": self})
         self._server = _ScriptedServer(("127.0.0.1", 0), handler)
         if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate.path, certificate.key)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._server.socket = certificate.wrap(self._server.socket)
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self.url = f"http{'s' if certificate else ''}://{self.address}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -96,6 +95,12 @@ class Certificate:
 
     path: Path
     key: Path
+
+    def wrap(self, listener: socket.socket) -> ssl.SSLSocket:
+        """Return ``listener``, which from now on speaks TLS."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path, self.key)
+        return context.wrap_socket(listener, server_side=True)
 
 
 def make_certificate(folder: Path) -> Certificate:

@@ -6,9 +6,13 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from function.errors import CacheUnusable, FunctionError
 from function.source import Algorithm, ObjectInfo
+
+if TYPE_CHECKING:
+    from function.source.native import NativeTarget, Receiver
 
 HASH_BYTES = 1 << 20  # read and hashed at a time
 POLL_SECONDS = 0.1  # between two looks at cancellation
@@ -36,6 +40,7 @@ class PartialFile:
         self.count = -(-info.size // block_bytes)
         self.written_bytes = 0
         self._convert_error = convert_error
+        self._target: NativeTarget | None = None
         self._unbroken = 0  # finished blocks up to the first gap
         self._grown = threading.Condition()
         self._writing = threading.Lock()
@@ -83,6 +88,20 @@ class PartialFile:
         except OSError as e:
             raise self._convert_error(e) from e
 
+    def open_target(self, receiver: "Receiver") -> "NativeTarget":
+        """Return the file as the receiver writes it."""
+        if self._target is None:
+            algorithm = self.algorithm
+            self._target = receiver.open_target(self._file.fileno(), algorithm.width, algorithm.polynomial)
+        return self._target
+
+    def count_received(self, count: int, error: OSError | None) -> None:
+        """Take note of ``count`` bytes that the receiver has written, and raise its error."""
+        with self._writing:
+            self.written_bytes += count
+        if error is not None:
+            raise self._convert_error(error) from error
+
     def finish(self, index: int, check: int) -> None:
         """Record a block as complete."""
         with self._grown:
@@ -124,6 +143,8 @@ class PartialFile:
         self.close()
 
     def close(self) -> None:
+        if self._target is not None:
+            self._target.close()
         self._file.close()
 
     def _prepare(self) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from function.errors import AccessDenied, FunctionError, SourceError
 from function.fetch.destination.partial_file import PartialFile
@@ -11,6 +12,9 @@ from function.fetch.stopwatch import Stopwatch
 from function.fetch.transfer.assignment import Assignment, BlockPlan
 from function.fetch.transfer.worker import RangeRejected, TransferWorker
 from function.source import ObjectInfo, Source
+
+if TYPE_CHECKING:
+    from function.source.native import NativeTarget, Reception
 
 OVERLOAD_STATUSES = frozenset({429, 503})  # requests for fewer requests
 
@@ -35,6 +39,7 @@ class Transfer:
         self._source, self._info, self._partial, self._policy = source, info, partial, policy
         self._on_bytes, self._on_prefix, self._pause = on_bytes, on_prefix, pause
         self.ended = False
+        self._target = _open_target(partial) if policy.native else None
         self._plan = BlockPlan(partial.missing(), partial.block_bytes, partial.size)
         self._changed = threading.Condition()
         self._assignments: dict[TransferWorker, Assignment | None] = {}  # every worker; None while it is idle
@@ -114,6 +119,13 @@ class Transfer:
         assignment.position += len(data)
         self._silence.restart()
         self._on_bytes(len(data))
+
+    def note(self, assignment: Assignment, reception: "Reception") -> None:
+        self._partial.count_received(reception.count, reception.unwritten)
+        assignment.check = reception.check
+        assignment.position += reception.count
+        self._silence.restart()
+        self._on_bytes(reception.count)
 
     def skip(self) -> None:
         self._silence.restart()
@@ -201,7 +213,7 @@ class Transfer:
         count = len(self._assignments)
         wanted = min(self._probe.connections, count + self._plan.left) if self._info.ranges else 1
         for _ in range(wanted - count):
-            worker = TransferWorker(self, self._source, self._info, self._policy.buffer_bytes)
+            worker = TransferWorker(self, self._source, self._info, self._policy, self._target)
             self._assignments[worker] = None
             worker.start()
 
@@ -226,3 +238,11 @@ class Transfer:
             if assignment is not None and now - worker.received_at > self._policy.stall_seconds:
                 worker.received_at = now
                 worker.abort(f"the store sent nothing for {self._policy.stall_seconds:g} s")
+
+
+def _open_target(partial: PartialFile) -> "NativeTarget | None":
+    """Return the file as the native receiver writes it; None without a receiver."""
+    from function.source.native import native_receiver
+
+    receiver = native_receiver()
+    return None if receiver is None else partial.open_target(receiver)

@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Mapping
 from http.client import HTTPResponse
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from function.errors import FunctionError, SourceError
+from function.fetch.policy import Policy
 from function.fetch.transfer.assignment import Assignment
 from function.source import (
     ObjectInfo,
@@ -20,6 +21,9 @@ from function.source import (
     is_encoded,
     read_headers,
 )
+
+if TYPE_CHECKING:
+    from function.source.native import NativeTarget, Reception
 
 MAX_ERROR_BYTES = 16 << 10  # of an error's body, read for its reason
 SLICE_BYTES = 64 << 10  # a connection that receives less within the stall time is closed
@@ -42,6 +46,9 @@ class Dispatcher(Protocol):
 
     def write(self, assignment: Assignment, data: memoryview) -> None:
         """Write received bytes and advance the assignment's position."""
+
+    def note(self, assignment: Assignment, reception: "Reception") -> None:
+        """Advance the assignment by bytes that are already written. Raises the file's error."""
 
     def skip(self) -> None:
         """Take note of bytes that arrived although they are there already."""
@@ -66,12 +73,20 @@ class TransferWorker(threading.Thread):
     number of bytes.
     """
 
-    def __init__(self, dispatcher: Dispatcher, source: Source, info: ObjectInfo, buffer_bytes: int) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        source: Source,
+        info: ObjectInfo,
+        policy: Policy,
+        target: "NativeTarget | None",
+    ) -> None:
         super().__init__(name="fetch", daemon=True)
         self._dispatcher, self._source, self._info = dispatcher, source, info
         self._connection: StoreConnection | None = None
         self._abort_reason: str | None = None
-        self._buffer = memoryview(bytearray(buffer_bytes))
+        self._policy, self._target = policy, target
+        self._buffer = memoryview(bytearray(policy.buffer_bytes if target is None else policy.native_buffer_bytes))
         self._quick = False
         self.received_at = time.monotonic()
         self.received = 0
@@ -127,7 +142,8 @@ class TransferWorker(threading.Thread):
                     raise
         self._disconnect()
         # The supervisor closes silent connections; a timeout here would cost a poll for every read.
-        self._connection = StoreConnection(request.url, ca_bundle=request.ca_bundle, timeout=None)
+        receiver = None if self._target is None else self._target.receiver
+        self._connection = StoreConnection(request.url, ca_bundle=request.ca_bundle, timeout=None, receiver=receiver)
         return self._connection.send(request)
 
     def _receive(self, response: HTTPResponse, assignment: Assignment, stop_byte: int) -> None:
@@ -135,16 +151,13 @@ class TransferWorker(threading.Thread):
         if not self._info.ranges:
             self._skip(response, assignment.position)
         while assignment.block < assignment.stop:
-            wanted = min(len(self._buffer), assignment.block_end - assignment.position)
-            count, error = self._fill(response, self._buffer[:wanted])
-            if self._dispatcher.ended:  # the file may be closed by now
+            count, error = self._receive_natively(response, assignment) or self._receive_piece(response, assignment)
+            if self._dispatcher.ended:
                 return
-            if count:
-                self._dispatcher.write(assignment, self._buffer[:count])
-                self.received += count
+            self.received += count
             if error is not None:
                 raise error
-            if count < wanted:
+            if not count:
                 raise SourceError(
                     f"{self._info.uri}: the response ended at byte {assignment.position} instead of {stop_byte}."
                 )
@@ -152,6 +165,35 @@ class TransferWorker(threading.Thread):
                 self._dispatcher.finish_block(self, assignment)
         if not response.isclosed():
             self._disconnect()  # another worker has the rest of the blocks: the rest of the response is not wanted
+
+    def _receive_natively(self, response: HTTPResponse, assignment: Assignment) -> tuple[int, Exception | None] | None:
+        """Receive into the file; return the bytes and the connection's error. None if the next bytes do not come so."""
+        connection = self._connection
+        assert connection is not None
+        if self._target is None or not (receivable := connection.receivable(response)):
+            return None
+        reception = connection.receive(
+            response,
+            self._target,
+            assignment.position,
+            min(receivable, assignment.block_end - assignment.position),
+            assignment.check,
+            self._buffer,
+            self._policy.poll_seconds,
+        )
+        if reception.count:
+            self.received_at = time.monotonic()
+        if not self._dispatcher.ended:
+            self._dispatcher.note(assignment, reception)
+        return reception.count, reception.broken
+
+    def _receive_piece(self, response: HTTPResponse, assignment: Assignment) -> tuple[int, Exception | None]:
+        """Read a piece and write it; return its bytes and the connection's error."""
+        piece = self._buffer[: assignment.block_end - assignment.position]
+        count, error = self._fill(response, piece)
+        if count and not self._dispatcher.ended:  # else the file may be closed by now
+            self._dispatcher.write(assignment, piece[:count])
+        return count, error
 
     def _fill(self, response: HTTPResponse, buffer: memoryview) -> tuple[int, Exception | None]:
         """Fill ``buffer``; return the bytes read, and the connection's error if they are fewer."""
@@ -167,6 +209,8 @@ class TransferWorker(threading.Thread):
                 filled += count
                 self.received_at = time.monotonic()
                 self._quick = self.received_at - began < QUICK_READ_SECONDS
+                if self._target is not None and connection.receivable(response):
+                    break
         except WireError as e:
             return filled, e
         return filled, None
