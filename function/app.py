@@ -1,6 +1,7 @@
 """Flask application: routes, access, error bodies."""
 
 import logging
+from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, request
 from flask.json.provider import DefaultJSONProvider
@@ -11,7 +12,7 @@ from function.lifecycle.service import Service
 from function.web import auth, exchange, origins, paths, security_headers
 from function.web.api_key import api_key_reader
 from function.web.request.client import ClientGone
-from function.web.routes import completions, health, metrics, pages, tokenize
+from function.web.routes import anthropic_messages, completions, health, metrics, pages, responses, tokenize
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def create_app(service: Service) -> Flask:
     security_headers.harden(app)
     origins.restrict(app, service.settings)
     auth.guard(app, api_key_reader(service.settings))
-    for routes in (completions, tokenize, health, metrics, pages):
+    for routes in (completions, responses, anthropic_messages, tokenize, health, metrics, pages):
         app.register_blueprint(routes.blueprint(service))
     app.register_error_handler(FunctionError, _error_response)
     app.register_error_handler(HTTPException, _http_error_response)
@@ -47,13 +48,22 @@ def create_app(service: Service) -> Flask:
 
 def _error_response(error: FunctionError) -> Response:
     exchange.current().refuse(error)
-    response = jsonify(error.body())
+    response = jsonify(_error_body(error))
     response.status_code = error.status
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(error.retry_after)
     if error.permanent:  # OpenAI's clients retry every other 5xx
         response.headers["x-should-retry"] = "false"
     return response
+
+
+def _error_body(error: FunctionError) -> dict[str, Any]:
+    """Return the error object of the API that the client speaks."""
+    if request.path.startswith("/v1/messages") or "anthropic-version" in request.headers:
+        from function.web.reply.anthropic_messages import error_body  # for its clients alone
+
+        return error_body(error) | {"request_id": exchange.current().request_id}
+    return error.body()
 
 
 def _http_error_response(error: HTTPException) -> Response:

@@ -95,6 +95,13 @@ class FunctionError(Exception):
         self.param = param
         self.evidence = evidence
 
+    def rename_param(self, name: str) -> None:
+        """Give the field at fault another name, in the message too."""
+        if self.param is not None:
+            self.message = self.message.replace(self.param, name)
+            self.args = (self.message,)
+        self.param = name
+
     def body(self) -> dict[str, Any]:
         """Return OpenAI's error object: ``{"error": {"message", "type", "param", "code"}}``."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}

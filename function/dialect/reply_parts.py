@@ -88,8 +88,13 @@ class StopReader:
         self._reader = reader
         self._stops = tuple(stop for stop in stops if stop)
         self._held = ""
-        self.stopped = False
+        self.found: str | None = None
+        """The stop string that ended the answer."""
+
+    @property
+    def stopped(self) -> bool:
         """True once a stop string was found; nothing comes after it."""
+        return self.found is not None
 
     @property
     def thoughts(self) -> Sequence[ThoughtSpan]:
@@ -119,10 +124,10 @@ class StopReader:
                 yield part
                 continue
             text = self._held + part.text
-            found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+            found = [(at + len(stop), at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
             if found:
-                self.stopped = True
-                text = text[: min(found)[1]]
+                _, at, self.found = min(found)
+                text = text[:at]
                 self._held = ""
             else:
                 keep = max((overlap(text, stop) for stop in self._stops), default=0)

@@ -66,14 +66,14 @@ class TokenLoop:
             context.start_over()
         else:
             run.cached = context.reuse_prefix(job.prompt, exact=job.sampling.seed is not None)
-        generation.put(PrefillProgress(run.cached, len(job.prompt)))
+        generation.put(PrefillProgress(run.cached, len(job.prompt), run.cached))
         while len(context) < len(job.prompt):
             chunk = scored.next_chunk(len(context)) if scored else context.cache.next_chunk(job.prompt)
             if generation.end_reason or not context.compute(chunk, every=scored is not None):
                 return False
             if scored:
                 scored.on_chunk(len(context))
-            generation.put(PrefillProgress(len(context), len(job.prompt)))
+            generation.put(PrefillProgress(len(context), len(job.prompt), run.cached))
         run.prefilled = time.monotonic()
         self._model.check_logits()
         if job.echo is not None:

@@ -126,10 +126,11 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class PrefillProgress:
-    """``done`` of ``total`` prompt tokens are in the KV cache."""
+    """``done`` of ``total`` prompt tokens are in the KV cache; ``cached`` of them were before the job."""
 
     done: int
     total: int
+    cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from flask import request
 
 from function.engine import Engine, Event, Finished, Generation, Job, TextPiece
-from function.errors import FunctionError, Stopping, Unavailable
+from function.errors import FunctionError, RequestError, Stopping, Unavailable
 from function.lifecycle.service import Service
 from function.lifecycle.status import FINAL_STATES, Status
 from function.web import exchange
@@ -40,11 +40,12 @@ class GenerationStream:
         self._generation: Generation | None = None
         self.exchange = exchange.current()
         self.exchange.ignored_fields = body.ignored_fields()
-        self._grammar = body.grammar()
-        if self._grammar is not None:
-            from function.engine import probe_grammar  # its imports are for such requests alone
+        with own_names(body):
+            self._grammar = body.grammar()
+            if self._grammar is not None:
+                from function.engine import probe_grammar  # its imports are for such requests alone
 
-            probe_grammar(self._grammar)
+                probe_grammar(self._grammar)
         self._client = client_of_request(service)
         service.start()
         status = service.status()
@@ -109,6 +110,10 @@ class GenerationStream:
         self.exchange.leave()
 
     def _checked_job(self, engine: Engine) -> Job:
+        with own_names(self.body):
+            return self._make_job(engine)
+
+    def _make_job(self, engine: Engine) -> Job:
         body, prompt = self.body, self._make_prompt(engine)
         self.exchange.ignored_fields = [*body.ignored_fields(), *prompt.unused]
         grammar = prompt.grammar or self._grammar
@@ -171,6 +176,19 @@ class GenerationStream:
         if status.error is not None:
             raise status.error
         return status
+
+
+@contextlib.contextmanager
+def own_names(body: GenerationRequest) -> Iterator[None]:
+    """Let errors name the fields of ``body``'s API instead of those of a chat completion."""
+    try:
+        yield
+    except RequestError as e:
+        for name, own in body.CHAT_FIELDS.items():
+            if e.param is not None and name in e.param:
+                e.rename_param(e.param.replace(name, own))
+                break
+        raise
 
 
 def client_of_request(service: Service, longest: float = math.inf) -> Client:

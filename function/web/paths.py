@@ -12,6 +12,8 @@ ALIASES = {
     "/models": "/v1/models",
     "/completions": "/v1/completions",
     "/chat/completions": "/v1/chat/completions",
+    "/responses": "/v1/responses",
+    "/messages": "/v1/messages",
 }
 """Paths of llama-server, and of clients whose base URL lacks ``/v1``, with the paths here."""
 _SLASHES = re.compile("//+")

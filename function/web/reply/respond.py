@@ -65,10 +65,14 @@ def send_events(stream: GenerationStream, make_format: Callable[[], ReplyFormat]
 
     ``X-Progress: 0`` or ``stream_options.include_progress: false`` switches them off.
     """
-    options = stream.body.stream_options
-    stream.exchange.wants_receipt |= options.include_usage
-    progress = options.include_progress and request.headers.get(PROGRESS, "").strip().lower() not in OFF
-    return _streaming(stream, _events(stream, make_format, progress=progress), EVENTS)
+    stream.exchange.wants_receipt |= stream.body.stream_options.include_usage
+    return streaming(stream, _events(stream, make_format, progress=wants_progress(stream)), EVENTS)
+
+
+def wants_progress(stream: GenerationStream) -> bool:
+    """Return true unless the request switches progress comments off."""
+    switch = request.headers.get(PROGRESS, "").strip().lower()
+    return stream.body.stream_options.include_progress and switch not in OFF
 
 
 def send_text(stream: GenerationStream, make_reader: Callable[[], ReplyReader]) -> Response:
@@ -81,10 +85,11 @@ def send_text(stream: GenerationStream, make_reader: Callable[[], ReplyReader]) 
     except BaseException:
         stream.release()
         raise
-    return _streaming(stream, itertools.chain([first], pieces), "text/plain")
+    return streaming(stream, itertools.chain([first], pieces), "text/plain")
 
 
-def _streaming(stream: GenerationStream, pieces: Iterator[str] | Iterator[bytes], mimetype: str) -> Response:
+def streaming(stream: GenerationStream, pieces: Iterator[str] | Iterator[bytes], mimetype: str) -> Response:
+    """Return ``pieces`` as a response that releases ``stream`` at its end."""
     response = Response(pieces, mimetype=mimetype, headers=STREAM_HEADERS)
     response.call_on_close(stream.release)  # a generator that never started has no finally
     return response

@@ -17,6 +17,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from function.errors import RequestError
 from function.web.request.body import any_fields, json_fields
 
+PART_TAG = "part:"
+"""Beginning of the names that tell apart the members of a union; they are no part of a field's path."""
 _NO_CHARACTER = "half of a surrogate pair is not a character"
 
 
@@ -132,7 +134,7 @@ def _request_error(error: ValidationError) -> RequestError:
     path = ".".join(
         _printable(str(part))
         for part in (*first["loc"], *([context["field"]] if first["type"] == "unsupported" else ()))
-        if part != "str" and not str(part).startswith(("list[", "dict[", "constrained-", "function-", "[key]"))
+        if part != "str" and not str(part).startswith((PART_TAG, "list[", "dict[", "constrained-", "function-", "[key]"))
     )
     reason = context["error"] if first["type"] == "value_error" else first["msg"]
     return RequestError(f"{path or 'body'}: {reason}.", param=path or None)

@@ -1,5 +1,6 @@
 """Bodies of requests, as pydantic models."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -113,6 +114,8 @@ class GenerationRequest(RequestModel):
     """Fields of every generating endpoint: OpenAI's and llama.cpp's sampling parameters."""
 
     DEFAULT_LIMIT: ClassVar[int | None] = None
+    CHAT_FIELDS: ClassVar[Mapping[str, str]] = {}
+    """Fields of a chat completion that have another name in this API, with that name."""
     WITHOUT_EFFECT = (
         "user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
         "prediction",
