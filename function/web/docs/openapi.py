@@ -4,7 +4,7 @@ Pydantic writes the schemas; a web framework for the rest would cost 0.3 s of im
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
@@ -49,7 +49,7 @@ def _operation(operation: Operation, guarded: bool) -> Object:
     if operation.guarded and guarded:
         errors[401] = "The key is missing or wrong"
     responses = {"200": _response("Success", operation.answers)}
-    responses |= {str(status): _response(cause, {JSON: ERROR}) for status, cause in sorted(errors.items())}
+    responses |= {str(status): _response(cause, {JSON: operation.error}) for status, cause in sorted(errors.items())}
     if operation.not_ready:
         responses["503"] = _response("Not ready yet, or failed", {JSON: operation.not_ready})
     if "429" in responses:
@@ -89,6 +89,16 @@ def _content(kind: str, of: type[BaseModel] | str) -> Object:
 
 def _event(model: type[BaseModel]) -> Object:
     """Return the schema of each event: readers of OpenAPI 3.1 apply a stream's schema to its events."""
+    if "type" in model.model_fields:  # the event's name
+        return {
+            "type": "object",
+            "description": f"Each event: a {model.__name__}",
+            "required": ["event", "data"],
+            "properties": {
+                "event": {"enum": [*get_args(model.model_fields["type"].annotation)]},
+                "data": {"type": "string", "contentMediaType": JSON, "contentSchema": _ref(model)},
+            },
+        }
     payload = {
         "type": "string",
         "contentMediaType": JSON,
@@ -111,11 +121,11 @@ def _ref(model: type[BaseModel]) -> Object:
 
 def _schemas() -> Object:
     """Return the schema of every model in OPERATIONS, and of the models that these use."""
-    wanted: set[tuple[type[BaseModel], JsonSchemaMode]] = {(ERROR, "serialization")}
+    wanted: set[tuple[type[BaseModel], JsonSchemaMode]] = set()
     for operation in OPERATIONS:
         if operation.body:
             wanted.add((operation.body, "validation"))
-        for model in (*operation.answers.values(), operation.not_ready):
+        for model in (*operation.answers.values(), operation.not_ready, operation.error):
             if model is not None and not isinstance(model, str):
                 wanted.add((model, "serialization"))
     in_order = sorted(wanted, key=lambda entry: entry[0].__name__)

@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from function.web.docs import answers
+from function.web.docs import answers, message_answers, response_answers
 from function.web.request import schema
+from function.web.request.anthropic_messages import MessagesRequest
+from function.web.request.responses import ResponsesRequest
 
 JSON, TEXT, EVENTS, HTML, FORM = (
     "application/json",
@@ -42,6 +44,7 @@ class Operation:
     errors: dict[int, str] = field(default_factory=dict)
     not_ready: type[BaseModel] | None = None
     """Model of a 503 that is no error object."""
+    error: type[BaseModel] = ERROR
     description: str = ""
     guarded: bool = True
     form: Mapping[str, Any] | None = None
@@ -55,6 +58,10 @@ PROGRESS = "Comments report the progress of the wait: `: fetching 41% eta 3.2s`,
 STREAMED = (
     f"With `stream`, server-sent events that end with `data: [DONE]`. {PROGRESS} A failure after the first byte is an "
     "`error` event with an error object, and no `[DONE]`."
+)
+NAMED = (
+    f"With `stream`, server-sent events whose names are their types. {PROGRESS} A failure after the first byte is an "
+    "`error` event, and nothing follows that could be taken for the end of a reply."
 )
 PROMPTED = (
     "Send `prompt`, a text, or `messages`, as JSON, a form or the query. The reply is plain text, token by token; "
@@ -99,6 +106,52 @@ OPERATIONS = (
         GENERATION_ERRORS,
         description=f"Without a chat template. {STREAMED}",
         example={"prompt": "Once upon a time", "max_tokens": 64},
+    ),
+    Operation(
+        "post",
+        "/v1/responses",
+        "OpenAI",
+        "Answer a conversation, in the Responses API",
+        {JSON: response_answers.ResponseObject, EVENTS: response_answers.ResponseEvent},
+        ResponsesRequest,
+        GENERATION_ERRORS,
+        description=f"Nothing is stored: send the whole conversation in `input`. {NAMED}",
+        example={"input": "Hello! Who are you?", "max_output_tokens": 64},
+    ),
+    Operation(
+        "post",
+        "/v1/responses/input_tokens",
+        "OpenAI",
+        "Count the tokens of a request to /v1/responses",
+        {JSON: response_answers.InputTokens},
+        ResponsesRequest,
+        ERRORS,
+        description="Takes the same body, and no place in the queue.",
+        example={"input": "Hello! Who are you?"},
+    ),
+    Operation(
+        "post",
+        "/v1/messages",
+        "Anthropic",
+        "Answer a conversation, in the Messages API",
+        {JSON: message_answers.MessageObject, EVENTS: message_answers.MessageEvent},
+        MessagesRequest,
+        GENERATION_ERRORS,
+        description=NAMED,
+        example=CONVERSATION | {"max_tokens": 64},
+        error=message_answers.MessageError,
+    ),
+    Operation(
+        "post",
+        "/v1/messages/count_tokens",
+        "Anthropic",
+        "Count the tokens of a request to /v1/messages",
+        {JSON: message_answers.TokenCount},
+        MessagesRequest,
+        ERRORS,
+        description="Takes the same body, and no place in the queue.",
+        example=CONVERSATION,
+        error=message_answers.MessageError,
     ),
     Operation("get", "/v1/models", "OpenAI", "List the model", {JSON: answers.Models}),
     Operation("get", "/v1/models/{name}", "OpenAI", "Describe the model; any name is accepted", {JSON: answers.Model}),

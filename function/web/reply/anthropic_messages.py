@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 from function.engine import Finished, PrefillProgress, TextPiece, Usage
-from function.errors import FunctionError
+from function.errors import ContextExceeded, FunctionError
 from function.web.reply.blocks import Block, BlockEnd, BlockEvent, BlockPiece, BlockReader, BlockStart
 from function.web.reply.openai_logprobs import Object
 
@@ -22,7 +22,8 @@ DELTAS = {
 class MessagesReply:
     """Builder of the events, and of the object, of one message.
 
-    ``model`` returns the name of the model, which is known once it is loaded. Without ``shows_thoughts``, blocks of thoughts come without their text.
+    ``model`` returns the name of the model, which is known once it is loaded. Without ``shows_thoughts``, blocks of
+    thoughts come without their text.
     """
 
     def __init__(self, model: Callable[[], str], blocks: BlockReader, *, shows_thoughts: bool = True) -> None:
@@ -110,7 +111,11 @@ class MessagesReply:
 
 def error_body(error: FunctionError) -> Object:
     """Return the API's error object. OpenAI's ``param`` and ``code`` are kept."""
-    return {"type": "error", "error": error.body()["error"] | {"type": _error_type(error)}}
+    detail = error.body()["error"] | {"type": _error_type(error)}
+    if isinstance(error, ContextExceeded):  # clients compact the conversation when they find these words
+        tokens, n_ctx = detail["n_prompt_tokens"], detail["n_ctx"]
+        detail["message"] = f"prompt is too long: {tokens} tokens > {n_ctx} maximum. {error.message}"
+    return {"type": "error", "error": detail}
 
 
 def usage_object(counts: Usage) -> Object:

@@ -1,6 +1,6 @@
 """Replies of APIs whose stream is a sequence of named events: whole, or as server-sent events."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from flask import Response

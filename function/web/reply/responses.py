@@ -122,7 +122,9 @@ class ResponsesReply:
         extra: Object = {}
         if block.kind == "content":
             extra["logprobs"] = self._take_logprobs()
-        yield self._event(f"response.{self._text_event(block)}.delta", **self._text_place(block), delta=piece.text, **extra)
+        yield self._event(
+            f"response.{self._text_event(block)}.delta", **self._text_place(block), delta=piece.text, **extra
+        )
 
     def _end_events(self, end: BlockEnd) -> Iterator[Object]:
         block = end.block
@@ -197,8 +199,8 @@ class ResponsesReply:
                 choice["bytes"] = choice["bytes"] or []
         return found
 
-    def _event(self, name: str, **fields: Any) -> Object:
-        event = {"type": name, "sequence_number": self._sequence, **fields}
+    def _event(self, kind: str, **fields: Any) -> Object:
+        event = {"type": kind, "sequence_number": self._sequence, **fields}
         self._sequence += 1
         return event
 

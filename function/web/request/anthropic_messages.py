@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from function.engine import Grammar
 from function.web.request.base_model import RequestModel, Unicode
@@ -213,8 +213,8 @@ class MessagesRequest(GenerationRequest):
     """Body of /v1/messages and /v1/messages/count_tokens."""
 
     WITHOUT_EFFECT = (
-        *GenerationRequest.WITHOUT_EFFECT, "anthropic_beta", "betas", "cache_control", "container", "context_management",
-        "diagnostics", "inference_geo", "speed", "user_profile_id",
+        *GenerationRequest.WITHOUT_EFFECT, "anthropic_beta", "betas", "cache_control", "container",
+        "context_management", "diagnostics", "inference_geo", "speed", "user_profile_id",
     )  # fmt: skip
     CHAT_FIELDS: ClassVar = {
         "function.parameters": "input_schema", "function.name": "name",

@@ -19,6 +19,8 @@ from function.web.request.body import any_fields, json_fields
 
 PART_TAG = "part:"
 """Beginning of the names that tell apart the members of a union; they are no part of a field's path."""
+_TYPE_NAMES = (PART_TAG, "list[", "dict[", "constrained-", "function-", "[key]")
+"""Beginnings of the names that pydantic adds to the path of a field."""
 _NO_CHARACTER = "half of a surrogate pair is not a character"
 
 
@@ -134,7 +136,8 @@ def _request_error(error: ValidationError) -> RequestError:
     path = ".".join(
         _printable(str(part))
         for part in (*first["loc"], *([context["field"]] if first["type"] == "unsupported" else ()))
-        if part != "str" and not str(part).startswith((PART_TAG, "list[", "dict[", "constrained-", "function-", "[key]"))
+        if part != "str"
+        and not str(part).startswith(_TYPE_NAMES)
     )
     reason = context["error"] if first["type"] == "value_error" else first["msg"]
     return RequestError(f"{path or 'body'}: {reason}.", param=path or None)

@@ -21,20 +21,23 @@ def blueprint(service: Service) -> Blueprint:
         from function.web.request.anthropic_messages import MessagesRequest
 
         body = MessagesRequest.from_json(request)
-        chat = body.chat()
-        prompt = ChatPrompt(service, chat.messages, chat, stops=body.stop_strings, thinks=body.thinks)
+        with own_names(body):
+            chat = body.chat()
+            prompt = ChatPrompt(service, chat.messages, chat, stops=body.stop_strings, thinks=body.thinks)
         stream = GenerationStream(service, body, prompt.prompt)
         blocks = BlockReader(prompt.reader, thoughts=body.thinks)
-        return named_events.send(stream, MessagesReply(lambda: service.name, blocks, shows_thoughts=body.shows_thoughts))
+        return named_events.send(
+            stream, MessagesReply(lambda: service.name, blocks, shows_thoughts=body.shows_thoughts)
+        )
 
     @routes.post("/v1/messages/count_tokens")
     def count_tokens() -> dict[str, int]:
         from function.web.request.anthropic_messages import MessagesRequest
 
         body = MessagesRequest.from_json(request)
-        chat = body.chat()
         engine = loaded_engine(service, body)
         with own_names(body):
+            chat = body.chat()
             tokens = ChatPrompt(service, chat.messages, chat, thinks=body.thinks).prompt(engine).tokens
         return {"input_tokens": len(tokens)}
 

@@ -21,8 +21,9 @@ def blueprint(service: Service) -> Blueprint:
         from function.web.request.responses import ResponsesRequest
 
         body = ResponsesRequest.from_json(request)
-        chat = body.chat()
-        prompt = ChatPrompt(service, chat.messages, chat, stops=body.stop_strings)
+        with own_names(body):
+            chat = body.chat()
+            prompt = ChatPrompt(service, chat.messages, chat, stops=body.stop_strings)
         stream = GenerationStream(service, body, prompt.prompt)
         reply = ResponsesReply(
             lambda: service.name,
@@ -39,9 +40,9 @@ def blueprint(service: Service) -> Blueprint:
         from function.web.request.responses import ResponsesRequest
 
         body = ResponsesRequest.from_json(request)
-        chat = body.chat()
         engine = loaded_engine(service, body)
         with own_names(body):
+            chat = body.chat()
             tokens = ChatPrompt(service, chat.messages, chat).prompt(engine).tokens
         return {"object": "response.input_tokens", "input_tokens": len(tokens)}
 
