@@ -103,7 +103,7 @@ def check_counting(client: anthropic.Anthropic) -> None:
 def check_errors(client: anthropic.Anthropic) -> None:
     """Be rejected, each time with the error's own class."""
     try:
-        client.messages.create(**CHAT | {"temperature": -3})
+        client.messages.create(**CHAT, extra_body={"temperature": -3})
     except anthropic.BadRequestError as e:
         assert e.body["error"]["type"] == "invalid_request_error"  # type: ignore[index]
         assert "temperature" in str(e)
