@@ -17,7 +17,8 @@ from typing import Any, Literal, get_args
 import gguf
 import numpy as np
 
-from tools.shapes import CONV, SHAPES, STATE, Shape, ShapeTensor, tensors
+from tools.blocks import ShapeTensor, Value, fields, tensors
+from tools.shapes import SHAPES, Shape
 from tools.vocabulary import CHATML, bpe, spm
 
 Quant = Literal["Q8_0", "Q4_0", "F16", "F32"]
@@ -71,17 +72,17 @@ def _metadata(writer: gguf.GGUFWriter, shape: Shape, quant: Quant, name: str) ->
     writer.add_context_length(shape.n_ctx)
     writer.add_embedding_length(shape.n_embd)
     writer.add_block_count(shape.n_layer)
-    writer.add_feed_forward_length(shape.n_ff)
+    is_nemotron = shape.architecture == "nemotron_h"  # its layers do one thing each
+    writer.add_feed_forward_length([shape.n_ff * (kind == "f") for kind in shape.layers] if is_nemotron else shape.n_ff)
     writer.add_head_count(shape.n_head)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(shape.n_vocab)
+    for key, value in fields(shape):
+        _add_field(writer, f"{shape.architecture}.{key}", value)
     if shape.architecture == "mamba":
-        writer.add_ssm_conv_kernel(CONV)
-        writer.add_ssm_inner_size(2 * shape.n_embd)
-        writer.add_ssm_state_size(STATE)
-        writer.add_ssm_time_step_rank(max(1, shape.n_embd // 16))
         return
-    writer.add_head_count_kv(shape.n_kv)
+    by_layer = [shape.n_kv * (kind in "ab") for kind in shape.layers]
+    writer.add_head_count_kv(by_layer if 0 in by_layer and shape.architecture != "qwen35" else shape.n_kv)
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_rope_dimension_count(shape.head)
     if shape.head_size:
@@ -89,6 +90,15 @@ def _metadata(writer: gguf.GGUFWriter, shape: Shape, quant: Quant, name: str) ->
         writer.add_value_length(shape.head)
     if shape.window:
         writer.add_sliding_window(shape.window)
+
+
+def _add_field(writer: gguf.GGUFWriter, key: str, value: Value) -> None:
+    if isinstance(value, list):
+        writer.add_array(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    else:
+        writer.add_uint32(key, value)
 
 
 def _vocabulary(
@@ -131,7 +141,7 @@ def _weights(tensor: ShapeTensor, kind: str, seed: int) -> Iterator[np.ndarray[A
     if tensor.role == "ones":
         yield np.ones(count, np.float32)
     elif tensor.role == "decay":
-        yield np.tile(-np.arange(1, tensor.dims[0] + 1, dtype=np.float32), tensor.dims[1])
+        yield np.tile(-np.arange(1, tensor.dims[0] + 1, dtype=np.float32), count // tensor.dims[0])
     else:
         vocabulary = tensor.name in ("token_embd.weight", "output.weight")
         deviation = (LOGIT_SPREAD if vocabulary else 1.0) / math.sqrt(tensor.dims[0])
