@@ -37,6 +37,7 @@ DRAFTS = ("dflash", "eagle3", "gemma4-assistant")  # GGML_ASSERT(cparams.ctx_oth
 # which llm_graph_input_mem_hybrid asserts. In these, layers without heads of keys keep a state:
 BY_HEADS = ("bailingmoe3", "glm5-next", "granitehybrid", "jamba", "kimi-k3", "kimi-linear", "lfm2", "lfm2moe",
             "nemotron_h", "nemotron_h_moe", "plamo2")  # fmt: skip
+BY_WIDTH = ("nemotron_h", "nemotron_h_moe")  # and layers with a feed-forward network do neither
 # In these each n-th layer attends, unless the header lists the layers. The values are llama.cpp's defaults of n.
 BY_INTERVAL = {"minimax-01": 8, "qwen35": 4, "qwen35moe": 4, "qwen3next": 4, "qwen4exp": 4}
 DOUBLED = ("granitehybrid", "jamba")  # GGML_ASSERT(2 * n_embd == d_inner)
@@ -126,7 +127,12 @@ def check_kinds(fields: Fields, kv_heads: tuple[int, ...]) -> None:
     name, layers = fields.architecture, len(kv_heads)
     decoding = layers - fields.integer("nextn_predict_layers", 0, layers - 1, 0)
     if name in BY_HEADS:
-        key, attends = "attention.head_count_kv", [bool(count) for count in kv_heads]
+        widths = fields.per_layer("feed_forward_length", layers, 0, 1 << 31, 0)
+        others = [name in BY_WIDTH and width > 0 for width in widths]
+        key, attends = (
+            "attention.head_count_kv",
+            [bool(count) for count, other in zip(kv_heads, others, strict=True) if not other],
+        )
     elif name not in BY_INTERVAL:
         return
     elif isinstance(states := fields.metadata.get(f"{name}.{RECURRENT}"), tuple):  # of truths or of numbers
