@@ -164,7 +164,7 @@ class Settings:
     prefix_cache_mb: int | None = _setting(
         None,
         _integer(0, 1 << 20),
-        "Memory for the prefix cache, in MB: conversations that have left the context",
+        "Memory for the prefix cache, in MB: conversations that have left the context, and checkpoints",
         shown="two contexts, at most 256, as memory allows",
     )
     load_mode: LoadMode = _setting(

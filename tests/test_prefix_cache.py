@@ -82,11 +82,13 @@ def test_restored_conversation_can_be_cut_back(model: Path) -> None:
         assert answer(engine, forked) == (expected, 128)
 
 
-def test_recurrent_model_keeps_no_prefix_and_repeats_its_reply(tmp_path: Path) -> None:
+def test_recurrent_model_without_a_budget_repeats_its_reply(tmp_path: Path) -> None:
     model = write_model(tmp_path / "r.gguf", SHAPES["tiny-recurrent"])
     with loaded(model) as engine:
         expected = [answer(engine, prompt)[0] for prompt in (ANN, BOB)]
-        assert [answer(engine, prompt) for prompt in (ANN, BOB)] == [(text, 0) for text in expected]
+    with loaded(model, room=0) as engine:
+        for _ in range(2):
+            assert [answer(engine, prompt) for prompt in (ANN, BOB)] == [(text, 0) for text in expected]
 
 
 def test_conversation_beyond_the_budget_is_kept_in_part(tiny_model: Path) -> None:

@@ -35,9 +35,14 @@ SEEDED = {"messages": [{"role": "user", "content": "What is it?"}], "seed": 7, "
 PROMPT_TOKENS = tuple(5 + i * i % 900 for i in range(300))
 
 
-@pytest.fixture(scope="module", params=["tiny", "tiny-gqa", "tiny-window"])
+HYBRID = ("tiny-qwen35", "tiny-lfm2", "tiny-recurrent")
+
+
+@pytest.fixture(
+    scope="module", params=["tiny", "tiny-gqa", "tiny-window", "tiny-qwen3", "tiny-gemma4", "tiny-gpt-oss", *HYBRID]
+)
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models with as many key heads as query heads, with fewer, and with a sliding window of 64 tokens."""
+    """Models with all kinds of caches: as many key heads as query heads, fewer, sliding windows, recurrent layers."""
     name = str(request.param)
     return write_model(tmp_path_factory.mktemp(name) / f"{name}.gguf", SHAPES[name])
 
@@ -45,16 +50,17 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 class Bare:
     """Model and its KV context in the test's own thread."""
 
-    def __init__(self, path: Path, kv_type: str = "f16") -> None:
+    def __init__(self, path: Path, kv_type: str = "f16", prefix_bytes: int = 0) -> None:
         self.model = Model(path, n_ctx=1024, n_threads=1, n_gpu_layers=0, kv_type=kv_type)  # type: ignore[arg-type]
-        self.memory = KVContext(self.model)
+        self.memory = KVContext(self.model, prefix_bytes)
         self._flag = ctypes.create_string_buffer(2)
         self.model.set_abort_flag(self._flag)
 
     def logits(self, prompt: tuple[int, ...]) -> list[float]:
         """Return the logits after ``prompt``; compute only the tokens that are not in the context."""
+        self.memory.reuse_prefix(prompt, exact=True)
         while len(self.memory) < len(prompt):
-            self.memory.compute(self.memory.cache.next_chunk(prompt))
+            self.memory.compute(self.memory.next_chunk(prompt))
         found: list[float] = library().llama_get_logits_ith(self.model.context, -1)[: self.model.vocabulary.size]
         return found
 
@@ -79,7 +85,7 @@ def bare(path: Path) -> Iterator[Bare]:
 @pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
 def test_restored_state_gives_the_logits_of_a_prefill_bit_for_bit(path: Path, kv_type: str) -> None:
     for length in (64, 256):
-        read, restored, cut = Bare(path, kv_type), Bare(path, kv_type), Bare(path, kv_type)
+        read, restored, cut = Bare(path, kv_type), Bare(path, kv_type), Bare(path, kv_type, 1_000_000)
         expected = read.logits(PROMPT_TOKENS)
         assert len(set(expected)) > 100, "the logits vary"
         state = restored.state(PROMPT_TOKENS[:length])
@@ -87,8 +93,12 @@ def test_restored_state_gives_the_logits_of_a_prefill_bit_for_bit(path: Path, kv
         assert restored.memory.pin(PROMPT_TOKENS[:length], state)
         assert len(restored.memory) == length
         assert restored.logits(PROMPT_TOKENS) == expected
+        cut.memory.mark_system_prompt(PROMPT_TOKENS[:length])
         whole = cut.state(PROMPT_TOKENS)
-        assert cut.layout().cut(whole, len(PROMPT_TOKENS), length) == state, "the same from a longer conversation"
+        assert cut.memory.holds(PROMPT_TOKENS[:length])
+        checkpoint = cut.memory.find_checkpoint(length)
+        made = cut.layout().cut(whole, len(PROMPT_TOKENS), PROMPT_TOKENS[:length], checkpoint)
+        assert made == state, "the same from a longer conversation"
         for bare in (read, restored, cut):
             bare.model.free()
 
@@ -106,32 +116,34 @@ def test_pinned_prefix_survives_other_conversations(bare: Bare) -> None:
         assert bare.logits(PROMPT_TOKENS) == expected
 
 
-def test_state_that_llama_cpp_would_not_write_is_rejected(bare: Bare) -> None:
+def test_state_that_llama_cpp_would_not_write_is_rejected(bare: Bare, path: Path) -> None:
     """A correct hash does not help: the engine verifies the state itself."""
     state = bare.state(PROMPT_TOKENS[:128])
     layout = bare.layout()
-    assert layout.fits(state, 128)
-    assert not layout.fits(state, 64)
-    fixed = range(8 + 8 + 128 * 12 + 20)  # head, counts, positions, the first layer's head
+    assert layout.fits(state, PROMPT_TOKENS[:128])
+    assert not layout.fits(state, PROMPT_TOKENS[:64])
+    cells = 8 if path.stem == "tiny-recurrent" else 8 + 128 * 12  # counts, positions
+    fixed = range(8 + cells + 20)  # head, cells, the first layer's head
     for at in fixed[:: max(1, len(fixed) // 97)]:
         for bit in (0, 7):
             hostile = bytearray(state)
             hostile[at] ^= 1 << bit
-            assert not layout.fits(hostile, 128), at
+            assert not layout.fits(hostile, PROMPT_TOKENS[:128]), at
     for cut in (0, 7, 16, len(state) // 2, len(state) - 1):
-        assert not layout.fits(state[:cut], 128)
-    assert not layout.fits(state + b"\0", 128)
-    for not_finite in (0x7C00, 0xFC00, 0x7E01):
+        assert not layout.fits(state[:cut], PROMPT_TOKENS[:128])
+    assert not layout.fits(state + b"\0", PROMPT_TOKENS[:128])
+    floats, halves = (0x7F80, 0xFF80, 0x7FC1), (0x7C00, 0xFC00, 0x7E01)
+    for not_finite in floats if path.stem in HYBRID else halves:
         hostile = bytearray(state)
         struct.pack_into("<H", hostile, len(state) - 2, not_finite)
-        assert not layout.fits(hostile, 128)
+        assert not layout.fits(hostile, PROMPT_TOKENS[:128])
         bare.memory.clear()
         assert not bare.memory.pin(PROMPT_TOKENS[:128], hostile)
         assert len(bare.memory) == 0
 
 
-def test_recurrent_model_has_no_snapshot(tmp_path: Path) -> None:
-    bare = Bare(write_model(tmp_path / "r.gguf", SHAPES["tiny-recurrent"]))
+def test_hybrid_model_with_a_window_has_no_snapshot(tmp_path: Path) -> None:
+    bare = Bare(write_model(tmp_path / "w.gguf", SHAPES["tiny-lfm2-window"]))
     bare.logits(PROMPT_TOKENS)
     assert bare.memory.layout is None
     assert bare.memory.save() is None
@@ -289,6 +301,29 @@ def test_instance_without_a_snapshot_stores_one_for_the_next(
     assert cached > 0
     assert "restored the system prompt" in log
     assert '"stored the system prompt' not in log
+
+
+def test_hybrid_model_stores_a_snapshot_that_its_command_accepts(tmp_path: Path) -> None:
+    env = environment(str(write_model(tmp_path / "m.gguf", SHAPES["tiny-qwen35"])), SNAPSHOT="auto")
+    expected, cached, log = first_reply(tmp_path, env)
+    assert cached == 0
+    (tmp_path / "2").mkdir()
+    with serving(tmp_path / "2", **env) as function:
+        function.wait("ready")
+        for _ in range(20):  # one reply is enough, unless the machine is too busy to notice that it is idle
+            assert ask(function)[0] == expected
+            assert function.ask("/events", {})[0] == 200  # waits until the snapshot is stored
+            if "stored the system prompt" in function.log.read_text():
+                break
+    made = json.loads(command(env, "--json").stdout)
+    assert made["skipped"] is True
+    (tmp_path / "3").mkdir()
+    reply, cached, log = first_reply(tmp_path / "3", env)
+    assert (reply, cached) == (expected, made["tokens"])
+    assert "restored the system prompt" in log
+    again = Path(made["uri"]).read_bytes()
+    assert json.loads(command(env, "--again", "--json").stdout)["stored"] is True
+    assert Path(made["uri"]).read_bytes() == again, "the command reads the prompt alone, and has the same state"
 
 
 class _NoWriting(BaseHTTPRequestHandler):

@@ -50,9 +50,7 @@ def _make(service: Service, *, store: bool, again: bool) -> tuple[dict[str, obje
     snapshot, engine = service.snapshot, service.engine
     layout = engine.run_task(lambda memory: memory.layout)
     if layout is None:
-        raise ModelError(
-            "The state of this model cannot be cut to a prefix: the model is recurrent, or has a special KV cache."
-        )
+        raise ModelError("The state of this model cannot be verified: the model has a KV cache of a special form.")
     if not snapshot.tokens:
         raise SettingsError(
             f"SYSTEM_PROMPT is too short: a snapshot holds whole chunks of {engine.chunk} tokens, and the prompt has "
@@ -62,8 +60,8 @@ def _make(service: Service, *, store: bool, again: bool) -> tuple[dict[str, obje
     size, skipped = layout.size(len(snapshot.tokens)), snapshot.restored and not again
     stored = store and not skipped
     if stored:
-        # With a seed the prompt is prefilled in whole chunks; the token after it is arbitrary.
-        job = Job(prompt=(*snapshot.tokens, snapshot.tokens[-1]), max_tokens=1, sampling=Sampling(seed=0))
+        # With a seed the prompt is prefilled in whole chunks. The reply's only token is not computed.
+        job = Job(prompt=snapshot.tokens, max_tokens=1, sampling=Sampling(seed=0))
         *_, end = engine.submit(job)
         state = snapshot.capture(engine)
         if not isinstance(end, Finished) or end.error or state is None:

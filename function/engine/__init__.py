@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from function.engine.llama.library import find_libraries, has_amx, has_openmp, read_system_info, use_libraries
     from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
     from function.engine.llama.sampling import Sampling
+    from function.engine.llama.state_layout import SavedState
     from function.engine.llama.streamed_repack import can_stream_repack
     from function.engine.template.renderer import renderer
     from function.engine.template.template import RESERVED_VARIABLES, THINKING_VARIABLE
@@ -61,6 +62,7 @@ _EXPORTS = {
     "llama.library": "find_libraries has_amx has_openmp read_system_info use_libraries",
     "llama.placeholder_file": "HeaderMismatch PlaceholderFile",
     "llama.sampling": "Sampling",
+    "llama.state_layout": "SavedState",
     "llama.streamed_repack": "can_stream_repack",
     "template.renderer": "renderer",
     "template.template": "RESERVED_VARIABLES THINKING_VARIABLE",

@@ -68,7 +68,7 @@ class TokenLoop:
             run.cached = context.reuse_prefix(job.prompt, exact=job.sampling.seed is not None)
         generation.put(PrefillProgress(run.cached, len(job.prompt), run.cached))
         while len(context) < len(job.prompt):
-            chunk = scored.next_chunk(len(context)) if scored else context.cache.next_chunk(job.prompt)
+            chunk = scored.next_chunk(len(context)) if scored else context.next_chunk(job.prompt)
             if generation.end_reason or not context.compute(chunk, every=scored is not None):
                 return False
             if scored:

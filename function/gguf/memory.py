@@ -31,6 +31,7 @@ PROGRAM_BYTES = 80 * MIB  # interpreter, master and worker, llama.cpp's code: me
 TOKEN_BYTES = 250  # of a token and its merge in llama.cpp's vocabulary
 CELLS = 256  # a context is rounded up to a multiple of this
 MAX_PREFIX_CACHE_BYTES = 256_000_000
+CHECKPOINTS = 8
 CHUNK = 64  # tokens that the engine prefills at once on a CPU
 MAX_SCORES_BYTES = 32 * MIB  # above it, attention is computed without keeping its scores
 REPACKED = frozenset(("Q4_0", "Q4_K", "Q2_K", "IQ4_NL", "MXFP4"))
@@ -60,7 +61,7 @@ class Fit:
     kv_cache: int
     """Keys and values of ``n_ctx`` tokens, and the states of recurrent layers."""
     prefix_cache: int
-    """Saved conversations (see ``prefix_cache``)."""
+    """Saved conversations, and checkpoints of recurrent layers (see ``prefix_cache``)."""
     compute: int
     vocabulary: int
     program: int
@@ -143,12 +144,12 @@ def flash_attention(heads: int, n_ctx: int, kv_type: KVType = "f16", chunk: int 
 def prefix_cache(header: Header, n_ctx: int, kv_type: KVType = "f16") -> int:
     """Return the default size in bytes of the cache of saved conversations; PREFIX_CACHE_MB sets another.
 
-    Two contexts, so that a whole one can be restored while another is saved; at most MAX_PREFIX_CACHE_BYTES. Recurrent
-    models cannot save any.
+    Two contexts, so that a whole one can be restored while another is saved; at most MAX_PREFIX_CACHE_BYTES. With
+    recurrent layers also CHECKPOINTS states, to which a conversation can return.
     """
-    if _layers(RECURRENT, header.tensors):
-        return 0
-    return min(2 * _kv_cache(header, n_ctx, kv_type, CHUNK, True), MAX_PREFIX_CACHE_BYTES)
+    states = _states(header)
+    contexts = 2 * (_kv_cache(header, n_ctx, kv_type, CHUNK, True) + states)
+    return min(contexts + CHECKPOINTS * states, MAX_PREFIX_CACHE_BYTES)
 
 
 def largest_context(header: Header, wanted: Fit) -> int | None:

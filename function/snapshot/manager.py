@@ -21,7 +21,7 @@ from function.snapshot.store import snapshot_uri, store_file
 from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
-    from function.engine import Engine, KVContext
+    from function.engine import Engine, KVContext, SavedState
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class SnapshotManager:
             self.tokens = tokens = find_prefix(engine, system_prompt)
             if not tokens:
                 return
+            engine.run_task(lambda memory: memory.mark_system_prompt(tokens))
             self._binding = make_binding(self._settings, engine, fetched, adapter, tokens)
             self._fetching.join(FETCH_TIMEOUT_SECONDS)
             if self._fetching.is_alive():
@@ -108,14 +109,15 @@ class SnapshotManager:
     def capture(self, engine: "Engine") -> bytearray | None:
         """Return the state of the prefix, from a conversation that starts with it; None if the context has another."""
 
-        def save(memory: "KVContext") -> tuple[bytearray | None, int]:
+        def save(memory: "KVContext") -> "tuple[bytearray | None, int, SavedState | None]":
             layout, limit = memory.layout, (memory_limit() or math.inf) * STATE_MEMORY_SHARE
-            fits = layout is not None and memory.holds(self.tokens) and layout.size(len(memory)) <= limit
-            return (memory.save(), len(memory)) if fits else (None, 0)
+            if layout is None or not memory.holds(self.tokens) or layout.size(len(memory)) > limit:
+                return None, 0, None
+            return memory.save(), len(memory), memory.find_checkpoint(len(self.tokens))
 
-        state, length = engine.run_task(save)
+        state, length, checkpoint = engine.run_task(save)
         layout = engine.run_task(lambda memory: memory.layout)
-        return layout.cut(state, length, len(self.tokens)) if state and layout else None
+        return layout.cut(state, length, self.tokens, checkpoint) if state and layout else None
 
     def store(self, state: bytearray) -> int:
         """Store the state at the snapshot's URI; return the bytes of the file. Raises SourceError."""
@@ -140,7 +142,7 @@ class SnapshotManager:
         with contextlib.suppress(FunctionError):  # the instance is shutting down
             if engine.run_task(lambda memory: memory.layout) is None:
                 self._missing = False
-                log.info("no snapshot is stored: the state of this model cannot be cut to a prefix")
+                log.info("no snapshot is stored: the state of this model cannot be verified")
                 return
             state = self.capture(engine) if is_idle() else None
             if state is None:

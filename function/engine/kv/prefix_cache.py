@@ -1,9 +1,10 @@
 """Cache of the states of earlier conversations, within a budget of bytes. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from function.engine.kv.cached_tokens import CachedTokens
+from function.engine.kv.checkpoints import Checkpoints
 from function.engine.llama.state_layout import SavedState
 
 MAX_PREFIXES = 32
@@ -16,6 +17,16 @@ class CachedPrefix:
 
     cache: CachedTokens
     state: SavedState
+
+    @property
+    def states(self) -> list[SavedState]:
+        """The state, and those of the checkpoints before it."""
+        return [self.state, *(self.cache.checkpoints.states if self.cache.checkpoints is not None else ())]
+
+
+def total_bytes(states: Iterable[SavedState]) -> int:
+    """Return the bytes of ``states``; one that occurs twice counts once."""
+    return sum(len(state) for state in {id(state): state for state in states}.values())
 
 
 class PrefixCache:
@@ -56,8 +67,22 @@ class PrefixCache:
         """Keep ``prefix`` in place of those that it continues, and drop prefixes until the budget holds."""
         self._kept = [old for old in self._kept if not _continues(prefix.cache, old.cache)]
         self._kept.append(prefix)
-        while len(self._kept) > MAX_PREFIXES or sum(len(kept.state) for kept in self._kept) > self.budget:
-            self._kept.pop(0)
+        while len(self._kept) > MAX_PREFIXES or self.count_bytes() > self.budget:
+            self.drop_oldest()
+
+    def count_bytes(self, checkpoints: Checkpoints | None = None) -> int:
+        """Return the bytes of all prefixes except the pinned one, and of ``checkpoints``."""
+        states = [state for prefix in self._kept for state in prefix.states]
+        return total_bytes([*states, *(checkpoints.states if checkpoints is not None else ())])
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no prefix is kept, the pinned one aside."""
+        return not self._kept
+
+    def drop_oldest(self) -> None:
+        """Drop the prefix that was not used for the longest time."""
+        self._kept.pop(0)
 
     def remove(self, prefix: CachedPrefix) -> None:
         """Remove a prefix that cannot be restored."""

@@ -126,17 +126,14 @@ class Model:
     def count_after_abort(self) -> int:
         """Return how many tokens the context still holds after an interrupted ``decode``.
 
-        llama.cpp drops the interrupted graph and keeps those before it. A recurrent state cannot go back.
+        llama.cpp drops the interrupted graph and keeps those before it. Only for a model that is not recurrent.
         """
-        lib = self._lib
-        if lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model):
-            return self.truncate(0)
-        return int(lib.llama_memory_seq_pos_max(self._memory, 0)) + 1
+        return int(self._lib.llama_memory_seq_pos_max(self._memory, 0)) + 1
 
     def truncate(self, length: int) -> int:
         """Remove all but the first ``length`` tokens from the context; return how many are left.
 
-        A recurrent model's context cannot be cut and is cleared.
+        A recurrent state cannot be cut: then the context is cleared, unless a checkpoint of ``length`` was restored.
         """
         if length > 0 and self._lib.llama_memory_seq_rm(self._memory, 0, length, -1):
             return length
@@ -179,9 +176,10 @@ class Model:
 
     def warm_up(self) -> None:
         """Compute one token, so that the first request does not pay for one-time work. Raises as ``check_logits``."""
-        self.decode([self.vocabulary.bos or 0])
+        tokens = [self.vocabulary.bos or 0]
+        self.decode(tokens)
         self.check_logits()
-        self.states.learn_layout(1)
+        self.states.learn_layout(tokens)
         self.truncate(0)
 
     def check_logits(self) -> None:
