@@ -12,7 +12,12 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 BUILD: dict[str, Any] = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
-PLATFORMS = {"BUILD_ID": "b-1", "COMMIT_SHA": "c0ffee", "SERVICE_ACCOUNT_EMAIL": "chat-build@p.iam.gserviceaccount.com"}
+PLATFORMS = {
+    "BUILD_ID": "b-1",
+    "PROJECT_ID": "p",
+    "COMMIT_SHA": "c0ffee",
+    "SERVICE_ACCOUNT_EMAIL": "chat-build@p.iam.gserviceaccount.com",
+}
 DIGEST = "sha256:" + "a" * 64
 REPLY = 'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\ndata: [DONE]\n\n'
 IMAGE = "eu-docker.pkg.dev/p/chat/chat"
@@ -25,7 +30,8 @@ class Build:
 
     def __init__(self, folder: Path, substitutions: Mapping[str, str], reply: str = REPLY, status: int = 0) -> None:
         self.workspace = folder / "workspace"
-        self.workspace.mkdir()
+        (self.workspace / "terraform").mkdir(parents=True)
+        (self.workspace / "terraform" / "gcp").symlink_to(ROOT / "terraform" / "gcp")
         self.calls = folder / "calls"
         self.calls.touch()
         (folder / "reply").write_text(reply)
@@ -35,7 +41,8 @@ class Build:
         self._fake("docker", f'case "$*" in *--metadata*) cp {folder}/metadata {self.workspace}/metadata.json;; esac')
         self._fake(
             "gcloud",
-            f'case "$*" in *describe*image*) echo {SERVING};; *describe*) echo https://chat-1-ew.a.run.app;; '
+            f'case "$*" in *describe*image*) echo {SERVING};; *RevisionName*) echo chat-00002-abc;; '
+            "*status.url*) echo https://chat-1-ew.a.run.app;; "
             "*print-identity-token*) echo TOKEN;; *secrets*) echo KEY;; esac",
         )
         self._fake("curl", f"cat {folder}/reply; exit {status}")
@@ -99,8 +106,23 @@ def test_build_deploys_without_traffic_then_smoke_tests_then_moves_traffic(tmp_p
     assert f"--image={IMAGE}@{DIGEST}" in deploy
     assert "--no-traffic" in deploy
     calls = build.calls.read_text()
-    order = [calls.index(what) for what in ("pytest", "--push", "run deploy", "curl", "update-traffic")]
+    steps = (
+        "pytest",
+        "--push",
+        "run deploy",
+        "--update-tags=candidate=chat-00002-abc",
+        "curl",
+        "--to-revisions=chat-00002-abc=100",
+    )
+    order = [calls.index(what) for what in steps]
     assert order == sorted(order)
+
+
+def test_build_leaves_the_revision_unnamed(tmp_path: Path) -> None:
+    """gcloud writes a revision's name into the service only for these options; each later plan would remove it."""
+    for deploy in Build(tmp_path, SUBSTITUTIONS).called("run deploy"):
+        assert "--tag" not in deploy
+        assert "--revision-suffix" not in deploy
 
 
 def test_smoke_test_sends_a_token_for_the_service(tmp_path: Path) -> None:
@@ -108,7 +130,9 @@ def test_smoke_test_sends_a_token_for_the_service(tmp_path: Path) -> None:
     (request,) = build.called("curl")
     assert "https://candidate---chat-1-ew.a.run.app/v1/chat/completions" in request
     assert "X-Serverless-Authorization: Bearer TOKEN" in request
-    assert build.called("print-identity-token", "--audiences=https://chat-1-ew.a.run.app")
+    (token,) = build.called("print-identity-token")
+    assert "--audiences=https://chat-1-ew.a.run.app" in token
+    assert f"--impersonate-service-account={PLATFORMS['SERVICE_ACCOUNT_EMAIL']}" in token
 
 
 def test_smoke_test_sends_the_key(tmp_path: Path) -> None:
@@ -128,18 +152,16 @@ def test_smoke_test_sends_the_key(tmp_path: Path) -> None:
 )
 def test_failed_smoke_test_restores_the_serving_image(tmp_path: Path, reply: str, status: int) -> None:
     build = Build(tmp_path, SUBSTITUTIONS, reply, status)
-    assert build.failed == "smoke"
-    calls = build.calls.read_text().split("\0")
-    restored = next(i for i, call in enumerate(calls) if "run deploy" in call and f"--image={SERVING}" in call)
-    moved = [i for i, call in enumerate(calls) if "update-traffic" in call]
-    assert moved == [restored + 1], "traffic moved to another image than the serving one"
-    assert "--remove-tags=candidate" in calls[moved[0]]
+    assert build.failed == "rollout"
+    assert build.called("run deploy", f"--image={SERVING}", "--no-traffic")
+    assert not build.called("--to-revisions"), "the failed revision serves"
+    assert build.called("update-traffic", "--remove-tags=candidate")
 
 
 def test_successful_build_removes_the_candidates_tag(tmp_path: Path) -> None:
     """A tagged revision keeps its minimum of instances."""
-    (traffic,) = Build(tmp_path, SUBSTITUTIONS).called("update-traffic")
-    assert "--to-latest" in traffic
+    *_, traffic = Build(tmp_path, SUBSTITUTIONS).called("update-traffic")
+    assert "--to-revisions=chat-00002-abc=100" in traffic
     assert "--remove-tags=candidate" in traffic
 
 

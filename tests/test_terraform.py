@@ -149,6 +149,26 @@ def test_example_can_be_planned(module: Path) -> None:
 REQUIRED = {"gcp": {"project": "my-project-123", "region": "europe-west1"}, "aws": {"region": "eu-central-1"}}
 
 
+FAKES = {
+    "gcloud": """
+case "$*" in
+  *latestCreatedRevisionName*) echo chat-00002-abc ;;
+  *status.url*) echo https://chat-1-ew.a.run.app ;;
+  *print-identity-token*) echo TOKEN ;;
+esac""",
+    "curl": """
+unfit && exit 22
+printf 'data: {"choices":[{"delta":{"content":"Hello"}}]}\\n\\ndata: [DONE]\\n\\n'""",
+    "aws": """
+case "$*" in
+  *"lambda invoke"*)
+    for report; do :; done
+    if unfit; then echo '{"first_token": false}'; else echo '{"first_token": true}'; fi > "$report" ;;
+esac""",
+}
+"""Replies of the clouds' commands: a service whose revisions reply unless the file ``unfit`` exists."""
+
+
 class Deployment:
     """A copy of one root module with a state of its own. The clouds' commands are fakes that record their arguments."""
 
@@ -162,9 +182,12 @@ class Deployment:
         self._calls.touch()
         self._bin = folder / "bin"
         self._bin.mkdir()
-        for name in ("gcloud", "aws"):
+        self.unfit = folder / "unfit"
+        """A file whose existence makes every smoke test fail."""
+        for name, answer in FAKES.items():
             fake = self._bin / name
-            fake.write_text(f'#!/bin/sh\necho "{name} $* FILE=$file OBJECT=$object" >> {self._calls}\n')
+            record = f'echo "{name} $* FILE=$file OBJECT=$object" >> {self._calls}'
+            fake.write_text(f"#!/bin/sh\n{record}\nunfit() {{ [ -e {self.unfit} ]; }}\n{answer}\n")
             fake.chmod(0o755)
         self.model = folder / "m.gguf"
         self.model.write_bytes(b"GGUF")
@@ -183,9 +206,13 @@ class Deployment:
 
     def uploads(self) -> list[str]:
         """Return the object of each upload, in order."""
-        lines = self._calls.read_text().splitlines()
-        assert all(" cp " in line and f"FILE={self.model}" in line for line in lines)
+        lines = self.calls(" cp ")
+        assert all(f"FILE={self.model}" in line for line in lines)
         return [line.partition("OBJECT=")[2] for line in lines]
+
+    def calls(self, words: str) -> list[str]:
+        """Return the recorded commands that contain ``words``, in order."""
+        return [line for line in self._calls.read_text().splitlines() if words in line]
 
 
 @pytest.fixture
@@ -205,6 +232,32 @@ def test_documented_flow_ends_with_a_clean_plan_and_nothing_left(deployment: Dep
     done = deployment.run("destroy", "-auto-approve", **model)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(deployment.uploads()) == 1
+
+
+SMOKE_TEST = {"gcp": "curl ", "aws": "lambda invoke"}
+
+
+def test_changed_setting_is_smoke_tested_before_it_serves(deployment: Deployment) -> None:
+    deployment.apply()
+    deployment.unfit.touch()
+    done = deployment.run("apply", "-auto-approve", env='{N_CTX="2048"}')
+    assert done.returncode != 0
+    assert "the same revision as before" in done.stderr or "still calls the version before it" in done.stderr
+    assert len(deployment.calls("--to-revisions")) <= 1, "the failed revision serves"
+    assert "aws_lambda_alias.live[0]: Modif" not in done.stdout
+    deployment.unfit.unlink()
+    deployment.apply(env='{N_CTX="2048"}')
+    assert len(deployment.calls(SMOKE_TEST[deployment.root])) == 3
+    assert deployment.run("plan", "-detailed-exitcode", env='{N_CTX="2048"}').returncode == 0
+
+
+def test_new_url_calls_nothing_that_failed_its_smoke_test(deployment: Deployment) -> None:
+    if deployment.root != "aws":
+        pytest.skip("a new Cloud Run service has no other revision to serve")
+    deployment.unfit.touch()
+    done = deployment.run("apply", "-auto-approve")
+    assert done.returncode != 0
+    assert "aws_lambda_function_url.chat[0]: Creat" not in done.stdout
 
 
 def test_plan_without_any_recorded_image_keeps_the_service(deployment: Deployment) -> None:

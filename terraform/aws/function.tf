@@ -54,6 +54,26 @@ resource "aws_lambda_function" "chat" {
   depends_on = [aws_iam_role_policy.run, terraform_data.model]
 }
 
+# A new version, with another image, model or setting, has to produce a token before the alias moves to it. If it does not, the
+# apply fails, and the version before it continues to serve.
+resource "terraform_data" "smoke" {
+  count = var.bootstrap || !var.smoke_test ? 0 : 1
+
+  provisioner "local-exec" {
+    command = "sh ${path.module}/smoke.sh"
+    environment = {
+      FUNCTION        = var.name
+      VERSION         = aws_lambda_function.chat[0].version
+      REGION          = var.region
+      TIMEOUT_SECONDS = tostring(var.timeout_seconds)
+    }
+  }
+
+  lifecycle {
+    replace_triggered_by = [aws_lambda_function.chat[0]]
+  }
+}
+
 resource "aws_lambda_alias" "live" {
   count = var.bootstrap ? 0 : 1
 
@@ -61,6 +81,8 @@ resource "aws_lambda_alias" "live" {
   description      = "Target of the URL and of the warmup pings"
   function_name    = aws_lambda_function.chat[0].function_name
   function_version = aws_lambda_function.chat[0].version
+
+  depends_on = [terraform_data.smoke]
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "live" {

@@ -210,6 +210,12 @@ variable "startup_waits_for" {
   }
 }
 
+variable "smoke_test" {
+  description = "Invoke each new version and wait for its first token before the URL calls it; a version that fails also fails the apply. It needs the AWS CLI."
+  type        = bool
+  default     = true
+}
+
 variable "access" {
   description = "Access control: `private` (IAM: invokers, and callers that the account's own policies allow) or `api_key` (anyone with the key)."
   type        = string

@@ -4,8 +4,7 @@ locals {
   baked_model = var.baked_model == null ? "" : var.baked_model
   gcloud_run  = "--project=${var.project} --region=${var.region}"
 
-  # After a rollback or a failed build, traffic may name one revision; this command makes the latest one serve again.
-  serve_latest = "gcloud run services update-traffic ${var.name} ${local.gcloud_run} --to-latest"
+  rollout_command = join(" ", concat([for name, value in local.rollout : "${name}=${value}"], ["sh terraform/gcp/rollout.sh"]))
 }
 
 output "url" {
@@ -44,7 +43,7 @@ output "build" {
 }
 
 output "push" {
-  description = "Command that builds and pushes an image with a local docker and (once there is a service) deploys it without a smoke test, run from the repository's root."
+  description = "Command that builds and pushes an image with a local docker and (once there is a service) deploys it like `build`, run from the repository's root."
   value = join(" && ", compact([
     "gcloud auth configure-docker ${var.region}-docker.pkg.dev --quiet",
     join(" ", compact([
@@ -54,20 +53,14 @@ output "push" {
       ".",
     ])),
     "docker push ${local.image}:latest",
-    var.bootstrap ? null : "gcloud run deploy ${var.name} ${local.gcloud_run} --image=${local.image}:latest --quiet",
-    var.bootstrap ? null : local.serve_latest,
+    var.bootstrap ? null : "gcloud run deploy ${var.name} ${local.gcloud_run} --image=${local.image}:latest --no-traffic --quiet",
+    var.bootstrap ? null : local.rollout_command,
   ]))
 }
 
 output "rollback" {
-  description = "Command that deploys the image of an earlier revision REVISION from the environment. `gcloud run revisions list` names them."
-  value = var.bootstrap ? null : join(" && ", [
-    join(" ", [
-      "image=$(gcloud run revisions describe $${REVISION:?} ${local.gcloud_run} --format='value(spec.containers[0].image)')",
-      "&& gcloud run deploy ${var.name} ${local.gcloud_run} --image=$image --quiet",
-    ]),
-    local.serve_latest,
-  ])
+  description = "Command that gives the traffic to an earlier revision REVISION from the environment, with its image, model and settings. `gcloud run revisions list` names them."
+  value       = var.bootstrap ? null : "gcloud run services update-traffic ${var.name} ${local.gcloud_run} --to-revisions=$${REVISION:?}=100"
 }
 
 output "curl" {

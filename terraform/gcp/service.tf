@@ -39,6 +39,7 @@ resource "google_cloud_run_v2_service" "chat" {
     min_instance_count = var.min_instances
   }
 
+  # Of a new service only: later, rollout.sh moves the traffic.
   traffic {
     type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
     percent = 100
@@ -142,9 +143,9 @@ resource "google_cloud_run_v2_service" "chat" {
 
   lifecycle {
     # cloudbuild.yaml owns the image: it replaces it after a smoke test and restores it if the test fails. Labels and
-    # annotations of the template are gcloud's. The traffic is Terraform's: the latest revision serves.
+    # annotations of the template are gcloud's. The traffic is moved by rollout.sh.
     ignore_changes = [
-      client, client_version, scaling[0].manual_instance_count,
+      client, client_version, traffic, scaling[0].manual_instance_count,
       template[0].containers[0].image, template[0].labels, template[0].annotations,
     ]
   }
@@ -155,4 +156,35 @@ resource "google_cloud_run_v2_service" "chat" {
     terraform_data.model,
     google_secret_manager_secret_iam_member.reads_key,
   ]
+}
+
+locals {
+  rollout = {
+    SERVICE        = var.name
+    PROJECT        = var.project
+    REGION         = var.region
+    ACCOUNT        = google_service_account.build.email
+    API_KEY_SECRET = coalesce(var.api_key_secret, "none")
+    SMOKE_TEST     = tostring(var.smoke_test)
+  }
+}
+
+# A change of the model or of a setting is a new revision without traffic. It gets the traffic after it has replied; if it
+# does not reply, the apply fails and the revision before it continues to serve. A new image, which this resource ignores,
+# takes the same way in cloudbuild.yaml.
+resource "terraform_data" "rollout" {
+  count = var.bootstrap ? 0 : 1
+
+  triggers_replace = [google_cloud_run_v2_service.chat[0].id]
+
+  provisioner "local-exec" {
+    command     = "sh ${path.module}/rollout.sh"
+    environment = local.rollout
+  }
+
+  lifecycle {
+    replace_triggered_by = [google_cloud_run_v2_service.chat[0].template]
+  }
+
+  depends_on = [google_cloud_run_v2_service_iam_member.build, google_secret_manager_secret_iam_member.build_reads_key]
 }

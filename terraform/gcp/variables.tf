@@ -250,6 +250,12 @@ variable "startup_waits_for" {
   }
 }
 
+variable "smoke_test" {
+  description = "Request a reply from each new revision before it gets the traffic; a revision that does not reply fails the apply. It needs gcloud and curl."
+  type        = bool
+  default     = true
+}
+
 variable "access" {
   description = "Access control: `private` (IAM: invokers and the project's own roles) or `api_key` (anyone with the key)."
   type        = string

@@ -382,3 +382,25 @@ run "a_rollback_names_an_earlier_image" {
     error_message = "there is no command that deploys an earlier image"
   }
 }
+
+run "a_version_is_smoke_tested_before_the_url_calls_it" {
+  command = plan
+
+  assert {
+    condition     = length(terraform_data.smoke) == 1
+    error_message = "a version that cannot answer would be served"
+  }
+}
+
+run "the_smoke_test_can_be_left_out" {
+  command = plan
+
+  variables {
+    smoke_test = false
+  }
+
+  assert {
+    condition     = length(terraform_data.smoke) == 0
+    error_message = "a machine without the AWS CLI could not apply"
+  }
+}

@@ -329,7 +329,7 @@ run "warm_instances_without_a_model_are_rejected" {
   expect_failures = [var.startup_waits_for]
 }
 
-run "the_latest_revision_serves_after_an_apply" {
+run "a_new_service_serves_its_only_revision" {
   command = plan
 
   assert {
@@ -337,7 +337,7 @@ run "the_latest_revision_serves_after_an_apply" {
       google_cloud_run_v2_service.chat[0].traffic[0].type == "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST" &&
       google_cloud_run_v2_service.chat[0].traffic[0].percent == 100
     )
-    error_message = "an apply after a rollback would change nothing that is served"
+    error_message = "nothing would be served"
   }
 }
 
@@ -392,21 +392,27 @@ run "the_source_stays_in_the_services_region" {
   }
 }
 
-run "push_deploys_to_an_existing_service" {
+run "a_pushed_image_gets_the_traffic_after_it_has_replied" {
   command = plan
 
+  override_resource {
+    target          = google_service_account.build
+    override_during = plan
+    values          = { email = "chat-build@my-project-123.iam.gserviceaccount.com" }
+  }
+
   assert {
-    condition     = strcontains(output.push, "gcloud run deploy chat") && strcontains(output.push, "--to-latest")
-    error_message = "a pushed image would not be served"
+    condition     = strcontains(output.push, "gcloud run deploy chat") && strcontains(output.push, "--no-traffic") && endswith(output.push, "sh terraform/gcp/rollout.sh")
+    error_message = "a pushed image would serve untested, or not at all"
   }
 }
 
-run "a_rollback_leaves_the_latest_revision_serving" {
+run "a_rollback_moves_the_traffic_to_an_earlier_revision" {
   command = plan
 
   assert {
-    condition     = strcontains(output.rollback, "REVISION:?") && endswith(output.rollback, "--to-latest")
-    error_message = "a later apply would change nothing that is served"
+    condition     = strcontains(output.rollback, "update-traffic chat") && endswith(output.rollback, "--to-revisions=$${REVISION:?}=100")
+    error_message = "the rollback would deploy something new"
   }
 }
 
@@ -416,5 +422,27 @@ run "the_api_of_project_roles_is_enabled" {
   assert {
     condition     = contains(keys(google_project_service.api), "cloudresourcemanager.googleapis.com")
     error_message = "service accounts could not apply in a new project"
+  }
+}
+
+run "a_revision_is_smoke_tested_before_it_gets_traffic" {
+  command = plan
+
+  assert {
+    condition     = length(terraform_data.rollout) == 1 && local.rollout.SMOKE_TEST == "true"
+    error_message = "a revision that cannot answer would be served"
+  }
+}
+
+run "the_smoke_test_can_be_left_out" {
+  command = plan
+
+  variables {
+    smoke_test = false
+  }
+
+  assert {
+    condition     = length(terraform_data.rollout) == 1 && local.rollout.SMOKE_TEST == "false"
+    error_message = "the revision would be requested, or would never get the traffic"
   }
 }

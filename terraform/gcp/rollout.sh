@@ -1,0 +1,57 @@
+#!/bin/sh
+# Requests a reply from the newest revision of a Cloud Run service, and only then gives it the traffic.
+#
+# Environment: SERVICE, PROJECT, REGION; ACCOUNT is a service account that may call the service, for callers without an
+# identity token of their own; API_KEY_SECRET is the secret with the key, or none; SMOKE_TEST=false skips the request.
+set -eu
+
+services() {
+  gcloud run services "$@" "$SERVICE" --project="$PROJECT" --region="$REGION" --quiet
+}
+
+revision=$(services describe --format='value(status.latestCreatedRevisionName)')
+
+if [ "${SMOKE_TEST:-true}" = true ]; then
+  # The tag is set on its own: `gcloud run deploy --tag` would name the revision in the service's template, and each later
+  # plan of Terraform would remove the name again.
+  services update-traffic --update-tags="candidate=$revision"
+  reply=$(mktemp)
+  finish() {
+    status=$?
+    rm -f "$reply"
+    if [ "$status" != 0 ]; then
+      services update-traffic --remove-tags=candidate || true # a tag keeps its revision reachable
+      echo "The smoke test of $revision failed. $SERVICE serves the same revision as before." >&2
+    fi
+    exit "$status"
+  }
+  trap finish EXIT
+
+  # The token is valid for the service, and thus for each of its revisions. A service account needs itself named.
+  url=$(services describe --format='value(status.url)')
+  token=""
+  if [ -z "${IMPERSONATE:-}" ]; then
+    token=$(gcloud auth print-identity-token) || token=""
+  fi
+  [ -n "$token" ] || token=$(gcloud auth print-identity-token --impersonate-service-account="$ACCOUNT" --audiences="$url")
+  key=none
+  if [ "${API_KEY_SECRET:-none}" != none ]; then
+    key=$(gcloud secrets versions access latest --project="$PROJECT" --secret="$API_KEY_SECRET")
+  fi
+
+  # The request begins with a cold start; the stream reports its progress.
+  curl --no-buffer --silent --show-error --fail --max-time 900 \
+    --header "X-Serverless-Authorization: Bearer $token" --header "Authorization: Bearer $key" \
+    --header "Content-Type: application/json" \
+    --data '{"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16, "stream": true}' \
+    "https://candidate---${url#https://}/v1/chat/completions" > "$reply"
+  cat "$reply"
+  # Complete, and with at least one piece of text.
+  grep -q '^data: \[DONE\]' "$reply"
+  grep -q '"content": *"[^"]' "$reply"
+  trap - EXIT
+  rm -f "$reply"
+  services update-traffic --to-revisions="$revision=100" --remove-tags=candidate
+else
+  services update-traffic --to-revisions="$revision=100"
+fi

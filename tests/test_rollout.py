@@ -1,0 +1,100 @@
+"""terraform/gcp/rollout.sh with the real gcloud, and terraform/aws/smoke.sh with an emulated Lambda."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.servers.cloud_run import RunApi, gcloud_settings, revision_name, run_api
+from tests.servers.doors import ServedFunction
+from tests.servers.lambdas import INVOKE, adapted, emulated
+
+ROOT = Path(__file__).parent.parent
+IMAGE = "new@sha256:" + "a" * 64
+REPLY = 'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\ndata: [DONE]\n\n'
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def fake(folder: Path, name: str, script: str) -> str:
+    """Write a command and return a PATH that finds it first."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.fixture
+def api() -> Iterator[RunApi]:
+    if shutil.which("gcloud") is None:
+        pytest.skip("gcloud is not installed")
+    with run_api() as server:
+        yield server
+
+
+def rollout(api: RunApi, tmp_path: Path, reply: str) -> subprocess.CompletedProcess[str]:
+    """Deploy a new image as cloudbuild.yaml does, and roll it out; its revision answers with ``reply``."""
+    (tmp_path / "reply").write_text(reply)
+    path = fake(tmp_path / "bin", "curl", f"cat {tmp_path}/reply")
+    environment = gcloud_settings(api, str(tmp_path / "gcloud")) | {"PATH": path}
+    deploy = ["gcloud", "run", "deploy", "chat", "--region=europe-west1", f"--image={IMAGE}", "--no-traffic", "--quiet"]
+    done = run(deploy, environment)
+    assert done.returncode == 0, done.stderr
+    service = {
+        "SERVICE": "chat",
+        "PROJECT": "p",
+        "REGION": "europe-west1",
+        "ACCOUNT": "build@p.iam.gserviceaccount.com",
+    }
+    return run(["sh", "terraform/gcp/rollout.sh"], environment | service)
+
+
+@pytest.mark.slow
+def test_new_revision_gets_all_traffic_after_its_reply(api: RunApi, tmp_path: Path) -> None:
+    """The template gets no name of a revision: Terraform's next plan would remove it, and start another revision."""
+    done = rollout(api, tmp_path, REPLY)
+    assert done.returncode == 0, done.stderr
+    deployed, tagged, moved = api.writes
+    assert deployed["spec"]["traffic"] == [{"revisionName": revision_name(1), "percent": 100}]
+    assert {"revisionName": revision_name(2), "tag": "candidate"} in tagged["spec"]["traffic"]
+    assert moved["spec"]["traffic"] == [{"revisionName": revision_name(2), "percent": 100}]
+    assert not any("name" in sent["spec"]["template"].get("metadata", {}) for sent in api.writes)
+    assert api.service["spec"]["template"]["spec"]["containers"][0]["image"] == IMAGE
+
+
+@pytest.mark.slow
+def test_revision_without_a_reply_gets_no_traffic(api: RunApi, tmp_path: Path) -> None:
+    done = rollout(api, tmp_path, "event: error\n\n")
+    assert done.returncode != 0
+    assert "serves the same revision as before" in done.stderr
+    assert api.service["spec"]["traffic"] == [{"revisionName": revision_name(1), "percent": 100}]
+
+
+AWS = """case "$*" in *"lambda invoke"*) for last; do :; done
+exec curl --silent --data '{"source": "smoke"}' "$URL" > "$last";; esac"""
+
+
+def smoke(function: ServedFunction, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = fake(folder / "bin", "aws", AWS)
+    names = {"FUNCTION": "chat", "VERSION": "7", "REGION": "eu-central-1", "TIMEOUT_SECONDS": "60"}
+    return run(["sh", "terraform/aws/smoke.sh"], names | {"PATH": path, "URL": function.url + INVOKE})
+
+
+def test_version_that_produces_a_token_passes_its_smoke_test(tmp_path: Path, tiny_model: Path) -> None:
+    with emulated(tmp_path, adapted(), "--timeout", "60", MODEL_URI=str(tiny_model)) as function:
+        done = smoke(function, tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_version_without_its_model_fails_its_smoke_test(tmp_path: Path) -> None:
+    with emulated(tmp_path, adapted(), "--timeout", "60", MODEL_URI="/no/such/model.gguf") as function:
+        done = smoke(function, tmp_path)
+        assert done.returncode == 1
+        assert "Version 7 of chat produces no token" in done.stderr
