@@ -136,8 +136,7 @@ def _request_error(error: ValidationError) -> RequestError:
     path = ".".join(
         _printable(str(part))
         for part in (*first["loc"], *([context["field"]] if first["type"] == "unsupported" else ()))
-        if part != "str"
-        and not str(part).startswith(_TYPE_NAMES)
+        if part != "str" and not str(part).startswith(_TYPE_NAMES)
     )
     reason = context["error"] if first["type"] == "value_error" else first["msg"]
     return RequestError(f"{path or 'body'}: {reason}.", param=path or None)

@@ -59,8 +59,11 @@ class ChatPrompt:
     def _pieces(self, engine: Engine) -> list[str]:
         """Return the prompt, cut where a message spells a control token."""
         self._model = model_dialect(engine)
-        self._guard = MessageGuard(self._model.names)
-        return self._guard.split(self._guarded(engine))
+        while True:
+            self._guard = MessageGuard(self._model.names)
+            text = self._guarded(engine)
+            if not self._guard.is_ambiguous:
+                return self._guard.split(text)
 
     def _guarded(self, engine: Engine) -> str:
         """Return the prompt with guarded messages."""

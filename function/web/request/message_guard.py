@@ -85,15 +85,19 @@ class MessageGuard:
 
     def __init__(self, names: ControlNames) -> None:
         self._names = names
-        self._mark = chr(secrets.choice(_PRIVATE))  # by chance, so that no message contains it on purpose
-        self._written = re.compile(f"{self._mark}|\\\\u{ord(self._mark):04x}")  # templates may escape it
+        code = secrets.choice(_PRIVATE)
+        self._mark, self._escape = chr(code), f"\\u{code:04x}"  # a template may escape it
+        self._written = re.compile(f"{self._mark}|{re.escape(self._escape)}")
         self._used = False
+        self.is_ambiguous = False
+        """True if a message contains the private character itself. Use another guard."""
 
     def guard(self, text: str, *, alone: bool = False) -> str:
         """Return ``text`` of a message with the private character wherever it could make a control token.
 
         ``alone``: the text forms none with the text around it.
         """
+        self.is_ambiguous |= self._mark in text or self._escape in text
         if not (breaks := self._names.breaks(text, alone=alone)):
             return text
         self._used = True
