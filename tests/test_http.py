@@ -236,7 +236,7 @@ def test_queue_holds_second_request_and_rejects_third_with_retry_after(function:
             lines = second.rest()
             assert lines[-1] == "data: [DONE]"
     text = "".join(
-        choice["delta"].get("content", "")
+        choice["delta"].get("content") or ""
         for line in lines[:-1]
         if line.startswith("data: ")
         for choice in json.loads(line[6:])["choices"]

@@ -108,7 +108,7 @@ def test_json_follows_the_schema(function: ServedFunction) -> None:
     assert "Paris" in reply["city"]
 
 
-def test_tool_is_called_with_its_arguments(function: ServedFunction) -> None:
+def test_tool_is_called_and_its_result_is_used(function: ServedFunction) -> None:
     parameters = {
         "type": "object",
         "properties": {"city": {"type": "string", "maxLength": 20}},
@@ -116,13 +116,17 @@ def test_tool_is_called_with_its_arguments(function: ServedFunction) -> None:
         "additionalProperties": False,
     }
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": parameters}}
-    body = ask(
-        function, user("What is the weather in Oslo?"), tools=[tool], tool_choice="required", parallel_tool_calls=False
-    )
-    (call,) = body["choices"][0]["message"]["tool_calls"]
+    question = user("What is the weather in Oslo?")
+    body = ask(function, question, tools=[tool], tool_choice="required", parallel_tool_calls=False)
+    message = body["choices"][0]["message"]
+    (call,) = message["tool_calls"]
     assert call["function"]["name"] == "get_weather"
     jsonschema.validate(json.loads(call["function"]["arguments"]), parameters)
     assert body["choices"][0]["finish_reason"] == "tool_calls"
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "It is snowing, minus 5 degrees."}
+    answer = ask(function, question, message, result, tools=[tool], tool_choice="none")
+    assert answer["choices"][0]["finish_reason"] == "stop"
+    assert "snow" in content(answer), content(answer)
 
 
 def test_cancelled_reply_frees_the_model(function: ServedFunction) -> None:

@@ -96,7 +96,7 @@ class JinjaTemplate:
         given = {
             "tools": self._no_tools,
             "documents": None,
-            "functions": json.dumps(variables.get("tools") or [], indent=4),
+            "functions": json.dumps(variables.get("tools") or [], indent=4, ensure_ascii=False),
             "add_generation_prompt": True,
             "enable_thinking": True,
             "date_string": today.strftime("%d %b %Y"),

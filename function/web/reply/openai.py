@@ -102,8 +102,8 @@ class ChatReply(_Reply):
         return self._object(self.KIND, [choice], usage=usage_object(end.usage))
 
     def opening(self) -> Iterator[Object]:
-        """See ReplyFormat. The first chunk has the role."""
-        yield self._chunk({"role": "assistant", "content": ""})
+        """See ReplyFormat. The first chunk has the role, and no text yet."""
+        yield self._chunk({"role": "assistant", "content": None})
 
     def pieces(self, text: TextPiece) -> Iterator[Object]:
         """See ReplyFormat. Logprobs go with the first delta after their tokens."""

@@ -1,8 +1,6 @@
 """One chat request, from its messages to the prompt, and from the reply's text to its parts."""
 
-import json
 import secrets
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,7 +73,8 @@ class ChatPrompt:
             messages = [*messages[:-1], last.model_copy(update={"content": f"{last.text()}{CONTINUED}"})]
             variables["add_generation_prompt"] = False
         if self._tools and dialect.native:
-            variables["tools"] = self._described_tools()
+            described = (tool.for_template() for _, tool in self._tools)
+            variables["tools"] = [self._guard.guard_values(tool, alone=True) for tool in described]
         text = self._render(engine, messages, variables)
         if self._continued():
             text, found, _ = text.rpartition(CONTINUED)
@@ -231,7 +230,7 @@ class ChatPrompt:
     def _variables(self, engine: Engine) -> dict[str, Any]:
         """Return the template's variables besides the messages. Raises RequestError for those that it does not use."""
         known = engine.template_variables() - RESERVED_VARIABLES
-        given = {name: value for name, value in self._defaults().items() if name in known}
+        given: dict[str, Any] = {}
         thinking, asked = self._thinking, self._asked
         if thinking.enabled is not None or thinking.budget == 0:
             value = thinking.budget != 0
@@ -261,18 +260,6 @@ class ChatPrompt:
             return {"reasoning_effort": effort}
         param = "reasoning_effort" if asked.reasoning_effort else "reasoning.effort"
         raise RequestError(f"{param}: the model's chat template does not know it. Leave it out.", param=param)
-
-    def _described_tools(self) -> list[dict[str, Any]]:
-        """Return the tools as a template takes them."""
-        return [self._guard.guard_values(tool.for_template(), alone=True) for _, tool in self._tools]
-
-    def _defaults(self) -> dict[str, Any]:
-        """Return values for variables that templates expect and requests seldom set."""
-        tools = self._described_tools()
-        return {
-            "datetime": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "functions": json.dumps(tools, ensure_ascii=False) if tools else "[]",
-        }
 
 
 def _switches(engine: Engine) -> bool:
