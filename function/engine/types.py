@@ -19,18 +19,12 @@ FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "deadline", 
 class LoadOptions:
     """Options of loading a model.
 
-        ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
-    <<<<<<< HEAD
-        text of a Jinja template; ``chat_template_kwargs`` are defaults for its variables. ``repack`` copies weights into a
-        layout that prefills faster. ``lora`` is an adapter that is applied to the whole model. ``further`` are the files of
-        a split model after the first, in order; without them llama.cpp looks for them by name. ``prefix_cache``: bytes for
-        displaced conversations. A reader that takes no event for ``reader_timeout`` seconds loses its generation.
-    =======
-        text of a Jinja template. ``repack`` copies weights into a layout that prefills faster. ``lora`` is an adapter that
-        is applied to the whole model. ``further`` are the files of a split model after the first, in order; without them
-        llama.cpp looks for them by name. ``prefix_cache``: bytes for displaced conversations and checkpoints. A reader that
-        takes no event for ``reader_timeout`` seconds loses its generation.
-    >>>>>>> 78c8d18 (Return to checkpoints of a recurrent state instead of reading everything again)
+    ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
+    text of a Jinja template; ``chat_template_kwargs`` are defaults for its variables. ``repack`` copies weights into a
+    layout that prefills faster. ``lora`` is an adapter that is applied to the whole model. ``further`` are the files of
+    a split model after the first, in order; without them llama.cpp looks for them by name. ``prefix_cache``: bytes for
+    displaced conversations and checkpoints. A reader that takes no event for ``reader_timeout`` seconds loses its
+    generation.
     """
 
     n_ctx: int | None = None
