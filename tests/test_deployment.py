@@ -24,7 +24,7 @@ GB = 10**9
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    for name in ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent"):
+    for name in ("tiny", "tiny-gqa", "tiny-window", "tiny-recurrent", "tiny-qwen35"):
         write_model(folder / f"{name}.gguf", SHAPES[name])
     return folder
 
@@ -85,11 +85,20 @@ def test_prefix_cache_has_two_contexts_or_the_memory_left(folder: Path) -> None:
     assert needs.prefix_cache == needs.prefix_room == 2 * needs.kv_cache
     assert needs.total - fit(tiny, 1024, prefixes=0).total == needs.prefix_cache
     assert fit(tiny, 1024, prefixes=5).prefix_cache == 5
-    assert fit(header(folder, "tiny-recurrent"), 1024).prefix_cache == 0
     bare = needs.total - needs.prefix_cache
     tight, over = replace(needs, limit=bare + 100), replace(needs, limit=bare - 1)
     assert (tight.fits, tight.prefix_room) == (True, 100)
     assert (over.fits, over.prefix_room) == (False, 0)
+
+
+def test_prefix_cache_of_a_recurrent_model_has_eight_more_states(folder: Path) -> None:
+    recurrent, hybrid = fit(header(folder, "tiny-recurrent"), 1024), fit(header(folder, "tiny-qwen35"), 1024)
+    assert recurrent.prefix_cache == 10 * recurrent.kv_cache, "its context is one state, whatever its length"
+    keys_and_values = 1024 * 2 * 32 * 2
+    state = hybrid.kv_cache - keys_and_values
+    assert state == 3 * 4 * (128 * 16 + 3 * 3 * 128), "three recurrent layers"
+    assert hybrid.prefix_cache == 2 * keys_and_values + 10 * state
+    assert fit(header(folder, "tiny-qwen35"), 1024, prefixes=0).least == hybrid.least
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,15 @@ def test_restored_conversation_can_be_cut_back(model: Path) -> None:
         assert answer(engine, forked) == (expected, 128)
 
 
-def test_recurrent_model_without_a_budget_repeats_its_reply(tmp_path: Path) -> None:
+def test_recurrent_model_without_a_budget_repeats_its_reply(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     model = write_model(tmp_path / "r.gguf", SHAPES["tiny-recurrent"])
     with loaded(model) as engine:
         expected = [answer(engine, prompt)[0] for prompt in (ANN, BOB)]
     with loaded(model, room=0) as engine:
         for _ in range(2):
             assert [answer(engine, prompt) for prompt in (ANN, BOB)] == [(text, 0) for text in expected]
+    assert caplog.text.count("no checkpoints: one has") == 1
 
 
 def test_conversation_beyond_the_budget_is_kept_in_part(tiny_model: Path) -> None:

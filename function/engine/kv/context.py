@@ -33,6 +33,7 @@ class KVContext:
         self._system_prompt: list[int] = []
         self._boundaries: set[int] = set()
         """Lengths at which the prompt that is being computed gets a checkpoint."""
+        self._reported = False
         self._reply_start = 0
         """Length of the last prompt up to the tokens that begin its reply."""
 
@@ -176,9 +177,13 @@ class KVContext:
         return next((at + 1 for at in last if is_end(prompt[at])), max(0, len(prompt) - REPLY_START_TOKENS))
 
     def _take_checkpoint(self, checkpoints: Checkpoints, *, is_boundary: bool) -> None:
-        """Take a checkpoint of the context, unless a single one exceeds the budget."""
+        """Take a checkpoint of the context, unless one exceeds the budget; that is logged once."""
         size = self._states.checkpoint_size()
-        if self._make_room(checkpoints, size) and (state := self._states.save_checkpoint(size)):
+        if size > self._prefixes.budget:
+            if not self._reported:
+                log.info("no checkpoints: one has %d bytes, and the prefix cache %d", size, self._prefixes.budget)
+            self._reported = True
+        elif self._make_room(checkpoints, size) and (state := self._states.save_checkpoint(size)):
             checkpoints.add(Checkpoint(len(self.cache), state, is_boundary))
 
     def _make_room(self, checkpoints: Checkpoints, size: int, spared: int = 0) -> bool:
