@@ -70,6 +70,15 @@ def test_thoughts_come_on_request_alone(function: ServedFunction) -> None:
     assert hidden == {**thinking, "thinking": ""}
 
 
+def test_budget_limits_thoughts(function: ServedFunction) -> None:
+    def thinking_tokens(**thinking: Any) -> int:
+        usage = ask(function, thinking=thinking)["usage"]
+        return int(usage["output_tokens_details"]["thinking_tokens"])
+
+    assert thinking_tokens(type="disabled") == 0
+    assert thinking_tokens(type="enabled", budget_tokens=2) < thinking_tokens(type="adaptive")
+
+
 def test_message_has_the_reason_of_its_end(function: ServedFunction) -> None:
     def ending(**fields: Any) -> tuple[str, str | None]:
         message = ask(function, **fields)

@@ -130,6 +130,14 @@ def test_limit_makes_response_incomplete(function: ServedFunction) -> None:
     assert last["response"]["usage"]["output_tokens"] == 2
 
 
+def test_thoughts_are_counted(function: ServedFunction) -> None:
+    def reasoning_tokens(**fields: Any) -> int:
+        usage = function.ask(PATH, {"input": "hi", **fields})[1]["usage"]
+        return int(usage["output_tokens_details"]["reasoning_tokens"])
+
+    assert reasoning_tokens(**QUIET) == 0 < reasoning_tokens()
+
+
 def test_cached_tokens_are_counted(function: ServedFunction) -> None:
     usages = [function.ask(PATH, {"input": "cache me", **QUIET})[1]["usage"] for _ in range(2)]
     first, second = (usage["input_tokens_details"]["cached_tokens"] for usage in usages)

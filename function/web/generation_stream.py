@@ -115,7 +115,10 @@ class GenerationStream:
 
     def _make_job(self, engine: Engine) -> Job:
         body, prompt = self.body, self._make_prompt(engine)
-        self.exchange.ignored_fields = [*body.ignored_fields(), *prompt.unused]
+        self.exchange.ignored_fields = [
+            *body.ignored_fields(),
+            *(body.CHAT_FIELDS.get(name, name) for name in prompt.unused),
+        ]
         grammar = prompt.grammar or self._grammar
         limits = [limit for limit in (body.token_limit, self._service.settings.max_tokens) if limit is not None]
         job = Job(

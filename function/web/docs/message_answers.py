@@ -7,6 +7,12 @@ from function.web.docs.answers import Answer, ErrorDetail
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
 
 
+class MessageTokensDetails(Answer):
+    """Tokens of the output that are thoughts."""
+
+    thinking_tokens: int
+
+
 class MessageUsage(Answer):
     """Tokens of the input, without those that were in the KV cache already, and of the output."""
 
@@ -14,6 +20,7 @@ class MessageUsage(Answer):
     cache_creation_input_tokens: Literal[0]
     cache_read_input_tokens: int
     output_tokens: int
+    output_tokens_details: MessageTokensDetails
 
 
 class MessageBlock(Answer):

@@ -125,6 +125,7 @@ def usage_object(counts: Usage) -> Object:
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": counts.cached_tokens,
         "output_tokens": counts.completion_tokens,
+        "output_tokens_details": {"thinking_tokens": counts.reasoning_tokens},
     }
 
 

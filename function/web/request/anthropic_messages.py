@@ -184,7 +184,7 @@ class ToolUseChoice(RequestModel):
 
 
 class ThinkingConfig(RequestModel):
-    """Configuration of thoughts. Without it a model does not think, as far as its template can switch that off."""
+    """Configuration of thoughts. Without it a model does not think."""
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
     budget_tokens: int | None = Field(None, ge=0)
@@ -219,7 +219,8 @@ class MessagesRequest(GenerationRequest):
     CHAT_FIELDS: ClassVar = {
         "function.parameters": "input_schema", "function.name": "name",
         "response_format.json_schema": "output_config.format", "response_format": "output_config.format",
-        "reasoning_effort": "output_config.effort",
+        "reasoning_effort": "output_config.effort", "thinking_budget_tokens": "thinking.budget_tokens",
+        "enable_thinking": "thinking",
     }  # fmt: skip
 
     messages: list[ConversationTurn] = Field(min_length=1)
@@ -237,7 +238,6 @@ class MessagesRequest(GenerationRequest):
         system = BILLING_STAMP.sub(r"\g<1>-;", _text(self.system))
         messages = [Message(role="system", content=system)] if system else []
         messages += [message for turn in self.messages for message in turn.messages()]
-        effort = self.output_config.effort if self.thinks else None
         last = messages[-1] if messages else None
         fields = {
             "messages": messages,
@@ -246,7 +246,9 @@ class MessagesRequest(GenerationRequest):
             "parallel_tool_calls": not self.tool_choice.disable_parallel_tool_use,
             "response_format": self._format(),
             "json_schema": self.json_schema,
-            "reasoning_effort": "xhigh" if effort == "max" else effort,
+            "enable_thinking": self.thinks,
+            "thinking_budget_tokens": self.thinking.budget_tokens if self.thinks else None,
+            "reasoning_effort": self.output_config.effort if self.thinks else None,
             "continue_final_message": last is not None and last.role == "assistant" and not last.tool_calls,
             "chat_template_kwargs": self.chat_template_kwargs,
         }

@@ -235,7 +235,7 @@ class ResponsesRequest(GenerationRequest):
             "tools": [tool.for_chat() for tool in self.tools if isinstance(tool, FunctionTool)],
             "tool_choice": self.tool_choice.for_chat(),
             "parallel_tool_calls": self.parallel_tool_calls,
-            "reasoning_effort": "xhigh" if self.reasoning.effort == "max" else self.reasoning.effort,
+            "reasoning_effort": self.reasoning.effort,
             "response_format": self.text.format.for_chat(),
             "json_schema": self.json_schema,
             "chat_template_kwargs": self.chat_template_kwargs,

@@ -23,7 +23,7 @@ def blueprint(service: Service) -> Blueprint:
         body = MessagesRequest.from_json(request)
         with own_names(body):
             chat = body.chat()
-            prompt = ChatPrompt(service, chat.messages, chat, stops=body.stop_strings, thinks=body.thinks)
+            prompt = ChatPrompt(service, chat.messages, chat, stops=body.stop_strings)
         stream = GenerationStream(service, body, prompt.prompt)
         blocks = BlockReader(prompt.reader, thoughts=body.thinks)
         return named_events.send(
@@ -38,7 +38,7 @@ def blueprint(service: Service) -> Blueprint:
         engine = loaded_engine(service, body)
         with own_names(body):
             chat = body.chat()
-            tokens = ChatPrompt(service, chat.messages, chat, thinks=body.thinks).prompt(engine).tokens
+            tokens = ChatPrompt(service, chat.messages, chat).prompt(engine).tokens
         return {"input_tokens": len(tokens)}
 
     return routes
