@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed, NotFound, RequestError
 from function.lifecycle.service import Service
+from function.settings import Telemetry
 from function.web import auth, exchange, origins, paths, security_headers
 from function.web.api_key import api_key_reader
 from function.web.request.client import ClientGone
@@ -36,7 +37,8 @@ def create_app(service: Service) -> Flask:
     exchange.watch(app, service)
     security_headers.harden(app)
     origins.restrict(app, service.settings)
-    auth.guard(app, api_key_reader(service.settings))
+    on_lambda = Telemetry.from_env().aws_lambda_function_name is not None
+    auth.guard(app, api_key_reader(service.settings), on_lambda=on_lambda)
     for routes in (completions, responses, anthropic_messages, tokenize, health, metrics, pages):
         app.register_blueprint(routes.blueprint(service))
     app.register_error_handler(FunctionError, _error_response)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.doors import ServedFunction, serving
+from tests.servers.gated import gated_store
 
 PROMPT = {"prompt": "hi", "max_tokens": 4, "seed": 1}
 
@@ -46,6 +47,21 @@ def test_key_is_accepted_in_either_header(guarded: ServedFunction, headers: dict
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/events"])
 def test_platform_paths_need_no_key(guarded: ServedFunction, path: str) -> None:
     assert guarded.get(path)[0] == 200
+
+
+def test_ping_without_key_answers_at_once_and_starts_nothing(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate), serving(tmp_path, MODEL_URI=uri, API_KEY="k") as function:
+        status, report = function.ask("/events", {})
+        assert (status, report["loaded"]) == (503, False)
+        assert function.ask("/events", {}, {"x-amzn-request-context": "null"})[0] == 503, "not on Lambda"
+        assert function.ask("/events", {}, {"x-api-key": "wrong"})[0] == 503
+        gate.set()
+        assert function.ask("/events", {}, {"x-api-key": "k"})[0] == 200, "with the key it waits"
+
+
+def test_event_of_lambda_waits_without_key(tmp_path: Path, tiny_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(tiny_model), API_KEY="k", AWS_LAMBDA_FUNCTION_NAME="f") as function:
+        assert function.ask("/events", {}, {"x-amzn-request-context": "null"})[0] == 200
 
 
 def test_cors_headers_are_for_allowed_origins_only(guarded: ServedFunction) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from function.dialect.reply_parts import (
     ArgumentsPiece,
+    CallsOnlyReader,
     CallStart,
     ContentPiece,
     Part,
@@ -95,10 +96,13 @@ CALLS: list[tuple[str, Dialect, str, list[Part]]] = [
     ("no end", HERMES, f"<tool_call>{ADD}", [CallStart("add"), ArgumentsPiece(ADDED)]),
     ("an unknown tool", HERMES, '<tool_call>{"name": "rm", "arguments": {}}</tool_call>', []),
     ("prose about the tag", HERMES, "Write <tool_call> and then JSON.", []),
-    ("half a tag", HERMES, "a <tool_ca", []),
+    ("half a tag", HERMES, "a <tool_ca", [ContentPiece("a")]),
+    ("the beginning of any tag", HERMES, "a <to", []),
+    ("a whole tag", HERMES, "a\n<tool_call>\n", [ContentPiece("a")]),
     ("no JSON", HERMES, "<tool_call>\nget_weather(Paris)\n</tool_call>", []),
     ("another object", HERMES, '<tool_call>{"city": "Paris"}</tool_call>', []),
-    ("cut before the arguments", HERMES, '<tool_call>{"name": "add", "argu', []),
+    ("cut before the arguments", HERMES, 'Hm. <tool_call>{"name": "add", "argu', [ContentPiece("Hm.")]),
+    ("cut in the name", HERMES, 'Hm. <tool_call>\n{"name": "ad', [ContentPiece("Hm.")]),
     (
         "cut in the arguments",
         HERMES,
@@ -295,6 +299,27 @@ def test_arguments_that_the_model_left_open_are_completed() -> None:
     for cut, arguments in ((True, '{"a": [1, "x'), (False, '{"a": [1, "x"]}')):
         reader = ReplyTextReader(HERMES, TOOLS)
         assert joined([*reader.feed(text), *reader.finish(cut=cut)]) == [CallStart("add"), ArgumentsPiece(arguments)]
+
+
+@pytest.mark.parametrize("text", ["Hm. <tool_ca", "Hm. <tool_call>", 'Hm. <tool_call>{"name": "add", "argu'])
+def test_beginning_of_a_call_stays_where_the_model_ended_there(text: str) -> None:
+    for texts in ((text,), tuple(text)):
+        reader = ReplyTextReader(HERMES, TOOLS)
+        parts = [part for piece in texts for part in reader.feed(piece)]
+        assert joined([*parts, *reader.finish(cut=False)]) == [ContentPiece(text)]
+
+
+def test_reply_that_must_call_has_no_content() -> None:
+    reader = CallsOnlyReader(ReplyTextReader(HERMES, TOOLS))
+    parts = [*reader.feed("\n<"), *reader.finish()]
+    assert parts == []
+    reader = CallsOnlyReader(ReplyTextReader(THINKING, TOOLS))
+    text = f"<think>Hm.</think>\n<tool_call>{ADD}</tool_call>\n<tool_call>"
+    assert joined([*reader.feed(text), *reader.finish()]) == [
+        ThoughtPiece("Hm."),
+        CallStart("add"),
+        ArgumentsPiece(ADDED),
+    ]
 
 
 def test_prefixed_fenced_and_several_calls_in_one_tag_are_found() -> None:

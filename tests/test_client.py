@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from function.web.request.client import Client, reply_deadline
-from tests.servers.doors import Stream, serving
+from tests.servers.doors import WAIT_SECONDS, Stream, serving
 from tests.servers.gated import gated_store
 
 Pair = tuple[socket.socket, socket.socket]
@@ -43,9 +43,54 @@ def test_closed_client_is_gone(pair: Pair) -> None:
     assert connect({"gunicorn.socket": pair[0]}, 60).is_gone()
 
 
-def test_half_closed_client_is_gone(pair: Pair) -> None:
-    pair[1].shutdown(socket.SHUT_WR)
-    assert connect({"gunicorn.socket": pair[0]}, 60).is_gone()
+@pytest.fixture
+def tcp_pair() -> Iterator[Pair]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    with server, client:
+        yield server, client
+
+
+def http_client(pair: Pair, protocol: str = "HTTP/1.1") -> Client:
+    environ = {"gunicorn.socket": pair[0], "SERVER_PROTOCOL": protocol}
+    return Client(environ, send_timeout=60, reply_timeout=60)
+
+
+def test_half_closed_client_is_not_gone_and_gets_interim_response(tcp_pair: Pair) -> None:
+    connection = http_client(tcp_pair)
+    tcp_pair[1].shutdown(socket.SHUT_WR)
+    for _ in range(3):
+        assert not connection.is_gone()
+    assert tcp_pair[1].recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n", "once"
+
+
+def test_closed_client_is_gone_after_interim_response(tcp_pair: Pair) -> None:
+    connection = http_client(tcp_pair)
+    tcp_pair[1].close()
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not connection.is_gone():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_half_closed_client_of_stream_gets_probe_in_the_stream(tcp_pair: Pair) -> None:
+    connection = http_client(tcp_pair)
+    connection.begin_stream()
+    tcp_pair[1].shutdown(socket.SHUT_WR)
+    assert not connection.is_gone()
+    assert connection.take_probe()
+    assert not connection.take_probe()
+    tcp_pair[1].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        tcp_pair[1].recv(100)
+
+
+def test_half_closed_client_of_http_1_0_is_gone(tcp_pair: Pair) -> None:
+    connection = http_client(tcp_pair, "HTTP/1.0")
+    assert not connection.is_gone()
+    tcp_pair[1].shutdown(socket.SHUT_WR)
+    assert connection.is_gone()
 
 
 def test_unread_bytes_do_not_hide_closed_client(pair: Pair) -> None:

@@ -1,6 +1,7 @@
 """Valid and invalid requests to one running function."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -269,21 +270,66 @@ def test_queued_client_that_leaves_frees_its_place(function: ServedFunction) -> 
         assert third.rest()[-1] == "data: [DONE]"
 
 
-@pytest.mark.parametrize("how", ["close", "half-close"])
+@pytest.mark.parametrize("progress", ["1", "0"])
 @pytest.mark.parametrize(("body", "moment"), [(LONG_PROMPT, ": prefill"), (ENDLESS, "data: {")])
-def test_client_that_leaves_frees_model(function: ServedFunction, body: dict[str, Any], moment: str, how: str) -> None:
+def test_client_that_leaves_frees_model(
+    function: ServedFunction, body: dict[str, Any], moment: str, progress: str
+) -> None:
     function.idle()
     expected = function.ask("/chat", SEEDED)
-    stream = Stream(function, body)
-    stream.until(moment)
-    if how == "close":
-        stream.close()
+    stream = Stream(function, body | {"stream_options": {"include_progress": progress == "1"}})
+    if progress == "1":
+        stream.until(moment)
     else:
-        stream.socket.shutdown(socket.SHUT_WR)
+        function.arrived()
+    assert function.get("/slots")[1][0]["is_processing"] is True
+    stream.close()
     # ENDLESS would hold the model for thousands of tokens; the next request is answered nevertheless.
     assert function.ask("/chat", SEEDED) == expected
-    stream.close()
     function.idle()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat"])
+def test_client_that_only_ends_its_sending_gets_its_reply(function: ServedFunction, path: str, stream: bool) -> None:
+    body = {"messages": [{"role": "user", "content": "word " * 600}], "seed": 7, "max_tokens": 20, "stream": stream}
+    expected = function.ask(path, body)[1]
+    function.ask("/chat", SEEDED)  # another conversation, so that the prompt is computed again
+    with Stream(function, body, path, half_close=True) as sent:
+        text = sent.response.read().decode()
+    if isinstance(expected, dict):
+        assert json.loads(text)["choices"] == expected["choices"]
+    elif path == "/chat":
+        assert text == expected
+    else:
+        assert text.endswith("data: [DONE]\n\n")
+        assert re.findall('"content":"(.*?)"', text) == re.findall('"content":"(.*?)"', expected)
+
+
+def test_whole_reply_keeps_its_connection_alive_on_request(function: ServedFunction) -> None:
+    function.idle()
+    body = {"messages": [{"role": "user", "content": "word " * 1200}], "max_tokens": 20, "ignore_eos": True, "seed": 1}
+    expected = function.ask("/v1/chat/completions", body)[1]["choices"]
+    function.ask("/chat", SEEDED)
+    with Stream(function, ENDLESS) as first:
+        first.until("data: ")
+        sent = Stream(function, body, headers={"X-Keep-Alive": "0.1"})
+        assert sent.response.status == 200, "it begins while the other request has the model"
+        assert sent.response.headers["Content-Type"] == "application/json"
+        assert sent.response.read(2) == b"  "
+        first.close()
+        text = sent.response.read().decode()
+        sent.close()
+    assert json.loads(text)["choices"] == expected
+
+
+def test_error_before_the_first_space_has_its_status(function: ServedFunction) -> None:
+    status, _, text = function.exchange("/v1/chat/completions", {"messages": []}, {"X-Keep-Alive": "0.1"})
+    assert (status, json.loads(text)["error"]["param"]) == (400, "messages")
+    status, headers, text = function.exchange("/v1/chat/completions", SEEDED, {"X-Keep-Alive": "30"})
+    assert status == 200
+    assert json.loads(text)["choices"]
+    assert "content-length" in headers
 
 
 def test_plain_client_that_leaves_during_prefill_frees_model(function: ServedFunction) -> None:

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "default_model", "engine", "lifecycle", "observability", "system", "web", "web.docs", "web.page", "web.reply",
         "web.request",
     },
-    "app": {"lifecycle", "web", "web.exchange", "web.reply", "web.request", "web.routes"},
+    "app": {"lifecycle", "settings", "web", "web.exchange", "web.reply", "web.request", "web.routes"},
     "main": {"app", "lifecycle", "observability", "settings", "system"},
     "server": {"engine", "lifecycle", "observability", "settings", "system"},
     "command": {

@@ -67,7 +67,7 @@ def test_openai_client_lists_models(client: openai.OpenAI) -> None:
 
 def test_openai_client_raises_errors(client: openai.OpenAI, function: ServedFunction) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
-        client.chat.completions.create(**CHAT, n=2)
+        client.chat.completions.create(**CHAT, n=9)
     assert refused.value.param == "n"
     with pytest.raises(openai.AuthenticationError):
         client.with_options(api_key="wrong").models.list()

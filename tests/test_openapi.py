@@ -48,7 +48,8 @@ def test_document_bodies_are_request_models() -> None:
     chat = schemas["ChatCompletion"]["properties"]
     assert chat["temperature"]["anyOf"] == [{"maximum": 100, "minimum": 0, "type": "number"}, {"type": "null"}]
     assert chat["top_logprobs"]["default"] == 0
-    assert chat["n"]["enum"] == [1, None]
+    assert chat["best_of"]["enum"] == [1, None]
+    assert chat["n"]["anyOf"] == [{"maximum": 8, "minimum": 1, "type": "integer"}, {"type": "null"}]
     assert "user" in chat
     assert "user" not in schemas["Tokenize"]["properties"]
     assert schemas["Tokenize"]["required"] == ["content"]

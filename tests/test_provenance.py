@@ -28,4 +28,4 @@ def test_cpu_level_of_this_build_is_known() -> None:
 def test_provenance_without_a_model_has_a_fingerprint() -> None:
     made = describe("none yet", [], None)
     assert (made.version, made.digest) == (None, None)
-    assert made.fingerprint.startswith("fp_")
+    assert made.fingerprint.startswith("b0.3.")

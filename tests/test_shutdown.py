@@ -48,6 +48,17 @@ def test_stop_ends_streams_with_an_error_and_leaves_no_process(
             time.sleep(0.05)
 
 
+def test_stop_ends_plain_text_with_its_last_chunk(tmp_path: Path, slow_model: Path) -> None:
+    with serving(tmp_path, MODEL_URI=str(slow_model), N_CTX="8192") as function:
+        function.wait("ready")
+        with Stream(function, ENDLESS, "/chat") as stream:
+            assert stream.response.headers["Content-Type"].startswith("text/plain")
+            assert stream.response.read(1)
+            function.process.send_signal(signal.SIGTERM)
+            stream.response.read()  # it raises IncompleteRead without the last chunk
+        assert function.process.wait(EXIT_SECONDS) == 0
+
+
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])
 def test_worker_ends_with_a_killed_master(door: str, tmp_path: Path, slow_model: Path) -> None:
     with serving(tmp_path, door, MODEL_URI=str(slow_model), N_CTX="8192") as function, streaming(function) as [stream]:

@@ -37,6 +37,7 @@ def parse_messages(*messages: Any) -> ChatCompletion:
         {"grammar": ""},
         {"samplers": []},
         {"lora": []},
+        {"timings_per_token": True, "return_progress": True, "verbose": True},
         {"n_probs": 0},
         {"min_keep": 0},
         {"min_tokens": 0},
@@ -71,10 +72,8 @@ def test_neutral_value_is_accepted_and_not_named(fields: dict[str, Any]) -> None
         ({"verbosity": "low"}, ["verbosity"]),
         ({"keep_alive": "5m"}, ["keep_alive"]),
         ({"priority": 3}, ["priority"]),
-        ({"timings_per_token": True}, ["timings_per_token"]),
-        ({"return_progress": True}, ["return_progress"]),
         ({"cache_prompt": True, "id_slot": -1}, ["cache_prompt", "id_slot"]),
-        ({"n_keep": 0, "n_discard": 4, "verbose": True}, ["n_keep", "n_discard", "verbose"]),
+        ({"n_keep": 0, "n_discard": 4}, ["n_keep", "n_discard"]),
         ({"session_id": "s", "usage": {"include": True}}, ["session_id", "usage"]),
         ({"include_reasoning": True, "plugins": [], "provider": {}}, ["include_reasoning", "plugins", "provider"]),
         ({"stream_options": {"continuous_usage_stats": False}}, ["stream_options.continuous_usage_stats"]),
@@ -161,6 +160,12 @@ def test_minus_one_means_no_limit() -> None:
         assert Completion.parse({"prompt": "a", name: -1}, strict=True).token_limit is None
     assert Completion.parse({"prompt": "a", "n_predict": 5}, strict=True).token_limit == 5
     assert Completion.parse({"prompt": "a"}, strict=True).token_limit == 16
+
+
+def test_logit_bias_may_name_texts() -> None:
+    body = parse(logit_bias=[["42", -1], [" the ", False]])
+    assert body.sampling().logit_bias == {42: -1.0}
+    assert body.biased_texts == {" the ": -100.0}
 
 
 @pytest.mark.parametrize(
@@ -271,9 +276,9 @@ def test_thoughts_that_a_model_does_not_have_are_reported(function: ServedFuncti
 
 
 def test_stream_names_ignored_fields_in_header(function: ServedFunction) -> None:
-    body = {"messages": [USER], "stream": True, "max_tokens": 2, "return_progress": True}
+    body = {"messages": [USER], "stream": True, "max_tokens": 2, "keep_alive": "5m"}
     _, headers, text = function.exchange("/v1/chat/completions", body)
-    assert headers["x-ignored-fields"] == "return_progress"
+    assert headers["x-ignored-fields"] == "keep_alive"
     assert text.endswith("data: [DONE]\n\n")
 
 

@@ -81,6 +81,26 @@ class PlainReader:
         yield from ()
 
 
+class CallsOnlyReader:
+    """Reader of a reply that must call a tool: any content is the beginning of a call that was cut off."""
+
+    def __init__(self, reader: ReplyReader) -> None:
+        self._reader = reader
+
+    @property
+    def thoughts(self) -> Sequence[ThoughtSpan]:
+        """See ReplyReader."""
+        return self._reader.thoughts
+
+    def feed(self, text: str) -> Iterator[Part]:
+        """See ReplyReader."""
+        return (part for part in self._reader.feed(text) if not isinstance(part, ContentPiece))
+
+    def finish(self, *, cut: bool = True) -> Iterator[Part]:
+        """See ReplyReader."""
+        return (part for part in self._reader.finish(cut=cut) if not isinstance(part, ContentPiece))
+
+
 class StopReader:
     """Reader that ends the answer before the first stop string. Thoughts and arguments pass unchanged."""
 

@@ -42,6 +42,8 @@ _FENCE = "```"
 _CDATA, _CDATA_END = "<![CDATA[", "]]>"
 _PREFIX = "functions."
 _MAX_DEPTH = 50
+_MIN_MARK_CHARACTERS = 4
+"""A shorter end of a reply is more likely text than the beginning of a mark."""
 _CLOSERS = frozenset("}],;)")
 
 
@@ -139,6 +141,8 @@ class CallReader(Reader):
         if not tools:
             self.triggers, self.bare = (), False
         self._found = 0
+        self._unfinished = False
+        """True if the text ended within what may have become a call."""
 
     def _endings(self, name: str) -> list[list[str]]:
         """Return what may follow the arguments of a call of ``name``, the longest first."""
@@ -167,6 +171,7 @@ class CallReader(Reader):
             try:
                 yield from self._call(at)
             except NotCallError:
+                self._unfinished |= self._feed.exhausted
                 start.restore()
                 start = Backtrack(self._feed)
                 continue
@@ -716,8 +721,9 @@ class ReplyTextReader(CallReader):
                 sure = feed.text[feed.at : len(feed.text) - keep]
                 if not feed.ended:
                     sure = sure.rstrip()
-                elif self._found and not sure.strip():
-                    sure = ""
+                else:
+                    sure = self._without_cut_mark(sure)
+                    sure = "" if self._found and not sure.strip() else sure
                 self._emit_content(sure)
                 if feed.ended:
                     feed.at = len(feed.text)
@@ -738,9 +744,14 @@ class ReplyTextReader(CallReader):
                 assert self._thought_syntax is not None
                 yield from self._thought(self._thought_syntax)
                 continue
+            self._unfinished = False
             if mark in self.triggers and (yield from self._calls()):
                 feed.kept = None
                 continue
+            if self._unfinished and self._cut:
+                feed.at = len(feed.text)
+                start.release()
+                return
             noise = yield from self._noise_word()
             if noise:
                 feed.at += len(noise)
@@ -750,6 +761,12 @@ class ReplyTextReader(CallReader):
             sure = feed.text[feed.at : feed.at + gap + 1]
             self._emit_content(sure)
             feed.at += len(sure)
+
+    def _without_cut_mark(self, text: str) -> str:
+        """Return the end of a reply without the beginning of a call's mark, if the reply was cut there."""
+        held = self._search.held_back(text, 0) if self._cut else 0
+        is_mark = held >= _MIN_MARK_CHARACTERS and any(mark.startswith(text[-held:]) for mark in self.triggers)
+        return text[:-held].rstrip() if is_mark else text
 
     def _noise_word(self) -> Wait[str]:
         """Return the longest content mark that comes next."""

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from function.engine.engine import Engine
     from function.engine.generation import Generation
+    from function.engine.grammar.gbnf import gbnf_grammar
     from function.engine.grammar.grammar import Grammar, embed_schema, json_grammar
     from function.engine.grammar.probe import probe_grammar
+    from function.engine.grammar.relax import relax_schema
     from function.engine.kv.context import KVContext
     from function.engine.llama.cpu import choose_cpu_variant, use_cpu_variant
     from function.engine.llama.cpu_variants import CPUVariants
@@ -53,8 +55,10 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "engine": "Engine",
     "generation": "Generation",
+    "grammar.gbnf": "gbnf_grammar",
     "grammar.grammar": "Grammar embed_schema json_grammar",
     "grammar.probe": "probe_grammar",
+    "grammar.relax": "relax_schema",
     "kv.context": "KVContext",
     "llama.cpu": "choose_cpu_variant use_cpu_variant",
     "llama.cpu_variants": "CPUVariants",

@@ -86,6 +86,7 @@ class TokenLoop:
         scored = None if job.logprobs is None else ReplyLogprobs(self._model, job.logprobs, stream.count_held)
         watch = job.watch
         fresh: list[int] = []  # tokens that are not in the context yet
+        unreported: list[int] = []  # tokens whose text is held back
         while True:
             if scored:
                 scored.before_sampling()
@@ -101,8 +102,11 @@ class TokenLoop:
                 if scored:
                     scored.on_token(token)
                 piece = vocabulary.piece_or_name(token) if token in job.visible_tokens else vocabulary.piece(token)
+                unreported.append(token)
                 if text := stream.feed(piece):
-                    generation.put(TextPiece(text, generation.generated, scored.take(text) if scored else ()))
+                    logprobs = scored.take(text) if scored else ()
+                    generation.put(TextPiece(text, generation.generated, logprobs, tuple(unreported)))
+                    unreported.clear()
                 if watch:
                     watch.on_token(text)
                     closing = watch.closing_tokens() if stream.is_between_characters else ()
@@ -128,7 +132,8 @@ class TokenLoop:
                 if scored and not stream.stopped:
                     logprobs += scored.take_rest()
                 if text or logprobs:
-                    generation.put(TextPiece(text, generation.generated, logprobs))
+                    generation.put(TextPiece(text, generation.generated, logprobs, tuple(unreported)))
+                run.stop_word = stream.stop_word or ""
                 return reason
 
     def _find_end_tokens(self) -> list[int]:
@@ -161,6 +166,7 @@ class _Run:
         self.prefilled: float | None = None
         self.first: float | None = None
         self.cached = 0
+        self.stop_word = ""
         self.error: FunctionError | None = None
 
     def finished(self, reason: FinishReason) -> Finished:
@@ -177,4 +183,5 @@ class _Run:
                 total=now - self.begun,
             ),
             self.error,
+            self.stop_word,
         )

@@ -16,8 +16,13 @@ class TextStream:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stop = tuple(word for word in stop if word)
         self._held = ""
-        self.stopped = False
+        self.stop_word: str | None = None
+        """Stop string that ended the text."""
+
+    @property
+    def stopped(self) -> bool:
         """True after a stop string; no text follows."""
+        return self.stop_word is not None
 
     @property
     def is_between_characters(self) -> bool:
@@ -48,9 +53,10 @@ class TextStream:
         text = self._held + text
         found = [(at + len(word), at) for word in self._stop if (at := text.find(word)) >= 0]
         if found:
-            self.stopped = True
+            end, begin = min(found)
+            self.stop_word = text[begin:end]
             self._held = ""
-            return text[: min(found)[1]]
+            return text[:begin]
         keep = max(_count_overlap(text, word) for word in self._stop)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

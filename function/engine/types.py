@@ -92,8 +92,10 @@ class Job:
             raise RequestError("The prompt is empty.", param=self.param)
         if len(self.prompt) >= n_ctx:
             raise ContextExceeded(
-                f"The prompt has {len(self.prompt)} tokens and the context holds {n_ctx}, the reply included. "
-                "Shorten the conversation, or raise N_CTX.",
+                # Clients find this error by such words of other servers, too.
+                f"This model's maximum context length is {n_ctx} tokens, the reply included. However, the prompt has "
+                f"{len(self.prompt)} tokens, which exceeds the available context size. Shorten the conversation, or "
+                "raise N_CTX.",
                 param=self.param,
                 tokens=len(self.prompt),
                 n_ctx=n_ctx,
@@ -160,26 +162,33 @@ class Logprob:
 class TextPiece:
     """The next piece of the reply: whole characters, no part of a stop string. ``tokens``: generated so far.
 
-    ``logprobs``, if the job requests them: of the tokens whose text begins in this piece.
+    ``logprobs``, if the job requests them: of the tokens whose text begins in this piece. ``token_ids``: those
+    generated since the piece before.
     """
 
     text: str
     tokens: int
     logprobs: tuple[Logprob, ...] = ()
+    token_ids: tuple[int, ...] = ()
 
     def __add__(self, later: "TextPiece") -> "TextPiece":
         """Join two consecutive pieces."""
-        return TextPiece(self.text + later.text, later.tokens, self.logprobs + later.logprobs)
+        logprobs, ids = self.logprobs + later.logprobs, self.token_ids + later.token_ids
+        return TextPiece(self.text + later.text, later.tokens, logprobs, ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of every generation. ``error`` is set if and only if ``reason`` is ``error``."""
+    """The last event of every generation. ``error`` is set if and only if ``reason`` is ``error``.
+
+    ``stop_word`` is the stop string of the job that ended the text, if one did.
+    """
 
     reason: FinishReason
     usage: Usage
     timings: Timings
     error: FunctionError | None = None
+    stop_word: str = ""
 
 
 Event = PrefillProgress | TextPiece | Finished

@@ -45,7 +45,7 @@ def describe(name: str, files: Sequence["Fetched"], engine: "Engine | None") -> 
         digest=files[0].digest if files else None,
         build=build(),
         cpu=cpu_level(info),
-        fingerprint="fp_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12],
+        fingerprint=f"b{_version()}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:12]}",
     )
 
 
@@ -64,10 +64,14 @@ def model_name(settings: Settings, engine: "Engine | None") -> str:
         return "model"
 
 
-@functools.cache
 def build() -> str:
     """Return the build of llama.cpp: ``llama-cpp-python 0.3.36``."""
-    return f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}"
+    return f"llama-cpp-python {_version()}"
+
+
+@functools.cache
+def _version() -> str:
+    return importlib.metadata.version("llama-cpp-python")
 
 
 def cpu_level(system_info: str) -> str:

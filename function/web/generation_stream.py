@@ -3,11 +3,12 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from flask import request
 
-from function.engine import Engine, Event, Finished, Generation, Job, TextPiece
+from function.engine import Engine, Event, Finished, Generation, Job, TextPiece, Usage
 from function.errors import FunctionError, RequestError, Stopping, Unavailable
 from function.lifecycle.service import Service
 from function.lifecycle.status import FINAL_STATES, Status
@@ -26,18 +27,22 @@ HEARTBEAT_SECONDS = 1.0
 class GenerationStream:
     """Reply to ``body``. Iterate ``wait()`` to its end, then ``events()``; call ``release()`` in any case.
 
-    From its construction, which may raise Busy, to the end of its job or ``release`` it holds a place in the queue.
-    ``make_prompt`` runs as soon as the model is loaded, at once if it is already, so that a request at fault is
-    rejected before a 200.
+    From its construction, which may raise Busy, to the end of its last job or ``release`` it holds a place in the
+    queue. ``make_prompt`` returns one prompt or several; each gets ``body.choices`` replies, one after the other. It
+    runs as soon as the model is loaded, at once if it is already, so that a request at fault is rejected before a 200.
     """
 
-    def __init__(self, service: Service, body: GenerationRequest, make_prompt: Callable[[Engine], Prompt]) -> None:
+    def __init__(
+        self, service: Service, body: GenerationRequest, make_prompt: Callable[[Engine], Prompt | Sequence[Prompt]]
+    ) -> None:
         self._service = service
         self.body = body
         self._make_prompt = make_prompt
-        self._job: Job | None = None
+        self.jobs: list[Job] = []
+        """Jobs of the choices, in order, once the model is loaded."""
         self._job_engine: Engine | None = None
         self._generation: Generation | None = None
+        self._ends: list[Finished] = []
         self.exchange = exchange.current()
         self.exchange.ignored_fields = body.ignored_fields()
         with own_names(body):
@@ -45,8 +50,9 @@ class GenerationStream:
             if self._grammar is not None:
                 from function.engine import probe_grammar  # its imports are for such requests alone
 
+                self.exchange.ignored_fields += self._grammar.dropped
                 probe_grammar(self._grammar)
-        self._client = client_of_request(service)
+        self.client = client_of_request(service)
         service.start()
         status = service.status()
         ready = status.state == "ready"
@@ -54,7 +60,7 @@ class GenerationStream:
         if status.error is not None:  # known before the first byte, so that a stream has its status too
             raise status.error
         if ready:
-            self._job = self._checked_job(service.engine)
+            self._make_jobs(service.engine)
         self._ticket = service.runner.queue.enter()
 
     def wait(self) -> Iterator[str]:
@@ -65,42 +71,79 @@ class GenerationStream:
         try:
             yield from self._report_changes(self._load_progress, self._pause_for_load)
             self.exchange.end_wait()
-            if self._job is None or self._job_engine is not self._service.engine:
-                self._job = self._checked_job(self._service.engine)
+            if self._job_engine is not self._service.engine:
+                self._make_jobs(self._service.engine)
             yield from self._report_changes(self._queue_progress, self._pause_for_queue)
             self.exchange.end_queue()
-            self._generation = self._service.runner.submit(self._service.engine, self._job)
-            self._generation.when_finished(self._ticket.leave)  # a slow reader does not keep others from the model
+            self._submit()
         except FunctionError as e:
             self.exchange.refuse(e)
             raise
 
     def events(self) -> Iterator[Event | None]:
-        """Yield the generation's events, Finished last; None at times between them, without anything to report.
+        """Yield the events of each choice, Finished last; None at times between them, without anything to report.
 
-        Raises the error that ended the generation, and ClientGone when the client has closed its connection or still
+        Raises the error that ended a generation, and ClientGone when the client has closed its connection or still
         reads long after the deadline.
         """
+        yield from self._choice_events()
+        while self.has_more:
+            self._submit()
+            yield from self._choice_events()
+
+    @property
+    def has_more(self) -> bool:
+        """True until the last choice has finished."""
+        return len(self._ends) < len(self.jobs)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the choices that have finished. A prompt counts once for all of its choices."""
+        usages = [end.usage for end in self._ends]
+        prompts = usages[:: self.body.choices]
+        return Usage(
+            sum(usage.prompt_tokens for usage in prompts),
+            sum(usage.completion_tokens for usage in usages),
+            sum(usage.cached_tokens for usage in prompts),
+            sum(usage.reasoning_tokens for usage in usages),
+        )
+
+    def _choice_events(self) -> Iterator[Event | None]:
         assert self._generation is not None
         checked = time.monotonic()
         while True:
             event = self._generation.next_event(POLL_SECONDS)
             now = time.monotonic()
             if isinstance(event, Finished):
-                self.exchange.finish(event, self._generation.tokens_per_second)
-                if event.error is not None:
-                    raise event.error
-                if event.reason == "cancelled":
-                    raise self._service.status().error or ClientGone
+                self._finish(event)
                 yield event
                 return
             if isinstance(event, TextPiece) and event.tokens:
                 self.exchange.mark_text()
             if now - checked >= POLL_SECONDS:
                 checked = now
-                if self._client.is_gone() or now > self._client.deadline + self._client.send_timeout:
+                if self.client.is_gone() or now > self.client.deadline + self.client.send_timeout:
                     raise ClientGone
             yield event
+
+    def _submit(self) -> None:
+        """Start the job of the next choice."""
+        self._generation = self._service.runner.submit(self._service.engine, self.jobs[len(self._ends)])
+        if len(self._ends) == len(self.jobs) - 1:
+            self._generation.when_finished(self._ticket.leave)  # a slow reader does not keep others from the model
+
+    def _finish(self, end: Finished) -> None:
+        """Account for the end of a choice. Raises as ``events`` does."""
+        assert self._generation is not None
+        self._ends.append(end)
+        if end.error is not None or not self.has_more:
+            total = sum(each.timings.total for each in self._ends)
+            timings = replace(self._ends[0].timings, total=total)
+            self.exchange.finish(replace(end, usage=self.usage, timings=timings), self._generation.tokens_per_second)
+        if end.error is not None:
+            raise end.error
+        if end.reason == "cancelled":
+            raise self._service.status().error or ClientGone
 
     def release(self) -> None:
         """Cancel a running generation and leave the queue. Idempotent, from any thread."""
@@ -109,49 +152,63 @@ class GenerationStream:
         self._ticket.leave()
         self.exchange.leave()
 
-    def _checked_job(self, engine: Engine) -> Job:
-        with own_names(self.body):
-            return self._make_job(engine)
+    def _make_jobs(self, engine: Engine) -> None:
+        """Set the jobs of all choices. Raises RequestError for one that cannot run."""
+        body = self.body
+        with own_names(body):
+            made = self._make_prompt(engine)
+            prompts = [made] if isinstance(made, Prompt) else made
+            jobs = [self._make_job(engine, prompt, choice) for prompt in prompts for choice in range(body.choices)]
+        self.jobs, self._job_engine = jobs, engine
+        names = [*body.ignored_fields(), *(self._grammar.dropped if self._grammar else ())]
+        names += [body.CHAT_FIELDS.get(name, name) for prompt in prompts for name in prompt.unused]
+        self.exchange.ignored_fields = list(dict.fromkeys(names))
 
-    def _make_job(self, engine: Engine) -> Job:
-        body, prompt = self.body, self._make_prompt(engine)
-        self.exchange.ignored_fields = [
-            *body.ignored_fields(),
-            *(body.CHAT_FIELDS.get(name, name) for name in prompt.unused),
-        ]
+    def _make_job(self, engine: Engine, prompt: Prompt, choice: int) -> Job:
+        body = self.body
         grammar = prompt.grammar or self._grammar
         limits = [limit for limit in (body.token_limit, self._service.settings.max_tokens) if limit is not None]
+        sampling = body.sampling(self._service.sampling(engine))
+        if texts := body.biased_texts:
+            tokens = {
+                token: bias
+                for text, bias in texts.items()
+                for token in engine.tokenize(text, add_special=False, parse_special=False)
+            }
+            sampling = replace(sampling, logit_bias={**tokens, **sampling.logit_bias})
+        if choice and sampling.seed is not None:  # choices of one seed would be equal
+            sampling = replace(sampling, seed=(sampling.seed + choice) % 2**63)
         job = Job(
             prompt=prompt.tokens,
             param=prompt.param,
             echo=prompt.echo,
             max_tokens=min(limits, default=None),
-            stop=() if prompt.watch else body.stop_strings,
-            sampling=body.sampling(self._service.sampling(engine)),
-            deadline=self._client.deadline,
+            stop=() if prompt.new_watch else body.stop_strings,
+            sampling=sampling,
+            deadline=self.client.deadline,
             logprobs=body.alternatives,
             constraint=engine.constrain(grammar) if grammar else None,
             visible_tokens=prompt.shown,
-            watch=prompt.watch,
+            watch=prompt.new_watch() if prompt.new_watch else None,
         )
         engine.check(job)
-        self._job_engine = engine
         return job
 
     def _check_early(self) -> None:
-        """Check the job while the model is still being fetched: a bad request fails early."""
+        """Check the jobs while the model is still being fetched: a bad request fails early."""
         engine = self._service.early
-        if engine is None or self._job is not None or self._ticket.ahead:
+        if engine is None or self.jobs or self._ticket.ahead:
             return
         with contextlib.suppress(Stopping):  # this engine was replaced
-            self._job = self._checked_job(engine)
+            self._make_jobs(engine)
 
     def _report_changes(self, progress: Callable[[], str | None], pause: Callable[[], object]) -> Iterator[str]:
         """Yield ``progress()`` when it changes, and every HEARTBEAT_SECONDS, until it is None."""
         reported, last = -math.inf, ""
-        for text in self._client.wait(progress, pause):
+        for text in self.client.wait(progress, pause):
             now = time.monotonic()
-            if now - reported >= (HEARTBEAT_SECONDS if text == last else UPDATE_SECONDS):
+            due = now - reported >= (HEARTBEAT_SECONDS if text == last else UPDATE_SECONDS)
+            if due or self.client.probe_due:
                 reported, last = now, text
                 yield text
         if (rest := progress()) is not None:

@@ -10,8 +10,8 @@ ALIASES = {
     "/health": "/health/ready",
     "/v1/health": "/health/ready",
     "/models": "/v1/models",
-    "/completions": "/v1/completions",
     "/chat/completions": "/v1/chat/completions",
+    "/chat/completions/input_tokens": "/v1/chat/completions/input_tokens",
     "/responses": "/v1/responses",
     "/messages": "/v1/messages",
 }

@@ -95,15 +95,26 @@ class ServedFunction:
 class Stream:
     """Streamed request whose lines are read one at a time, and that can be closed early."""
 
-    def __init__(self, function: ServedFunction, body: dict[str, Any], path: str = "/v1/chat/completions") -> None:
+    def __init__(
+        self,
+        function: ServedFunction,
+        body: dict[str, Any],
+        path: str = "/v1/chat/completions",
+        *,
+        headers: Mapping[str, str] | None = None,
+        half_close: bool = False,
+    ) -> None:
         address = urlsplit(function.url)
         self.socket = socket.create_connection((address.hostname or "", address.port or 0), timeout=WAIT_SECONDS)
         data = json.dumps(body).encode()
         self.socket.sendall(
-            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(data)}\r\n\r\n".encode()
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+            + "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items()).encode()
+            + f"Content-Length: {len(data)}\r\n\r\n".encode()
             + data
         )
+        if half_close:
+            self.socket.shutdown(socket.SHUT_WR)
         self.response = http.client.HTTPResponse(self.socket)
         self.response.begin()
 

@@ -11,9 +11,9 @@ MAX_SCHEMA_CHARACTERS = 256 << 10
 """A larger schema never compiles in time."""
 MAX_SCHEMA_LEVELS = 100
 """llguidance reads 128 levels, its own included."""
-_VALUES = frozenset(("const", "enum", "default", "examples"))
+SCHEMA_VALUES = frozenset(("const", "enum", "default", "examples"))
 """Keywords that hold values, not schemas."""
-_MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions"))
+SCHEMA_MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions"))
 _STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """JSON on one line, with the usual spaces. Where any whitespace is allowed, a model can write it endlessly."""
 
@@ -24,17 +24,21 @@ class Grammar:
 
     ``schemas``: each JSON schema in the rules, as pairs of the request's field and the schema's text. ``marks``: texts
     that may be control tokens; in the rules the first is ``mark_0``, and any text up to and including it ``upto_0``.
+    ``origin``: the request's field of a grammar without schemas. ``dropped``: rules of the schemas that are not
+    enforced, as paths in the request.
     """
 
     rules: str
     schemas: tuple[tuple[str, str], ...]
     marks: tuple[str, ...] = ()
     start: str = "answer"
+    origin: str = ""
+    dropped: tuple[str, ...] = ()
 
     @property
     def param(self) -> str:
         """The request's field that the grammar is from."""
-        return self.schemas[0][0]
+        return self.schemas[0][0] if self.schemas else self.origin
 
     def to_lark(self, tokens: Mapping[str, int] | None = None) -> str:
         """Return the complete grammar; marks are the control tokens in ``tokens``, or else text."""
@@ -80,7 +84,7 @@ def _resolve(schema: Any, root: Mapping[str, Any]) -> Any:
         return [_resolve(item, root) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    resolved = {key: item if key in _VALUES else _resolve(item, root) for key, item in schema.items()}
+    resolved = {key: item if key in SCHEMA_VALUES else _resolve(item, root) for key, item in schema.items()}
     if isinstance(resolved.get("oneOf"), list):
         resolved["oneOf"] = [_follow_reference(item, root) for item in resolved["oneOf"]]
     return resolved
@@ -115,10 +119,10 @@ def _check(schema: Any, path: str, depth: int = 0) -> None:
             param=f"{path}.minProperties",
         )
     for key, item in schema.items():
-        if key in _MAPS and isinstance(item, dict):
+        if key in SCHEMA_MAPS and isinstance(item, dict):
             for name, below in item.items():  # any name, also a keyword
                 _check(below, f"{path}.{key}.{name}", depth + 2)
-        elif key not in _VALUES:
+        elif key not in SCHEMA_VALUES:
             _check(item, f"{path}.{key}", depth + 1)
 
 

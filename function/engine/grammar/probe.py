@@ -7,12 +7,13 @@ process that holds the model. Run as a script, this module is the separate proce
 
 import functools
 import json
+import re
 import resource
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,18 @@ _MAX_KNOWN_GRAMMARS = 16
 @functools.lru_cache(maxsize=_MAX_KNOWN_GRAMMARS)
 def probe_grammar(grammar: "Grammar") -> None:
     """Raise RequestError, naming the field, for a grammar that cannot be used. Takes about 0.1 s."""
-    given = json.dumps({"path": sys.path, "lark": grammar.to_lark(), "schemas": grammar.schemas})
+    _probe({"lark": grammar.to_lark(), "schemas": grammar.schemas}, grammar.param)
+
+
+@functools.lru_cache(maxsize=_MAX_KNOWN_GRAMMARS)
+def convert_gbnf(text: str, param: str) -> str:
+    """Return ``text``, a grammar in llama.cpp's GBNF, as Lark rules of ``answer``. Raises as ``probe_grammar`` does."""
+    return str(_probe({"gbnf": text}, param)["rules"])
+
+
+def _probe(task: dict[str, Any], param: str) -> dict[str, Any]:
+    """Run ``task`` in a process of its own and return its last report. Raises RequestError for one that fails."""
+    given = json.dumps({"path": sys.path, **task})
     command = [sys.executable, "-I", "-S", str(Path(__file__).resolve())]
     try:
         done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=MAX_SECONDS, check=False)  # noqa: S603
@@ -43,12 +55,13 @@ def probe_grammar(grammar: "Grammar") -> None:
         output = ""
     except OSError as e:
         raise EngineError(f"No process can be started to try a schema in: {e}") from e
-    lines = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
-    if not lines:
-        raise RequestError(f"{grammar.param}: it is too complex: compiling it takes too much.", param=grammar.param)
-    if error := lines[-1].get("error"):
-        param = lines[-1].get("param") or grammar.param
+    reports: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
+    if not reports:
+        raise RequestError(f"{param}: it is too complex: compiling it takes too much.", param=param)
+    if error := reports[-1].get("error"):
+        param = reports[-1].get("param") or param
         raise RequestError(f"{param}: {error}", param=param)
+    return reports[-1]
 
 
 def _main() -> None:
@@ -59,7 +72,7 @@ def _main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)  # then SIGPROF ends the process
     threading.stack_size(_STACK_BYTES)
-    thread = threading.Thread(target=_compile, args=(llguidance, given))
+    thread = threading.Thread(target=_convert if "gbnf" in given else _compile, args=(llguidance, given))
     thread.start()
     thread.join()
 
@@ -86,6 +99,41 @@ def _compile(llguidance: Any, given: Any) -> None:
             for path, error in _locate_fault(document, find_fault):
                 _report({"error": _shorten(error), "param": ".".join((param, *path))})
             return
+
+
+def _convert(llguidance: Any, given: Any) -> None:
+    from llguidance import gbnf_to_lark
+
+    def literal(escape: re.Match[str]) -> str:
+        # The converter writes the other escapes for characters in a form that llguidance does not read.
+        code = int(escape[2], 16)
+        return f"{escape[1]}\\x{code:02x}" if code < 0x80 else f"{escape[1]}{chr(code)}"
+
+    text = re.sub(r"(?<!\\)((?:\\\\)*)\\(?:u([0-9a-fA-F]{4}))", literal, given["gbnf"])
+    text = re.sub(r"(?<!\\)((?:\\\\)*)\\(?:U([0-9a-fA-F]{8}))", literal, text)
+    try:
+        rules = gbnf_to_lark.GrammarParser().parse(text)
+        gbnf_to_lark.resolve(rules)
+    except RecursionError:
+        _report({"error": "it is nested too deeply"})
+        return
+    except Exception as e:  # the library has no common class for them
+        _report({"error": f"it is not GBNF: {_shorten(str(e) or type(e).__name__)}"})
+        return
+    for node in _nodes(rules.values()):
+        if isinstance(node, gbnf_to_lark.RegexNode) and node.rx == ".":
+            node.rx = r"(.|\n)"
+    root = rules["start"]
+    for rule in rules.values():  # a prefix of their own, which no rule of the surrounding grammar has
+        rule.name = f"G_{rule.name}" if rule.rule_is_terminal else f"g_{rule.name}"
+        rule.comment = ""
+    _report({"rules": "\n".join([f"answer: {root.name}", *map(str, rules.values())])})
+
+
+def _nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+    for node in nodes:
+        yield node
+        yield from _nodes(node.children())
 
 
 def _locate_fault(document: Any, find_fault: Callable[[Any], str]) -> Iterator[tuple[list[str], str]]:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 
 class Answer(BaseModel):
@@ -100,21 +100,51 @@ class AssistantMessage(Answer):
 
 
 class ChatChoice(Answer):
-    """The one choice."""
+    """One of ``n`` choices."""
 
-    index: Literal[0]
+    index: int
     message: AssistantMessage
     logprobs: ChatLogprobs | None
     finish_reason: FinishReason
 
 
+class ReplyTimings(Answer):
+    """Tokens and durations of the prefill and of the decode; ``cache_n`` of the prompt were in the KV cache."""
+
+    cache_n: int
+    prompt_n: int
+    prompt_ms: float
+    prompt_per_token_ms: float
+    prompt_per_second: float
+    predicted_n: int
+    predicted_ms: float
+    predicted_per_token_ms: float
+    predicted_per_second: float
+
+
+class PromptProgress(Answer):
+    """Tokens of the prompt that are in the KV cache, and the time since the prefill began."""
+
+    total: int
+    cache: int
+    processed: int
+    time_ms: int
+
+
 class ReplyObject(Answer):
-    """Fields of every object of a reply."""
+    """Fields of every object of a reply.
+
+    ``timings`` come with ``timings_per_token``, and ``__verbose``, llama.cpp's own form of the reply, with ``verbose``.
+    """
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
 
     id: str
     created: int
     model: str
     system_fingerprint: str
+    timings: ReplyTimings | None = None
+    verbose: dict[str, Any] | None = Field(None, alias="__verbose")
 
 
 class ChatCompletionReply(ReplyObject):
@@ -152,20 +182,24 @@ class Delta(Answer):
 
 
 class ChunkChoice(Answer):
-    """Next piece of the one choice."""
+    """Next piece of a choice."""
 
-    index: Literal[0]
+    index: int
     delta: Delta
     logprobs: ChatLogprobs | None
     finish_reason: FinishReason | None
 
 
 class ChatCompletionChunk(ReplyObject):
-    """An event of a streamed chat completion. The last one has no choices; it has the usage on request."""
+    """An event of a streamed chat completion. The last one has no choices; it has the usage on request.
+
+    ``prompt_progress`` comes with ``return_progress``.
+    """
 
     object: Literal["chat.completion.chunk"]
     choices: list[ChunkChoice]
     usage: Usage | None = None
+    prompt_progress: PromptProgress | None = None
     receipt: dict[str, Any] | None = None
 
 
@@ -179,10 +213,10 @@ class TextLogprobs(Answer):
 
 
 class TextChoice(Answer):
-    """The one choice; in a stream, its next piece."""
+    """One of the choices, ``n`` for each prompt; in a stream, its next piece."""
 
     text: str
-    index: Literal[0]
+    index: int
     logprobs: TextLogprobs | None
     finish_reason: FinishReason | None
 
@@ -193,15 +227,75 @@ class CompletionReply(ReplyObject):
     object: Literal["text_completion"]
     choices: list[TextChoice]
     usage: Usage | None = None
+    prompt_progress: PromptProgress | None = None
     receipt: dict[str, Any] | None = None
 
 
+class LlamaToken(Answer):
+    """A token, its bytes and its logprob."""
+
+    id: int
+    token: str
+    bytes: list[int]
+    logprob: float
+
+
+class LlamaTokenProbability(LlamaToken):
+    """The sampled token, and the likeliest ones in its place."""
+
+    top_logprobs: list[LlamaToken]
+
+
+class LlamaCompletionReply(BaseModel):
+    """A completion in llama.cpp's own form, or an event of a streamed one.
+
+    Only the last event, or the one object, has ``stop: true`` and the fields about the whole reply, or those of them
+    that ``response_fields`` selects.
+    """
+
+    index: int | None = None
+    content: str | None = None
+    tokens: list[int] | None = None
+    stop: bool | None = None
+    id_slot: int | None = None
+    model: str | None = None
+    tokens_predicted: int | None = None
+    tokens_evaluated: int | None = None
+    tokens_cached: int | None = None
+    generation_settings: dict[str, Any] | None = None
+    prompt: str | None = None
+    has_new_line: bool | None = None
+    truncated: bool | None = None
+    stop_type: Literal["eos", "word", "limit", "none"] | None = None
+    stopping_word: str | None = None
+    timings: ReplyTimings | None = None
+    prompt_progress: PromptProgress | None = None
+    completion_probabilities: list[LlamaTokenProbability] | None = None
+    receipt: dict[str, Any] | None = None
+
+
+class LlamaCompletionReplies(RootModel[LlamaCompletionReply | list[LlamaCompletionReply]]):
+    """The reply, or one for each of several prompts."""
+
+
+class EitherCompletion(RootModel[CompletionReply | LlamaCompletionReply | list[LlamaCompletionReply]]):
+    """OpenAI's form for a request that names a model, else llama.cpp's."""
+
+
+class InputTokens(Answer):
+    """Number of tokens of a prompt."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
 class ModelSizes(Answer):
-    """Sizes of the model: tokens of its context here, of its context in training, and of its vocabulary."""
+    """Sizes of the model: tokens of its context here, of its context in training and of its vocabulary; bytes."""
 
     n_ctx: int
     n_ctx_train: int
     n_vocab: int
+    size: int | None
 
 
 class Model(Answer):
@@ -236,9 +330,23 @@ class Properties(Answer):
     default_generation_settings: GenerationDefaults
     total_slots: int
     model_alias: str
-    chat_template: str
+    model_path: str
+    chat_template: str | None
     modalities: Modalities
     build_info: str
+
+
+class Slot(Answer):
+    """State of the one slot."""
+
+    id: int
+    n_ctx: int
+    speculative: bool
+    is_processing: bool
+
+
+class Slots(RootModel[list[Slot]]):
+    """The one slot, as llama-server names it."""
 
 
 class Models(Answer):

@@ -1,9 +1,7 @@
 """Replies of APIs whose stream is a sequence of named events: whole, or as server-sent events."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
-
-from flask import Response
+from typing import Any, Protocol
 
 from function.engine import Finished, PrefillProgress, TextPiece
 from function.errors import FunctionError
@@ -32,7 +30,7 @@ class EventFormat(Protocol):
         """Return the reply as one object."""
 
 
-def send(stream: GenerationStream, reply: EventFormat) -> Object | Response:
+def send(stream: GenerationStream, reply: EventFormat) -> Any:
     """Return the reply as the request asks for it: whole, or as server-sent events."""
     if not stream.body.stream:
         return respond.send_whole(stream, lambda: reply)
@@ -42,9 +40,10 @@ def send(stream: GenerationStream, reply: EventFormat) -> Object | Response:
 def _events(stream: GenerationStream, reply: EventFormat, *, progress: bool) -> Iterator[bytes]:
     opened = False
     try:
+        stream.client.begin_stream()
         yield b""  # servers send the headers with the first piece
         for waiting in stream.wait():
-            if progress:
+            if stream.client.take_probe() or progress:
                 yield sse.comment(waiting)
         for event in stream.events():
             if isinstance(event, TextPiece):
@@ -55,6 +54,8 @@ def _events(stream: GenerationStream, reply: EventFormat, *, progress: bool) -> 
                     opened = True
                 elif progress:
                     yield sse.comment(f"prefill {event.done}/{event.total}")
+            elif event is None and stream.client.take_probe():
+                yield sse.comment("")
             elif isinstance(event, Finished):
                 *objects, last = reply.closing(event)
                 yield from _frames([*objects, last | stream.exchange.receipt_block()])

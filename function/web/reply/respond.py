@@ -1,8 +1,9 @@
 """Replies as HTTP responses: one JSON object, server-sent events, or plain text."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from flask import Response, request
 
@@ -14,13 +15,23 @@ from function.web.reply import sse
 from function.web.request.client import ClientGone
 
 EVENTS = "text/event-stream"
+JSON = "application/json"
 PROGRESS = "X-Progress"
+KEEP_ALIVE = "X-Keep-Alive"
+MIN_KEEP_ALIVE_SECONDS = 0.1
 OFF = ("0", "false", "no", "off")
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 Object = dict[str, Any]
 
 
-class ReplyFormat(Protocol):
+class WholeFormat(Protocol):
+    """Builder of an endpoint's whole reply."""
+
+    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
+        """Return the reply as one object."""
+
+
+class ReplyFormat(WholeFormat, Protocol):
     """Builder of an endpoint's objects."""
 
     def opening(self) -> Iterable[Object]:
@@ -33,40 +44,130 @@ class ReplyFormat(Protocol):
         """Return the objects that end a stream, with the finish reason."""
 
     def usage_chunk(self, counts: Usage) -> Object:
-        """Return the chunk without choices that ``stream_options.include_usage`` asks for."""
-
-    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
-        """Return the reply as one object."""
+        """Return the chunk, without choices, that ``stream_options.include_usage`` asks for."""
 
 
-def send(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Object | Response:
-    """Return the reply as the request asks for it: whole, or as server-sent events."""
-    return send_events(stream, make_format) if stream.body.stream else send_whole(stream, make_format)
+@runtime_checkable
+class PrefillFormat(Protocol):
+    """Format that takes notice of the prefill."""
+
+    def prefill(self, progress: PrefillProgress) -> Iterable[Object]:
+        """Return the objects that report ``progress``, if the request asks for them."""
 
 
-def send_whole(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Object:
-    """Return the whole reply as one object. ``make_format`` is called once the model is loaded."""
+MakeFormat = Callable[[], ReplyFormat]
+"""Function that returns the format of the next choice. It is called once the model is loaded."""
+Join = Callable[[Sequence[Object], Usage], Any]
+"""Function that makes the reply of the objects of all choices, and of the tokens of all."""
+
+
+def send(
+    stream: GenerationStream, make_format: MakeFormat, join: Join | None = None, *, done: bytes = sse.DONE
+) -> Any | Response:
+    """Return the reply as the request asks for it: whole, or as server-sent events that end with ``done``.
+
+    ``join`` is needed for requests that may have several choices.
+    """
+    return send_events(stream, make_format, done) if stream.body.stream else send_whole(stream, make_format, join)
+
+
+def send_whole(stream: GenerationStream, make_format: Callable[[], WholeFormat], join: Join | None = None) -> Any:
+    """Return the whole reply as JSON. ``join`` is needed for requests that may have several choices.
+
+    If the request has a header ``X-Keep-Alive: SECONDS``, and the reply takes longer than that, the response begins
+    with status 200, and a space every so many seconds. An error is then the JSON.
+    """
+    steps = _collect(stream, make_format, join)
+    interval = _keep_alive_seconds()
+    if interval:
+        spaces = _Spaces(steps, interval)
+        first = next(spaces, None)
+        return spaces.result if first is None else streaming(stream, _json_after_spaces(first, spaces), JSON)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def _collect(
+    stream: GenerationStream, make_format: Callable[[], WholeFormat], join: Join | None
+) -> Generator[None, None, Any]:
+    """Yield while the reply is not complete; return it."""
     try:
         for _ in stream.wait():
-            pass
-        texts = []
+            yield
+        choices: list[Object] = []
+        texts: list[TextPiece] = []
         for event in stream.events():
             if isinstance(event, TextPiece):
                 texts.append(event)
             elif isinstance(event, Finished):
-                return make_format().whole(texts, event) | stream.exchange.receipt_block()
-        raise AssertionError("events end with Finished")
+                choices.append(make_format().whole(texts, event))
+                texts = []
+            yield
+        choices[-1] |= stream.exchange.receipt_block()
+        return join(choices, stream.usage) if join else choices[0]
     finally:
         stream.release()
 
 
-def send_events(stream: GenerationStream, make_format: Callable[[], ReplyFormat]) -> Response:
+def _keep_alive_seconds() -> float:
+    """Return the interval that the request asks for; 0 for none."""
+    try:
+        seconds = float(request.headers.get(KEEP_ALIVE, 0))
+    except ValueError:
+        return 0.0
+    return max(seconds, MIN_KEEP_ALIVE_SECONDS) if seconds > 0 else 0.0
+
+
+class _Spaces:
+    """Iterator that yields a space every ``interval`` seconds until ``steps`` end; ``result`` is what they return."""
+
+    def __init__(self, steps: Generator[None, None, Any], interval: float) -> None:
+        self._steps, self._interval = steps, interval
+        self._due = time.monotonic() + interval
+        self.result: Any = None
+
+    def __iter__(self) -> "_Spaces":
+        return self
+
+    def __next__(self) -> bytes:
+        while True:
+            try:
+                next(self._steps)
+            except StopIteration as end:
+                self.result = end.value
+                raise
+            if time.monotonic() >= self._due:
+                self._due = time.monotonic() + self._interval
+                return b" "
+
+    def close(self) -> None:
+        """End the steps early."""
+        self._steps.close()
+
+
+def _json_after_spaces(first: bytes, spaces: _Spaces) -> Iterator[bytes]:
+    try:
+        yield first
+        yield from spaces
+        yield sse.dumps(spaces.result).encode("utf-8", "replace")
+    except FunctionError as e:
+        yield sse.dumps(e.body()).encode()
+    except ClientGone:
+        return
+    finally:
+        spaces.close()
+
+
+def send_events(stream: GenerationStream, make_format: MakeFormat, done: bytes = sse.DONE) -> Response:
     """Return the reply as server-sent events, which begin at once: comments report the progress of the wait.
 
     ``X-Progress: 0`` or ``stream_options.include_progress: false`` switches them off.
     """
     stream.exchange.wants_receipt |= stream.body.stream_options.include_usage
-    return streaming(stream, _events(stream, make_format, progress=wants_progress(stream)), EVENTS)
+    return streaming(stream, _events(stream, make_format, done, progress=wants_progress(stream)), EVENTS)
 
 
 def wants_progress(stream: GenerationStream) -> bool:
@@ -95,24 +196,33 @@ def streaming(stream: GenerationStream, pieces: Iterator[str] | Iterator[bytes],
     return response
 
 
-def _events(stream: GenerationStream, make_format: Callable[[], ReplyFormat], *, progress: bool) -> Iterator[bytes]:
+def _events(stream: GenerationStream, make_format: MakeFormat, done: bytes, *, progress: bool) -> Iterator[bytes]:
     try:
+        stream.client.begin_stream()
         yield b""  # servers send the headers with the first piece
         for waiting in stream.wait():
-            if progress:
+            if stream.client.take_probe() or progress:
                 yield sse.comment(waiting)
         reply = make_format()
         yield from map(sse.data, reply.opening())
         for event in stream.events():
             if isinstance(event, TextPiece):
                 yield from map(sse.data, reply.pieces(event))
-            elif isinstance(event, PrefillProgress) and progress:
-                yield sse.comment(f"prefill {event.done}/{event.total}")
+            elif isinstance(event, PrefillProgress):
+                if isinstance(reply, PrefillFormat):
+                    yield from map(sse.data, reply.prefill(event))
+                if progress:
+                    yield sse.comment(f"prefill {event.done}/{event.total}")
+            elif event is None and stream.client.take_probe():
+                yield sse.comment("")
             elif isinstance(event, Finished):
                 yield from map(sse.data, reply.closing(event))
-                if stream.exchange.wants_receipt:
-                    yield sse.data(reply.usage_chunk(event.usage) | stream.exchange.receipt_block())
-                yield sse.DONE
+                if stream.has_more:
+                    reply = make_format()
+                    yield from map(sse.data, reply.opening())
+        if stream.exchange.wants_receipt:
+            yield sse.data(reply.usage_chunk(stream.usage) | stream.exchange.receipt_block())
+        yield done
     except FunctionError as e:
         yield sse.event("error", e.body())
     except ClientGone:

@@ -131,7 +131,8 @@ def _allow_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _request_error(error: ValidationError) -> RequestError:
     # Where a field may have one of several types, the deepest complaint is about the intended one.
-    first = max(error.errors(include_url=False, include_input=False), key=lambda found: len(found["loc"]))
+    found = error.errors(include_url=False, include_input=False)
+    first = max(found, key=lambda each: (each["type"] == "unsupported", len(each["loc"])))
     context = first.get("ctx", {})
     path = ".".join(
         _printable(str(part))

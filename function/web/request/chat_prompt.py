@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from function.dialect.reply_parts import PlainReader, ReplyReader, StopReader
+from function.dialect.reply_parts import CallsOnlyReader, PlainReader, ReplyReader, StopReader
 from function.dialect.reply_reader import ReplyTextReader
 from function.dialect.reply_watch import ReplyWatch, ThoughtLimit, Tokens
 from function.dialect.syntax import KNOWN_THOUGHTS, PLAIN
@@ -49,6 +49,7 @@ class ChatPrompt:
         self._model = ModelDialect(PLAIN, frozenset(), frozenset(), ControlNames(()))
         self._guard = NO_GUARD
         self._opened = self._closed = self._shut = False
+        self._ignored: list[str] = []
 
     def text(self, engine: Engine) -> str:
         """Return the prompt, up to where the reply begins."""
@@ -66,6 +67,7 @@ class ChatPrompt:
     def _guarded(self, engine: Engine) -> str:
         """Return the prompt with guarded messages."""
         dialect = self._model.dialect
+        self._ignored = []
         variables = self._variables(engine)
         messages = self._messages
         if self._continued():
@@ -128,12 +130,18 @@ class ChatPrompt:
         tokens = engine.tokenize_prompt(*self._pieces(engine))
         shown = self._model.marks if self._tools else self._model.frame_marks
         grammar = self._grammar()
-        watch = self._watch(engine, has_grammar=grammar is not None)
-        return Prompt(tokens, grammar=grammar, shown=shown, watch=watch, unused=self._unused())
+
+        def new_watch() -> ReplyWatch | None:
+            return self._watch(engine, has_grammar=grammar is not None)
+
+        made = None if new_watch() is None else new_watch
+        return Prompt(tokens, grammar=grammar, shown=shown, new_watch=made, unused=(*self._unused(), *self._ignored))
 
     def reader(self) -> ReplyReader:
         """Return a reader of the reply's parts."""
         reader = self._parts_reader()
+        if self._tools and self._asked and self._asked.tool_choice.required:
+            reader = CallsOnlyReader(reader)
         return StopReader(reader, self._stops) if self._stops else reader
 
     def new_id(self) -> str:
@@ -200,11 +208,13 @@ class ChatPrompt:
             if required or strict or grammar or not asked.parallel_tool_calls:
                 instead = None if required else grammar
                 held = required or instead is not None
+                tools, dropped = signatures(self._tools)
+                self._ignored += dropped
                 grammar = tool_call_grammar(
                     dialect,
-                    signatures(self._tools),
+                    tools,
                     required=required,
-                    parallel=asked.parallel_tool_calls,
+                    parallel=asked.parallel_tool_calls and not asked.tool_choice.is_named,
                     instead=instead,
                 )
         elif grammar:
@@ -238,18 +248,19 @@ class ChatPrompt:
         if asked is None:
             return given
         given |= self._effort(asked, known)
-        sent = dict(asked.chat_template_kwargs)
-        if THINKING_VARIABLE not in known and (
-            sent.get(THINKING_VARIABLE) is False or self._model.dialect.has_thoughts
-        ):
-            sent.pop(THINKING_VARIABLE, None)
-        for name in sent:
-            if name not in known:
-                param = f"chat_template_kwargs.{name}"
-                raise RequestError(f"{param}: the model's chat template has no such variable.", param=param)
+        sent = asked.chat_template_kwargs
+        if reserved := sorted(sent.keys() & RESERVED_VARIABLES):
+            param = f"chat_template_kwargs.{reserved[0]}"
+            raise RequestError(f"{param}: the request sets this variable by other fields.", param=param)
+        neutral = (
+            {THINKING_VARIABLE} if sent.get(THINKING_VARIABLE) is False or self._model.dialect.has_thoughts else ()
+        )
+        self._ignored += [f"chat_template_kwargs.{name}" for name in sent if name not in known and name not in neutral]
         if not asked.add_generation_prompt:
             given["add_generation_prompt"] = False
-        return given | {name: self._guard.guard_values(value, alone=True) for name, value in sent.items()}
+        return given | {
+            name: self._guard.guard_values(value, alone=True) for name, value in sent.items() if name in known
+        }
 
     def _effort(self, asked: ChatCompletion, known: frozenset[str]) -> dict[str, str]:
         """Return the template's variable for the effort. Raises RequestError for a level that it does not use."""
@@ -258,6 +269,8 @@ class ChatPrompt:
             return {}
         if "reasoning_effort" in known:
             return {"reasoning_effort": effort}
+        if not self._model.dialect.has_thoughts:
+            return {}
         param = "reasoning_effort" if asked.reasoning_effort else "reasoning.effort"
         raise RequestError(f"{param}: the model's chat template does not know it. Leave it out.", param=param)
 

@@ -1,12 +1,12 @@
 """Bodies of requests, as pydantic models."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from function.engine import Grammar, ReplyWatch, Sampling, json_grammar
+from function.engine import Grammar, ReplyWatch, Sampling, gbnf_grammar, json_grammar, relax_schema
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import Message
@@ -15,16 +15,23 @@ from function.web.request.tools import Tool, ToolChoice
 
 DEFAULT = Sampling()
 MAX_STOPS = 16
+MAX_CHOICES = 8
+MAX_PROMPTS = 128
 
 Token = Annotated[int, Field(ge=0, lt=2**31)]
 Stop = Annotated[Unicode, Field(max_length=1024)]
 Breaker = Annotated[Unicode, Field(min_length=1, max_length=40)]
-TokenId = Annotated[str, Field(pattern="^[0-9]{1,9}$")]
+BiasedText = Annotated[Unicode, Field(min_length=1, max_length=1024)]
+Choices = Annotated[int, Field(ge=1, le=MAX_CHOICES)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
 def _listed(stop: Any) -> Any:
     return [stop] if isinstance(stop, str) else stop
+
+
+def _is_token(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) < 10
 
 
 def _pairs_as_object(bias: Any) -> Any:
@@ -40,21 +47,25 @@ Stops = Annotated[
     list[Stop], Field(max_length=MAX_STOPS), BeforeValidator(_listed, json_schema_input_type=Stop | list[Stop])
 ]
 LogitBias = Annotated[
-    dict[TokenId, Bias],
-    Field(max_length=1024, json_schema_extra={"additionalProperties": False}),
+    dict[BiasedText, Bias],
+    Field(max_length=1024),
     BeforeValidator(
         _pairs_as_object,
-        json_schema_input_type=dict[TokenId, Bias | Literal[False]] | list[tuple[int | TokenId, Bias | Literal[False]]],
+        json_schema_input_type=(
+            dict[BiasedText, Bias | Literal[False]] | list[tuple[Token | BiasedText, Bias | Literal[False]]]
+        ),
     ),
 ]
+"""Bias of each token: keys are ids of tokens, or texts, each token of which gets the bias."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Tokens of a prompt. ``param``: the request field they come from; ``echo``: their text, if the reply repeats it.
 
-    ``grammar`` constrains the reply; ``shown`` are the control tokens whose text belongs to it. ``watch`` serves one
-    reply, and looks for stop strings in its answer. ``unused`` are fields of the request without effect on this model.
+    ``grammar`` constrains the reply; ``shown`` are the control tokens whose text belongs to it. ``new_watch`` returns a
+    watch over one reply, which looks for stop strings in its answer. ``unused`` are fields of the request without
+    effect on this model.
     """
 
     tokens: tuple[int, ...]
@@ -62,17 +73,22 @@ class Prompt:
     echo: str | None = None
     grammar: Grammar | None = None
     shown: frozenset[int] = frozenset()
-    watch: ReplyWatch | None = None
+    new_watch: Callable[[], ReplyWatch | None] | None = None
     unused: tuple[str, ...] = ()
 
 
 class JsonSchema(RequestModel):
-    """Named schema. The reply follows it exactly, with or without ``strict``."""
+    """Named schema. The reply follows it; with ``strict`` a rule that cannot be enforced is rejected, not dropped."""
 
     name: Unicode = ""
     description: Unicode | None = None
     json_schema: dict[str, Any] | None = Field(None, alias="schema")
     strict: bool | None = None
+
+
+def _schema_grammar(schema: dict[str, Any], param: str, *, strict: bool = False) -> Grammar:
+    relaxed, dropped = relax_schema(schema, param, strict=strict)
+    return replace(json_grammar(relaxed, param), dropped=dropped)
 
 
 class ResponseFormat(RequestModel):
@@ -91,9 +107,10 @@ class ResponseFormat(RequestModel):
         if self.type == "text":
             return None
         if self.llama_schema is not None:
-            return json_grammar(self.llama_schema, "response_format.schema")
+            return _schema_grammar(self.llama_schema, "response_format.schema")
         if self.json_schema is not None and self.json_schema.json_schema is not None:
-            return json_grammar(self.json_schema.json_schema, f"{param}.schema")
+            strict = bool(self.json_schema.strict)
+            return _schema_grammar(self.json_schema.json_schema, f"{param}.schema", strict=strict)
         if self.type == "json_schema" and self.json_schema is None:
             raise RequestError(f'{param}: "type": "json_schema" needs it.', param=param)
         return json_grammar({"type": "object"}, "response_format")
@@ -124,7 +141,7 @@ class GenerationRequest(RequestModel):
         "n": (1,), "best_of": (1,), "logprobs": (False,), "top_logprobs": (0,), "prompt_logprobs": (),
         "suffix": ("",), "modalities": (["text"],), "audio": (), "web_search_options": (),
         "functions": ([],), "function_call": ("none", "auto"), "documents": ([],), "image_data": ([],),
-        "grammar": ("",), "guided_json": (), "guided_regex": ("",), "guided_choice": ([],), "guided_grammar": ("",),
+        "guided_json": (), "guided_regex": ("",), "guided_choice": ([],), "guided_grammar": ("",),
         "structured_outputs": (), "lora": ([],), "samplers": ([],), "options": ({},), "format": ("",),
         "mirostat_mode": (0,), "typ_p": (1,), "tfs_z": (1,), "data_sources": ([],),
         "n_probs": (0,), "min_keep": (0,), "post_sampling_probs": (False,), "return_tokens": (False,),
@@ -169,6 +186,10 @@ class GenerationRequest(RequestModel):
     max_completion_tokens: int | None = Field(None, ge=-1)
     n_predict: int | None = Field(None, ge=-1)
     json_schema: dict[str, Any] | None = None
+    gbnf: Unicode = Field("", alias="grammar")
+    timings_per_token: bool = False
+    return_progress: bool = False
+    verbose: bool = False
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
 
@@ -185,12 +206,17 @@ class GenerationRequest(RequestModel):
             field.name: getattr(self, field.name) for field in fields(Sampling) if field.name in self.model_fields_set
         }
         if "logit_bias" in given:
-            given["logit_bias"] = {int(token): bias for token, bias in self.logit_bias.items()}
+            given["logit_bias"] = {int(key): bias for key, bias in self.logit_bias.items() if _is_token(key)}
         if "top_k" in given:
             given["top_k"] = max(0, self.top_k)  # others name no limit -1
         if "dry_sequence_breakers" in given:
             given["dry_sequence_breakers"] = tuple(self.dry_sequence_breakers)
         return replace(defaults, **given)
+
+    @property
+    def biased_texts(self) -> dict[str, float]:
+        """Bias of each token of the texts in ``logit_bias``."""
+        return {key: bias for key, bias in self.logit_bias.items() if not _is_token(key)}
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
@@ -205,13 +231,20 @@ class GenerationRequest(RequestModel):
         return None if limit == -1 else limit
 
     @property
+    def choices(self) -> int:
+        """Number of replies to each prompt."""
+        return 1
+
+    @property
     def alternatives(self) -> int | None:
         """Number of alternatives to return for each token; None without logprobs."""
         return None
 
     def grammar(self) -> Grammar | None:
         """Return the grammar that constrains the reply, if any. Raises RequestError."""
-        return None if self.json_schema is None else json_grammar(self.json_schema, "json_schema")
+        if self.json_schema is not None:
+            return _schema_grammar(self.json_schema, "json_schema")
+        return gbnf_grammar(self.gbnf, "grammar") if self.gbnf.strip() else None
 
 
 class OtherTool(RequestModel):
@@ -237,6 +270,7 @@ class ChatCompletion(GenerationRequest, ThinkingFields):
     """Body of /v1/chat/completions."""
 
     messages: list[Message] = Field(min_length=1)
+    n: Choices = 1
     logprobs: bool = False
     top_logprobs: int = Field(0, ge=0, le=20)
     response_format: ResponseFormat = TEXT_FORMAT
@@ -257,6 +291,18 @@ class ChatCompletion(GenerationRequest, ThinkingFields):
         return {**given, **{f"tools.{tool['type']}": True for tool in tools if _is_skipped(tool)}}
 
     @model_validator(mode="after")
+    def _check_continuation(self) -> Self:
+        if (
+            self.continue_final_message
+            and self.add_generation_prompt
+            and "add_generation_prompt" in self.model_fields_set
+        ):
+            raise RequestError(
+                "continue_final_message: it excludes add_generation_prompt.", param="continue_final_message"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_logprobs(self) -> Self:
         if self.top_logprobs and not self.logprobs:
             raise RequestError('top_logprobs: it needs "logprobs": true.', param="top_logprobs")
@@ -267,36 +313,44 @@ class ChatCompletion(GenerationRequest, ThinkingFields):
         """See GenerationRequest."""
         return self.top_logprobs if self.logprobs else None
 
+    @property
+    def choices(self) -> int:
+        """See GenerationRequest."""
+        return self.n
+
     def grammar(self) -> Grammar | None:
         """See GenerationRequest."""
         return self.response_format.grammar() or super().grammar()
 
 
-def _unwrap_single(prompt: Any) -> Any:
-    if isinstance(prompt, list) and prompt and isinstance(prompt[0], (str, list)):
-        if len(prompt) > 1:
-            raise ValueError("one prompt a request; send the others in requests of their own")
-        return prompt[0]
-    return prompt
+class PromptText(RequestModel):
+    """Prompt in llama.cpp's form for prompts with media, without any."""
+
+    UNSUPPORTED: ClassVar = {"multimodal_data": ([],)}
+    prompt_string: Unicode
 
 
-_SINGLE = Field(min_length=1, max_length=1)
-OnePrompt = Annotated[
-    Unicode | list[Token],
-    BeforeValidator(
-        _unwrap_single,
-        json_schema_input_type=(
-            str | list[Token] | Annotated[list[str], _SINGLE] | Annotated[list[list[Token]], _SINGLE]
-        ),
-    ),
+def _listed_prompts(prompt: Any) -> Any:
+    """Return a single prompt as a list of one: a text, or a list with tokens in it."""
+    is_list = isinstance(prompt, list) and not any(isinstance(part, int | float) for part in prompt)
+    return prompt if is_list else [prompt]
+
+
+TokensAndText = list[Token | Unicode]
+OnePrompt = Unicode | TokensAndText | PromptText
+Prompts = Annotated[
+    list[OnePrompt],
+    Field(min_length=1, max_length=MAX_PROMPTS),
+    BeforeValidator(_listed_prompts, json_schema_input_type=OnePrompt | list[OnePrompt]),
 ]
-"""Text or tokens, or a list of exactly one of them."""
+"""Prompts: texts, or lists of tokens and texts. A single one may come without the outer list."""
 
 
 class Completion(GenerationRequest):
     """Body of /v1/completions."""
 
-    prompt: OnePrompt
+    prompt: Prompts
+    n: Choices = 1
     echo: bool = False
     logprobs: int | None = Field(None, ge=0, le=5)
     DEFAULT_LIMIT = 16
@@ -306,6 +360,25 @@ class Completion(GenerationRequest):
     def alternatives(self) -> int | None:
         """See GenerationRequest."""
         return self.logprobs
+
+    @property
+    def choices(self) -> int:
+        """See GenerationRequest."""
+        return self.n
+
+
+class LlamaCompletion(GenerationRequest):
+    """Body of /completion, llama.cpp's own endpoint."""
+
+    prompt: Prompts
+    n_probs: int = Field(0, ge=0, le=1000)
+    return_tokens: bool = False
+    response_fields: list[Unicode] = Field(default_factory=list, max_length=100)
+
+    @property
+    def alternatives(self) -> int | None:
+        """See GenerationRequest."""
+        return self.n_probs or None
 
 
 class Chat(GenerationRequest, ThinkingFields):

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from function.engine import relax_schema
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 
 if TYPE_CHECKING:
     from function.dialect.tool_grammar import ToolSignature
 
-Name = Annotated[str, Field(pattern="^[a-zA-Z0-9_.-]{1,128}$")]
+Name = Annotated[str, Field(pattern="^[a-zA-Z0-9_.:/-]{1,128}$")]
 NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 """The parameters of a function that has none."""
 
@@ -76,6 +77,11 @@ class ToolChoiceRequest(RequestModel):
             self.allowed_tools is not None and self.allowed_tools.mode == "required"
         )
 
+    @property
+    def is_named(self) -> bool:
+        """The reply must be one call of one function."""
+        return self.type == "function"
+
     def among(self, tools: Sequence[Tool]) -> list[tuple[int, Tool]]:
         """Those of ``tools`` that may be called, with their places. Raises RequestError for a name among none."""
         known = [tool.function.name for tool in tools]
@@ -113,15 +119,15 @@ ToolChoice = Annotated[
 ]
 
 
-def signatures(tools: Sequence[tuple[int, Tool]]) -> "list[ToolSignature]":
-    """Return ``tools`` as a grammar takes them."""
+def signatures(tools: Sequence[tuple[int, Tool]]) -> "tuple[list[ToolSignature], list[str]]":
+    """Return ``tools`` as a grammar takes them, and the paths of rules that are not enforced."""
     from function.dialect.tool_grammar import ToolSignature
 
-    return [
-        ToolSignature(
-            tool.function.name,
-            NOTHING if tool.function.parameters is None else tool.function.parameters,
-            f"tools.{place}.function.parameters",
-        )
-        for place, tool in tools
-    ]
+    made, dropped = [], list[str]()
+    for place, tool in tools:
+        param = f"tools.{place}.function.parameters"
+        given = NOTHING if tool.function.parameters is None else tool.function.parameters
+        parameters, lost = relax_schema(given, param, strict=bool(tool.function.strict))
+        made.append(ToolSignature(tool.function.name, parameters, param))
+        dropped += lost
+    return made, dropped

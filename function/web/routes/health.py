@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint
 
 from function.lifecycle.service import Service
+from function.web.auth import has_key
 from function.web.generation_stream import client_of_request, wait_for_engine
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.route("/events", methods=["GET", "POST"])
     def events() -> tuple[dict[str, Any], int]:
+        if not has_key():  # anyone could otherwise hold threads, and keep the instance busy
+            return _warmup_report(service), 200 if service.status().state == "ready" else 503
         client = client_of_request(service, WARMUP_TIMEOUT_SECONDS)
         status = wait_for_engine(service, client, WARMUP_POLL_SECONDS)
         left = max(0.0, client.deadline - time.monotonic())
