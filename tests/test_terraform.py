@@ -85,7 +85,7 @@ def test_outputs_have_descriptions(root: str) -> None:
 
 def test_variables_have_the_same_names_in_both_modules() -> None:
     gcp, aws = ({variable.labels[0] for variable in blocks(root, "variable")} for root in ROOTS)
-    assert gcp - aws == {"project", "build_region", "cpu", "gpu", "api_key_secret"}
+    assert gcp - aws == {"project", "build_region", "cpu", "gpu", "api_key_secret", "grant_model_access"}
     assert aws - gcp == {"architecture", "api_key_parameter"}
 
 
@@ -303,6 +303,9 @@ OPTION_SETS: dict[str, list[dict[str, str]]] = {
         {"cpu": "8", "memory_mib": "16384", "max_instances": "10"},
         {"model": "m.gguf", "snapshot": "true", "env": '{SYSTEM_PROMPT="Be brief.", N_CTX="4096"}'},
         {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
+        {"env": '{MODEL_CACHE="memory"}', "timeout_seconds": "3600", "smoke_test": "false"},
+        {"disk_mib": "10240", "model_uri": "gs://others/m.gguf", "force_destroy": "true"},
+        {"model_uri": "hf://owner/repository/m.gguf", "baked_model": "none", "build_region": "europe-west1"},
     ],
     "aws": [
         {"startup_waits_for": "model"},
@@ -315,8 +318,11 @@ OPTION_SETS: dict[str, list[dict[str, str]]] = {
         {"env": '{MODEL_CACHE="memory"}', "disk_mib": "512"},
         {"model": "m.gguf", "snapshot": "true", "env": '{SYSTEM_PROMPT="Be brief.", N_CTX="4096"}'},
         {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
+        {"model_uri": "s3://others/m.gguf", "max_instances": "null", "smoke_test": "false"},
+        {"model_uri": "hf://owner/repository/m.gguf", "force_destroy": "true"},
     ],
 }
+"""Sets of options, with the default values and the documented flow 13 for each cloud."""
 
 
 def test_option_sets_apply_with_a_clean_plan(deployment: Deployment) -> None:

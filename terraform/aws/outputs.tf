@@ -24,6 +24,17 @@ output "upload" {
   value       = "aws s3 cp FILE s3://${aws_s3_bucket.models.bucket}/${coalesce(var.model, "NAME.gguf")}"
 }
 
+output "model_access" {
+  description = "Statement for the policy of the bucket in model_uri, if the bucket is another account's. Null without such a bucket."
+  value = local.model_arn == null ? null : jsonencode({
+    Sid       = "${var.name}ReadsModel"
+    Effect    = "Allow"
+    Principal = { AWS = aws_iam_role.run.arn }
+    Action    = ["s3:GetObject", "s3:GetObjectVersion"]
+    Resource  = local.model_arn
+  })
+}
+
 output "push" {
   description = "Command that builds and pushes an image with a local docker, run from the repository's root, under the new tag TAG from the environment. The next apply deploys it."
   value = join(" && ", [

@@ -29,7 +29,16 @@ data "aws_iam_policy_document" "run" {
   }
 
   dynamic "statement" {
-    for_each = var.snapshot ? [var.model] : []
+    for_each = local.model_arn == null ? [] : [local.model_arn]
+    content {
+      sid       = "ReadModelElsewhere"
+      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.snapshot ? [local.model_name] : []
     content {
       sid       = "WriteSnapshot"
       actions   = ["s3:PutObject", "s3:AbortMultipartUpload"]

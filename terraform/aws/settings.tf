@@ -15,6 +15,11 @@ locals {
   ]
   free_settings = sort(setsubtract(local.settings, local.bound_settings))
 
+  # The model's URI and the name of its file. A bucket that model_uri names is someone else's.
+  model_uri  = var.model == null ? var.model_uri : "s3://${aws_s3_bucket.models.bucket}/${var.model}"
+  model_name = var.model != null ? var.model : var.model_uri == null ? null : basename(split("?", var.model_uri)[0])
+  model_arn  = try("arn:${data.aws_partition.here.partition}:s3:::${replace(regex("^s3://(.+)$", var.model_uri)[0], "/-[0-9]{5}-of-/", "-*-of-")}", null)
+
   waits_model = coalesce(var.startup_waits_for, var.min_instances > 0 ? "model" : "port") == "model"
 
   # The URL and the adapter must agree, or replies arrive in one piece.
@@ -31,11 +36,11 @@ locals {
 
   environment = merge(var.env, local.adapter, {
     REQUEST_TIMEOUT = tostring(var.timeout_seconds - 10)
-    }, var.model == null ? {} : {
-    MODEL_URI = "s3://${aws_s3_bucket.models.bucket}/${var.model}"
+    }, local.model_uri == null ? {} : {
+    MODEL_URI = local.model_uri
     }, !var.snapshot ? {} : {
     SNAPSHOT     = "auto"
-    SNAPSHOT_URI = "s3://${aws_s3_bucket.models.bucket}/${var.model}.snapshot"
+    SNAPSHOT_URI = "s3://${aws_s3_bucket.models.bucket}/${local.model_name}.snapshot"
     }, var.api_key_parameter == null ? {} : {
     API_KEY_PARAMETER = var.api_key_parameter
   })

@@ -70,13 +70,34 @@ variable "architecture" {
 }
 
 variable "model" {
-  description = "Object name of the model in the bucket, such as llama-2-7b.Q8_0.gguf. Null means the model in the image: the default one, or the one baked in."
+  description = "Object name of the model in the bucket, such as llama-2-7b.Q8_0.gguf. Null means model_uri, or the model in the image: the default one, or the one baked in."
   type        = string
   default     = null
 
   validation {
     condition     = var.model == null || can(regex("^[^/\\s:][^\\s:]*\\.gguf$", var.model))
     error_message = "model must be an object's name that ends in .gguf, without a scheme or a bucket."
+  }
+}
+
+variable "model_uri" {
+  description = "Model elsewhere, in place of model: `s3://bucket/name.gguf` in any bucket, also of another account; `hf://owner/repository/file.gguf`; `https://…`. The function may then read that object; output `model_access` is what a bucket of another account needs."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.model_uri == null || can(regex("^(s3://[a-z0-9][a-z0-9._-]+/\\S+\\.gguf|hf://[^/\\s]+/\\S+|https://[^/\\s@]+/\\S+)$", var.model_uri))
+    error_message = "model_uri must be s3://bucket/name.gguf, hf://owner/repository/file.gguf or https://host/path, without a password: the function has no keys of other clouds."
+  }
+
+  validation {
+    condition     = var.model_uri == null || var.model == null
+    error_message = "Set model, an object in this module's bucket, or model_uri, not both."
+  }
+
+  validation {
+    condition     = var.model_uri == null || !can(regex("[?&](X-Amz-Signature|X-Goog-Signature|sig)=", var.model_uri))
+    error_message = "model_uri is a signed URL: it expires, and the function could then start no instance. Grant access to the bucket instead."
   }
 }
 
@@ -97,13 +118,13 @@ variable "model_file" {
 }
 
 variable "snapshot" {
-  description = "Let an instance that had to read SYSTEM_PROMPT itself store a snapshot next to the model, for every later instance. It may write that one object and no other."
+  description = "Let an instance that had to read SYSTEM_PROMPT itself store a snapshot in the bucket, under the model's name, for every later instance. It may write that one object and no other."
   type        = bool
   default     = false
 
   validation {
-    condition     = !var.snapshot || (var.model != null && contains(keys(var.env), "SYSTEM_PROMPT"))
-    error_message = "snapshot needs model, whose object it is stored next to, and SYSTEM_PROMPT in env, whose state it stores."
+    condition     = !var.snapshot || (local.model_name != null && contains(keys(var.env), "SYSTEM_PROMPT"))
+    error_message = "snapshot needs model or model_uri, whose name it gets, and SYSTEM_PROMPT in env, whose state it stores."
   }
 }
 

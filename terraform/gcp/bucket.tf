@@ -45,6 +45,14 @@ resource "google_storage_bucket_iam_member" "reads_models" {
   member = google_service_account.run.member
 }
 
+resource "google_storage_bucket_iam_member" "reads_model_elsewhere" {
+  count = local.model_bucket != null && var.grant_model_access ? 1 : 0
+
+  bucket = coalesce(local.model_bucket, "-")
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.run.member
+}
+
 resource "google_storage_bucket_iam_member" "writes_snapshot" {
   count = var.snapshot ? 1 : 0
 
@@ -54,6 +62,6 @@ resource "google_storage_bucket_iam_member" "writes_snapshot" {
 
   condition {
     title      = "the snapshot only"
-    expression = "resource.name == \"projects/_/buckets/${google_storage_bucket.models.name}/objects/${var.model}.snapshot\""
+    expression = "resource.name == \"projects/_/buckets/${google_storage_bucket.models.name}/objects/${local.model_name}.snapshot\""
   }
 }

@@ -27,6 +27,14 @@ output "upload" {
   value       = "gcloud storage cp FILE gs://${google_storage_bucket.models.name}/${coalesce(var.model, "NAME.gguf")}"
 }
 
+output "model_access" {
+  description = "Command for the owner of the bucket in model_uri that lets the service read it. Null if no such grant is needed."
+  value = local.model_bucket == null ? null : join(" ", [
+    "gcloud storage buckets add-iam-policy-binding gs://${coalesce(local.model_bucket, "-")}",
+    "--member=${google_service_account.run.member} --role=roles/storage.objectViewer",
+  ])
+}
+
 output "build" {
   description = "Command that tests, builds, pushes and (once there is a service) deploys with Cloud Build, run from the repository's root. The first build takes 15 to 30 minutes."
   value = join(" ", [

@@ -153,6 +153,7 @@ resource "google_cloud_run_v2_service" "chat" {
   depends_on = [
     google_project_service.api,
     google_storage_bucket_iam_member.reads_models,
+    google_storage_bucket_iam_member.reads_model_elsewhere,
     terraform_data.model,
     google_secret_manager_secret_iam_member.reads_key,
   ]

@@ -15,6 +15,11 @@ locals {
   ]
   free_settings = sort(setsubtract(local.settings, local.bound_settings))
 
+  # The model's URI and the name of its file. A bucket that model_uri names is someone else's.
+  model_uri    = var.model == null ? var.model_uri : "gs://${google_storage_bucket.models.name}/${var.model}"
+  model_name   = var.model != null ? var.model : var.model_uri == null ? null : basename(split("?", var.model_uri)[0])
+  model_bucket = try(regex("^gs://([^/]+)/", var.model_uri)[0], null)
+
   cache_dir = "/tmp/models"
 
   environment = merge(var.env, {
@@ -23,10 +28,10 @@ locals {
     N_GPU_LAYERS    = var.gpu ? "-1" : "0"
 
     GOOGLE_CLOUD_PROJECT = var.project # log lines name it, which joins them to their traces
-    }, var.model == null ? {} : {
-    MODEL_URI = "gs://${google_storage_bucket.models.name}/${var.model}"
+    }, local.model_uri == null ? {} : {
+    MODEL_URI = local.model_uri
     }, !var.snapshot ? {} : {
     SNAPSHOT     = "auto"
-    SNAPSHOT_URI = "gs://${google_storage_bucket.models.name}/${var.model}.snapshot"
+    SNAPSHOT_URI = "gs://${google_storage_bucket.models.name}/${local.model_name}.snapshot"
   })
 }

@@ -75,7 +75,7 @@ variable "baked_model" {
 }
 
 variable "model" {
-  description = "Object name of the model in the bucket, such as llama-2-7b.Q8_0.gguf. Null means the model in the image: the default one, or the one baked in."
+  description = "Object name of the model in the bucket, such as llama-2-7b.Q8_0.gguf. Null means model_uri, or the model in the image: the default one, or the one baked in."
   type        = string
   default     = null
 
@@ -83,6 +83,33 @@ variable "model" {
     condition     = var.model == null || can(regex("^[^/\\s:][^\\s:]*\\.gguf$", var.model))
     error_message = "model must be an object's name that ends in .gguf, without a scheme or a bucket."
   }
+}
+
+variable "model_uri" {
+  description = "Model elsewhere, in place of model: `gs://bucket/name.gguf` in any bucket, also of another project; `hf://owner/repository/file.gguf`; `https://…`. The service may then read that bucket (see grant_model_access)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.model_uri == null || can(regex("^(gs://[a-z0-9][a-z0-9._-]+/\\S+\\.gguf|hf://[^/\\s]+/\\S+|https://[^/\\s@]+/\\S+)$", var.model_uri))
+    error_message = "model_uri must be gs://bucket/name.gguf, hf://owner/repository/file.gguf or https://host/path, without a password: the service has no keys of other clouds."
+  }
+
+  validation {
+    condition     = var.model_uri == null || var.model == null
+    error_message = "Set model, an object in this module's bucket, or model_uri, not both."
+  }
+
+  validation {
+    condition     = var.model_uri == null || !can(regex("[?&](X-Amz-Signature|X-Goog-Signature|sig)=", var.model_uri))
+    error_message = "model_uri is a signed URL: it expires, and the service could then start no instance. Grant access to the bucket instead."
+  }
+}
+
+variable "grant_model_access" {
+  description = "Grant the service's account read access to the bucket in model_uri. Set false if you may not change that bucket: output `model_access` is then the command for its owner."
+  type        = bool
+  default     = true
 }
 
 variable "model_file" {
@@ -102,13 +129,13 @@ variable "model_file" {
 }
 
 variable "snapshot" {
-  description = "Let an instance that had to read SYSTEM_PROMPT itself store a snapshot next to the model, for every later instance. It may write that one object and no other."
+  description = "Let an instance that had to read SYSTEM_PROMPT itself store a snapshot in the bucket, under the model's name, for every later instance. It may write that one object and no other."
   type        = bool
   default     = false
 
   validation {
-    condition     = !var.snapshot || (var.model != null && contains(keys(var.env), "SYSTEM_PROMPT"))
-    error_message = "snapshot needs model, whose object it is stored next to, and SYSTEM_PROMPT in env, whose state it stores."
+    condition     = !var.snapshot || (local.model_name != null && contains(keys(var.env), "SYSTEM_PROMPT"))
+    error_message = "snapshot needs model or model_uri, whose name it gets, and SYSTEM_PROMPT in env, whose state it stores."
   }
 }
 

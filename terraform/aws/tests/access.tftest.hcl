@@ -307,3 +307,72 @@ run "a_signed_call_sends_a_session_token_only_if_there_is_one" {
     error_message = "curl would sign an empty header and not send it, and the platform would reject the signature"
   }
 }
+
+run "a_model_may_lie_in_any_bucket" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "s3://others/llama/m-00001-of-00002.gguf"
+  }
+
+  assert {
+    condition     = local.environment["MODEL_URI"] == "s3://others/llama/m-00001-of-00002.gguf"
+    error_message = "the function would read another model"
+  }
+  assert {
+    condition     = strcontains(jsonencode(data.aws_iam_policy_document.run.statement), "arn:aws:s3:::others/llama/m-*-of-00002.gguf")
+    error_message = "the function may not read all parts of its model"
+  }
+  assert {
+    condition     = jsondecode(output.model_access).Resource == "arn:aws:s3:::others/llama/m-*-of-00002.gguf"
+    error_message = "the owner in another account is not given the statement"
+  }
+}
+
+run "a_model_may_lie_on_hugging_face_or_the_web" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "hf://owner/repository/m.gguf"
+  }
+
+  assert {
+    condition     = local.environment["MODEL_URI"] == "hf://owner/repository/m.gguf" && output.model_access == null
+    error_message = "the function would read another model, or a grant is asked for that is not needed"
+  }
+}
+
+run "a_model_of_the_other_cloud_is_rejected" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "gs://others/m.gguf"
+  }
+
+  expect_failures = [var.model_uri]
+}
+
+run "a_signed_url_that_expires_is_rejected" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "https://bucket.example.com/m.gguf?X-Amz-Signature=0"
+  }
+
+  expect_failures = [var.model_uri]
+}
+
+run "two_models_are_rejected" {
+  command = plan
+
+  variables {
+    model     = "m.gguf"
+    model_uri = "hf://owner/repository/m.gguf"
+  }
+
+  expect_failures = [var.model_uri]
+}

@@ -263,3 +263,90 @@ run "the_first_part_of_a_split_model_is_rejected" {
 
   expect_failures = [var.model_file]
 }
+
+run "a_model_may_lie_in_any_bucket" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "gs://others/llama/m-00001-of-00002.gguf"
+  }
+
+  assert {
+    condition     = local.environment["MODEL_URI"] == "gs://others/llama/m-00001-of-00002.gguf"
+    error_message = "the function would read another model"
+  }
+  assert {
+    condition = (
+      google_storage_bucket_iam_member.reads_model_elsewhere[0].bucket == "others" &&
+      google_storage_bucket_iam_member.reads_model_elsewhere[0].role == "roles/storage.objectViewer"
+    )
+    error_message = "the service may not read its model"
+  }
+}
+
+run "a_bucket_of_another_owner_is_left_to_that_owner" {
+  command = plan
+
+  variables {
+    model              = null
+    model_uri          = "gs://others/m.gguf"
+    grant_model_access = false
+  }
+
+  assert {
+    condition     = length(google_storage_bucket_iam_member.reads_model_elsewhere) == 0
+    error_message = "the apply would change a bucket that it may not change"
+  }
+  assert {
+    condition     = strcontains(output.model_access, "add-iam-policy-binding gs://others --member=serviceAccount:")
+    error_message = "the owner is not given the command"
+  }
+}
+
+run "a_model_may_lie_on_hugging_face_or_the_web" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "hf://owner/repository/m.gguf"
+  }
+
+  assert {
+    condition     = local.environment["MODEL_URI"] == "hf://owner/repository/m.gguf" && output.model_access == null
+    error_message = "the function would read another model, or a grant is asked for that is not needed"
+  }
+}
+
+run "a_model_of_the_other_cloud_is_rejected" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "s3://others/m.gguf"
+  }
+
+  expect_failures = [var.model_uri]
+}
+
+run "a_signed_url_that_expires_is_rejected" {
+  command = plan
+
+  variables {
+    model     = null
+    model_uri = "https://bucket.example.com/m.gguf?X-Amz-Signature=0"
+  }
+
+  expect_failures = [var.model_uri]
+}
+
+run "two_models_are_rejected" {
+  command = plan
+
+  variables {
+    model     = "m.gguf"
+    model_uri = "hf://owner/repository/m.gguf"
+  }
+
+  expect_failures = [var.model_uri]
+}
