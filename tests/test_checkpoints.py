@@ -319,6 +319,23 @@ def test_boundaries_and_the_last_checkpoint_are_dropped_last() -> None:
     assert not kept.drop_least_useful()
 
 
+def test_boundaries_can_be_spared() -> None:
+    kept = keep(200, 400, boundaries=(400,))
+    assert kept.drop_least_useful(boundaries=False)
+    assert not kept.drop_least_useful(boundaries=False)
+    assert lengths(kept) == [400]
+
+
+def test_memory_for_one_checkpoint_keeps_the_start_of_the_reply(model: Path) -> None:
+    """A long reply takes checkpoints of its own only if they displace no boundary."""
+    with loaded(model) as engine:
+        answer(engine, QUESTION, max_tokens=1)
+        room = engine.run_task(lambda context: context.saved_bytes) * 3 // 2
+    with loaded(model, room=room) as engine:
+        answer(engine, QUESTION, max_tokens=2 * CHECKPOINT_TOKENS)
+        assert answer(engine, QUESTION[:-2] + FURTHER)[1] >= len(QUESTION) - REPLY_START_TOKENS
+
+
 def test_spared_checkpoint_is_not_dropped() -> None:
     kept = keep(64, 128)
     assert kept.drop_least_useful(spared=64)

@@ -61,11 +61,12 @@ class Checkpoints:
         """Drop the checkpoints after ``length`` tokens."""
         self._kept = [each for each in self._kept if each.length <= length]
 
-    def drop_least_useful(self, spared: int = 0) -> bool:
+    def drop_least_useful(self, *, spared: int = 0, boundaries: bool = True) -> bool:
         """Drop one checkpoint, but not that of ``spared`` tokens; return false if there is no other.
 
-        Boundaries stay longer than others, and the last one longest. Among equals the one goes that saves the fewest
-        tokens: those since the checkpoint before it are few, compared to those after it.
+        Boundaries stay longer than others, or for good without ``boundaries``, and the last checkpoint longest. Among
+        equals the one goes that saves the fewest tokens: those since the checkpoint before it are few, compared to
+        those after it.
         """
         lengths = [0, *(each.length for each in self._kept)]
 
@@ -74,7 +75,12 @@ class Checkpoints:
             after = lengths[-1] - kept.length
             return after == 0, kept.is_boundary, (kept.length - lengths[index]) / max(after, 1)
 
-        index = min((i for i, each in enumerate(self._kept) if each.length != spared), key=usefulness, default=None)
+        droppable = (
+            index
+            for index, kept in enumerate(self._kept)
+            if kept.length != spared and (boundaries or not kept.is_boundary)
+        )
+        index = min(droppable, key=usefulness, default=None)
         if index is None:
             return False
         del self._kept[index]

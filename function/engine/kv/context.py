@@ -183,19 +183,21 @@ class KVContext:
             if not self._reported:
                 log.info("no checkpoints: one has %d bytes, and the prefix cache %d", size, self._prefixes.budget)
             self._reported = True
-        elif self._make_room(checkpoints, size) and (state := self._states.save_checkpoint(size)):
+        elif self._make_room(checkpoints, size, boundaries=is_boundary) and (
+            state := self._states.save_checkpoint(size)
+        ):
             checkpoints.add(Checkpoint(len(self.cache), state, is_boundary))
 
-    def _make_room(self, checkpoints: Checkpoints, size: int, spared: int = 0) -> bool:
+    def _make_room(self, checkpoints: Checkpoints, size: int, *, spared: int = 0, boundaries: bool = True) -> bool:
         """Drop old states until ``size`` more bytes are within the budget; return false if they never are.
 
         ``checkpoints`` of the context, and displaced conversations, may each take half of the budget, and more while
-        the others leave room. The checkpoint after ``spared`` tokens stays.
+        the others leave room. See Checkpoints.drop_least_useful for ``spared`` and ``boundaries``.
         """
         prefixes = self._prefixes
         while prefixes.count_bytes(checkpoints) + size > prefixes.budget:
             is_large = prefixes.is_empty or total_bytes(checkpoints.states) > prefixes.budget // 2
-            if is_large and checkpoints.drop_least_useful(spared):
+            if is_large and checkpoints.drop_least_useful(spared=spared, boundaries=boundaries):
                 continue
             if prefixes.is_empty:
                 return False
@@ -215,7 +217,7 @@ class KVContext:
         kept = self._count_fitting(layout, half)
         if kept - reused < MIN_KEPT_TOKENS or self._prefixes.covers(cache, kept):
             return
-        if cache.checkpoints is not None and not self._make_room(cache.checkpoints, layout.size(kept), reused):
+        if cache.checkpoints is not None and not self._make_room(cache.checkpoints, layout.size(kept), spared=reused):
             return
         if kept < len(cache):
             self._truncate(kept)
