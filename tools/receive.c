@@ -17,7 +17,7 @@
 
 #define INTERFACE 1 /* number of this interface, which native.py compares */
 #define SLICE_BYTES (64 << 10) /* a connection that receives less within the stall time is closed */
-#define RECORD_BUFFER_BYTES (68 << 10) /* four TLS records: a quarter of the system calls */
+#define RECORD_BUFFER_BYTES (34 << 10) /* two TLS records: half of the system calls; more would be moved about too often */
 #define QUICK_SECONDS 0.1 /* after a quicker read the next one waits for the whole buffer */
 
 int receive_interface(void) { return INTERFACE; }
