@@ -51,7 +51,9 @@ def command(kind: str, packages: list[str]) -> list[str]:
 def run(script: str, kind: str, packages: list[str]) -> dict[str, str]:
     """Return the results of the checks of one client; ``all`` for a script that prints none."""
     interpreter = command(kind, packages)
-    folder = HERE if kind == "python" else CACHE / f"node-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+    folder = (
+        HERE if kind == "python" else CACHE / f"node-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+    )
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name)
         with gated_store(model.write(tmp / "clients.gguf")) as (uri, gate), serving(tmp, MODEL_URI=uri) as function:
