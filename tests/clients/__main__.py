@@ -1,7 +1,7 @@
 """Run every client against a server that is still loading its model: ``python -m tests.clients [SCRIPT …]``.
 
-Environments are kept in CLIENTS_CACHE, by default ``~/.cache/chat-clients``. Prints a table; the exit status is 1 if any
-check failed.
+Environments are kept in CLIENTS_CACHE, by default ``~/.cache/chat-clients``. Prints a table; the exit status is 1 if
+any check failed.
 """
 
 import hashlib

@@ -26,7 +26,7 @@ os.environ["LLM_USER_PATH"] = str(folder)
     )
 )
 
-import llm
+import llm  # noqa: E402  it reads the folder when it is imported
 
 model = llm.get_model("local")
 SCHEMA = {"type": "object", "properties": {"grade": {"enum": ["good", "bad"]}}, "required": ["grade"]}

@@ -45,6 +45,8 @@ def settings(options: dict[str, str]) -> dict[str, str]:
         made["CHAT_TEMPLATE"] = options["--chat-template"]
     if "--chat-template-file" in options:
         made["CHAT_TEMPLATE"] = f"file://{Path(options['--chat-template-file']).resolve()}"
+    if options.get("--reasoning") == "off":
+        made["THINKING_BUDGET"] = "0"
     return made
 
 
@@ -54,8 +56,6 @@ def request_defaults(options: dict[str, str]) -> dict[str, object]:
     made["n_predict"] = int(options.get("--n-predict", "-1"))
     if "--verbose" in options:
         made["verbose"] = True
-    if options.get("--reasoning") == "off":
-        made["reasoning_effort"] = "none"
     return made
 
 

@@ -282,13 +282,6 @@ class EitherCompletion(RootModel[CompletionReply | LlamaCompletionReply | list[L
     """OpenAI's form for a request that names a model, else llama.cpp's."""
 
 
-class InputTokens(Answer):
-    """Number of tokens of a prompt."""
-
-    object: Literal["response.input_tokens"]
-    input_tokens: int
-
-
 class ModelSizes(Answer):
     """Sizes of the model: tokens of its context here, of its context in training and of its vocabulary; bytes."""
 

@@ -112,7 +112,7 @@ OPERATIONS = (
         "/v1/chat/completions/input_tokens",
         "OpenAI",
         "Count the tokens of a conversation",
-        {JSON: answers.InputTokens},
+        {JSON: response_answers.InputTokens},
         schema.ChatCompletion,
         ERRORS,
         example=CONVERSATION,

@@ -82,6 +82,7 @@ def send_whole(stream: GenerationStream, make_format: Callable[[], WholeFormat],
     if interval:
         spaces = _Spaces(steps, interval)
         first = next(spaces, None)
+        stream.client.begin_stream()
         return spaces.result if first is None else streaming(stream, _json_after_spaces(first, spaces), JSON)
     while True:
         try:
@@ -183,6 +184,7 @@ def send_text(stream: GenerationStream, make_reader: Callable[[], ReplyReader]) 
             pass
         pieces = _text_pieces(stream, make_reader())
         first = next(pieces, "")
+        stream.client.begin_stream()
     except BaseException:
         stream.release()
         raise

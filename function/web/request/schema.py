@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from function.engine import Grammar, ReplyWatch, Sampling, gbnf_grammar, json_grammar, relax_schema
 from function.errors import RequestError
@@ -330,20 +330,32 @@ class PromptText(RequestModel):
     prompt_string: Unicode
 
 
-def _listed_prompts(prompt: Any) -> Any:
-    """Return a single prompt as a list of one: a text, or a list with tokens in it."""
-    is_list = isinstance(prompt, list) and not any(isinstance(part, int | float) for part in prompt)
-    return prompt if is_list else [prompt]
-
-
 TokensAndText = list[Token | Unicode]
 OnePrompt = Unicode | TokensAndText | PromptText
-Prompts = Annotated[
-    list[OnePrompt],
-    Field(min_length=1, max_length=MAX_PROMPTS),
-    BeforeValidator(_listed_prompts, json_schema_input_type=OnePrompt | list[OnePrompt]),
-]
-"""Prompts: texts, or lists of tokens and texts. A single one may come without the outer list."""
+PromptField = Unicode | PromptText | Annotated[list[Token | OnePrompt], Field(min_length=1)]
+"""A text, or a list of tokens and texts with at least one token, or a list of prompts of either form."""
+
+
+def _listed_prompts(given: PromptField) -> list[OnePrompt]:
+    """Return the prompts of a request. Raises ValueError."""
+    if not isinstance(given, list):
+        return [given]
+    if any(isinstance(part, int) for part in given):
+        tokens = [part for part in given if isinstance(part, int | str)]
+        if len(tokens) < len(given):
+            raise ValueError("tokens and prompts are in one list")
+        return [tokens]
+    if len(given) > MAX_PROMPTS:
+        raise ValueError(f"a request may have {MAX_PROMPTS} prompts")
+    return [part for part in given if not isinstance(part, int)]
+
+
+def _check_prompts(given: PromptField) -> PromptField:
+    _listed_prompts(given)
+    return given
+
+
+Prompts = Annotated[PromptField, AfterValidator(_check_prompts)]
 
 
 class Completion(GenerationRequest):
@@ -355,6 +367,11 @@ class Completion(GenerationRequest):
     logprobs: int | None = Field(None, ge=0, le=5)
     DEFAULT_LIMIT = 16
     UNSUPPORTED: ClassVar = GenerationRequest.UNSUPPORTED | {"messages": ()}
+
+    @property
+    def prompts(self) -> list[OnePrompt]:
+        """Prompts, each of which is completed."""
+        return _listed_prompts(self.prompt)
 
     @property
     def alternatives(self) -> int | None:
@@ -374,6 +391,11 @@ class LlamaCompletion(GenerationRequest):
     n_probs: int = Field(0, ge=0, le=1000)
     return_tokens: bool = False
     response_fields: list[Unicode] = Field(default_factory=list, max_length=100)
+
+    @property
+    def prompts(self) -> list[OnePrompt]:
+        """Prompts, each of which is completed."""
+        return _listed_prompts(self.prompt)
 
     @property
     def alternatives(self) -> int | None:

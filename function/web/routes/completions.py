@@ -66,12 +66,12 @@ def blueprint(service: Service) -> Blueprint:
         )
 
     def openai_completion(body: Completion) -> Any:
-        stream = GenerationStream(service, body, lambda engine: _text_prompts(engine, body.prompt, echo=body.echo))
+        stream = GenerationStream(service, body, lambda engine: _text_prompts(engine, body.prompts, echo=body.echo))
         fields = shared_fields(stream, "cmpl")
         return respond.send(stream, lambda: TextReply(**fields()), join_choices)
 
     def llama_completion(body: LlamaCompletion) -> Any:
-        stream = GenerationStream(service, body, lambda engine: _text_prompts(engine, body.prompt))
+        stream = GenerationStream(service, body, lambda engine: _text_prompts(engine, body.prompts))
         indexes = itertools.count()
         return respond.send(stream, lambda: llama_reply(stream, next(indexes)), join_replies, done=b"")
 
