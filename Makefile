@@ -8,7 +8,7 @@ CHECK_PYTHON = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) an
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test check check-js check-long fix coverage audit lock
+.PHONY: help install install-dev run test check check-js check-clients check-long fix coverage audit lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -37,6 +37,9 @@ check: install-dev ## Lint, formatting, types
 check-js: ## Lint and types of the chat page's scripts (needs node)
 	@npm ci --silent --no-fund --no-audit
 	@npm run --silent check
+
+check-clients: install-dev ## Run OpenAI's, Anthropic's and other clients against a cold server (needs node, PyPI and npm)
+	@$(PY) -m tests.clients $(ARGS)
 
 fix: install-dev ## Format, and apply safe lint fixes
 	@.venv/bin/ruff check --fix .

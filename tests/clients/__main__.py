@@ -49,7 +49,7 @@ def command(kind: str, packages: list[str]) -> list[str]:
 
 
 def run(script: str, kind: str, packages: list[str]) -> dict[str, str]:
-    """Return the results of the checks of one client; ``all`` for a script that prints none."""
+    """Return the results of the checks of one client; ``all`` for a script that prints none, in brackets in the table."""
     interpreter = command(kind, packages)
     folder = (
         HERE if kind == "python" else CACHE / f"node-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
@@ -85,8 +85,8 @@ def main(wanted: list[str]) -> int:
             if wanted and script not in wanted:
                 continue
             results = run(script, kind, packages)
-            whole = results.get("all")
-            cells = [results.get(check, whole or "–").split(" ")[0] for check in CHECKS]
+            missing = f"({results['all'].split(' ')[0]})" if "all" in results else "–"
+            cells = [results[check].split(" ")[0] if check in results else missing for check in CHECKS]
             sys.stdout.write(f"| {script}: {', '.join(packages)} | {' | '.join(cells)} |\n")
             for check, result in results.items():
                 if result != "ok":

@@ -251,7 +251,8 @@ OPERATIONS = (
             {JSON: answers.Warmth},
             not_ready=answers.Warmth,
             guarded=False,
-            description="For scheduled warmups. The body is ignored; the model stays free for users.",
+            description="For scheduled warmups. The body is ignored; the model stays free for users. Without the key, "
+            "where there is one, it answers at once.",
         )
         for method in ("get", "post")
     ),
