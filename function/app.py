@@ -13,7 +13,16 @@ from function.settings import Telemetry
 from function.web import auth, exchange, origins, paths, security_headers
 from function.web.api_key import api_key_reader
 from function.web.request.client import ClientGone
-from function.web.routes import anthropic_messages, completions, health, metrics, pages, responses, tokenize
+from function.web.routes import (
+    anthropic_messages,
+    completions,
+    embeddings,
+    health,
+    metrics,
+    pages,
+    responses,
+    tokenize,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +48,7 @@ def create_app(service: Service) -> Flask:
     origins.restrict(app, service.settings)
     on_lambda = Telemetry.from_env().aws_lambda_function_name is not None
     auth.guard(app, api_key_reader(service.settings), on_lambda=on_lambda)
-    for routes in (completions, responses, anthropic_messages, tokenize, health, metrics, pages):
+    for routes in (completions, responses, anthropic_messages, embeddings, tokenize, health, metrics, pages):
         app.register_blueprint(routes.blueprint(service))
     app.register_error_handler(FunctionError, _error_response)
     app.register_error_handler(HTTPException, _http_error_response)

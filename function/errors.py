@@ -4,6 +4,7 @@
     ├── SettingsError             a setting that cannot be used; the process exits
     ├── RequestError          400 an error of the caller
     │   ├── ContextExceeded   400
+    │   ├── WrongModelKind    400
     │   ├── Unauthorized      401
     │   ├── OriginRejected    403
     │   ├── NotFound          404
@@ -132,6 +133,12 @@ class ContextExceeded(RequestError):
         """Return the error object, with the two numbers as ``n_prompt_tokens`` and ``n_ctx``."""
         numbers = {"n_prompt_tokens": self.evidence.get("tokens"), "n_ctx": self.evidence.get("n_ctx")}
         return {"error": super().body()["error"] | numbers}
+
+
+class WrongModelKind(RequestError):
+    """The request needs a model of another kind than the loaded one."""
+
+    code = "wrong_model_kind"
 
 
 class Unauthorized(RequestError):

@@ -11,7 +11,7 @@ from function import default_model
 from function.errors import SettingsError
 
 if TYPE_CHECKING:
-    from function.gguf import KVType
+    from function.gguf import KVType, Pooling
 
 DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the only writable folder of both platforms; the cache verifies its owner
 CacheKind = Literal["directory", "memory"]
@@ -70,6 +70,12 @@ def _json_object(value: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("is not a JSON object")
     return found
+
+
+def _pooling(value: str) -> str:
+    from function.gguf.kinds import Pooling  # imported only if POOLING is set
+
+    return _one_of(Pooling)(value)
 
 
 def _list(value: str) -> tuple[str, ...]:
@@ -132,6 +138,12 @@ class Settings:
     )
     thinking_budget_message: str | None = _setting(
         None, str, "Text that ends a thought which has reached its limit", shown="none"
+    )
+    pooling: "Pooling | None" = _setting(
+        None,
+        _pooling,
+        "Serve the model as an embedding model with this pooling (`mean`, `cls`, `last`), or as a reranker (`rank`)",
+        shown="the model's",
     )
     lora_uri: str | None = _setting(
         None, str.strip, "URI of a LoRA adapter in GGUF, which is applied to the model", shown="none"

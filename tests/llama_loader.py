@@ -7,8 +7,13 @@ import ctypes
 import os
 import resource
 import sys
+from pathlib import Path
+from typing import Any
 
 from llama_cpp import llama_cpp as c
+
+from function.gguf import read_header
+from function.gguf.kinds import POOLINGS
 
 MAX_CPU_SECONDS = 20  # then a file counts as hanging: ``signal 24``
 TEXT = "Hello wörld, 日本 🎉!\n<|im_start|>".encode()
@@ -27,22 +32,32 @@ def use(path: str) -> bool:
     vocabulary = c.llama_model_get_vocab(model)
     params = c.llama_context_default_params()
     params.n_ctx, params.n_batch, params.n_ubatch, params.n_threads = 128, 64, 32, 1
+    header = read_header(Path(path))
+    if header.pooling is not None:
+        params.embeddings, params.n_ubatch = True, 64
+        params.pooling_type = next(number for number, name in POOLINGS.items() if name == header.pooling)
     context = c.llama_init_from_model(model, params)
     if not context:
         return False
     tokens = (c.llama_token * 128)()
-    n = c.llama_tokenize(vocabulary, TEXT, len(TEXT), tokens, 128, True, True)
+    n = c.llama_tokenize(vocabulary, TEXT, len(TEXT), tokens, 128, header.pooling is None, True)
     if n > 0 and c.llama_decode(context, c.llama_batch_get_one(tokens, min(n, 64))) != 0:
         return False
-    chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
-    c.llama_sampler_chain_add(chain, c.llama_sampler_init_top_k(40))
-    c.llama_sampler_chain_add(chain, c.llama_sampler_init_dist(1))
-    if n > 0:
-        c.llama_sampler_sample(chain, context, -1)
+    if header.pooling is None:
+        _sample(context, n)
     buffer = ctypes.create_string_buffer(256)
     for token in range(c.llama_vocab_n_tokens(vocabulary)):
         c.llama_token_to_piece(vocabulary, token, buffer, 256, 0, True)
-    return True
+    return header.pooling is None or bool(n <= 0 or c.llama_get_embeddings_seq(context, 0))
+
+
+def _sample(context: Any, tokens: int) -> None:
+    """Sample a token after ``tokens``, if any."""
+    chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
+    c.llama_sampler_chain_add(chain, c.llama_sampler_init_top_k(40))
+    c.llama_sampler_chain_add(chain, c.llama_sampler_init_dist(1))
+    if tokens > 0:
+        c.llama_sampler_sample(chain, context, -1)
 
 
 def main() -> None:

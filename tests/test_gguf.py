@@ -14,7 +14,9 @@ from function.errors import ModelError, NotGGUF
 from function.gguf import Header, Incomplete, fit, parse_header, read_header
 from function.gguf.memory import flash_attention, scores
 from function.gguf.reader import Array
+from tests.bert import random_bert, write_bert
 from tests.changed_files import changed_files, ends_of, passes
+from tests.encoders import LAYER_TENSORS, write_encoder
 from tests.gguf_files import ARRAY, STRING, File, Key
 from tests.gguf_mutations import TABLE, rename
 from tools.models import write_model
@@ -450,10 +452,10 @@ def test_sentencepiece_vocabulary_without_a_byte_is_rejected(folder: Path) -> No
     assert "byte 200" in refused(file)
 
 
-@pytest.mark.parametrize(("architecture", "word"), [("bert", "writes no text"), ("clip", "writes no text")])
-def test_intact_model_that_cannot_chat_is_rejected(file: File, architecture: str, word: str) -> None:
+@pytest.mark.parametrize("architecture", ["clip", "t5", "t5encoder", "wavtokenizer-dec"])
+def test_intact_model_that_cannot_be_served_is_rejected(file: File, architecture: str) -> None:
     file["general.architecture"].value = architecture
-    with pytest.raises(ModelError, match=word):
+    with pytest.raises(ModelError, match="neither writes text nor makes embeddings"):
         parse(file.dump())
 
 
@@ -491,7 +493,12 @@ def test_random_bytes_give_a_header_or_a_sentence(pristine: bytes, seed: int, cu
 @pytest.mark.timeout(1800)
 def test_files_that_pass_do_not_crash_llama_cpp(folder: Path, tmp_path: Path) -> None:
     """llama.cpp may refuse changed files that pass the gate, but neither crashes nor hangs."""
-    passed = changed_files([File.load(path) for path in sorted(folder.iterdir())], 400, tmp_path)
+    encoders = [
+        write_bert(tmp_path / name, random_bert(classifier=True), pooling=pooling)
+        for name, pooling in (("bert", 1), ("ranker", 4))
+    ]
+    encoders += [write_encoder(tmp_path / name, name, pooling=1) for name in LAYER_TENSORS]
+    passed = changed_files([File.load(path) for path in [*sorted(folder.iterdir()), *encoders]], 600, tmp_path)
     ends = dict(zip((path.name for path in passed), ends_of(passed), strict=True))
     assert len(ends) > 50
     assert "ok" in ends.values()
@@ -546,6 +553,89 @@ def test_architectures_that_pass_do_not_crash_llama_cpp(folder: Path, tmp_path: 
     ends = dict(zip((path.name for path in passed), ends_of(passed), strict=True))
     assert "ok" in ends.values()
     assert not {name: end for name, end in ends.items() if end.startswith("signal")}
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return an intact file of an encoder, with a classifier."""
+    path = write_bert(tmp_path_factory.mktemp("encoder") / "bert", random_bert(classifier=True))
+    return pickle.dumps(File.load(path))
+
+
+@pytest.mark.parametrize(
+    ("pooling", "kind", "name"),
+    [(None, "embedding", "mean"), (0, "embedding", "mean"), (1, "embedding", "mean"), (2, "embedding", "cls"),
+     (3, "embedding", "last"), (4, "reranker", "rank")],
+)  # fmt: skip
+def test_kind_of_an_encoder_follows_its_pooling(encoder: bytes, pooling: int | None, kind: str, name: str) -> None:
+    file: File = pickle.loads(encoder)
+    file.drop("bert.pooling_type")
+    if pooling is not None:
+        file.set("bert.pooling_type", UINT32, pooling)
+    header = parse(file.dump())
+    assert (header.kind, header.pooling, header.reads_whole) == (kind, name, True)
+
+
+def test_decoder_makes_embeddings_only_with_pooling(file: File) -> None:
+    assert (parse(file.dump()).kind, parse(file.dump()).pooling) == ("chat", None)
+    last = parse(file.set("llama.pooling_type", UINT32, 3).dump())
+    assert (last.kind, last.pooling, last.reads_whole) == ("embedding", "last", False)
+    assert parse(file.set("llama.attention.causal", BOOL, False).dump()).reads_whole
+    assert parse(file.drop("llama.attention.causal").set("llama.pooling_type", UINT32, 1).dump()).reads_whole
+    with pytest.raises(ModelError, match="cannot rerank"):
+        parse(file.set("llama.pooling_type", UINT32, 4).dump())
+
+
+def test_pooling_of_a_setting_replaces_that_of_the_file(file: File, encoder: bytes) -> None:
+    chat, bert = parse(file.dump()), parse(pickle.loads(encoder).dump())
+    assert chat.with_pooling(None) is chat
+    assert chat.with_pooling("last").kind == "embedding"
+    assert bert.with_pooling("rank").kind == "reranker"
+    with pytest.raises(ModelError, match="cannot rerank"):
+        chat.with_pooling("rank")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("pooling_type", 5), ("attention.head_count", 3), ("attention.key_length", 16), ("attention.value_length", 16)],
+)
+def test_numbers_that_fail_an_assertion_of_encoders_are_rejected(encoder: bytes, key: str, value: int) -> None:
+    file: File = pickle.loads(encoder)
+    assert "bert" in refused(file.set(f"bert.{key}", UINT32, value))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "key", "value"),
+    [("gemma-embedding", "block_count", 5), ("gemma-embedding", "attention.sliding_window_pattern", 0),
+     ("gemma-embedding", "dense_2_feat_in", 63), ("modern-bert", "block_count", 1),
+     ("modern-bert", "attention.sliding_window_pattern", 1), ("jina-bert-v2", "feed_forward_length", 95)],
+)  # fmt: skip
+def test_encoder_that_fails_an_assertion_of_its_architecture_is_rejected(
+    tmp_path: Path, architecture: str, key: str, value: int
+) -> None:
+    file = File.load(write_encoder(tmp_path / "encoder", architecture, pooling=1))
+    assert parse(file.dump()).kind == "embedding"
+    assert architecture in refused(file.set(f"{architecture}.{key}", UINT32, value)) or key == "feed_forward_length"
+
+
+def test_wordpiece_vocabulary_with_bytes_is_rejected(encoder: bytes, file: File) -> None:
+    changed: File = pickle.loads(encoder)
+    changed["tokenizer.ggml.token_type"].value[30] = 6
+    assert "single bytes" in refused(changed)
+    file["tokenizer.ggml.model"].value = "bert"
+    with pytest.raises(ModelError, match="tokenizer is 'bert'"):
+        parse(file.dump())
+
+
+def test_memory_of_an_encoder_is_that_of_one_text(encoder: bytes, file: File) -> None:
+    """An encoder keeps nothing, but llama.cpp clears room for the logits of each of a text's tokens."""
+    header = parse(pickle.loads(encoder).dump())
+    small, large = fit(header, 64), fit(header, 2048)
+    assert (small.kv_cache, small.prefix_cache, large.kv_cache) == (0, 0, 0)
+    assert large.compute - small.compute > 4 * header.vocabulary_size * (2048 - 64)
+    chat, pooled = fit(parse(file.dump()), 2048), fit(parse(file.dump()).with_pooling("last"), 2048)
+    assert (pooled.kv_cache, pooled.prefix_cache) == (chat.kv_cache, 0)
+    assert pooled.compute - chat.compute == 2 * 4 * 64 * parse(file.dump()).vocabulary_size
 
 
 def test_flash_attention_depends_on_size_and_kv_type(tiny_model: Path) -> None:

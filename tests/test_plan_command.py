@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bert import random_bert, write_bert
 from tests.command_line import function
 
 
@@ -62,3 +63,28 @@ def test_prices_have_a_currency_and_all_their_sources(tiny_model: Path) -> None:
     assert "/month" in report
     assert "$" in report
     assert all(f"https://{name}" in report for name in ("cloud.google.com/run/pricing", "aws.amazon.com/s3/pricing"))
+
+
+def test_plan_inspect_and_doctor_name_the_kind(tmp_path: Path, tiny_model: Path) -> None:
+    encoder = write_bert(tmp_path / "bert.gguf", random_bert())
+    ranker = write_bert(tmp_path / "ranker.gguf", random_bert(classifier=True), pooling=4)
+    kinds = {
+        encoder: "an embedding model, vectors of 64 elements, pooling mean",
+        ranker: "a reranker",
+        tiny_model: "a chat model, with a chat template",
+    }
+    for path, words in kinds.items():
+        assert words in function("plan", path).stdout
+        assert words in function("inspect", path).stdout
+    report = json.loads(function("plan", encoder, "--json").stdout)
+    assert (report["model"]["kind"], report["model"]["pooling"]) == ("embedding", "mean")
+    assert (report["chosen"]["kv_cache"], report["chosen"]["prefix_cache"], len(report["memory"])) == (0, 0, 1)
+    assert kinds[encoder] in function("doctor", encoder).stdout
+
+
+def test_plan_is_for_pooling_of_the_environment(tiny_model: Path) -> None:
+    chosen = planned(str(tiny_model), POOLING="last")
+    assert chosen["prefix_cache"] == 0
+    outcome = function("plan", tiny_model, env={"POOLING": "rank"})
+    assert outcome.returncode == 1
+    assert "cannot rerank" in outcome.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from function.command.output import format_bytes
-from function.command.plan import read_remote_header
+from function.command.plan import describe_use, read_remote_header
 from function.engine import (
     CPUVariants,
     choose_cpu_variant,
@@ -214,12 +214,15 @@ def check_model(settings: Settings, uri: str) -> Iterator[Finding]:
         yield Finding("store", "fair", found, "Set MODEL_SHA256, or push the model to a bucket.")
     try:
         header, size = read_remote_header(uri)
+        header = header.with_pooling(settings.pooling)
     except FunctionError as e:
         yield _bad("header", e)
         return
     name = header.name or uri
     yield Finding("header", "good", f"{name}: {header.architecture}, {header.quantisation}, {format_bytes(size)}")
-    if header.chat_template is None and settings.chat_template is None:
+    if header.kind != "chat":
+        yield Finding("kind", "good", f"{describe_use(header)}; it does not chat")
+    elif header.chat_template is None and settings.chat_template is None:
         found = "the model has no chat template; one is chosen by its vocabulary"
         yield Finding("template", "fair", found, "Set CHAT_TEMPLATE if replies are odd.")
     yield check_fit(settings, header, size)

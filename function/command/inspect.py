@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from function.command.output import format_bytes, print_result, replace_control_characters
-from function.command.plan import describe_model, read_remote_header
+from function.command.plan import describe_model, describe_use, read_remote_header
 from function.gguf import Header
 from function.gguf.reader import Array, Value
 from function.settings import Settings
@@ -88,6 +88,7 @@ def _summarise(header: Header, size: int) -> list[str]:
         f"{header.quantisation}, {format_bytes(size)}",
         f"{header.block_count} layers, {header.embedding_length} wide, {heads}, "
         f"trained for {header.context_length:,} tokens",
+        describe_use(header),
         f"vocabulary of {header.vocabulary_size:,} tokens ({header.tokenizer})",
         f"chat template: {_format(header.chat_template) if header.chat_template else 'none'}",
         "",

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings.from_env()
     uri = args.uri or settings.model_uri
     header, size = read_remote_header(uri)
+    header = header.with_pooling(settings.pooling)
     plan = plan_deployment(
         uri,
         header,
@@ -91,8 +92,20 @@ def read_remote_header(uri: str) -> tuple[Header, int]:
 
 def describe_model(header: Header) -> dict[str, object]:
     """Return the properties of a model as plain values."""
-    names = ("architecture", "name", "quantisation", "parameters", "context_length", "block_count", "vocabulary_size")
+    names = (
+        "kind", "pooling", "architecture", "name", "quantisation", "parameters", "context_length", "embedding_length",
+        "block_count", "vocabulary_size",
+    )  # fmt: skip
     return {name: getattr(header, name) for name in names} | {"chat_template": header.chat_template is not None}
+
+
+def describe_use(header: Header) -> str:
+    """Return the use of a model in words: its kind, and its chat template or the size of its vectors."""
+    if header.kind == "reranker":
+        return "a reranker"
+    if header.kind == "embedding":
+        return f"an embedding model, vectors of {header.embedding_length:,} elements, pooling {header.pooling}"
+    return f"a chat model, with {'a' if header.chat_template else 'no'} chat template"
 
 
 def _as_json(plan: DeploymentPlan) -> dict[str, object]:
@@ -110,14 +123,15 @@ def _as_json(plan: DeploymentPlan) -> dict[str, object]:
 
 def _format_plan(plan: DeploymentPlan) -> str:
     header, chosen = plan.header, plan.chosen
-    template = "has a chat template" if header.chat_template else "has no chat template"
     names = ("weights", "kv_cache", "prefix_cache", "compute", "vocabulary", "program", "total")
     lines = [
         f"{header.name or plan.uri}: {header.architecture}, {header.parameters / 1e6:,.0f} M parameters, "
         f"{header.quantisation}, {format_bytes(chosen.weights)}, "
-        f"trained for {header.context_length:,} tokens, {template}",
+        f"trained for {header.context_length:,} tokens; {describe_use(header)}",
         "",
-        f"Memory with {chosen.n_ctx:,} tokens of context, keys and values in {chosen.kv_type}:",
+        f"Memory with {chosen.n_ctx:,} tokens of context, keys and values in {chosen.kv_type}:"
+        if chosen.kv_cache
+        else f"Memory with inputs of up to {chosen.n_ctx:,} tokens:",
         *(f"  {name:13}{format_bytes(getattr(chosen, name)):>9}" for name in names),
         "",
         "Total, by context and KV type:",
@@ -138,7 +152,8 @@ def _format_plan(plan: DeploymentPlan) -> str:
         f"Lambda needs {disk} MiB of /tmp for the file, or MODEL_CACHE=memory."
         if fits_disk
         else "Lambda's /tmp is too small.",
-        f"Expected cold start at {plan.rate / 1e6:,.0f} MB/s: {plan.cold_start:.1f} s to the first token.",
+        f"Expected cold start at {plan.rate / 1e6:,.0f} MB/s: {plan.cold_start:.1f} s to the first "
+        + ("token." if header.kind == "chat" else "result."),
     ]
     return "\n".join(lines) + "\n"
 

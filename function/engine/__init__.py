@@ -5,6 +5,7 @@
 ```
 engine      Engine: the model's one thread, its queue of jobs, and all that needs only the vocabulary
 loop        one job from prompt to its last event
+embedding   the same for embedding models and rerankers: texts to vectors and scores
 types       values in and out: LoadOptions, Job, events
 llama/      bindings to llama.cpp: model, vocabulary, sampler, CPU variants, placeholder files
 kv/         tokens in the context, and earlier conversations to restore
@@ -20,6 +21,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from function.engine.embedding import EmbeddingEngine, EmbeddingJob
     from function.engine.engine import Engine
     from function.engine.generation import Generation
     from function.engine.grammar.gbnf import gbnf_grammar
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
     from function.engine.llama.sampling import Sampling
     from function.engine.llama.state_layout import SavedState
     from function.engine.llama.streamed_repack import can_stream_repack
+    from function.engine.model_kind import describe_kind, require_kind
     from function.engine.template.renderer import renderer
     from function.engine.template.template import RESERVED_VARIABLES, THINKING_VARIABLE
     from function.engine.types import (
+        EmbeddedInput,
         Event,
         Finished,
         FinishReason,
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     )
 
 _EXPORTS = {
+    "embedding": "EmbeddingEngine EmbeddingJob",
     "engine": "Engine",
     "generation": "Generation",
     "grammar.gbnf": "gbnf_grammar",
@@ -69,10 +74,11 @@ _EXPORTS = {
     "llama.state_layout": "SavedState",
     "llama.streamed_repack": "can_stream_repack",
     "template.renderer": "renderer",
+    "model_kind": "describe_kind require_kind",
     "template.template": "RESERVED_VARIABLES THINKING_VARIABLE",
     "types": (
-        "Event Finished FinishReason Job LoadOptions Logprob PrefillProgress ReplyWatch TextPiece Timings TokenChoice "
-        "Usage"
+        "EmbeddedInput Event Finished FinishReason Job LoadOptions Logprob PrefillProgress ReplyWatch TextPiece "
+        "Timings TokenChoice Usage"
     ),
 }
 _MODULES = {name: module for module, names in _EXPORTS.items() for name in names.split()}

@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from function.engine.drain_gate import DrainGate
 from function.engine.file_sampling import read_sampling
@@ -16,16 +16,21 @@ from function.engine.kv.context import KVContext
 from function.engine.llama.model import Model, ModelSource
 from function.engine.llama.sampling import Sampling
 from function.engine.loop import TokenLoop
+from function.engine.model_kind import require_kind
 from function.engine.template.renderer import renderer
 from function.engine.template.template import Template, choose
 from function.engine.types import Job, LoadOptions
 from function.errors import EngineError, FunctionError, ModelError, Stopping
+from function.gguf import kind_of
 
 T = TypeVar("T")
 
 
 class Engine:
     """A loaded model that runs jobs one after the other. Made by ``load``; safe for any thread."""
+
+    MODEL: ClassVar[type[Model]] = Model
+    LOOP: ClassVar[type[TokenLoop]] = TokenLoop
 
     def __init__(self, options: LoadOptions) -> None:
         self._options = options
@@ -37,6 +42,8 @@ class Engine:
         self._thread: threading.Thread
         self._model: Model
         self._template: Template
+        self.kind = kind_of(options.pooling)
+        """Use of the model: ``chat``, ``embedding`` or ``reranker``."""
         self.name: str | None
         """The model's name in its file."""
         self.sampling: Sampling
@@ -81,7 +88,7 @@ class Engine:
         loaded: Future[None] = Future()
 
         def load_model() -> Model:
-            return Model(
+            return cls.MODEL(
                 source,
                 n_ctx=options.n_ctx,
                 n_threads=options.n_threads,
@@ -90,6 +97,7 @@ class Engine:
                 repack=options.repack,
                 further=options.further,
                 lora=options.lora,
+                pooling=options.pooling,
                 on_progress=on_progress,
                 cancel=cancel,
             )
@@ -178,7 +186,11 @@ class Engine:
             return self._constraints.make(grammar)
 
     def check(self, job: Job) -> None:
-        """Raise RequestError for a job that cannot run: see ``Job.check``; tokens outside the vocabulary."""
+        """Raise RequestError for a job that cannot run: see ``Job.check``; tokens outside the vocabulary.
+
+        Raises WrongModelKind for a job that needs a model of another kind.
+        """
+        require_kind(self.kind, job.needs)
         job.check(n_ctx=self.n_ctx, n_vocab=self.n_vocab)
         self._model.vocabulary.check(job.prompt, param=job.param)
 
@@ -241,7 +253,7 @@ class Engine:
             if not (client_waiting and client_waiting()):
                 model.warm_up()
             loaded.set_result(None)
-            self._serve(TokenLoop(context), context)
+            self._serve(self.LOOP(context), context)
         except BaseException as e:
             if loaded.done():
                 self.failure = e if isinstance(e, FunctionError) else EngineError(f"The engine ended: {e!r}.")
@@ -279,6 +291,10 @@ class Engine:
         self.sampling = read_sampling(model.metadata, model.vocabulary.size)
         self.n_ctx, self.n_ctx_train, self.n_vocab = model.n_ctx, model.n_ctx_train, model.vocabulary.size
         self.chunk, self.system_info, self.openmp = model.chunk, model.system_info, model.openmp
+        self._describe_use(model)
+
+    def _describe_use(self, model: Model) -> None:
+        """Set the attributes of engines of this kind."""
         self._template, self.template_source = choose(
             model, self._options.chat_template, self._options.chat_template_kwargs
         )

@@ -6,7 +6,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from function.engine.types import Event, Finished, FinishReason, Job, PrefillProgress, TextPiece, Timings, Usage
+from function.engine.types import (
+    EmbeddedInput,
+    Event,
+    Finished,
+    FinishReason,
+    Job,
+    PrefillProgress,
+    TextPiece,
+    Timings,
+    Usage,
+)
 from function.errors import FunctionError
 
 MAX_EVENTS = 64
@@ -95,7 +105,7 @@ class Generation:
         if self._first_at is None:
             self._first_at = now
 
-    def put(self, event: PrefillProgress | TextPiece) -> None:
+    def put(self, event: PrefillProgress | TextPiece | EmbeddedInput) -> None:
         """Hand ``event`` to the reader; cancel the job when the reader has stopped reading."""
         with self._changed:
             now = time.monotonic()

@@ -21,7 +21,7 @@ class TokenLoop:
 
     def run(self, generation: Generation) -> FunctionError | None:
         """Run ``generation`` to its Finished event in any case; return the error that ended it, if any."""
-        run = _Run(generation)
+        run = GenerationRun(generation)
         timer: threading.Timer | None = None
         try:
             timer = _start_deadline_timer(generation)
@@ -40,7 +40,7 @@ class TokenLoop:
         generation.finish(run.finished(reason))
         return run.error
 
-    def _generate(self, run: "_Run") -> FinishReason:
+    def _generate(self, run: "GenerationRun") -> FinishReason:
         generation, job = run.generation, run.generation.job
         self._model.set_abort_flag(generation.abort_flag)
         if generation.end_reason or not self._prefill(run):
@@ -57,7 +57,7 @@ class TokenLoop:
         finally:
             sampler.free()
 
-    def _prefill(self, run: "_Run") -> bool:
+    def _prefill(self, run: "GenerationRun") -> bool:
         """Compute the prompt, as far as it is not cached; return false if interrupted."""
         generation, job, context = run.generation, run.generation.job, self._context
         scored: PromptLogprobs | None = None
@@ -80,7 +80,7 @@ class TokenLoop:
             generation.put(TextPiece(job.echo, 0, scored.result() if scored else ()))
         return True
 
-    def _decode(self, run: "_Run", tokens: FreeTokenSource) -> FinishReason:
+    def _decode(self, run: "GenerationRun", tokens: FreeTokenSource) -> FinishReason:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
         scored = None if job.logprobs is None else ReplyLogprobs(self._model, job.logprobs, stream.count_held)
@@ -157,7 +157,7 @@ def _start_deadline_timer(generation: Generation) -> threading.Timer | None:
     return timer
 
 
-class _Run:
+class GenerationRun:
     """Counts and times of one generation."""
 
     def __init__(self, generation: Generation) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from function.engine.llama.sampling import Sampling
 from function.errors import ContextExceeded, FunctionError, RequestError
-from function.gguf import KVType
+from function.gguf import Kind, KVType, Pooling
 
 if TYPE_CHECKING:
+    from array import array
+
     from function.engine.grammar.constraint import Constraint
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "deadline", "error"]
@@ -22,9 +24,9 @@ class LoadOptions:
     ``n_ctx`` in tokens; None is the model's own, at most 4096. ``chat_template`` is a name that llama.cpp knows or the
     text of a Jinja template; ``chat_template_kwargs`` are defaults for its variables. ``repack`` copies weights into a
     layout that prefills faster. ``lora`` is an adapter that is applied to the whole model. ``further`` are the files of
-    a split model after the first, in order; without them llama.cpp looks for them by name. ``prefix_cache``: bytes for
-    displaced conversations and checkpoints. A reader that takes no event for ``reader_timeout`` seconds loses its
-    generation.
+    a split model after the first, in order; without them llama.cpp looks for them by name. ``pooling``: of an embedding
+    model or reranker. ``prefix_cache``: bytes for displaced conversations and checkpoints. A reader that takes no event
+    for ``reader_timeout`` seconds loses its generation.
     """
 
     n_ctx: int | None = None
@@ -36,6 +38,7 @@ class LoadOptions:
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     lora: Path | None = None
     further: tuple[Path, ...] = ()
+    pooling: Pooling | None = None
     prefix_cache: int = 0
     reader_timeout: float = 60.0
 
@@ -82,6 +85,11 @@ class Job:
     constraint: "Constraint | None" = None
     visible_tokens: frozenset[int] = frozenset()
     watch: ReplyWatch | None = None
+
+    @property
+    def needs(self) -> Kind:
+        """Kind of the model that can run the job."""
+        return "chat"
 
     def check(self, *, n_ctx: int, n_vocab: int) -> None:
         """Raise RequestError for a job that cannot run: an empty prompt, sampling parameters out of range.
@@ -178,6 +186,14 @@ class TextPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedInput:
+    """Result of the input at ``index`` of an EmbeddingJob: its vector, or the one value of a score."""
+
+    index: int
+    values: "array[float]"
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last event of every generation. ``error`` is set if and only if ``reason`` is ``error``.
 
@@ -191,4 +207,4 @@ class Finished:
     stop_word: str = ""
 
 
-Event = PrefillProgress | TextPiece | Finished
+Event = PrefillProgress | TextPiece | EmbeddedInput | Finished

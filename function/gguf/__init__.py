@@ -6,6 +6,7 @@ reader      the stored header: counts, lengths, extents
 fields      typed access to the metadata
 vocabulary  checks of the tokens
 architectures  checks of single architectures
+kinds       chat models, embedding models, rerankers
 header      Header: the gate before llama.cpp
 adapter     the same gate for LoRA adapters
 memory      the model's need of memory
@@ -14,6 +15,7 @@ memory      the model's need of memory
 
 from function.gguf.adapter import check_adapter
 from function.gguf.header import Header, check_part, parse_header, read_header
+from function.gguf.kinds import Kind, Pooling, kind_of
 from function.gguf.memory import DEFAULT_CONTEXT, Fit, KVType, fit, largest_context, prefix_cache
 from function.gguf.reader import Incomplete
 
@@ -23,9 +25,12 @@ __all__ = [
     "Header",
     "Incomplete",
     "KVType",
+    "Kind",
+    "Pooling",
     "check_adapter",
     "check_part",
     "fit",
+    "kind_of",
     "largest_context",
     "parse_header",
     "prefix_cache",

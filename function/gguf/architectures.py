@@ -26,8 +26,9 @@ ROTATED_WHOLE = ("apertus", "arcee", "arctic", "baichuan", "chameleon", "codeshe
                  "deepseek", "dots1", "dream", "ernie4_5", "ernie4_5-moe", "exaone", "exaone-moe", "exaone4", "falcon",
                  "granite",
                  "granite_swa", "granitemoe", "graniteswitch", "grok", "grovemoe", "hunyuan-dense", "hunyuan-moe",
-                 "hunyuan_vl", "hy_v3", "internlm2", "jais2", "llada", "llada-moe", "llama", "llama4", "maincoder",
-                 "mellum", "minicpm", "mistral3", "olmo", "olmo2", "olmoe", "orion", "paddleocr", "plamo", "qwen2",
+                 "hunyuan_vl", "hy_v3", "internlm2", "jais2", "llada", "llada-moe", "llama", "llama-embed", "llama4",
+                 "maincoder", "mellum", "minicpm", "mistral3", "olmo", "olmo2", "olmoe", "orion", "paddleocr",
+                 "pangu-embedded", "plamo", "qwen2",
                  "qwen2moe", "qwen2vl", "qwen3", "qwen3moe", "qwen3tts", "qwen3vl", "qwen3vlmoe", "rnd1", "seed_oss",
                  "smallthinker", "smollm3", "starcoder2", "talkie", "xverse")  # fmt: skip
 LATENT = ("deepseek2", "mistral4", "hy_v4")  # GGML_ASSERT(n_embd_head_qk_nope >= 1)

@@ -1,14 +1,15 @@
 """Description of a model from its GGUF header: the gate that every file passes before llama.cpp reads it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import gcd
 from pathlib import Path
 from typing import TypeVar
 
 from function.errors import ModelError, NotGGUF
-from function.gguf import architectures, vocabulary
+from function.gguf import architectures, kinds, vocabulary
 from function.gguf.fields import Fields
+from function.gguf.kinds import Kind, Pooling
 from function.gguf.reader import MAX_HEADER, Incomplete, RawHeader, TensorInfo, Value, read
 from function.gguf.types import FILE_TYPES
 
@@ -16,9 +17,6 @@ FIRST_READ = 8 << 20  # bytes: more than nearly every header has
 MAX_LAYERS, MAX_EXPERTS = 512, 1024  # llama.cpp's limits
 MAX_WIDTH = 1 << 20  # elements in any dimension: a hundred times the largest that exists
 ALIGNMENT_BYTES = 32  # llama.cpp's CPU backend aborts on weights at other places
-ENCODERS = ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
-            "eurobert", "t5", "t5encoder", "clip", "gemma-embedding", "llama-embed", "pangu-embedded",
-            "wavtokenizer-dec")  # fmt: skip
 ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 DIVISORS = ("interleave_moe_layer_step", "full_attention_interval", "rope.dimension_count")
 
@@ -44,12 +42,33 @@ class Header:
     vocabulary_size: int
     tokenizer: str
     chat_template: str | None
+    pooling: Pooling | None
+    """Pooling of an embedding model or reranker; None for a model that chats."""
     split: tuple[int, int] | None
     """(this part, parts) of a model that was split over several files; parts are counted from 0."""
     data_offset: int
     file_size: int
     tensors: tuple[TensorInfo, ...] = field(repr=False)
     metadata: Mapping[str, Value] = field(repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """Use of the model: ``chat``, ``embedding`` or ``reranker``."""
+        return kinds.kind_of(self.pooling)
+
+    @property
+    def reads_whole(self) -> bool:
+        """True if a text is computed in one piece, not chunk by chunk."""
+        causal = self.metadata.get(f"{self.architecture}.attention.causal", True) is not False
+        return kinds.reads_whole(self.architecture, self.pooling, causal=causal)
+
+    def with_pooling(self, pooling: Pooling | None) -> "Header":
+        """Return the header with another pooling; None keeps the file's. Raises ModelError if it cannot have it."""
+        if pooling is None or pooling == self.pooling:
+            return self
+        if pooling == "rank" and not self.split:
+            kinds.check_head(self.tensors)
+        return replace(self, pooling=pooling)
 
     def field(self, key: str, default: int = 0) -> int:
         """Return a number of the architecture by its short key."""
@@ -97,7 +116,7 @@ def parse_header(data: bytes, *, file_size: int) -> Header:
     """Read the header at the start of ``data``, the first bytes of a file of ``file_size``.
 
     Raises Incomplete with the number of bytes needed; NotGGUF for a file that is no GGUF, is truncated or would make
-    llama.cpp abort; ModelError for an intact model that cannot answer a chat.
+    llama.cpp abort; ModelError for an intact model that cannot be served.
     """
     stored = read(bytes(data[:MAX_HEADER]), file_size)
     metadata = stored.metadata
@@ -111,10 +130,9 @@ def parse_header(data: bytes, *, file_size: int) -> Header:
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
         raise NotGGUF("The header does not name the model's architecture (general.architecture).")
-    if architecture in ENCODERS:
-        raise ModelError(f"The model is a {architecture}: it writes no text.", architecture=architecture)
     architectures.check_role(architecture)
     fields = Fields(metadata, architecture)
+    pooling = kinds.read_pooling(fields)
     layers = fields.integer("block_count", 1, MAX_LAYERS)
     heads = architectures.heads(fields, layers, MAX_WIDTH)
     embedding = fields.integer("embedding_length", 1, MAX_WIDTH)
@@ -131,9 +149,10 @@ def parse_header(data: bytes, *, file_size: int) -> Header:
         kv_heads=_kv_heads(fields, heads),
         key_length=fields.integer("attention.key_length", 1 if heads[0] else 0, MAX_WIDTH, default),
         value_length=fields.integer("attention.value_length", 1 if heads[0] else 0, MAX_WIDTH, default),
-        vocabulary_size=vocabulary.check(fields, stored.tokens),
+        vocabulary_size=vocabulary.check(fields, stored.tokens, stored.token_types, reads_only=pooling is not None),
         tokenizer=fields.text("tokenizer.ggml.model") or "",
         chat_template=fields.text("tokenizer.chat_template"),
+        pooling=pooling,
         split=split,
         data_offset=stored.data_offset,
         file_size=file_size,
@@ -142,6 +161,17 @@ def parse_header(data: bytes, *, file_size: int) -> Header:
     )
     _check_layers(fields, header)
     _check_tensors(header)
+    kinds.check_encoder(
+        fields,
+        stored.tensors,
+        layers=layers,
+        embedding=embedding,
+        heads=max(header.heads),
+        key=header.key_length,
+        value=header.value_length,
+    )
+    if pooling == "rank" and not split:
+        kinds.check_head(stored.tensors)
     return header
 
 
@@ -217,7 +247,10 @@ def _check_places(tensors: tuple[TensorInfo, ...]) -> None:
             raise NotGGUF(
                 f"The tensor {tensor.name!r} is at byte {tensor.offset:,}, not a multiple of {ALIGNMENT_BYTES}."
             )
-        vector = all(dim == 1 for dim in tensor.dims[1:])
+        # The head of a reranker with one score is a matrix of one row: it is multiplied, not added.
+        vector = all(dim == 1 for dim in tensor.dims[1:]) and not (
+            tensor.name in kinds.HEAD_TENSORS and len(tensor.dims) > 1
+        )
         state = ".ssm_conv1d" in tensor.name or tensor.name.endswith((".ssm_a", ".ssm_d"))
         if (vector or state) and tensor.type.name != "F32":
             raise NotGGUF(f"The tensor {tensor.name!r} is {tensor.type.name}; such tensors must be F32.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from function.gguf.header import Header
+from function.gguf.kinds import ENCODERS
 from function.gguf.reader import TensorInfo
 
 KVType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
@@ -42,6 +43,7 @@ REPACKED_FOR_AMX = REPACKED | {"Q4_1", "Q8_0", "Q5_K", "Q6_K", "IQ4_XS", "F16"}
 # Every n-th layer sees the whole context instead of a window: llama.cpp's n for headers that do not have it.
 WINDOW_PERIODS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "gpt-oss": 2, "cohere2": 4, "exaone4": 4, "olmo2": 4,
                   "llama4": 4, "plamo3": 8, "smallthinker": 4, "phi3": 1, "afmoe": 4, "mellum": 4}  # fmt: skip
+WITHOUT_CACHE = frozenset(ENCODERS) - {"llama-embed"}  # by create_memory in llama-model.cpp
 # Tensors of layers that keep a state of fixed size, and of layers that keep keys.
 RECURRENT = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix_|shortconv)")
 ATTENTION = re.compile(r"blk\.(\d+)\.(?:attn_k\.|attn_qkv\.|attn_kv_a_mqa\.)")
@@ -110,8 +112,13 @@ def fit(
 
     ``repack``: weights of these types are copied into a faster layout. ``whole_window``: sliding-window layers keep
     the whole context too, as in the engine, so that a conversation can be truncated. ``size``: bytes of all
-    parts of a split model. ``prefixes``: bytes for the prefix cache, by default those of ``prefix_cache``.
+    parts of a split model. ``prefixes``: bytes for the prefix cache, by default those of ``prefix_cache``. A model
+    that makes embeddings has no prefix cache.
     """
+    if header.reads_whole:
+        chunk = n_ctx
+    if header.pooling is not None:
+        prefixes = 0
     return Fit(
         n_ctx=n_ctx,
         kv_type=kv_type,
@@ -120,6 +127,7 @@ def fit(
         kv_cache=_kv_cache(header, n_ctx, kv_type, chunk, whole_window) + _states(header),
         prefix_cache=prefix_cache(header, n_ctx, kv_type) if prefixes is None else prefixes,
         compute=_compute(header, n_ctx, chunk)
+        + _pooled_logits(header, chunk)
         + (0 if flash_attention(max(header.heads), n_ctx, kv_type, chunk) else scores(max(header.heads), n_ctx, chunk)),
         vocabulary=header.vocabulary_size * TOKEN_BYTES,
         program=PROGRAM_BYTES,
@@ -164,6 +172,17 @@ def largest_context(header: Header, wanted: Fit) -> int | None:
     return min(low * CELLS, header.context_length) or None
 
 
+def _pooled_logits(header: Header, chunk: int) -> int:
+    """Return the bytes of the logits of a chunk's tokens, for which llama.cpp clears memory although none are read.
+
+    A model that pools outputs every token. All but encoders compute the logits, too.
+    """
+    if header.pooling is None:
+        return 0
+    copies = 1 if header.architecture in ENCODERS else 2
+    return copies * 4 * header.vocabulary_size * chunk
+
+
 def _padded(n: int) -> int:
     return -(-n // CELLS) * CELLS
 
@@ -173,6 +192,8 @@ def _layers(pattern: re.Pattern[str], tensors: tuple[TensorInfo, ...]) -> set[in
 
 
 def _kv_cache(header: Header, n_ctx: int, kv_type: KVType, chunk: int, whole_window: bool) -> int:
+    if header.architecture in WITHOUT_CACHE:
+        return 0
     window = header.field("attention.sliding_window")
     cells = _padded(n_ctx)
     narrow = cells if whole_window or not window else _padded(min(cells, window + chunk))

@@ -14,7 +14,7 @@ from function.gguf.types import ARRAY, SCALARS, STRING, TENSOR_TYPES, VALUE_NAME
 MAX_HEADER = 64 << 20  # bytes; the largest known, 262k tokens with their merges, take 16 MB
 MAX_KEYS, MAX_TENSORS = 10_000, 100_000
 MAX_DIMS, MAX_NAME = 4, 64  # llama.cpp's limits
-TOKENS_KEY = "tokenizer.ggml.tokens"
+TOKENS_KEY, TYPES_KEY = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
 KEPT_ELEMENTS = 1024  # of an array of numbers; longer arrays are skipped (a model has at most 512 layers)
 DEFAULT_ALIGNMENT = 32
 
@@ -54,7 +54,10 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class RawHeader:
-    """Stored header, before its meaning is checked. ``tokens``: the texts of the vocabulary."""
+    """Stored header, before its meaning is checked.
+
+    ``tokens``: the texts of the vocabulary; ``token_types``: their types as stored, empty if the file has none.
+    """
 
     version: int
     metadata: dict[str, Value]
@@ -62,6 +65,7 @@ class RawHeader:
     alignment: int
     data_offset: int
     tokens: list[bytes]
+    token_types: bytes
 
 
 class HeaderReader:
@@ -137,20 +141,21 @@ def read(data: bytes, file_size: int) -> RawHeader:
     version, n_tensors, n_keys = _preamble(reader)
     metadata: dict[str, Value] = {}
     tokens: list[bytes] = []
+    types = bytearray()
     for index in range(n_keys):
         key = reader.text(f"the name of key {index} of {n_keys}")
         if not key:
             raise NotGGUF(f"Key {index} has no name.", at=reader.position)
         if key in metadata:
             raise NotGGUF(f"The key {key!r} is in the header twice.", at=reader.position)
-        metadata[key] = _value(reader, key, tokens)
+        metadata[key] = _value(reader, key, tokens, types)
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
         raise NotGGUF(f"general.alignment is {alignment!r}, not a power of two.")
     infos = _infos(reader, n_tensors)
     data_offset = -(-reader.position // alignment) * alignment
     tensors = _extents(infos, data_offset, alignment, file_size)
-    return RawHeader(version, metadata, tensors, alignment, data_offset, tokens)
+    return RawHeader(version, metadata, tensors, alignment, data_offset, tokens, bytes(types))
 
 
 def _preamble(reader: HeaderReader) -> tuple[int, int, int]:
@@ -172,7 +177,7 @@ def _preamble(reader: HeaderReader) -> tuple[int, int, int]:
     return version, n_tensors, n_keys
 
 
-def _value(reader: HeaderReader, key: str, tokens: list[bytes]) -> Value:
+def _value(reader: HeaderReader, key: str, tokens: list[bytes], types: bytearray) -> Value:
     kind = reader.number(_U32, f"the type of {key!r}")
     if kind == STRING:
         return reader.text(f"the value of {key!r}")
@@ -192,6 +197,8 @@ def _value(reader: HeaderReader, key: str, tokens: list[bytes]) -> Value:
     start, size = reader.position, count * SCALARS[kind].size
     reader.need(size, f"the array {key!r} of {count:,} values")
     reader.position += size
+    if key == TYPES_KEY:
+        types += reader.data[start : reader.position]
     if count > KEPT_ELEMENTS:
         return array
     return tuple(value for (value,) in SCALARS[kind].iter_unpack(reader.data[start : reader.position]))

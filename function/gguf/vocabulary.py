@@ -8,6 +8,7 @@ from function.gguf.reader import TOKENS_KEY, Array
 from function.gguf.types import FLOAT32, INT32, STRING
 
 TOKENIZERS = ("llama", "gpt2", "gemma4", "rwkv", "plamo2")  # of models that write text
+READING_TOKENIZERS = (*TOKENIZERS, "bert", "t5")
 SPECIAL = (
     "bos",
     "eos",
@@ -18,19 +19,23 @@ SPECIAL = (
     "padding",
     "mask",
 )  # "seperator" is the spelling of the format
+BYTE = 6  # type of a token that is a byte
 BYTE_PIECES = [f"<0x{byte:02X}>".encode() for byte in range(256)]
 
 
-def check(fields: Fields, tokens: list[bytes]) -> int:
-    """Check the vocabulary, whose texts are ``tokens``, and return its size.
+def check(fields: Fields, tokens: list[bytes], types: bytes, *, reads_only: bool = False) -> int:
+    """Check the vocabulary, whose texts are ``tokens`` and whose ``types`` are stored, and return its size.
 
-    Raises NotGGUF, or ModelError for a vocabulary that cannot write text.
+    ``reads_only``: the model writes no text.
+
+    Raises NotGGUF, or ModelError for a vocabulary that cannot be used.
     """
     tokenizer = fields.text("tokenizer.ggml.model")
-    if tokenizer not in TOKENIZERS:
+    known = READING_TOKENIZERS if reads_only else TOKENIZERS
+    if tokenizer is None or tokenizer not in known:
+        use = "read" if reads_only else "written"
         raise ModelError(
-            f"The model's tokenizer is {tokenizer!r}; text can be written with {', '.join(TOKENIZERS)}.",
-            tokenizer=tokenizer,
+            f"The model's tokenizer is {tokenizer!r}; text can be {use} with {', '.join(known)}.", tokenizer=tokenizer
         )
     fields.text("tokenizer.ggml.pre")
     array = fields.metadata.get(TOKENS_KEY)
@@ -39,6 +44,8 @@ def check(fields: Fields, tokens: list[bytes]) -> int:
     size = array.count
     fields.array("tokenizer.ggml.scores", (FLOAT32, INT32), size, "numbers")
     fields.array("tokenizer.ggml.token_type", (INT32,), size, "whole numbers")
+    if tokenizer == "bert" and BYTE in memoryview(types).cast("i"):  # GGML_ABORT in token_to_byte of llama-vocab.cpp
+        raise NotGGUF("A WordPiece vocabulary has tokens of single bytes.")
     merges = fields.metadata.get("tokenizer.ggml.merges")
     merged = tokenizer in ("gpt2", "gemma4") and fields.metadata.get("tokenizer.ggml.pre") != "kimi-k2"
     if merged and not (isinstance(merges, Array) and merges.type == STRING):

@@ -212,6 +212,7 @@ class ColdStart:
         from function.gguf import check_adapter
         from function.sizing.load_plan import plan_load
 
+        header = header.with_pooling(self._settings.pooling)
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
         local = not is_remote(self._settings.model_uri)
@@ -219,13 +220,13 @@ class ColdStart:
         if self._mode != plan.mode:  # a load that falls back from the placeholder is planned twice
             log.info("load mode %s: %s", plan.mode, plan.reason)
         self._mode = plan.mode
-        return replace(options, repack=plan.mode == "repacked", prefix_cache=plan.fit.prefix_room)
+        return replace(
+            options, repack=plan.mode == "repacked", prefix_cache=plan.fit.prefix_room, pooling=header.pooling
+        )
 
     def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
-        from function.engine import Engine
-
         with self._timings.measure("load"):
-            return Engine.load(
+            return _engine_class(options).load(
                 source,
                 options,
                 on_progress=self._set_load_share,
@@ -255,6 +256,17 @@ class ColdStart:
 
     def _set_load_share(self, share: float) -> None:
         self._load_share = share
+
+
+def _engine_class(options: "LoadOptions") -> "type[Engine]":
+    """Return the class for the kind of the model; the other one is not imported."""
+    if options.pooling is not None:
+        from function.engine import EmbeddingEngine
+
+        return EmbeddingEngine
+    from function.engine import Engine
+
+    return Engine
 
 
 def _warn_if_unverified(fetched: Fetched) -> None:

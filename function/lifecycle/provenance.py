@@ -25,9 +25,13 @@ CPU_LEVELS = (
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """``digest`` is the verified checksum of the model's file, if any; ``fingerprint`` changes with any of the rest."""
+    """``digest`` is the verified checksum of the model's file, if any; ``fingerprint`` changes with any of the rest.
+
+    ``kind`` is ``chat``, ``embedding`` or ``reranker``; empty before the model is loaded.
+    """
 
     model: str
+    kind: str
     version: str | None
     digest: str | None
     build: str
@@ -41,6 +45,7 @@ def describe(name: str, files: Sequence["Fetched"], engine: "Engine | None") -> 
     parts = [*(file.digest or file.version for file in files), info]
     return Provenance(
         model=name,
+        kind=engine.kind if engine else "",
         version=files[0].version if files else None,
         digest=files[0].digest if files else None,
         build=build(),

@@ -37,6 +37,7 @@ class DeploymentPlan:
     header: Header
     chosen: Fit
     rows: tuple[Fit, ...]
+    """Contexts with each KV type, or only that of ``chosen`` for a model without a KV cache."""
     sizes: tuple[InstanceSize, ...]
     rate: float
     cold_start: float
@@ -61,13 +62,12 @@ def plan_deployment(
     prefixes = None if prefix_cache_mb is None else prefix_cache_mb * 10**6
     chosen = fit(header, min(n_ctx or DEFAULT_CONTEXT, longest), kv_type, size=size, prefixes=prefixes)
     contexts = sorted({min(context, longest) for context in CONTEXTS} | {chosen.n_ctx})
+    kinds = KV_TYPES if chosen.kv_cache else (kv_type,)
     return DeploymentPlan(
         uri=uri,
         header=header,
         chosen=chosen,
-        rows=tuple(
-            fit(header, context, kind, size=size, prefixes=prefixes) for context in contexts for kind in KV_TYPES
-        ),
+        rows=tuple(fit(header, context, kind, size=size, prefixes=prefixes) for context in contexts for kind in kinds),
         sizes=(*(_cloud_run_size(chosen, cpus) for cpus in CLOUD_RUN_MIB), _lambda_size(chosen)),
         rate=rate,
         cold_start=START_SECONDS

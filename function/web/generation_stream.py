@@ -3,12 +3,13 @@
 import contextlib
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from flask import request
 
-from function.engine import Engine, Event, Finished, Generation, Job, TextPiece, Usage
+from function.engine import Engine, Event, Finished, Generation, Job, TextPiece, Usage, require_kind
 from function.errors import FunctionError, RequestError, Stopping, Unavailable
 from function.lifecycle.service import Service
 from function.lifecycle.status import FINAL_STATES, Status
@@ -24,34 +25,24 @@ HEARTBEAT_SECONDS = 1.0
 """Interval at which an unchanged progress report is repeated."""
 
 
-class GenerationStream:
-    """Reply to ``body``. Iterate ``wait()`` to its end, then ``events()``; call ``release()`` in any case.
+class JobStream(ABC):
+    """Jobs of the engine for one request. Iterate ``wait()`` to its end, then ``events()``; always call ``release()``.
 
     From its construction, which may raise Busy, to the end of its last job or ``release`` it holds a place in the
-    queue. ``make_prompt`` returns one prompt or several; each gets ``body.choices`` replies, one after the other. It
-    runs as soon as the model is loaded, at once if it is already, so that a request at fault is rejected before a 200.
+    queue. Its jobs are made as soon as the model is loaded, at once if it is already, so that a request at fault is
+    rejected before a 200. ``choices`` consecutive jobs have the same prompt.
     """
 
-    def __init__(
-        self, service: Service, body: GenerationRequest, make_prompt: Callable[[Engine], Prompt | Sequence[Prompt]]
-    ) -> None:
+    choices = 1
+
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self.body = body
-        self._make_prompt = make_prompt
         self.jobs: list[Job] = []
         """Jobs of the choices, in order, once the model is loaded."""
         self._job_engine: Engine | None = None
         self._generation: Generation | None = None
         self._ends: list[Finished] = []
         self.exchange = exchange.current()
-        self.exchange.ignored_fields = body.ignored_fields()
-        with own_names(body):
-            self._grammar = body.grammar()
-            if self._grammar is not None:
-                from function.engine import probe_grammar  # its imports are for such requests alone
-
-                self.exchange.ignored_fields += self._grammar.dropped
-                probe_grammar(self._grammar)
         self.client = client_of_request(service)
         service.start()
         status = service.status()
@@ -100,7 +91,7 @@ class GenerationStream:
     def usage(self) -> Usage:
         """Tokens of the choices that have finished. A prompt counts once for all of its choices."""
         usages = [end.usage for end in self._ends]
-        prompts = usages[:: self.body.choices]
+        prompts = usages[:: self.choices]
         return Usage(
             sum(usage.prompt_tokens for usage in prompts),
             sum(usage.completion_tokens for usage in usages),
@@ -153,46 +144,13 @@ class GenerationStream:
         self.exchange.leave()
 
     def _make_jobs(self, engine: Engine) -> None:
-        """Set the jobs of all choices. Raises RequestError for one that cannot run."""
-        body = self.body
-        with own_names(body):
-            made = self._make_prompt(engine)
-            prompts = [made] if isinstance(made, Prompt) else made
-            jobs = [self._make_job(engine, prompt, choice) for prompt in prompts for choice in range(body.choices)]
+        """Set the jobs. Raises RequestError for one that cannot run."""
+        jobs = self._checked_jobs(engine)
         self.jobs, self._job_engine = jobs, engine
-        names = [*body.ignored_fields(), *(self._grammar.dropped if self._grammar else ())]
-        names += [body.CHAT_FIELDS.get(name, name) for prompt in prompts for name in prompt.unused]
-        self.exchange.ignored_fields = list(dict.fromkeys(names))
 
-    def _make_job(self, engine: Engine, prompt: Prompt, choice: int) -> Job:
-        body = self.body
-        grammar = prompt.grammar or self._grammar
-        limits = [limit for limit in (body.token_limit, self._service.settings.max_tokens) if limit is not None]
-        sampling = body.sampling(self._service.sampling(engine))
-        if texts := body.biased_texts:
-            tokens = {
-                token: bias
-                for text, bias in texts.items()
-                for token in engine.tokenize(text, add_special=False, parse_special=False)
-            }
-            sampling = replace(sampling, logit_bias={**tokens, **sampling.logit_bias})
-        if choice and sampling.seed is not None:  # choices of one seed would be equal
-            sampling = replace(sampling, seed=(sampling.seed + choice) % 2**63)
-        job = Job(
-            prompt=prompt.tokens,
-            param=prompt.param,
-            echo=prompt.echo,
-            max_tokens=min(limits, default=None),
-            stop=() if prompt.new_watch else body.stop_strings,
-            sampling=sampling,
-            deadline=self.client.deadline,
-            logprobs=body.alternatives,
-            constraint=engine.constrain(grammar) if grammar else None,
-            visible_tokens=prompt.shown,
-            watch=prompt.new_watch() if prompt.new_watch else None,
-        )
-        engine.check(job)
-        return job
+    @abstractmethod
+    def _checked_jobs(self, engine: Engine) -> list[Job]:
+        """Return the jobs, which ``engine`` can run. Raises RequestError."""
 
     def _check_early(self) -> None:
         """Check the jobs while the model is still being fetched: a bad request fails early."""
@@ -236,6 +194,73 @@ class GenerationStream:
         if status.error is not None:
             raise status.error
         return status
+
+
+class GenerationStream(JobStream):
+    """Reply to ``body``: a JobStream of text.
+
+    ``make_prompt`` returns one prompt or several; each gets ``body.choices`` replies, one after the other.
+    """
+
+    def __init__(
+        self, service: Service, body: GenerationRequest, make_prompt: Callable[[Engine], Prompt | Sequence[Prompt]]
+    ) -> None:
+        self.body = body
+        self.choices = body.choices
+        self._make_prompt = make_prompt
+        ignored = body.ignored_fields()
+        exchange.current().ignored_fields = ignored
+        with own_names(body):
+            self._grammar = body.grammar()
+            if self._grammar is not None:
+                from function.engine import probe_grammar  # its imports are for such requests alone
+
+                ignored += self._grammar.dropped
+                probe_grammar(self._grammar)
+        super().__init__(service)
+
+    def _checked_jobs(self, engine: Engine) -> list[Job]:
+        """See JobStream."""
+        require_kind(engine.kind, "chat")
+        body = self.body
+        with own_names(body):
+            made = self._make_prompt(engine)
+            prompts = [made] if isinstance(made, Prompt) else made
+            jobs = [self._make_job(engine, prompt, choice) for prompt in prompts for choice in range(body.choices)]
+        names = [*body.ignored_fields(), *(self._grammar.dropped if self._grammar else ())]
+        names += [body.CHAT_FIELDS.get(name, name) for prompt in prompts for name in prompt.unused]
+        self.exchange.ignored_fields = list(dict.fromkeys(names))
+        return jobs
+
+    def _make_job(self, engine: Engine, prompt: Prompt, choice: int) -> Job:
+        body = self.body
+        grammar = prompt.grammar or self._grammar
+        limits = [limit for limit in (body.token_limit, self._service.settings.max_tokens) if limit is not None]
+        sampling = body.sampling(self._service.sampling(engine))
+        if texts := body.biased_texts:
+            tokens = {
+                token: bias
+                for text, bias in texts.items()
+                for token in engine.tokenize(text, add_special=False, parse_special=False)
+            }
+            sampling = replace(sampling, logit_bias={**tokens, **sampling.logit_bias})
+        if choice and sampling.seed is not None:  # choices of one seed would be equal
+            sampling = replace(sampling, seed=(sampling.seed + choice) % 2**63)
+        job = Job(
+            prompt=prompt.tokens,
+            param=prompt.param,
+            echo=prompt.echo,
+            max_tokens=min(limits, default=None),
+            stop=() if prompt.new_watch else body.stop_strings,
+            sampling=sampling,
+            deadline=self.client.deadline,
+            logprobs=body.alternatives,
+            constraint=engine.constrain(grammar) if grammar else None,
+            visible_tokens=prompt.shown,
+            watch=prompt.new_watch() if prompt.new_watch else None,
+        )
+        engine.check(job)
+        return job
 
 
 @contextlib.contextmanager

@@ -14,8 +14,14 @@ ALIASES = {
     "/chat/completions/input_tokens": "/v1/chat/completions/input_tokens",
     "/responses": "/v1/responses",
     "/messages": "/v1/messages",
+    "/embedding": "/v1/embeddings",
+    "/embeddings": "/v1/embeddings",
+    "/rerank": "/v1/rerank",
+    "/reranking": "/v1/rerank",
+    "/v1/reranking": "/v1/rerank",
+    "/v2/rerank": "/v1/rerank",
 }
-"""Paths of llama-server, and of clients whose base URL lacks ``/v1``, with the paths here."""
+"""Paths of llama-server, of Cohere, and of clients whose base URL lacks ``/v1``, with the paths here."""
 _SLASHES = re.compile("//+")
 
 

@@ -24,9 +24,10 @@ def limit_context(n_ctx: int | None, n_ctx_train: int) -> int:
     return min(n_ctx, train)
 
 
-def context_params(lib: Any, model: Any, *, n_ctx: int, chunk: int, n_threads: int, kv_type: KVType) -> Any:
+def context_params(
+    lib: Any, model: Any, *, n_ctx: int, chunk: int, on_gpu: bool, n_threads: int, kv_type: KVType
+) -> Any:
     """Return the parameters of a context with ``n_ctx`` tokens for ``model``, prefilled ``chunk`` tokens at once."""
-    on_gpu = chunk == GPU_CHUNK_TOKENS
     # On a CPU, few enough tokens per graph that one node, which cannot be interrupted, takes less than 100 ms.
     is_slow = not on_gpu and int(lib.llama_model_n_params(model)) > _LARGE_MODEL_PARAMETERS
     needs_flash = on_gpu or flash_attention(int(lib.llama_model_n_head(model)), n_ctx, kv_type, chunk)

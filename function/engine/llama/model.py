@@ -16,6 +16,7 @@ from function.engine.llama.state_io import StateIO
 from function.engine.llama.threadpool import ThreadPool
 from function.engine.llama.vocabulary import Vocabulary
 from function.errors import EngineError, ModelError
+from function.gguf.kinds import Pooling
 from function.gguf.memory import KVType
 
 _MAX_METADATA_BYTES = 1 << 20
@@ -42,10 +43,14 @@ class Model:
         repack: bool = False,
         further: Sequence[Path] = (),
         lora: Path | None = None,
+        pooling: Pooling | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
         self._lib = library()
+        self.pooling = pooling
+        """Pooling of an EmbeddingModel; None for a model that chats."""
+        self._on_gpu = n_gpu_layers != 0
         self.system_info, self.openmp = read_system_info(), has_openmp()
         self.context: Any = None
         """llama.cpp's handle of the context."""
@@ -65,15 +70,14 @@ class Model:
             self.vocabulary = Vocabulary(self._lib, self._model)
             self.n_ctx_train: int = self._lib.llama_model_n_ctx_train(self._model)
             self.n_ctx = limit_context(n_ctx, self.n_ctx_train)
-            self.chunk = GPU_CHUNK_TOKENS if n_gpu_layers else CPU_CHUNK_TOKENS
+            self.chunk = self._count_chunk_tokens()
             self.context = self._create_context(n_threads, kv_type)
             self._threads = ThreadPool(n_threads)
             self._threads.attach(self.context)
             if lora is not None:
                 self._apply_adapter(lora)
             self._memory = self._lib.llama_get_memory(self.context)
-            if not self._memory:
-                raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
+            self._check_memory()
             self.states = StateIO(self._lib, self._model, self.context)
             self._tokens = (ctypes.c_int32 * self.chunk)()
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
@@ -198,9 +202,27 @@ class Model:
         if lib.llama_model_is_diffusion(model):
             raise ModelError("The model is a diffusion model; it does not generate token by token.")
 
+    def _check_memory(self) -> None:
+        if not self._memory:
+            raise ModelError("The model keeps no memory of what it read; it is not one that generates text.")
+
+    def _count_chunk_tokens(self) -> int:
+        return GPU_CHUNK_TOKENS if self._on_gpu else CPU_CHUNK_TOKENS
+
+    def _context_params(self, n_threads: int, kv_type: KVType) -> Any:
+        return context_params(
+            self._lib,
+            self._model,
+            n_ctx=self.n_ctx,
+            chunk=self.chunk,
+            on_gpu=self._on_gpu,
+            n_threads=n_threads,
+            kv_type=kv_type,
+        )
+
     def _create_context(self, n_threads: int, kv_type: KVType) -> Any:
         lib, n_ctx = self._lib, self.n_ctx
-        params = context_params(lib, self._model, n_ctx=n_ctx, chunk=self.chunk, n_threads=n_threads, kv_type=kv_type)
+        params = self._context_params(n_threads, kv_type)
         take_errors()
         context = lib.llama_init_from_model(self._model, params)
         if not context:

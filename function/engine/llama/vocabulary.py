@@ -8,8 +8,11 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from function.engine.llama.text_chunks import split_text
+from function.engine.llama.text_chunks import MAX_CHUNK_CHARACTERS, split_text
 from function.errors import EngineError, ModelError, RequestError
+
+MAX_WORD_CHUNK_CHARACTERS = 16 * MAX_CHUNK_CHARACTERS
+"""More than the context of an encoder holds; llama.cpp finds the special tokens among so many in 0.2 s."""
 
 
 class Vocabulary:
@@ -26,6 +29,10 @@ class Vocabulary:
         self.eos = self._id_or_none(lib.llama_vocab_eos(self.handle))
         self.adds_bos: bool = lib.llama_vocab_get_add_bos(self.handle) and self.bos is not None
         self.is_sentencepiece: bool = lib.llama_vocab_type(self.handle) == lib.LLAMA_VOCAB_TYPE_SPM
+        self.is_wordpiece: bool = lib.llama_vocab_type(self.handle) == lib.LLAMA_VOCAB_TYPE_WPM
+        is_unigram = lib.llama_vocab_type(self.handle) == lib.LLAMA_VOCAB_TYPE_UGM
+        # Neither of these two splits text with std::regex, and both would begin each chunk as a word of its own.
+        self._chunk_characters = MAX_WORD_CHUNK_CHARACTERS if self.is_wordpiece or is_unigram else MAX_CHUNK_CHARACTERS
         self._pieces: dict[int, bytes] = {}
         self._buffer_bytes = 256
 
@@ -56,7 +63,7 @@ class Vocabulary:
         ``add_special`` puts BOS first if the model wants it; with ``parse_special``, ``<|im_end|>`` is a single token.
         """
         tokens = [self.bos] if add_special and self.adds_bos and self.bos is not None else []
-        for number, chunk in enumerate(split_text(text)):
+        for number, chunk in enumerate(split_text(text, self._chunk_characters)):
             if number and self.is_sentencepiece:
                 tokens += self._tokenize_continuation(chunk, parse_special)
             else:

@@ -282,6 +282,67 @@ class EitherCompletion(RootModel[CompletionReply | LlamaCompletionReply | list[L
     """OpenAI's form for a request that names a model, else llama.cpp's."""
 
 
+class InputUsage(Answer):
+    """Tokens of all inputs, special tokens included."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingEntry(Answer):
+    """Vector of the input at ``index``: numbers, or 32-bit floats in base64."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class Embeddings(Answer):
+    """A vector of length 1 for each input, in order."""
+
+    object: Literal["list"]
+    data: list[EmbeddingEntry]
+    model: str
+    usage: InputUsage
+    receipt: dict[str, Any] | None = None
+
+
+class RankedDocument(Answer):
+    """Document, if requested."""
+
+    text: str
+
+
+class RankedEntry(Answer):
+    """Score of the document at ``index``."""
+
+    index: int
+    relevance_score: float
+    document: RankedDocument | None = None
+
+
+class Ranking(Answer):
+    """Documents by their scores, the best first."""
+
+    object: Literal["list"]
+    results: list[RankedEntry]
+    model: str
+    usage: InputUsage
+    receipt: dict[str, Any] | None = None
+
+
+class ScoredText(Answer):
+    """Score of the text at ``index``, as Text Embeddings Inference returns it."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+class Reranked(RootModel[Ranking | list[ScoredText]]):
+    """The ranking of ``documents``, or the scores of ``texts``."""
+
+
 class ModelSizes(Answer):
     """Sizes of the model: tokens of its context here, of its context in training and of its vocabulary; bytes."""
 
@@ -292,12 +353,13 @@ class ModelSizes(Answer):
 
 
 class Model(Answer):
-    """The model that is served. Its sizes are known once it is loaded."""
+    """The model that is served. Its kind and sizes are known once it is loaded."""
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
+    kind: Literal["chat", "embedding", "reranker"] | None = None
     context_length: int | None = None
     max_model_len: int | None = None
     meta: ModelSizes | None = None
@@ -402,6 +464,7 @@ class Warmth(BaseModel):
     state: str
     age_seconds: float
     model: str
+    kind: Literal["chat", "embedding", "reranker"] | None
     file: str | None
     loaded: bool
     first_token: bool

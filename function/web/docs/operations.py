@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from function.web.docs import answers, message_answers, response_answers
-from function.web.request import schema
+from function.web.request import embedding, schema
 from function.web.request.anthropic_messages import MessagesRequest
 from function.web.request.responses import ResponsesRequest
 
@@ -184,6 +184,28 @@ OPERATIONS = (
         description="Takes the same body, and no place in the queue.",
         example=CONVERSATION,
         error=message_answers.MessageError,
+    ),
+    Operation(
+        "post",
+        "/v1/embeddings",
+        "OpenAI",
+        "Embed texts",
+        {JSON: answers.Embeddings},
+        embedding.EmbeddingRequest,
+        GENERATION_ERRORS,
+        description="For embedding models. Any other model is a 400 that names its kind.",
+        example={"input": ["Hello!", "Good morning!"]},
+    ),
+    Operation(
+        "post",
+        "/v1/rerank",
+        "OpenAI",
+        "Rank documents by a query",
+        {JSON: answers.Reranked},
+        embedding.RerankRequest,
+        GENERATION_ERRORS,
+        description="For rerankers. Any other model is a 400 that names its kind.",
+        example={"query": "What is a cat?", "documents": ["A cat is an animal.", "A mat is a carpet."], "top_n": 1},
     ),
     Operation("get", "/v1/models", "OpenAI", "List the model", {JSON: answers.Models}),
     Operation("get", "/v1/models/{name}", "OpenAI", "Describe the model; any name is accepted", {JSON: answers.Model}),

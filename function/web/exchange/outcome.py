@@ -52,7 +52,7 @@ class Receipt:
                 "per_second": self.tokens_per_second,
             },
             "finish_reason": self.finish_reason,
-            "model": {"name": made.model, "version": made.version, "digest": made.digest},
+            "model": {"name": made.model, "kind": made.kind, "version": made.version, "digest": made.digest},
             "engine": {"build": made.build, "cpu": made.cpu},
             "system_fingerprint": made.fingerprint,
             **({"ignored_fields": list(self.ignored_fields)} if self.ignored_fields else {}),
@@ -70,6 +70,7 @@ class Receipt:
             "reasoning_tokens": self.reasoning_tokens,
             "tokens_per_second": self.tokens_per_second,
             "model": self.provenance.model,
+            "kind": self.provenance.kind,
             "system_fingerprint": self.provenance.fingerprint,
         }
         return {name: value for name, value in fields.items() if value is not None}
@@ -82,7 +83,8 @@ class Receipt:
         if self.tokens_per_second is not None:
             words.append(f"{self.tokens_per_second:.1f} tokens/s")
         words.append(f"{self.seconds['total']:.3f} s in all")
-        return f"{self.completion_tokens} tokens, {self.finish_reason}; {', '.join(words)}"
+        tokens = f"{self.completion_tokens}" if self.provenance.kind == "chat" else f"{self.prompt_tokens} input"
+        return f"{tokens} tokens, {self.finish_reason}; {', '.join(words)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OPERATIONS = {"/v1/completions": "text_completion", "/v1/embeddings": "embeddings", "/v1/rerank": "rerank"}
+"""Names of operations in traces, by route; every other one is ``chat``."""
+
 
 class ExchangeReporter:
     """Reports outcomes to the log, to ``metrics`` and to ``exporter``, if any."""
@@ -81,7 +84,7 @@ def request_span(outcome: ExchangeOutcome) -> "Span":
     if receipt is not None:
         about["chat.cold"] = receipt.cold
         inner = tuple(Span(phase, *phases[phase]) for phase in ("prefill", "decode"))
-        operation = "text_completion" if route == "/v1/completions" else "chat"
+        operation = OPERATIONS.get(route, "chat")
         attributes = {"gen_ai.operation.name": operation, **_generation_attributes(receipt)}
         name = f"{operation} {receipt.provenance.model}"
         children.append(Span(name, phases["prefill"][0], outcome.ended, attributes, inner))

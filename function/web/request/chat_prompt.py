@@ -8,7 +8,7 @@ from function.dialect.reply_parts import CallsOnlyReader, PlainReader, ReplyRead
 from function.dialect.reply_reader import ReplyTextReader
 from function.dialect.reply_watch import ReplyWatch, ThoughtLimit, Tokens
 from function.dialect.syntax import KNOWN_THOUGHTS, PLAIN
-from function.engine import RESERVED_VARIABLES, THINKING_VARIABLE, Engine, Grammar
+from function.engine import RESERVED_VARIABLES, THINKING_VARIABLE, Engine, Grammar, require_kind
 from function.errors import RequestError
 from function.lifecycle.service import Service
 from function.web.request.message_guard import NO_GUARD, ControlNames, MessageGuard
@@ -57,6 +57,7 @@ class ChatPrompt:
 
     def _pieces(self, engine: Engine) -> list[str]:
         """Return the prompt, cut where a message spells a control token."""
+        require_kind(engine.kind, "chat")
         self._model = model_dialect(engine)
         while True:
             self._guard = MessageGuard(self._model.names)

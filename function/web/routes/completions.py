@@ -131,6 +131,7 @@ def blueprint(service: Service) -> Blueprint:
         engine = service.engine
         sizes: dict[str, int | None] = {"n_ctx": engine.n_ctx, "n_ctx_train": engine.n_ctx_train}
         sizes |= {"n_vocab": engine.n_vocab, "size": loaded.fetched.size if (loaded := service.loaded) else None}
+        card["kind"] = engine.kind
         return card | {"context_length": engine.n_ctx, "max_model_len": engine.n_ctx, "meta": sizes}
 
     @routes.get("/props")
@@ -145,7 +146,7 @@ def blueprint(service: Service) -> Blueprint:
             "total_slots": 1,
             "model_alias": service.name,
             "model_path": loaded.fetched.name if (loaded := service.loaded) else "",
-            "chat_template": engine.chat_template,
+            "chat_template": engine.chat_template or "",
             "modalities": {"vision": False, "audio": False},
             "build_info": service.provenance.build,
         }

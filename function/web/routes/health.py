@@ -66,6 +66,7 @@ def _warmup_report(service: Service) -> dict[str, Any]:
         "state": status.state,
         "age_seconds": round(service.age_seconds, 3),
         "model": service.name,
+        "kind": service.provenance.kind or None,
         "file": loaded.fetched.name if loaded else None,
         "loaded": loaded is not None,
         "first_token": status.state == "ready",

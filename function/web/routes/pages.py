@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, json
 
 from function import default_model
+from function.engine import describe_kind
 from function.lifecycle.service import Service
 
 _NOTICE = (
@@ -27,7 +28,7 @@ def blueprint(service: Service) -> Blueprint:
         service.start(retry=False)  # a visitor of the page is about to ask
         from function.web.page import render
 
-        return render(_NOTICE if settings.serves_default_model else "").response()
+        return render(_notice(service)).response()
 
     @routes.get("/openapi.json")
     def openapi() -> tuple[dict[str, Any], dict[str, str]]:
@@ -43,3 +44,10 @@ def blueprint(service: Service) -> Blueprint:
         return render(json.dumps(document(guarded))).response()
 
     return routes
+
+
+def _notice(service: Service) -> str:
+    """Return a sentence about the model, in HTML: its kind, once it is known and is not chat, or the default's name."""
+    if (loaded := service.loaded) is not None and loaded.engine.kind != "chat":
+        return describe_kind(loaded.engine.kind)
+    return _NOTICE if service.settings.serves_default_model else ""
