@@ -253,7 +253,7 @@ def test_turns_become_messages() -> None:
     assert (system.role, system.text()) == ("system", "a\nb")
     assert user.text() == "Weather?"
     assert (reply.text(), reply.reasoning_content) == ("Wait.", "plan")
-    (call,) = reply.tool_calls or ()
+    [call] = reply.tool_calls or []
     assert (call.id, call.function.name, json.loads(call.function.arguments)) == ("1", "f", {"x": "ü"})
     assert (result.role, result.tool_call_id, result.text()) == ("tool", "1", "Error: no such city")
     assert (more.role, more.text()) == ("user", "Here:\nNotes\nRain.")
@@ -292,6 +292,8 @@ def test_billing_stamp_does_not_defeat_the_prefix_cache() -> None:
 
 class _Script:
     """Reader that returns given parts at its end."""
+
+    thoughts = ()
 
     def __init__(self, *parts: Part) -> None:
         self._parts = parts

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"engine", "lifecycle", "settings", "web.exchange", "web.request"},
     "web.request": {"dialect", "engine", "lifecycle", "settings"},
     "web.exchange": {"engine", "lifecycle", "observability", "settings"},
-    "web.reply": {"dialect", "engine", "web", "web.request"},
+    "web.reply": {"dialect", "engine", "web", "web.exchange", "web.request"},
     "web.docs": {"web", "web.request"},
     "web.page": {"web"},
     "web.routes": {

@@ -130,6 +130,16 @@ def test_limit_makes_response_incomplete(function: ServedFunction) -> None:
     assert last["response"]["usage"]["output_tokens"] == 2
 
 
+def test_timings_and_progress_are_streamed_on_request(function: ServedFunction) -> None:
+    events = events_of(function, input="hi there", timings_per_token=True, return_progress=True, **QUIET)
+    progress = [event["prompt_progress"] for event in events if "prompt_progress" in event]
+    assert progress[-1]["processed"] == progress[-1]["total"] == events[-1]["response"]["usage"]["input_tokens"]
+    assert {event["type"] for event in events if "prompt_progress" in event} == {"response.in_progress"}
+    deltas = [event for event in events if event["type"] == "response.output_text.delta"]
+    assert all(event["timings"]["predicted_n"] >= 1 for event in (*deltas, events[-1]))
+    assert not any("timings" in event for event in events_of(function, input="hi there", **QUIET))
+
+
 def test_thoughts_are_counted(function: ServedFunction) -> None:
     def reasoning_tokens(**fields: Any) -> int:
         usage = function.ask(PATH, {"input": "hi", **fields})[1]["usage"]
@@ -236,7 +246,7 @@ def test_choice_of_tools_is_translated() -> None:
 def test_failure_before_and_after_the_beginning_is_recognisable() -> None:
     for opened in (False, True):
         reply = ResponsesReply(lambda: "m", BlockReader(PlainReader), {})
-        before = [*reply.opening(PrefillProgress(0, 1))] if opened else []
+        before = [*reply.prefill(PrefillProgress(0, 1))] if opened else []
         error, failed = reply.failure(Stopping("It stops."))
         assert (error["type"], error["code"], error["error"]["message"]) == ("error", "stopping", "It stops.")
         assert failed["response"]["status"] == "failed"

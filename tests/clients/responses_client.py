@@ -41,9 +41,10 @@ def check_whole(client: openai.OpenAI) -> None:
     assert response.output
     assert response.usage is not None
     assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens
+    history: Any = [{"role": "user", "content": "Hello!"}, *response.output, {"role": "user", "content": "Go on."}]
     again = client.responses.create(
         model="any",
-        input=[{"role": "user", "content": "Hello!"}, *response.output, {"role": "user", "content": "Go on."}],  # type: ignore[list-item]
+        input=history,
         max_output_tokens=8,
     )
     assert again.usage is not None

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from function.web.docs.answers import Answer, ErrorDetail, TokenAlternative
+from function.web.docs.answers import Answer, ErrorDetail, PromptProgress, ReplyTimings, TokenAlternative
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
@@ -114,7 +114,10 @@ class ResponseObject(Answer):
 
 
 class ResponseEvent(Answer):
-    """Event of a response. Its name is its ``type``, which decides about the other fields."""
+    """Event of a response. Its name is its ``type``, which decides about the other fields.
+
+    ``timings`` come with ``timings_per_token``, and ``prompt_progress`` with ``return_progress``.
+    """
 
     type: Literal[
         "response.created",
@@ -155,6 +158,8 @@ class ResponseEvent(Answer):
     message: str | None = None
     param: str | None = None
     error: ErrorDetail | None = None
+    timings: ReplyTimings | None = None
+    prompt_progress: PromptProgress | None = None
     receipt: dict[str, Any] | None = None
 
 

@@ -31,11 +31,14 @@ class MessagesReply:
         self._blocks = blocks
         self._shows_thoughts = shows_thoughts
         self._id = f"msg_{uuid.uuid4().hex}"
+        self._opened = False
 
-    def opening(self, prompt: PrefillProgress) -> Iterator[Object]:
+    def prefill(self, progress: PrefillProgress) -> Iterator[Object]:
         """Return the first event, with the tokens of the prompt."""
-        counts = Usage(prompt.total, 0, prompt.cached)
-        yield {"type": "message_start", "message": self._message([], counts)}
+        if not self._opened:
+            self._opened = True
+            counts = Usage(progress.total, 0, progress.cached)
+            yield {"type": "message_start", "message": self._message([], counts)}
 
     def pieces(self, text: TextPiece) -> Iterator[Object]:
         """Return the events of one piece of the reply."""
@@ -52,6 +55,10 @@ class MessagesReply:
     def failure(self, error: FunctionError) -> Iterator[Object]:
         """Return the event of a failure."""
         yield error_body(error)
+
+    def error_body(self, error: FunctionError) -> Object:
+        """Return the error object of a whole reply."""
+        return error_body(error)
 
     def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
         """Return the message as one object."""

@@ -1,21 +1,21 @@
 """Replies of APIs whose stream is a sequence of named events: whole, or as server-sent events."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
-from function.engine import Finished, PrefillProgress, TextPiece
+from function.engine import Event, Finished, PrefillProgress, TextPiece
 from function.errors import FunctionError
+from function.web.exchange import Exchange
 from function.web.generation_stream import GenerationStream
 from function.web.reply import respond, sse
-from function.web.reply.respond import Object
-from function.web.request.client import ClientGone
+from function.web.reply.respond import Object, WholeFormat
 
 
-class EventFormat(Protocol):
-    """Builder of an API's events, each with its name as ``type``, and of its whole reply."""
+class EventFormat(WholeFormat, Protocol):
+    """Builder of an API's events, each with its name as ``type``, of its whole reply and of its errors."""
 
-    def opening(self, prompt: PrefillProgress) -> Iterable[Object]:
-        """Return the first events."""
+    def prefill(self, progress: PrefillProgress) -> Iterable[Object]:
+        """Return the events that report ``progress``; the first call returns those that open the stream."""
 
     def pieces(self, text: TextPiece) -> Iterable[Object]:
         """Return the events of one piece of text."""
@@ -26,46 +26,39 @@ class EventFormat(Protocol):
     def failure(self, error: FunctionError) -> Iterable[Object]:
         """Return the events that end a stream that failed, also before its first event."""
 
-    def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
-        """Return the reply as one object."""
+    def error_body(self, error: FunctionError) -> Object:
+        """Return the error object of a whole reply."""
 
 
 def send(stream: GenerationStream, reply: EventFormat) -> Any:
     """Return the reply as the request asks for it: whole, or as server-sent events."""
-    if not stream.body.stream:
-        return respond.send_whole(stream, lambda: reply)
-    return respond.streaming(stream, _events(stream, reply, progress=respond.wants_progress(stream)), respond.EVENTS)
+    if stream.body.stream:
+        return respond.send_frames(stream, _NamedFrames(reply, stream.exchange))
+    return respond.send_whole(stream, lambda: reply, error_body=reply.error_body)
 
 
-def _events(stream: GenerationStream, reply: EventFormat, *, progress: bool) -> Iterator[bytes]:
-    opened = False
-    try:
-        stream.client.begin_stream()
-        yield b""  # servers send the headers with the first piece
-        for waiting in stream.wait():
-            if stream.client.take_probe() or progress:
-                yield sse.comment(waiting)
-        for event in stream.events():
-            if isinstance(event, TextPiece):
-                yield from _frames(reply.pieces(event))
-            elif isinstance(event, PrefillProgress):
-                if not opened:
-                    yield from _frames(reply.opening(event))
-                    opened = True
-                elif progress:
-                    yield sse.comment(f"prefill {event.done}/{event.total}")
-            elif event is None and stream.client.take_probe():
-                yield sse.comment("")
-            elif isinstance(event, Finished):
-                *objects, last = reply.closing(event)
-                yield from _frames([*objects, last | stream.exchange.receipt_block()])
-    except FunctionError as e:
-        yield from _frames(reply.failure(e))
-    except ClientGone:
-        return
-    finally:
-        stream.release()
+class _NamedFrames:
+    """Frames of a reply's events; the last one has the receipt, if the caller asked for it."""
+
+    def __init__(self, reply: EventFormat, exchange: Exchange) -> None:
+        self._reply = reply
+        self._exchange = exchange
+
+    def frames(self, event: Event) -> Iterator[bytes]:
+        if isinstance(event, TextPiece):
+            yield from _named(self._reply.pieces(event))
+        elif isinstance(event, Finished):
+            *objects, last = self._reply.closing(event)
+            yield from _named([*objects, last | self._exchange.receipt_block()])
+        else:
+            yield from _named(self._reply.prefill(event))
+
+    def end(self) -> Iterable[bytes]:
+        return ()
+
+    def failure(self, error: FunctionError) -> Iterator[bytes]:
+        return _named(self._reply.failure(error))
 
 
-def _frames(objects: Iterable[Object]) -> Iterator[bytes]:
+def _named(objects: Iterable[Object]) -> Iterator[bytes]:
     return (sse.event(each["type"], each) for each in objects)

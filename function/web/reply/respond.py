@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from flask import Response, request
 
 from function.dialect.reply_parts import ContentPiece, Part, ReplyReader
-from function.engine import Finished, PrefillProgress, TextPiece, Usage
+from function.engine import Event, Finished, PrefillProgress, TextPiece, Usage
 from function.errors import FunctionError, Stopping
 from function.web.generation_stream import GenerationStream
 from function.web.reply import sse
@@ -55,6 +55,19 @@ class PrefillFormat(Protocol):
         """Return the objects that report ``progress``, if the request asks for them."""
 
 
+class FrameSource(Protocol):
+    """Source of the bytes of a stream of events."""
+
+    def frames(self, event: Event) -> Iterable[bytes]:
+        """Return the frames for one event of the generation."""
+
+    def end(self) -> Iterable[bytes]:
+        """Return the last frames of a complete stream."""
+
+    def failure(self, error: FunctionError) -> Iterable[bytes]:
+        """Return the last frames of a stream that failed, also before its first event."""
+
+
 MakeFormat = Callable[[], ReplyFormat]
 """Function that returns the format of the next choice. It is called once the model is loaded."""
 Join = Callable[[Sequence[Object], Usage], Any]
@@ -71,7 +84,13 @@ def send(
     return send_events(stream, make_format, done) if stream.body.stream else send_whole(stream, make_format, join)
 
 
-def send_whole(stream: GenerationStream, make_format: Callable[[], WholeFormat], join: Join | None = None) -> Any:
+def send_whole(
+    stream: GenerationStream,
+    make_format: Callable[[], WholeFormat],
+    join: Join | None = None,
+    *,
+    error_body: Callable[[FunctionError], Object] = FunctionError.body,
+) -> Any:
     """Return the whole reply as JSON. ``join`` is needed for requests that may have several choices.
 
     If the request has a header ``X-Keep-Alive: SECONDS``, and the reply takes longer than that, the response begins
@@ -83,7 +102,9 @@ def send_whole(stream: GenerationStream, make_format: Callable[[], WholeFormat],
         spaces = _Spaces(steps, interval)
         first = next(spaces, None)
         stream.client.begin_stream()
-        return spaces.result if first is None else streaming(stream, _json_after_spaces(first, spaces), JSON)
+        if first is None:
+            return spaces.result
+        return _streaming(stream, _json_after_spaces(first, spaces, error_body), JSON)
     while True:
         try:
             next(steps)
@@ -149,13 +170,13 @@ class _Spaces:
         self._steps.close()
 
 
-def _json_after_spaces(first: bytes, spaces: _Spaces) -> Iterator[bytes]:
+def _json_after_spaces(first: bytes, spaces: _Spaces, error_body: Callable[[FunctionError], Object]) -> Iterator[bytes]:
     try:
         yield first
         yield from spaces
         yield sse.dumps(spaces.result).encode("utf-8", "replace")
     except FunctionError as e:
-        yield sse.dumps(e.body()).encode()
+        yield sse.dumps(error_body(e)).encode()
     except ClientGone:
         return
     finally:
@@ -168,10 +189,15 @@ def send_events(stream: GenerationStream, make_format: MakeFormat, done: bytes =
     ``X-Progress: 0`` or ``stream_options.include_progress: false`` switches them off.
     """
     stream.exchange.wants_receipt |= stream.body.stream_options.include_usage
-    return streaming(stream, _events(stream, make_format, done, progress=wants_progress(stream)), EVENTS)
+    return send_frames(stream, _ChoiceFrames(stream, make_format, done))
 
 
-def wants_progress(stream: GenerationStream) -> bool:
+def send_frames(stream: GenerationStream, source: FrameSource) -> Response:
+    """Return the frames of ``source`` as server-sent events, with comments unless the request switches them off."""
+    return _streaming(stream, stream_frames(stream, source, progress=_wants_progress(stream)), EVENTS)
+
+
+def _wants_progress(stream: GenerationStream) -> bool:
     """Return true unless the request switches progress comments off."""
     switch = request.headers.get(PROGRESS, "").strip().lower()
     return stream.body.stream_options.include_progress and switch not in OFF
@@ -188,49 +214,71 @@ def send_text(stream: GenerationStream, make_reader: Callable[[], ReplyReader]) 
     except BaseException:
         stream.release()
         raise
-    return streaming(stream, itertools.chain([first], pieces), "text/plain")
+    return _streaming(stream, itertools.chain([first], pieces), "text/plain")
 
 
-def streaming(stream: GenerationStream, pieces: Iterator[str] | Iterator[bytes], mimetype: str) -> Response:
+def _streaming(stream: GenerationStream, pieces: Iterator[str] | Iterator[bytes], mimetype: str) -> Response:
     """Return ``pieces`` as a response that releases ``stream`` at its end."""
     response = Response(pieces, mimetype=mimetype, headers=STREAM_HEADERS)
     response.call_on_close(stream.release)  # a generator that never started has no finally
     return response
 
 
-def _events(stream: GenerationStream, make_format: MakeFormat, done: bytes, *, progress: bool) -> Iterator[bytes]:
+def stream_frames(stream: GenerationStream, source: FrameSource, *, progress: bool) -> Iterator[bytes]:
+    """Yield the frames of ``source`` for the events of ``stream``; with ``progress``, comments while it waits."""
     try:
         stream.client.begin_stream()
         yield b""  # servers send the headers with the first piece
         for waiting in stream.wait():
             if stream.client.take_probe() or progress:
                 yield sse.comment(waiting)
-        reply = make_format()
-        yield from map(sse.data, reply.opening())
         for event in stream.events():
-            if isinstance(event, TextPiece):
-                yield from map(sse.data, reply.pieces(event))
-            elif isinstance(event, PrefillProgress):
-                if isinstance(reply, PrefillFormat):
-                    yield from map(sse.data, reply.prefill(event))
-                if progress:
+            if event is not None:
+                yield from source.frames(event)
+                if isinstance(event, PrefillProgress) and progress:
                     yield sse.comment(f"prefill {event.done}/{event.total}")
-            elif event is None and stream.client.take_probe():
+            elif stream.client.take_probe():
                 yield sse.comment("")
-            elif isinstance(event, Finished):
-                yield from map(sse.data, reply.closing(event))
-                if stream.has_more:
-                    reply = make_format()
-                    yield from map(sse.data, reply.opening())
-        if stream.exchange.wants_receipt:
-            yield sse.data(reply.usage_chunk(stream.usage) | stream.exchange.receipt_block())
-        yield done
+        yield from source.end()
     except FunctionError as e:
-        yield sse.event("error", e.body())
+        yield from source.failure(e)
     except ClientGone:
         return
     finally:
         stream.release()
+
+
+class _ChoiceFrames:
+    """Frames of the choices of a reply, one after the other, and of their usage."""
+
+    def __init__(self, stream: GenerationStream, make_format: MakeFormat, done: bytes) -> None:
+        self._stream = stream
+        self._make_format = make_format
+        self._done = done
+        self._reply: ReplyFormat | None = None
+        self._ended = True
+
+    def frames(self, event: Event) -> Iterator[bytes]:
+        if self._reply is None or self._ended:
+            self._reply = self._make_format()
+            self._ended = False
+            yield from map(sse.data, self._reply.opening())
+        if isinstance(event, TextPiece):
+            yield from map(sse.data, self._reply.pieces(event))
+        elif isinstance(event, Finished):
+            self._ended = True
+            yield from map(sse.data, self._reply.closing(event))
+        elif isinstance(self._reply, PrefillFormat):
+            yield from map(sse.data, self._reply.prefill(event))
+
+    def end(self) -> Iterator[bytes]:
+        if self._stream.exchange.wants_receipt and self._reply is not None:
+            receipt = self._stream.exchange.receipt_block()
+            yield sse.data(self._reply.usage_chunk(self._stream.usage) | receipt)
+        yield self._done
+
+    def failure(self, error: FunctionError) -> Iterator[bytes]:
+        yield sse.event("error", error.body())
 
 
 def _text_pieces(stream: GenerationStream, reader: ReplyReader) -> Iterator[str]:

@@ -9,6 +9,7 @@ from function.engine import Finished, Logprob, PrefillProgress, TextPiece, Usage
 from function.errors import FunctionError
 from function.web.reply.blocks import Block, BlockEnd, BlockEvent, BlockPiece, BlockReader, BlockStart
 from function.web.reply.openai_logprobs import Object, chat_logprobs
+from function.web.reply.timings import PrefillMeter, timings_object
 
 TEXT_PART: Object = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
 THOUGHT_PART: Object = {"type": "reasoning_text", "text": ""}
@@ -19,8 +20,9 @@ class ResponsesReply:
     """Builder of the events, and of the object, of one response.
 
     ``model`` returns the name of the model, which is known once it is loaded. ``request``: fields of the request that
-    every response object repeats. With ``summary``, thoughts are the summary of
-    a reasoning item, and otherwise its content. ``new_call_id`` makes the ids of calls.
+    every response object repeats. With ``summary``, thoughts are the summary of a reasoning item, and otherwise its
+    content. ``timed`` streams have llama.cpp's ``timings``, and ``metered`` ones its ``prompt_progress``.
+    ``new_call_id`` makes the ids of calls.
     """
 
     def __init__(
@@ -31,6 +33,8 @@ class ResponsesReply:
         *,
         summary: bool = False,
         logprobs: bool = False,
+        timed: bool = False,
+        metered: bool = False,
         new_call_id: Callable[[], str] = lambda: f"call_{uuid.uuid4().hex}",
     ) -> None:
         self._model = model
@@ -38,6 +42,10 @@ class ResponsesReply:
         self._blocks = blocks
         self._summary = summary
         self._logprobs = logprobs
+        self._timed = timed
+        self._metered = metered
+        self._meter = PrefillMeter()
+        self._tokens = 0
         self._new_call_id = new_call_id
         self._id = f"resp_{uuid.uuid4().hex}"
         self._created = int(time.time())
@@ -47,14 +55,19 @@ class ResponsesReply:
         self._entries: list[Logprob] = []
         self._item_entries: list[Logprob] = []
 
-    def opening(self, _: PrefillProgress) -> Iterator[Object]:
-        """Return the first events: the response exists, and is in progress."""
-        for name in ("created", "in_progress"):
-            yield self._event(f"response.{name}", response=self._response("in_progress"))
+    def prefill(self, progress: PrefillProgress) -> Iterator[Object]:
+        """Return the first events: the response exists, and is in progress; then its progress, if it is wanted."""
+        if self._sequence == 0:
+            for name in ("created", "in_progress"):
+                yield self._event(f"response.{name}", response=self._response("in_progress"))
+        reports = self._meter.update(progress)
+        for report in reports if self._metered else ():
+            yield self._event("response.in_progress", response=self._response("in_progress"), prompt_progress=report)
 
     def pieces(self, text: TextPiece) -> Iterator[Object]:
         """Return the events of one piece of the reply."""
         self._entries.extend(text.logprobs)
+        self._tokens = text.tokens
         for event in self._blocks.feed(text.text):
             yield from self._block_events(event)
 
@@ -68,7 +81,8 @@ class ResponsesReply:
             response["completed_at"] = int(time.time())
         else:
             response["incomplete_details"] = {"reason": "max_output_tokens"}
-        yield self._event(f"response.{response['status']}", response=response)
+        timings = {"timings": timings_object(end.usage, end.timings)} if self._timed else {}
+        yield self._event(f"response.{response['status']}", response=response, **timings)
 
     def failure(self, error: FunctionError) -> Iterator[Object]:
         """Return the events of a failure. Clients recognise one or the other."""
@@ -77,6 +91,10 @@ class ResponsesReply:
         yield self._event("error", **flat, error=detail)
         cause = {"code": error.code, "message": error.message}
         yield self._event("response.failed", response=self._response("failed") | {"error": cause})
+
+    def error_body(self, error: FunctionError) -> Object:
+        """Return the error object of a whole reply."""
+        return error.body()
 
     def whole(self, texts: Sequence[TextPiece], end: Finished) -> Object:
         """Return the response as one object."""
@@ -122,6 +140,8 @@ class ResponsesReply:
         extra: Object = {}
         if block.kind == "content":
             extra["logprobs"] = self._take_logprobs()
+        if self._timed:
+            extra["timings"] = self._meter.timings(self._tokens)
         yield self._event(
             f"response.{self._text_event(block)}.delta", **self._text_place(block), delta=piece.text, **extra
         )

@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from function.engine import Grammar
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import FunctionCall, Message, TextPart, ToolCall
-from function.web.request.parts import SkippedPart, one_of
+from function.web.request.parts import ChosenByType, SkippedPart
 from function.web.request.schema import TEXT_FORMAT, ChatCompletion, GenerationRequest, ResponseFormat, Stops
 from function.web.request.tools import Function, Name, Tool, ToolChoiceRequest
 
@@ -60,13 +60,6 @@ class SearchResultBlock(RequestModel):
         return _lines(self.title, self.source, _text(self.content))
 
 
-TEXTS: dict[str, type[RequestModel]] = {
-    "text": TextPart,
-    "document": DocumentBlock,
-    "search_result": SearchResultBlock,
-}
-
-
 def _is_foreign(name: str) -> bool:
     """Return true for a block that Anthropic's own tools wrote, or that only Anthropic can read."""
     return name.endswith(("_tool_use", "_tool_result")) or name in (
@@ -74,7 +67,7 @@ def _is_foreign(name: str) -> bool:
     )  # fmt: skip
 
 
-TextBlock = one_of(TEXTS, skips=_is_foreign)
+TextBlock = Annotated[TextPart | DocumentBlock | SearchResultBlock | SkippedPart, ChosenByType(skips=_is_foreign)]
 
 
 class ThinkingBlock(RequestModel):
@@ -112,9 +105,10 @@ class ToolResultBlock(RequestModel):
         return f"Error: {text}" if self.is_error else text
 
 
-ContentBlock = one_of(
-    TEXTS | {"thinking": ThinkingBlock, "tool_use": ToolUseBlock, "tool_result": ToolResultBlock}, skips=_is_foreign
-)
+ContentBlock = Annotated[
+    TextPart | DocumentBlock | SearchResultBlock | ThinkingBlock | ToolUseBlock | ToolResultBlock | SkippedPart,
+    ChosenByType(skips=_is_foreign),
+]
 
 
 class ConversationTurn(RequestModel):
@@ -133,7 +127,7 @@ class ConversationTurn(RequestModel):
                 yield Message(role="tool", tool_call_id=block.tool_use_id, content=block.text)
         calls = [block for block in self.content if isinstance(block, ToolUseBlock)]
         thoughts = [block.thinking for block in self.content if isinstance(block, ThinkingBlock)]
-        texts = [block for block in self.content if type(block) in TEXTS.values()]
+        texts = [block for block in self.content if isinstance(block, TextPart | DocumentBlock | SearchResultBlock)]
         if self.role == "assistant":
             yield Message(
                 role="assistant",
@@ -166,7 +160,7 @@ class InputSchemaTool(RequestModel):
         return Tool(type="function", function=function)
 
 
-AnthropicTool = one_of({"custom": InputSchemaTool}, default="custom", skips=lambda name: True)
+AnthropicTool = Annotated[InputSchemaTool | SkippedPart, ChosenByType(skips=lambda name: True, default="custom")]
 
 
 class ToolUseChoice(RequestModel):
@@ -187,7 +181,7 @@ class ThinkingConfig(RequestModel):
     """Configuration of thoughts. Without it a model does not think."""
 
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
-    budget_tokens: int | None = Field(None, ge=0)
+    budget_tokens: int | None = Field(default=None, ge=0)
     display: Literal["summarized", "omitted"] | None = None
 
 
@@ -283,7 +277,7 @@ def _call(block: ToolUseBlock) -> ToolCall:
     return ToolCall(id=block.id, function=FunctionCall(name=block.name, arguments=arguments))
 
 
-def _text(content: str | Sequence[Any]) -> str:
+def _text(content: str | Sequence[TextBlock]) -> str:
     """Return a text, or the texts of blocks as lines."""
     if isinstance(content, str):
         return content

@@ -1,16 +1,16 @@
 """Typed parts of the Responses and Messages APIs: a union of models that the field ``type`` chooses from. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
-from operator import or_
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn, get_args
 
-from pydantic import Discriminator, GetJsonSchemaHandler, Tag, model_validator
-from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import CoreSchema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from function.web.request.base_model import PART_TAG, RequestModel, Unicode
 from function.web.request.messages import media_error
+
+_SKIPPED, _REJECTED = f"{PART_TAG}skipped", f"{PART_TAG}rejected"
 
 
 class SkippedPart(RequestModel):
@@ -22,46 +22,44 @@ class SkippedPart(RequestModel):
         yield self.type.encode(errors="replace").decode()
 
 
-class RejectedPart(RequestModel):
-    """Part that would change the reply and cannot be honoured; validation fails."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject(cls, given: Any) -> Any:
-        kind = given.get("type") if isinstance(given, dict) else None
-        raise ValueError(media_error(kind) or "its type is missing or unknown")
-
-
-class _AnyOf:
-    """Schema of a union whose members overlap: SkippedPart has any type."""
-
-    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        schema = handler(core_schema)
-        schema["anyOf"] = schema.pop("oneOf")
-        return schema
-
-
-def one_of(
-    models: Mapping[str, type[RequestModel]],
-    *,
-    default: str | None = None,
-    skips: Callable[[str], bool] = lambda name: False,
-) -> Any:
-    """Return the type of a part that is one of ``models``, by its ``type``, or of type ``default`` if it has none.
+@dataclass(frozen=True, slots=True)
+class ChosenByType:
+    """Annotation of a union of models: ``type`` chooses one of them, or ``default`` if it is absent.
 
     Parts of other types for which ``skips`` returns true are skipped, and all others rejected.
     """
 
-    def tag(part: Any) -> str:
-        name = part.get("type") if isinstance(part, dict) else getattr(part, "type", None)
-        name = default if name is None and isinstance(part, dict) else name
-        if not isinstance(name, str):
-            return f"{PART_TAG}rejected"
-        if name in models:
-            return PART_TAG + name
-        return f"{PART_TAG}skipped" if skips(name) else f"{PART_TAG}rejected"
+    skips: Callable[[str], bool]
+    default: str | None = None
 
-    members: list[Any] = [Annotated[model, Tag(PART_TAG + name)] for name, model in models.items()]
-    members.append(Annotated[SkippedPart, Tag(f"{PART_TAG}skipped")])
-    members.append(Annotated[SkipJsonSchema[RejectedPart], Tag(f"{PART_TAG}rejected")])
-    return Annotated[reduce(or_, members), Discriminator(tag), _AnyOf()]
+    def __get_pydantic_core_schema__(self, union: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of a union whose tags are no part of a field's path."""
+        choices: dict[str, CoreSchema] = {
+            _REJECTED: core_schema.no_info_plain_validator_function(_reject),
+            _SKIPPED: handler.generate_schema(SkippedPart),
+        }
+        for model in get_args(union):
+            if model is not SkippedPart:
+                for name in get_args(model.model_fields["type"].annotation):
+                    choices[PART_TAG + name] = handler.generate_schema(model)
+
+        def tag(part: Any) -> str:
+            name = part.get("type", self.default) if isinstance(part, dict) else getattr(part, "type", None)
+            if not isinstance(name, str):
+                return _REJECTED
+            if PART_TAG + name in choices:
+                return PART_TAG + name
+            return _SKIPPED if self.skips(name) else _REJECTED
+
+        return core_schema.tagged_union_schema(choices, tag)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the schema of accepted parts. Its members overlap, because a skipped part has any type."""
+        accepted = {name: choice for name, choice in schema["choices"].items() if name != _REJECTED}
+        return {"anyOf": handler({**schema, "choices": accepted})["oneOf"]}
+
+
+def _reject(part: Any) -> NoReturn:
+    """Reject a part that would change the reply and cannot be honoured."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    raise ValueError(media_error(kind) or "its type is missing or unknown")

@@ -9,7 +9,7 @@ from function.engine import Grammar
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import FunctionCall, Message, TextPart, ToolCall
-from function.web.request.parts import SkippedPart, one_of
+from function.web.request.parts import ChosenByType, SkippedPart
 from function.web.request.schema import ChatCompletion, GenerationRequest, ResponseFormat
 from function.web.request.tools import Function, Name, Tool, ToolChoiceRequest
 
@@ -74,13 +74,10 @@ class ReasoningItem(RequestModel):
         return "\n".join(part.text for part in self.content or self.summary)
 
 
-ITEMS: dict[str, type[RequestModel]] = {
-    "message": InputMessage,
-    "function_call": FunctionCallItem,
-    "function_call_output": FunctionCallOutput,
-    "reasoning": ReasoningItem,
-}
-InputItem = one_of(ITEMS, default="message", skips=lambda name: name != "item_reference")
+InputItem = Annotated[
+    InputMessage | FunctionCallItem | FunctionCallOutput | ReasoningItem | SkippedPart,
+    ChosenByType(skips=lambda name: name != "item_reference", default="message"),
+]
 
 
 def _listed(given: Any) -> Any:
@@ -109,7 +106,7 @@ class FunctionTool(RequestModel):
         return self.model_dump(include={"type", "name", "description", "parameters", "strict"})
 
 
-ResponseTool = one_of({"function": FunctionTool}, skips=lambda name: True)
+ResponseTool = Annotated[FunctionTool | SkippedPart, ChosenByType(skips=lambda name: True)]
 
 
 class NamedFunction(RequestModel):
@@ -156,13 +153,13 @@ class OutputFormat(RequestModel):
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: Unicode = ""
     description: Unicode | None = None
-    json_schema: dict[str, Any] | None = Field(None, alias="schema")
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     strict: bool | None = None
 
     def for_chat(self) -> ResponseFormat:
         """Return the format as chat completions have it. Raises RequestError for a schema that is missing."""
         if self.type != "json_schema":
-            return ResponseFormat(type=self.type)
+            return ResponseFormat.parse({"type": self.type}, strict=True)
         if self.json_schema is None:
             raise RequestError('text.format.schema: "type": "json_schema" needs it.', param="text.format.schema")
         schema = {"name": self.name, "schema": self.json_schema, "strict": self.strict}
@@ -286,7 +283,7 @@ class ResponsesRequest(GenerationRequest):
         return self.text.format.for_chat().grammar() or super().grammar()
 
 
-def chat_messages(items: Sequence[RequestModel]) -> list[Message]:
+def chat_messages(items: Sequence[InputItem]) -> list[Message]:
     """Return ``items`` as messages: thoughts, texts and calls of one reply are one message."""
     messages: list[Message] = []
     for item in items:
@@ -302,14 +299,13 @@ def chat_messages(items: Sequence[RequestModel]) -> list[Message]:
     return messages
 
 
-def _extended(reply: Message, item: RequestModel) -> Message:
+def _extended(reply: Message, item: InputMessage | FunctionCallItem | ReasoningItem) -> Message:
     """Return ``reply`` with one more item of it."""
     if isinstance(item, ReasoningItem):
         return reply.model_copy(update={"reasoning_content": _joined(reply.reasoning_content, item.thought())})
     if isinstance(item, FunctionCallItem):
         call = ToolCall(id=item.call_id, function=FunctionCall(name=item.name, arguments=item.arguments))
         return reply.model_copy(update={"tool_calls": [*(reply.tool_calls or ()), call]})
-    assert isinstance(item, InputMessage)
     text = Message(role="assistant", content=item.content).text()
     return reply.model_copy(update={"content": _joined(reply.text(), text)})
 

@@ -133,7 +133,7 @@ class GenerationRequest(RequestModel):
     DEFAULT_LIMIT: ClassVar[int | None] = None
     CHAT_FIELDS: ClassVar[Mapping[str, str]] = {}
     """Fields of a chat completion that have another name in this API, with that name."""
-    WITHOUT_EFFECT = (
+    WITHOUT_EFFECT: ClassVar[tuple[str, ...]] = (
         "user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
         "prediction",
     )  # fmt: skip

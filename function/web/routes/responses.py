@@ -31,6 +31,8 @@ def blueprint(service: Service) -> Blueprint:
             body.response_fields(),
             summary=body.wants_summary,
             logprobs=body.alternatives is not None,
+            timed=body.timings_per_token,
+            metered=body.return_progress,
             new_call_id=prompt.new_id,
         )
         return named_events.send(stream, reply)
