@@ -1,4 +1,4 @@
-"""function/client_auth.py with OpenAI's client. The servers verify signatures with awscrt, tokens with google-auth."""
+"""function/client/auth.py with OpenAI's client. The servers verify signatures with awscrt, tokens with google-auth."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from function.client_auth import CloudRunAuth, LambdaAuth
+from function.client.auth import CloudRunAuth, LambdaAuth
 
 CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 STREAM = "".join(

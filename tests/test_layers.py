@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent / "function"
 # Folder -> folders it may import from, besides itself and `errors`. Folders inside a wing have rows of their own.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "client_auth": set(),
+    "client": set(),
     "default_model": set(),
     "settings": {"default_model", "gguf"},
     "system": {"settings"},

@@ -194,7 +194,12 @@ class Deployment:
 
     def run(self, command: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run one terraform command with the required variables and ``variables``."""
-        values = [f"-var={name}={value}" for name, value in (REQUIRED[self.root] | variables).items()]
+        values = [
+            f"-var={name}={value}" for name, value in (REQUIRED[self.root] | variables).items() if value != "null"
+        ]
+        (self._copy / "null.auto.tfvars").write_text(
+            "".join(f"{name} = null\n" for name, value in variables.items() if value == "null")
+        )
         path = f"{self._bin}:{os.environ['PATH']}"
         return terraform(self._copy, command, "-no-color", "-input=false", *options, *values, PATH=path)
 
@@ -304,8 +309,9 @@ OPTION_SETS: dict[str, list[dict[str, str]]] = {
         {"model": "m.gguf", "snapshot": "true", "env": '{SYSTEM_PROMPT="Be brief.", N_CTX="4096"}'},
         {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
         {"env": '{MODEL_CACHE="memory"}', "timeout_seconds": "3600", "smoke_test": "false"},
-        {"disk_mib": "10240", "model_uri": "gs://others/m.gguf", "force_destroy": "true"},
+        {"model_uri": "gs://others/m.gguf", "grant_model_access": "false", "force_destroy": "true"},
         {"model_uri": "hf://owner/repository/m.gguf", "baked_model": "none", "build_region": "europe-west1"},
+        {"monthly_budget": "20", "alert_emails": '["ann@example.com"]', "labels": '{team="ml"}'},
     ],
     "aws": [
         {"startup_waits_for": "model"},
@@ -320,11 +326,13 @@ OPTION_SETS: dict[str, list[dict[str, str]]] = {
         {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
         {"model_uri": "s3://others/m.gguf", "max_instances": "null", "smoke_test": "false"},
         {"model_uri": "hf://owner/repository/m.gguf", "force_destroy": "true"},
+        {"monthly_budget": "20", "alert_emails": '["ann@example.com"]', "labels": '{team="ml"}'},
     ],
 }
-"""Sets of options, with the default values and the documented flow 13 for each cloud."""
+"""Sets of options, with the default values and the documented flow 14 or more for each cloud."""
 
 
+@pytest.mark.slow
 def test_option_sets_apply_with_a_clean_plan(deployment: Deployment) -> None:
     for options in OPTION_SETS[deployment.root]:
         deployment.apply(**options)

@@ -22,8 +22,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "models" {
   bucket = aws_s3_bucket.models.id
   rule {
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.kms_key == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key
     }
+    bucket_key_enabled = var.kms_key == null ? null : true # a key for the bucket, not a request to KMS for each object
   }
 }
 

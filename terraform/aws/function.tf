@@ -36,6 +36,7 @@ resource "aws_lambda_function" "chat" {
   memory_size                    = var.memory_mib
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = coalesce(var.max_instances, -1)
+  kms_key_arn                    = var.kms_key
   publish                        = true # the alias below points at complete versions, never at one in the middle of a change
 
   ephemeral_storage {

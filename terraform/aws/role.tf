@@ -38,6 +38,15 @@ data "aws_iam_policy_document" "run" {
   }
 
   dynamic "statement" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+    content {
+      sid       = "UseKey"
+      actions   = concat(["kms:Decrypt"], var.snapshot ? ["kms:GenerateDataKey"] : [])
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.snapshot ? [local.model_name] : []
     content {
       sid       = "WriteSnapshot"

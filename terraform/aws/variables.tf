@@ -326,3 +326,41 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "labels" {
+  description = "Tags of all resources, in addition to service = name: costs can be listed by tag, once the tag is activated in the billing console."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key, value in var.labels : can(regex("^[A-Za-z][A-Za-z0-9 _.:/=+@-]{0,126}$", key)) && length(value) <= 256])
+    error_message = "labels must begin with a letter, with names of at most 127 and values of at most 256 characters."
+  }
+}
+
+variable "monthly_budget" {
+  description = "Monthly budget in USD. Half of it, all of it, and a forecast above it are reported to alert_emails. It counts the whole account, and stops nothing. Null creates none."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.monthly_budget == null || coalesce(var.monthly_budget, 1) >= 1
+    error_message = "monthly_budget must be at least 1."
+  }
+
+  validation {
+    condition     = var.monthly_budget == null || length(var.alert_emails) > 0
+    error_message = "monthly_budget needs alert_emails: nobody else would receive the report."
+  }
+}
+
+variable "kms_key" {
+  description = "ARN of a key in KMS, in the same region, that encrypts the models, the images and the function's settings. Set it before the first apply. Null uses AWS's keys."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^arn:[a-z-]+:kms:${var.region}:[0-9]{12}:key/[0-9a-f-]+$", var.kms_key))
+    error_message = "kms_key must be arn:aws:kms:REGION:ACCOUNT:key/ID, in the region of all resources."
+  }
+}

@@ -11,6 +11,10 @@ terraform {
 
 provider "aws" {
   region = var.region
+
+  default_tags {
+    tags = merge(var.labels, { service = var.name })
+  }
 }
 
 data "aws_caller_identity" "me" {}

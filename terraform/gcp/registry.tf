@@ -3,6 +3,7 @@ resource "google_artifact_registry_repository" "images" {
   location      = var.region
   format        = "DOCKER"
   description   = "Images of ${var.name}"
+  kms_key_name  = var.kms_key
 
   cleanup_policies {
     id     = "keep-recent"

@@ -47,6 +47,7 @@ resource "google_cloud_run_v2_service" "chat" {
 
   template {
     service_account                  = google_service_account.run.email
+    encryption_key                   = var.kms_key
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2" # full Linux: mmap, full CPU speed
     max_instance_request_concurrency = 1
     session_affinity                 = true # a browser's next turn finds its conversation in the instance's memory

@@ -372,3 +372,41 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "labels" {
+  description = "Labels of all resources, in addition to service = name: costs can be listed by label."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "labels must have lower-case letters, digits, hyphens and underscores, at most 63 characters."
+  }
+}
+
+variable "monthly_budget" {
+  description = "Monthly budget in the billing account's currency. Half of it, all of it, and a forecast above it are reported to alert_emails and to the billing account's administrators. It counts the whole project, and stops nothing. Null creates none."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.monthly_budget == null || coalesce(var.monthly_budget, 1) >= 1
+    error_message = "monthly_budget must be at least 1."
+  }
+
+  validation {
+    condition     = var.monthly_budget == null || coalesce(var.monthly_budget, 1) == floor(coalesce(var.monthly_budget, 1))
+    error_message = "monthly_budget must be a whole number."
+  }
+}
+
+variable "kms_key" {
+  description = "Key in Cloud KMS, in the same region, that encrypts the models, the images and the service: projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY. Set it before the first apply. Null uses Google's keys."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null || can(regex("^projects/[^/]+/locations/${var.region}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key must be projects/…/locations/REGION/keyRings/…/cryptoKeys/…, in the region of all resources."
+  }
+}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials as GoogleCredentials
 
 
-class Request(Protocol):
+class AuthRequest(Protocol):
     """The part of httpx's request that is read and changed; its body is in memory, as JSON is."""
 
     @property
@@ -30,7 +30,7 @@ class Request(Protocol):
     def content(self) -> bytes: ...
 
 
-R = TypeVar("R", bound=Request)
+R = TypeVar("R", bound=AuthRequest)
 
 
 class LambdaAuth:

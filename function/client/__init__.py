@@ -1,0 +1,1 @@
+"""Parts for programs that call the function."""
