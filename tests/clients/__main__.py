@@ -49,7 +49,7 @@ def command(kind: str, packages: list[str]) -> list[str]:
 
 
 def run(script: str, kind: str, packages: list[str]) -> dict[str, str]:
-    """Return the results of the checks of one client; ``all`` for a script that prints none, in brackets in the table."""
+    """Return the results of one client's checks; ``all`` for a script that prints none, in brackets in the table."""
     interpreter = command(kind, packages)
     folder = (
         HERE if kind == "python" else CACHE / f"node-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"

@@ -50,7 +50,7 @@ class _NamedFrames:
         elif isinstance(event, Finished):
             *objects, last = self._reply.closing(event)
             yield from _named([*objects, last | self._exchange.receipt_block()])
-        else:
+        elif isinstance(event, PrefillProgress):
             yield from _named(self._reply.prefill(event))
 
     def end(self) -> Iterable[bytes]:

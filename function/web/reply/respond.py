@@ -268,7 +268,7 @@ class _ChoiceFrames:
         elif isinstance(event, Finished):
             self._ended = True
             yield from map(sse.data, self._reply.closing(event))
-        elif isinstance(self._reply, PrefillFormat):
+        elif isinstance(event, PrefillProgress) and isinstance(self._reply, PrefillFormat):
             yield from map(sse.data, self._reply.prefill(event))
 
     def end(self) -> Iterator[bytes]:
