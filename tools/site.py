@@ -15,8 +15,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sphinx.application import Sphinx
-
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 REPOSITORY_URL = "https://github.com/OWNER/gguf-chat-function"
@@ -68,15 +66,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return build(parser.parse_args(argv).folder, os.environ.get("REPOSITORY_URL", REPOSITORY_URL))
 
 
-def build(folder: Path, repository: str = REPOSITORY_URL) -> int:
+def build(folder: Path, repository: str) -> int:
     """Build the site in ``folder``; return 0, or 1 if there was a warning."""
-    with tempfile.TemporaryDirectory() as temporary:
-        source = Path(temporary) / "source"
-        write_source(source, repository)
-        settings = {**CONFIGURATION, "html_theme_options": {"source_repository": f"{repository}/"}}
-        app = Sphinx(
-            source, None, folder, Path(temporary) / "doctrees", "html", settings, status=None, warningiserror=True
-        )
+    with tempfile.TemporaryDirectory() as source:
+        write_source(Path(source), repository)
+        return render(Path(source), folder, repository)
+
+
+def render(source: Path, folder: Path, repository: str) -> int:
+    """Render the pages in ``source`` to ``folder``; return 0, or 1 if there was a warning."""
+    from sphinx.application import Sphinx  # takes a second
+
+    settings = {**CONFIGURATION, "html_theme_options": {"source_repository": f"{repository}/"}}
+    with tempfile.TemporaryDirectory() as doctrees:
+        app = Sphinx(source, None, folder, doctrees, "html", settings, status=None, warningiserror=True)
         app.build()
         return app.statuscode
 
@@ -93,7 +96,7 @@ def write_source(folder: Path, repository: str) -> None:
     decisions = [path.stem for path in sorted((DOCS / "decisions").glob("0*.md"))]
     with (folder / "decisions" / "README.md").open("a") as page:
         page.write(_toctree("", decisions))
-    shutil.copytree(DOCS / "pictures", folder / "pictures")
+    shutil.copytree(DOCS / "pictures", folder / "pictures", dirs_exist_ok=True)
     shutil.copytree(DOCS / "pictures", folder / "extra" / "pictures")  # for the front page's HTML
 
 
