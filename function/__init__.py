@@ -1,3 +1,3 @@
 """A container function that answers chat from a GGUF model in a bucket."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

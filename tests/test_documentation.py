@@ -12,7 +12,10 @@ from function.errors import FunctionError
 from tools.pictures import generated_files
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md", ROOT / "examples" / "README.md"]
+)
+LINK = re.compile(r"\]\(([^)\s]+)\)|\b(?:src|srcset)=\"([^\"]+)\"")
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
@@ -44,7 +47,7 @@ def anchors(text: str) -> set[str]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_have_targets(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+    for target in (link or picture for link, picture in LINK.findall(path.read_text())):
         if target.startswith("http"):
             continue
         name, _, anchor = target.partition("#")
@@ -52,6 +55,12 @@ def test_links_have_targets(path: Path) -> None:
         assert linked.exists(), target
         if anchor:
             assert anchor in anchors(linked.read_text()), target
+
+
+def test_every_picture_is_shown() -> None:
+    texts = "".join(path.read_text() for path in DOCUMENTS)
+    for picture in [*(ROOT / "docs" / "pictures").glob("*.png"), *(ROOT / "docs" / "pictures").glob("*.svg")]:
+        assert f"pictures/{picture.name}" in texts, picture.name
 
 
 @pytest.mark.parametrize("path", generated_files(), ids=lambda path: path.name)

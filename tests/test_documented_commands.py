@@ -36,6 +36,7 @@ NEEDS_AN_ACCOUNT = (
     "openssl rand -hex 32 | tr -d '\\n' | gcloud secrets create",
     "aws ssm put-parameter",
     "gcloud run services proxy",
+    "docker buildx imagetools create",
     'curl -N "$URL/chat"',
     'curl -N "${URL}chat"',
 )

@@ -26,6 +26,7 @@ OUTER_PAGES: Mapping[str, str] = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "bench/README.md": "measurements.md",
+    "examples/README.md": "examples.md",
 }
 """Pages outside docs/, by their path in the repository, with their path on the site."""
 SECTIONS: Mapping[str, Sequence[str]] = {
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "How-to guides": [
         "choosing-a-model",
         "deploy",
+        "examples",
         "stores",
         "cold-start",
         "snapshots",
