@@ -176,8 +176,8 @@ class Deployment:
         if not os.environ.get("TERRAFORM_WRAPPER"):
             pytest.skip("TERRAFORM_WRAPPER is not set: an apply would create resources in the cloud")
         self.root = module.name
-        self._copy = folder / module.name
-        shutil.copytree(module, self._copy, ignore=shutil.ignore_patterns("*.tfvars", "*tfstate*"))
+        self.folder = folder / module.name
+        shutil.copytree(module, self.folder, ignore=shutil.ignore_patterns("*.tfvars", "*tfstate*"))
         self._calls = folder / "calls"
         self._calls.touch()
         self._bin = folder / "bin"
@@ -201,7 +201,7 @@ class Deployment:
             "".join(f"{name} = null\n" for name, value in variables.items() if value == "null")
         )
         path = f"{self._bin}:{os.environ['PATH']}"
-        return terraform(self._copy, command, "-no-color", "-input=false", *options, *values, PATH=path)
+        return terraform(self.folder, command, "-no-color", "-input=false", *options, *values, PATH=path)
 
     def apply(self, **variables: str) -> str:
         """Apply, which must succeed, and return the output."""
@@ -277,6 +277,27 @@ def test_dropped_or_renamed_model_keeps_every_object(deployment: Deployment) -> 
     deployment.apply(model="a.gguf")
     deployment.apply(model="b.gguf", model_file=str(deployment.model))
     assert [upload.rpartition("/")[2] for upload in deployment.uploads()] == ["a.gguf", "b.gguf"]
+
+
+OLD_OBJECT = {
+    "gcp": ('resource "google_storage_bucket_object" "model"', {"name": "m.gguf", "source": "m.gguf"}),
+    "aws": ('resource "aws_s3_object" "model"', {"key": "m.gguf", "source": "m.gguf"}),
+}
+"""Model as version 0.1 managed it: its block, and its arguments without the bucket."""
+
+
+def test_model_of_version_0_1_leaves_the_state_and_stays_in_the_bucket(deployment: Deployment) -> None:
+    block, arguments = OLD_OBJECT[deployment.root]
+    lines = [f'  {name} = "{value}"' for name, value in arguments.items()]
+    bucket = deployment.folder / "bucket.tf"
+    current = bucket.read_text()
+    old = "\n".join([f"{block} {{", "  bucket = local.old_bucket", *lines, "}", 'locals { old_bucket = "b" }', ""])
+    bucket.write_text(current.partition("\n# Version 0.1")[0] + "\n" + old)
+    deployment.apply()
+    bucket.write_text(current)
+    applied = deployment.apply()
+    assert "0 destroyed" in applied
+    assert "will no longer be managed by Terraform" in applied
 
 
 def test_machine_without_the_model_file_plans_nothing(deployment: Deployment) -> None:

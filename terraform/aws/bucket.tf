@@ -99,3 +99,12 @@ resource "terraform_data" "model" {
 
   depends_on = [aws_s3_bucket_versioning.models]
 }
+
+# Version 0.1 managed the model's object. It stays in the bucket, and only leaves the state.
+removed {
+  from = aws_s3_object.model
+
+  lifecycle {
+    destroy = false
+  }
+}

@@ -72,3 +72,12 @@ resource "google_storage_bucket_iam_member" "writes_snapshot" {
     expression = "resource.name == \"projects/_/buckets/${google_storage_bucket.models.name}/objects/${local.model_name}.snapshot\""
   }
 }
+
+# Version 0.1 managed the model's object. It stays in the bucket, and only leaves the state.
+removed {
+  from = google_storage_bucket_object.model
+
+  lifecycle {
+    destroy = false
+  }
+}
