@@ -75,7 +75,7 @@ class JsonStream:
                     break
                 gap += ","
                 feed.at += 1
-            if not letter or letter in "}])":
+            if not letter or letter in "}])" or letter == close:
                 gap = gap.replace(",", "")
                 if letter == close:
                     self._write(gap + ("}" if keyed else "]"))

@@ -442,7 +442,7 @@ class _Learner:
                 value, end = decoder.raw_decode(filled, match.start())
             except ValueError:
                 continue
-            if "qzname" not in json.dumps(value):
+            if not _holds(value, "qzname"):
                 continue
             back = _unfilled(text)
             return back(match.start()), back(end)
@@ -633,6 +633,13 @@ def _with_index(lead: str, between: str) -> tuple[str, str]:
         return lead, between
     a, b = first[-1], second[-1]
     return lead[: a.start()] + INDEX + lead[a.end() :], between[: b.start()] + INDEX + between[b.end() :]
+
+
+def _holds(value: Any, text: str) -> bool:
+    """Return true if ``text`` is in an object or in one that it holds; the items of a list are apart."""
+    if isinstance(value, dict):
+        return any(text in key or _holds(item, text) for key, item in value.items())
+    return isinstance(value, str) and text in value
 
 
 def _unfilled(text: str) -> Callable[[int], int]:

@@ -149,6 +149,8 @@ class CallReader(Reader):
         found = []
         syntax = self._syntax
         end = syntax.call.rpartition(NAME)[2] if syntax.arguments_first else syntax.end.replace(NAME, name)
+        if isinstance(syntax.arguments, LiteralArguments):
+            end = end.strip()[1:]  # its first character ends the arguments
         for text in (end + syntax.section_end, end, syntax.section_end):
             parts = [piece for piece in pieces(text) if piece not in (ID, INDEX)]
             found += [parts[at:] for at, piece in enumerate(parts) if at == 0 or is_distinctive(piece)]
@@ -466,7 +468,9 @@ class CallReader(Reader):
     def _tag_ends(self, begin: list[str]) -> list[list[str]]:
         """Return what ends the arguments and cannot begin another one."""
         separator = pieces(self._syntax.separator)
-        return [parts for parts in self._closings if parts != separator and parts != begin[: len(parts)]]
+        ends = [parts for parts in self._closings if parts != separator and parts != begin[: len(parts)]]
+        following = self._opening[self._section_size :]
+        return ends if self._syntax.end.strip() or not following else [*ends, following]
 
     def _follows(self, options: list[list[str]]) -> Wait[bool]:
         """Return true if one of ``options`` comes next, or the end of the reply; read nothing."""
@@ -594,7 +598,7 @@ class CallReader(Reader):
                     found = True
                 elif (yield from feed.starts(_FENCE)):
                     feed.at += len(_FENCE)
-                    found = True
+                    found = ended = True
             if not found:
                 start.restore()
                 return
