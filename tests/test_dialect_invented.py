@@ -12,7 +12,8 @@ TEMPLATE = (
     "{% if tools %}Tools: {{ tools | tojson }}\n{% endif %}{% for m in messages %}{% if m.role == 'assistant' %}<|bot|>"
     "{% if m.reasoning_content %}<reflect>{{ m.reasoning_content }}</reflect>\n{% endif %}{{ m.content or '' }}"
     "{% if m.tool_calls %}OPEN{% for c in m.tool_calls %}{% set f = c.function %}CALL"
-    "{% if not loop.last %}SEP{% endif %}{% endfor %}CLOSE{% endif %}<|eot|>{% elif m.role == 'tool' %}<|result|>{{ m.content }}<|eot|>"
+    "{% if not loop.last %}SEP{% endif %}{% endfor %}CLOSE{% endif %}<|eot|>"
+    "{% elif m.role == 'tool' %}<|result|>{{ m.content }}<|eot|>"
     "{% else %}<|{{ m.role }}|>{{ m.content }}<|eot|>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|bot|>{% endif %}"
 )
