@@ -13,6 +13,7 @@ ALIASES = {
     "/chat/completions": "/v1/chat/completions",
     "/chat/completions/input_tokens": "/v1/chat/completions/input_tokens",
     "/responses": "/v1/responses",
+    "/responses/input_tokens": "/v1/responses/input_tokens",
     "/messages": "/v1/messages",
     "/embedding": "/v1/embeddings",
     "/embeddings": "/v1/embeddings",

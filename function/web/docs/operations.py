@@ -155,7 +155,7 @@ OPERATIONS = (
         "/v1/responses/input_tokens",
         "OpenAI",
         "Count the tokens of a request to /v1/responses",
-        {JSON: response_answers.InputTokens},
+        {JSON: answers.InputTokens},
         ResponsesRequest,
         ERRORS,
         description="Takes the same body, and no place in the queue.",

@@ -161,10 +161,3 @@ class ResponseEvent(Answer):
     timings: ReplyTimings | None = None
     prompt_progress: PromptProgress | None = None
     receipt: dict[str, Any] | None = None
-
-
-class InputTokens(Answer):
-    """Tokens of a request."""
-
-    object: Literal["response.input_tokens"]
-    input_tokens: int

@@ -19,12 +19,20 @@ BILLING_STAMP = re.compile(r"\A(x-anthropic-billing-header:[^\n]*?\bcch=)\w+;")
 _JOINT = "\n\n"
 
 
+class PlainTextBlock(TextPart):
+    """Text of a turn."""
+
+    type: Literal["text"]
+    citations: Any = None
+    cache_control: Any = None
+
+
 class DocumentSource(RequestModel):
     """Text of a document."""
 
     type: Literal["text", "content"]
     data: Unicode = ""
-    content: Unicode | list[TextPart] = ""
+    content: Unicode | list[PlainTextBlock] = ""
     media_type: Any = None
 
 
@@ -50,7 +58,7 @@ class SearchResultBlock(RequestModel):
     type: Literal["search_result"]
     source: Unicode
     title: Unicode
-    content: list[TextPart]
+    content: list[PlainTextBlock]
     citations: Any = None
     cache_control: Any = None
 
@@ -67,7 +75,7 @@ def _is_foreign(name: str) -> bool:
     )  # fmt: skip
 
 
-TextBlock = Annotated[TextPart | DocumentBlock | SearchResultBlock | SkippedPart, ChosenByType(skips=_is_foreign)]
+TextBlock = Annotated[PlainTextBlock | DocumentBlock | SearchResultBlock | SkippedPart, ChosenByType(skips=_is_foreign)]
 
 
 class ThinkingBlock(RequestModel):
@@ -106,7 +114,7 @@ class ToolResultBlock(RequestModel):
 
 
 ContentBlock = Annotated[
-    TextPart | DocumentBlock | SearchResultBlock | ThinkingBlock | ToolUseBlock | ToolResultBlock | SkippedPart,
+    PlainTextBlock | DocumentBlock | SearchResultBlock | ThinkingBlock | ToolUseBlock | ToolResultBlock | SkippedPart,
     ChosenByType(skips=_is_foreign),
 ]
 
@@ -127,7 +135,9 @@ class ConversationTurn(RequestModel):
                 yield Message(role="tool", tool_call_id=block.tool_use_id, content=block.text)
         calls = [block for block in self.content if isinstance(block, ToolUseBlock)]
         thoughts = [block.thinking for block in self.content if isinstance(block, ThinkingBlock)]
-        texts = [block for block in self.content if isinstance(block, TextPart | DocumentBlock | SearchResultBlock)]
+        texts = [
+            block for block in self.content if isinstance(block, PlainTextBlock | DocumentBlock | SearchResultBlock)
+        ]
         if self.role == "assistant":
             yield Message(
                 role="assistant",

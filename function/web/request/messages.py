@@ -15,14 +15,10 @@ MEDIA = {
 
 
 class TextPart(RequestModel):
-    """Text part of a message's content, under any of the types that OpenAI's and Anthropic's APIs give it."""
+    """Text part of a message's content, under any of the types that OpenAI's APIs give it."""
 
     type: Literal["text", "input_text", "output_text", "refusal"]
     text: Unicode
-    annotations: Any = None
-    logprobs: Any = None
-    citations: Any = None
-    cache_control: Any = None
 
     @model_validator(mode="before")
     @classmethod

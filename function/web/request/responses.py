@@ -19,12 +19,19 @@ LOGPROBS = "message.output_text.logprobs"
 _STATELESS = "this server stores no responses. Send the whole conversation in `input`"
 
 
+class ResponseText(TextPart):
+    """Text of a message; of an earlier reply as it came."""
+
+    annotations: Any = None
+    logprobs: Any = None
+
+
 class InputMessage(RequestModel):
     """Message of a conversation."""
 
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
-    content: Unicode | list[TextPart]
+    content: Unicode | list[ResponseText]
     id: Any = None
     status: Any = None
     phase: Any = None
@@ -47,7 +54,7 @@ class FunctionCallOutput(RequestModel):
 
     type: Literal["function_call_output"]
     call_id: Unicode
-    output: Unicode | list[TextPart]
+    output: Unicode | list[ResponseText]
     id: Any = None
     status: Any = None
 
