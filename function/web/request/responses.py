@@ -297,9 +297,9 @@ def chat_messages(items: Sequence[InputItem]) -> list[Message]:
         if isinstance(item, SkippedPart):
             continue
         if isinstance(item, FunctionCallOutput):
-            messages.append(Message(role="tool", content=item.output, tool_call_id=item.call_id))
+            messages.append(Message(role="tool", content=_text(item.output), tool_call_id=item.call_id))
         elif isinstance(item, InputMessage) and item.role != "assistant":
-            messages.append(Message(role=item.role, content=item.content))
+            messages.append(Message(role=item.role, content=_text(item.content)))
         else:
             last = messages.pop() if messages and messages[-1].role == "assistant" else None
             messages.append(_extended(last or Message(role="assistant", content=""), item))
@@ -313,8 +313,11 @@ def _extended(reply: Message, item: InputMessage | FunctionCallItem | ReasoningI
     if isinstance(item, FunctionCallItem):
         call = ToolCall(id=item.call_id, function=FunctionCall(name=item.name, arguments=item.arguments))
         return reply.model_copy(update={"tool_calls": [*(reply.tool_calls or ()), call]})
-    text = Message(role="assistant", content=item.content).text()
-    return reply.model_copy(update={"content": _joined(reply.text(), text)})
+    return reply.model_copy(update={"content": _joined(reply.text(), _text(item.content))})
+
+
+def _text(content: str | Sequence[ResponseText]) -> str:
+    return content if isinstance(content, str) else "\n".join(part.text for part in content)
 
 
 def _joined(text: str | None, more: str) -> str:
