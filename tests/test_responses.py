@@ -13,6 +13,7 @@ from function.errors import RequestError, Stopping
 from function.web.reply.blocks import BlockReader
 from function.web.reply.responses import ResponsesReply
 from function.web.request.responses import ResponsesRequest
+from tests.clients import responses_client
 from tests.servers.doors import ServedFunction, serving
 from tests.thinking_model import (
     ANSWER,
@@ -170,6 +171,10 @@ def test_ignored_fields_are_named(function: ServedFunction) -> None:
     body = {"input": [{"role": "user", "content": "hi"}, {"type": "web_search_call", "id": "w"}], "keep_alive": 1}
     _, headers, _ = function.exchange(PATH, {**body, "tools": [{"type": "web_search"}], **QUIET, "store": True})
     assert headers["x-ignored-fields"] == "keep_alive, input.web_search_call, tools.web_search"
+
+
+def test_openai_client_uses_the_whole_api(function: ServedFunction) -> None:
+    responses_client.main(function.url)
 
 
 def test_errors_name_fields_of_this_api(function: ServedFunction) -> None:
