@@ -9,6 +9,7 @@ import pytest
 from function.dialect.reply_parts import ArgumentsPiece, CallStart, ContentPiece, Part, PlainReader, StopReader
 from function.engine import Finished, FinishReason, TextPiece, Timings, Usage
 from function.errors import Busy, DoesNotFit, FunctionError, NotFound, RequestError, Stopping, Unauthorized
+from function.web.docs.message_answers import MessageEvent, MessageObject
 from function.web.reply.anthropic_messages import MessagesReply, error_body
 from function.web.reply.blocks import BlockReader
 from function.web.request.anthropic_messages import MessagesRequest
@@ -53,7 +54,10 @@ def events_of(function: ServedFunction, **fields: Any) -> list[dict[str, Any]]:
     _, _, text = function.exchange(PATH, body, HEADERS)
     frames = [frame.split("\n") for frame in text.split("\n\n") if frame]
     assert all(name == f"event: {json.loads(data[6:])['type']}" for name, data in frames)
-    return [json.loads(data[6:]) for _, data in frames]
+    events = [json.loads(data[6:]) for _, data in frames]
+    for event in events:
+        MessageEvent.model_validate(event, strict=True)
+    return events
 
 
 def parsed(**fields: Any) -> MessagesRequest:
@@ -118,6 +122,7 @@ def test_stream_has_every_event_in_order(function: ServedFunction) -> None:
     assert delta["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
     assert stop == {"type": "message_stop"}
     whole = ask(function, tools=[TOOL], thinking=THINKING)
+    MessageObject.model_validate(whole, strict=True)
     assert whole["content"][0] == {"type": "thinking", "thinking": PLAN, "signature": signature}
     assert whole["content"][1]["input"] == {"city": "Paris"}
     assert delta["usage"]["output_tokens"] == whole["usage"]["output_tokens"]

@@ -10,6 +10,7 @@ import pytest
 from function.dialect.reply_parts import PlainReader
 from function.engine import Finished, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import RequestError, Stopping
+from function.web.docs.response_answers import ResponseEvent, ResponseObject
 from function.web.reply.blocks import BlockReader
 from function.web.reply.responses import ResponsesReply
 from function.web.request.responses import ResponsesRequest
@@ -69,7 +70,10 @@ def events_of(function: ServedFunction, **fields: Any) -> list[dict[str, Any]]:
     assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     frames = [frame.split("\n") for frame in text.split("\n\n") if frame]
     assert all(name == f"event: {json.loads(data[6:])['type']}" for name, data in frames)
-    return [json.loads(data[6:]) for _, data in frames]
+    events = [json.loads(data[6:]) for _, data in frames]
+    for event in events:
+        ResponseEvent.model_validate(event, strict=True)
+    return events
 
 
 def test_thoughts_and_text_are_items(client: openai.OpenAI) -> None:
@@ -100,6 +104,7 @@ def test_stream_has_every_event_in_order(function: ServedFunction) -> None:
     assert [event["type"] for event in events] == CALL_EVENTS
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     _, whole = function.ask(PATH, {"input": "hi", "tools": [TOOL]})
+    ResponseObject.model_validate(whole, strict=True)
     response = events[-1]["response"]
     assert [_without_ids(item) for item in response["output"]] == [_without_ids(item) for item in whole["output"]]
     assert {**whole, **_changing(response)} == response
