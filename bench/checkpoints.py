@@ -1,6 +1,6 @@
 """Cost and gain of checkpoints, on the shape of a hybrid model.
 
-    python -m bench.checkpoints [--shape qwen35-0.8B] [--rounds 3]
+    python -m bench.checkpoints [--shape qwen35-0.8B] [--rounds 3] [--threads 2]
 
 First the bytes of one checkpoint, and the time to take and to restore it. Then a conversation of three turns whose
 thoughts are dropped from the history, without a prefix cache and with the planned one: seconds to the first token, and
@@ -18,7 +18,7 @@ from function.gguf import fit, read_header
 from function.system.limits import cpus
 
 N_CTX = 4096
-MESSAGE_TOKENS, REPLY_TOKENS = 300, 150
+MESSAGE_TOKENS, REPLY_TOKENS = 300, 60
 REPEATS = 20
 
 
@@ -27,16 +27,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", default="qwen35-0.8B")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=cpus())
     arguments = parser.parse_args()
     path = model(arguments.shape, "Q4_0")
     room = fit(read_header(path), N_CTX).prefix_cache
     engines = {
-        name: Engine.load(path, LoadOptions(n_ctx=N_CTX, n_threads=cpus(), prefix_cache=prefix_cache))
+        name: Engine.load(path, LoadOptions(n_ctx=N_CTX, n_threads=arguments.threads, prefix_cache=prefix_cache))
         for name, prefix_cache in (("without", 0), ("with", room))
     }
     print(f"{arguments.shape}: the prefix cache has {room / 1e6:.0f} MB")
-    _converse(engines["with"])
-    print(engines["with"].run_task(_measure))
+    *_, end = engines["with"].submit(Job(prompt=tuple(range(5, 5 + MESSAGE_TOKENS)), max_tokens=1))
+    assert isinstance(end, Finished)
+    print(engines["with"].run_task(_measure), flush=True)
     print("| | turn | s to the first token | cached | prompt | tokens/s of the reply |\n|---|---:|---:|---:|---:|---:|")
     turns = {name: [_converse(engine) for _ in range(arguments.rounds)] for name, engine in engines.items()}
     for name, rounds in turns.items():

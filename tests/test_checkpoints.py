@@ -34,9 +34,13 @@ RECURRENT = (
     "tiny-nemotron-h",
 )
 ATTENDING = ("tiny-qwen3", "tiny-gemma4", "tiny-gpt-oss")
+SLOW = ("tiny-granitehybrid", "tiny-falcon-h1", "tiny-nemotron-h")  # their states have mamba's form
 
 
-@pytest.fixture(scope="module", params=[*RECURRENT, *ATTENDING])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in (*RECURRENT, *ATTENDING)],
+)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One model of each architecture."""
     return write_model(tmp_path_factory.mktemp("model") / f"{request.param}.gguf", SHAPES[request.param])
