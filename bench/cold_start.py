@@ -1,6 +1,6 @@
 """Time from exec to the first streamed token: the function, s5cmd with llama-server, the seed guide, s5cmd alone.
 
-    python -m bench.cold_start [--rounds 7] [--full] [--tokens 100] [--only function,s5cmd,…]
+    python -m bench.cold_start [--rounds 7] [--full] [--tls] [--tokens 100] [--only function,s5cmd,…]
 
 Models of real shapes with random weights, 0.5B in Q4_0 and with ``--full`` Llama-2-7B in Q8_0 (7.16 GB), come from
 nginx on loopback, limited to 80 MB/s per connection, into a memory-backed directory. The contenders take turns in
@@ -122,8 +122,8 @@ def seed(site: CacheSite, *, fetched: bool, watch: bool = False) -> StartRun:
 
 def s5cmd_command(site: CacheSite) -> list[str]:
     program = shutil.which("s5cmd") or str(BIN / "s5cmd")
-    return [program, "--endpoint-url", site.url, "cp", "--concurrency", CONNECTIONS, "--part-size", PART_MIB,
-            f"s3://bucket/{site.name}", str(site.file)]  # fmt: skip
+    return [program, "--endpoint-url", site.url, "--no-verify-ssl", "cp", "--concurrency", CONNECTIONS,
+            "--part-size", PART_MIB, f"s3://bucket/{site.name}", str(site.file)]  # fmt: skip
 
 
 def s5cmd_alone(site: CacheSite) -> StartRun:
@@ -176,7 +176,7 @@ def measure(source: Path, args: argparse.Namespace) -> dict[str, list[StartRun]]
     work = Path(tempfile.mkdtemp(prefix="bench-cold-", dir=args.dir))
     try:
         with nginx(source, home, limit=args.limit) as server:
-            url = server.urls[False, True]
+            url = server.urls[args.tls, True]
             env = {**environment(server, url), "HOME": os.environ["HOME"]}
             site = CacheSite(source.name, url, work, env, source.stat().st_size, args.tokens)
             contenders: dict[str, Callable[..., StartRun]] = {
@@ -226,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--full", action="store_true", help="use Llama-2-7B Q8_0, 7.16 GB; needs 15 GB of memory")
+    parser.add_argument("--tls", action="store_true", help="fetch over TLS")
     parser.add_argument("--tokens", type=int, default=1, help="number of tokens to wait for")
     parser.add_argument("--quant", choices=("Q4_0", "Q8_0"), help="quantisation, instead of the model's own")
     parser.add_argument("--limit", default="80m", help="bytes per second and connection, in nginx's notation")
