@@ -68,6 +68,53 @@ def knative() -> dict[str, Any]:
     return service["spec"]["template"]  # type: ignore[no-any-return]  # YAML has no types
 
 
+KUBERNETES = ROOT / "infra" / "kubernetes"
+
+
+def manifests(name: str) -> list[dict[str, Any]]:
+    """Return the objects of a file in infra/kubernetes."""
+    return list(yaml.safe_load_all((KUBERNETES / name).read_text()))
+
+
+@pytest.mark.parametrize("name", ["deployment.yaml", "hpa.yaml"])
+def test_kubernetes_manifests_match_the_api(name: str) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    for manifest in manifests(name):
+        validator.validate(manifest, validator.latest_version(), strict=True)
+
+
+def test_kubernetes_deployment_sets_existing_settings() -> None:
+    (container,) = manifests("deployment.yaml")[0]["spec"]["template"]["spec"]["containers"]
+    assert {variable["name"] for variable in container["env"]} <= {field.name.upper() for field in fields(Settings)}
+    assert container["readinessProbe"]["httpGet"]["path"] == "/health/ready"
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_kubernetes_scalers_name_the_deployment() -> None:
+    deployment, service, budget = manifests("deployment.yaml")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels == service["spec"]["selector"] == budget["spec"]["selector"]["matchLabels"]
+    assert "replicas" not in deployment["spec"], "each apply would undo the autoscaler's decision"
+    for name in ("hpa.yaml", "keda.yaml"):
+        (scaler,) = manifests(name)
+        assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+
+
+def test_keda_counts_metrics_of_the_function() -> None:
+    (scaler,) = manifests("keda.yaml")
+    (trigger,) = scaler["spec"]["triggers"]
+    metrics = set(re.findall(r"chat_\w+", trigger["metadata"]["query"]))
+    source = (ROOT / "function" / "web" / "routes" / "metrics.py").read_text()
+    assert metrics == {"chat_queue", "chat_running"}
+    assert all(f'"{metric}"' in source for metric in metrics)
+
+
+def test_azure_app_sets_existing_settings() -> None:
+    text = (ROOT / "infra" / "azure" / "main.tf").read_text()
+    names = set(re.findall(r"\b([A-Z][A-Z_]+) += [tv]", text)) | set(re.findall(r'name += "([A-Z_]+)"', text))
+    assert {"REQUEST_TIMEOUT", "MODEL_URI", "API_KEY"} == names <= {field.name.upper() for field in fields(Settings)}
+
+
 def test_knative_service_sets_existing_settings(knative: dict[str, Any]) -> None:
     names = {variable["name"] for variable in knative["spec"]["containers"][0]["env"]}
     assert names <= {field.name.upper() for field in fields(Settings)}

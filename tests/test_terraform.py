@@ -55,6 +55,11 @@ def test_files_are_formatted(installed: None) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_azure_file_is_formatted(installed: None) -> None:
+    done = terraform(TERRAFORM.parent / "infra" / "azure", "fmt", "-check", "-diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_module_is_valid(module: Path) -> None:
     done = terraform(module, "validate", "-no-color")
     assert done.returncode == 0, done.stdout + done.stderr
