@@ -152,7 +152,7 @@ def test_smoke_test_sends_the_key(tmp_path: Path) -> None:
 )
 def test_failed_smoke_test_restores_the_serving_image(tmp_path: Path, reply: str, status: int) -> None:
     build = Build(tmp_path, SUBSTITUTIONS, reply, status)
-    assert build.failed == "rollout"
+    assert build.failed == "deploy"
     assert build.called("run deploy", f"--image={SERVING}", "--no-traffic")
     assert not build.called("--to-revisions"), "the failed revision serves"
     assert build.called("update-traffic", "--remove-tags=candidate")

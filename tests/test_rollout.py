@@ -40,18 +40,17 @@ def api() -> Iterator[RunApi]:
 
 
 def rollout(api: RunApi, tmp_path: Path, reply: str) -> subprocess.CompletedProcess[str]:
-    """Deploy a new image as cloudbuild.yaml does, and roll it out; its revision answers with ``reply``."""
+    """Roll out a new image, whose revision answers with ``reply``."""
     (tmp_path / "reply").write_text(reply)
     path = fake(tmp_path / "bin", "curl", f"cat {tmp_path}/reply")
     environment = gcloud_settings(api, str(tmp_path / "gcloud")) | {"PATH": path}
-    deploy = ["gcloud", "run", "deploy", "chat", "--region=europe-west1", f"--image={IMAGE}", "--no-traffic", "--quiet"]
-    done = run(deploy, environment)
-    assert done.returncode == 0, done.stderr
     service = {
+        "IMAGE": IMAGE,
         "SERVICE": "chat",
         "PROJECT": "p",
         "REGION": "europe-west1",
         "ACCOUNT": "build@p.iam.gserviceaccount.com",
+        "IMPERSONATE": "true",
     }
     return run(["sh", "terraform/gcp/rollout.sh"], environment | service)
 
@@ -75,6 +74,45 @@ def test_revision_without_a_reply_gets_no_traffic(api: RunApi, tmp_path: Path) -
     assert done.returncode != 0
     assert "serves the same revision as before" in done.stderr
     assert api.service["spec"]["traffic"] == [{"revisionName": revision_name(1), "percent": 100}]
+    (container,) = api.service["spec"]["template"]["spec"]["containers"]
+    assert container["image"].startswith("old@"), "the next apply would deploy the image that failed"
+
+
+LAMBDA = """
+case "$*" in
+  *get-function*) echo registry/chat@old ;;
+  *update-function-code*--publish*) echo 8 ;;
+  *"lambda invoke"*) for last; do :; done; echo "{\\"first_token\\": $TOKEN}" > "$last" ;;
+esac
+echo "$*" >> "$CALLS\""""
+
+
+def publish(folder: Path, token: str) -> tuple[int, list[str]]:
+    """Deploy an image to Lambda; return the status, and the calls of the AWS CLI. ``token``: if the version has one."""
+    path = fake(folder / "bin", "aws", LAMBDA)
+    names = {"FUNCTION": "chat", "REGION": "eu-central-1", "TIMEOUT_SECONDS": "60", "IMAGE": "registry/chat@new"}
+    done = run(
+        ["sh", "terraform/aws/deploy.sh"], names | {"PATH": path, "TOKEN": token, "CALLS": str(folder / "calls")}
+    )
+    return done.returncode, (folder / "calls").read_text().splitlines()
+
+
+def test_alias_moves_after_the_versions_first_token(tmp_path: Path) -> None:
+    status, calls = publish(tmp_path, "true")
+    assert status == 0
+    assert "--qualifier 8" in next(call for call in calls if "lambda invoke" in call)
+    assert calls[-1].endswith(
+        "update-alias --region eu-central-1 --function-name chat --name live --function-version 8"
+    )
+
+
+def test_version_without_a_token_is_undone(tmp_path: Path) -> None:
+    status, calls = publish(tmp_path, "false")
+    assert status == 1
+    assert not any("update-alias" in call for call in calls)
+    assert "--image-uri registry/chat@old" in calls[-2]
+    assert "delete-function" in calls[-1]
+    assert "--qualifier 8" in calls[-1], "the function itself would be deleted"
 
 
 AWS = """case "$*" in *"lambda invoke"*) for last; do :; done

@@ -72,3 +72,17 @@ output "curl" {
     "-H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}'",
   ]))
 }
+
+output "github_variables" {
+  description = "Commands that set the variables of the workflow deploy-aws with GitHub's own command line. Null without github_repository."
+  value = var.github_repository == null ? null : join("\n", [
+    for name, value in {
+      AWS_DEPLOY_REGION   = var.region
+      AWS_DEPLOY_ROLE     = one(aws_iam_role.github[*].arn)
+      AWS_DEPLOY_FUNCTION = var.name
+      AWS_DEPLOY_IMAGE    = aws_ecr_repository.images.repository_url
+      AWS_DEPLOY_TIMEOUT  = tostring(var.timeout_seconds)
+      AWS_DEPLOY_RUNNER   = var.architecture == "arm64" ? "ubuntu-24.04-arm" : "ubuntu-24.04"
+    } : "gh variable set ${name} --repo ${coalesce(var.github_repository, "-")} --body '${coalesce(value, "-")}'"
+  ])
+}

@@ -364,3 +364,25 @@ variable "kms_key" {
     error_message = "kms_key must be arn:aws:kms:REGION:ACCOUNT:key/ID, in the region of all resources."
   }
 }
+
+variable "github_repository" {
+  description = "Repository on GitHub, as owner/name, whose main branch may deploy with the workflow deploy-aws, without a stored key. Null allows none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository must be owner/name."
+  }
+}
+
+variable "github_provider_arn" {
+  description = "ARN of the account's OIDC provider for GitHub, if there is one already: an account has at most one. Null creates it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_provider_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:oidc-provider/token[.]actions[.]githubusercontent[.]com$", var.github_provider_arn))
+    error_message = "github_provider_arn must be arn:aws:iam::ACCOUNT:oidc-provider/token.actions.githubusercontent.com."
+  }
+}

@@ -61,8 +61,7 @@ output "push" {
       ".",
     ])),
     "docker push ${local.image}:latest",
-    var.bootstrap ? null : "gcloud run deploy ${var.name} ${local.gcloud_run} --image=${local.image}:latest --no-traffic --quiet",
-    var.bootstrap ? null : local.rollout_command,
+    var.bootstrap ? null : "IMAGE=${local.image}:latest ${local.rollout_command}",
   ]))
 }
 
@@ -84,4 +83,19 @@ output "curl" {
 output "proxy" {
   description = "Command that opens a private service on http://localhost:8080 with your own identity."
   value       = "gcloud run services proxy ${var.name} --project=${var.project} --region=${var.region} --port=8080"
+}
+
+output "github_variables" {
+  description = "Commands that set the variables of the workflow deploy-gcp with GitHub's own command line. Null without github_repository."
+  value = var.github_repository == null ? null : join("\n", [
+    for name, value in {
+      GCP_PROJECT        = var.project
+      GCP_REGION         = var.region
+      GCP_SERVICE        = var.name
+      GCP_IMAGE          = local.image
+      GCP_ACCOUNT        = google_service_account.build.email
+      GCP_PROVIDER       = one(google_iam_workload_identity_pool_provider.github[*].name)
+      GCP_API_KEY_SECRET = coalesce(var.api_key_secret, "none")
+    } : "gh variable set ${name} --repo ${coalesce(var.github_repository, "-")} --body '${coalesce(value, "-")}'"
+  ])
 }

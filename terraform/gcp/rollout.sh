@@ -1,31 +1,44 @@
 #!/bin/sh
 # Requests a reply from the newest revision of a Cloud Run service, and only then gives it the traffic.
 #
-# Environment: SERVICE, PROJECT, REGION; ACCOUNT is a service account that may call the service, for callers without an
-# identity token of their own; API_KEY_SECRET is the secret with the key, or none; SMOKE_TEST=false skips the request.
+# Environment: SERVICE, PROJECT, REGION. IMAGE is deployed first; if it does not reply, the service gets its previous image
+# back, so that a later `terraform apply` deploys nothing that failed. ACCOUNT is a service account that may call the service,
+# for callers without an identity token of their own, and for all with IMPERSONATE=true. API_KEY_SECRET is the secret with the
+# key, or none. SMOKE_TEST=false skips the request.
 set -eu
 
 services() {
   gcloud run services "$@" "$SERVICE" --project="$PROJECT" --region="$REGION" --quiet
 }
 
+deploy() {
+  gcloud run deploy "$SERVICE" --project="$PROJECT" --region="$REGION" --image="$1" --no-traffic --quiet
+}
+
+previous=""
+reply=$(mktemp)
+finish() {
+  status=$?
+  rm -f "$reply"
+  if [ "$status" != 0 ]; then
+    services update-traffic --remove-tags=candidate || true # a tag keeps its revision reachable
+    [ -z "$previous" ] || deploy "$previous" || true
+    echo "The newest revision of $SERVICE failed its test. $SERVICE serves the same revision as before." >&2
+  fi
+  exit "$status"
+}
+trap finish EXIT
+
+if [ -n "${IMAGE:-}" ]; then
+  previous=$(services describe --format='value(spec.template.spec.containers[0].image)')
+  deploy "$IMAGE"
+fi
 revision=$(services describe --format='value(status.latestCreatedRevisionName)')
 
 if [ "${SMOKE_TEST:-true}" = true ]; then
   # The tag is set on its own: `gcloud run deploy --tag` would name the revision in the service's template, and each later
   # plan of Terraform would remove the name again.
   services update-traffic --update-tags="candidate=$revision"
-  reply=$(mktemp)
-  finish() {
-    status=$?
-    rm -f "$reply"
-    if [ "$status" != 0 ]; then
-      services update-traffic --remove-tags=candidate || true # a tag keeps its revision reachable
-      echo "The smoke test of $revision failed. $SERVICE serves the same revision as before." >&2
-    fi
-    exit "$status"
-  }
-  trap finish EXIT
 
   # The token is valid for the service, and thus for each of its revisions. A service account needs itself named.
   url=$(services describe --format='value(status.url)')
@@ -49,8 +62,6 @@ if [ "${SMOKE_TEST:-true}" = true ]; then
   # Complete, and with at least one piece of text.
   grep -q '^data: \[DONE\]' "$reply"
   grep -q '"content": *"[^"]' "$reply"
-  trap - EXIT
-  rm -f "$reply"
   services update-traffic --to-revisions="$revision=100" --remove-tags=candidate
 else
   services update-traffic --to-revisions="$revision=100"

@@ -410,3 +410,14 @@ variable "kms_key" {
     error_message = "kms_key must be projects/…/locations/REGION/keyRings/…/cryptoKeys/…, in the region of all resources."
   }
 }
+
+variable "github_repository" {
+  description = "Repository on GitHub, as owner/name, whose main branch may deploy with the workflow deploy-gcp, without a stored key. Null allows none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository must be owner/name."
+  }
+}

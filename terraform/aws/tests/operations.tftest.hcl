@@ -158,3 +158,35 @@ run "a_model_that_cannot_be_loaded_raises_an_alarm" {
     error_message = "a stream that ends in an error is a 200, which no metric of the platform counts"
   }
 }
+
+run "only_the_main_branch_of_one_repository_deploys" {
+  command = plan
+
+  variables {
+    github_repository = "ann/chat"
+  }
+
+  override_resource {
+    target          = aws_iam_openid_connect_provider.github[0]
+    override_during = plan
+    values          = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
+  }
+  override_resource {
+    target          = aws_iam_role.github[0]
+    override_during = plan
+    values          = { arn = "arn:aws:iam::123456789012:role/chat-github-eu-central-1" }
+  }
+
+  assert {
+    condition     = strcontains(jsonencode(data.aws_iam_policy_document.assumed_by_github[0].statement), "repo:ann/chat:ref:refs/heads/main")
+    error_message = "another repository or branch could deploy"
+  }
+  assert {
+    condition     = !strcontains(jsonencode(data.aws_iam_policy_document.github[0].statement), "iam:")
+    error_message = "a workflow could give itself permissions"
+  }
+  assert {
+    condition     = strcontains(output.github_variables, "--repo ann/chat")
+    error_message = "the workflow would have no variables"
+  }
+}

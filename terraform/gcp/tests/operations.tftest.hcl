@@ -152,3 +152,40 @@ run "an_alert_does_not_require_its_metric_to_exist" {
     error_message = "the query does not name the metric"
   }
 }
+
+run "only_the_main_branch_of_one_repository_deploys" {
+  command = plan
+
+  variables {
+    github_repository = "ann/chat"
+  }
+
+  override_resource {
+    target          = google_iam_workload_identity_pool.github[0]
+    override_during = plan
+    values          = { name = "projects/1/locations/global/workloadIdentityPools/chat-github" }
+  }
+  override_resource {
+    target          = google_iam_workload_identity_pool_provider.github[0]
+    override_during = plan
+    values          = { name = "projects/1/locations/global/workloadIdentityPools/chat-github/providers/github" }
+  }
+  override_resource {
+    target          = google_service_account.build
+    override_during = plan
+    values          = { email = "chat-build@my-project-123.iam.gserviceaccount.com" }
+  }
+
+  assert {
+    condition     = strcontains(google_iam_workload_identity_pool_provider.github[0].attribute_condition, "assertion.repository == 'ann/chat' && assertion.ref == 'refs/heads/main'")
+    error_message = "another repository or branch could deploy"
+  }
+  assert {
+    condition     = endswith(google_service_account_iam_member.github_acts_as_build[0].member, "/attribute.repository/ann/chat")
+    error_message = "another repository could act as the build account"
+  }
+  assert {
+    condition     = strcontains(output.github_variables, "--repo ann/chat")
+    error_message = "the workflow would have no variables"
+  }
+}

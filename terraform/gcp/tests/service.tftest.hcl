@@ -402,7 +402,7 @@ run "a_pushed_image_gets_the_traffic_after_it_has_replied" {
   }
 
   assert {
-    condition     = strcontains(output.push, "gcloud run deploy chat") && strcontains(output.push, "--no-traffic") && endswith(output.push, "sh terraform/gcp/rollout.sh")
+    condition     = strcontains(output.push, "&& IMAGE=europe-west1-docker.pkg.dev/my-project-123/chat/chat:latest ") && endswith(output.push, "sh terraform/gcp/rollout.sh")
     error_message = "a pushed image would serve untested, or not at all"
   }
 }
