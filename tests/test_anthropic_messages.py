@@ -177,6 +177,17 @@ def test_fields_of_anthropic_clients_are_accepted(function: ServedFunction) -> N
     assert headers["x-ignored-fields"] == "mcp_servers, tools.web_search_20250305"
 
 
+def test_rules_that_cannot_be_enforced_are_named(function: ServedFunction) -> None:
+    unique = {"type": "array", "items": {"enum": [1]}, "maxItems": 1, "uniqueItems": True}
+    body = {
+        "messages": [USER],
+        "max_tokens": 50,
+        "output_config": {"format": {"type": "json_schema", "schema": unique}},
+    }
+    _, headers, _ = function.exchange(PATH, body, HEADERS)
+    assert headers["x-ignored-fields"] == "output_config.format.schema.uniqueItems"
+
+
 def test_errors_have_anthropics_envelope(function: ServedFunction) -> None:
     def refusal(path: str, body: Any, headers: dict[str, str]) -> tuple[int, str]:
         status, error = function.ask(path, body, headers)

@@ -176,6 +176,9 @@ def test_ignored_fields_are_named(function: ServedFunction) -> None:
     body = {"input": [{"role": "user", "content": "hi"}, {"type": "web_search_call", "id": "w"}], "keep_alive": 1}
     _, headers, _ = function.exchange(PATH, {**body, "tools": [{"type": "web_search"}], **QUIET, "store": True})
     assert headers["x-ignored-fields"] == "keep_alive, input.web_search_call, tools.web_search"
+    unique = {"type": "array", "items": {"enum": [1]}, "maxItems": 1, "uniqueItems": True}
+    _, headers, _ = function.exchange(PATH, {"input": "hi", **QUIET, "text": {"format": _format(unique)}})
+    assert headers["x-ignored-fields"] == "text.format.schema.uniqueItems"
 
 
 def test_openai_client_uses_the_whole_api(function: ServedFunction) -> None:
@@ -269,6 +272,10 @@ def test_empty_reply_has_an_empty_message() -> None:
     response = ResponsesReply(lambda: "m", BlockReader(PlainReader), {}).whole([TextPiece("", 1)], end)
     (message,) = response["output"]
     assert message["content"] == [{"type": "output_text", "text": "", "annotations": [], "logprobs": []}]
+
+
+def _format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "name": "x", "schema": schema}
 
 
 def _without_ids(item: dict[str, Any]) -> dict[str, Any]:

@@ -215,7 +215,7 @@ class GenerationStream(JobStream):
             if self._grammar is not None:
                 from function.engine import probe_grammar  # its imports are for such requests alone
 
-                ignored += self._grammar.dropped
+                ignored += map(body.own_name, self._grammar.dropped)
                 probe_grammar(self._grammar)
         super().__init__(service)
 
@@ -227,9 +227,11 @@ class GenerationStream(JobStream):
             made = self._make_prompt(engine)
             prompts = [made] if isinstance(made, Prompt) else made
             jobs = [self._make_job(engine, prompt, choice) for prompt in prompts for choice in range(body.choices)]
-        names = [*body.ignored_fields(), *(self._grammar.dropped if self._grammar else ())]
-        names += [body.CHAT_FIELDS.get(name, name) for prompt in prompts for name in prompt.unused]
-        self.exchange.ignored_fields = list(dict.fromkeys(names))
+        unused = [
+            *(self._grammar.dropped if self._grammar else ()),
+            *(name for each in prompts for name in each.unused),
+        ]
+        self.exchange.ignored_fields = list(dict.fromkeys([*body.ignored_fields(), *map(body.own_name, unused)]))
         return jobs
 
     def _make_job(self, engine: Engine, prompt: Prompt, choice: int) -> Job:
@@ -269,10 +271,8 @@ def own_names(body: GenerationRequest) -> Iterator[None]:
     try:
         yield
     except RequestError as e:
-        for name, own in body.CHAT_FIELDS.items():
-            if e.param is not None and name in e.param:
-                e.rename_param(e.param.replace(name, own))
-                break
+        if e.param is not None:
+            e.rename_param(body.own_name(e.param))
         raise
 
 

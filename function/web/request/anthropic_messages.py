@@ -250,6 +250,7 @@ class MessagesRequest(GenerationRequest):
             "parallel_tool_calls": not self.tool_choice.disable_parallel_tool_use,
             "response_format": self._format(),
             "json_schema": self.json_schema,
+            "grammar": self.gbnf,
             "enable_thinking": self.thinks,
             "thinking_budget_tokens": self.thinking.budget_tokens if self.thinks else None,
             "reasoning_effort": self.output_config.effort if self.thinks else None,

@@ -242,6 +242,7 @@ class ResponsesRequest(GenerationRequest):
             "reasoning_effort": self.reasoning.effort,
             "response_format": self.text.format.for_chat(),
             "json_schema": self.json_schema,
+            "grammar": self.gbnf,
             "chat_template_kwargs": self.chat_template_kwargs,
         }
         return ChatCompletion.parse(fields, strict=True)

@@ -218,6 +218,13 @@ class GenerationRequest(RequestModel):
         """Bias of each token of the texts in ``logit_bias``."""
         return {key: bias for key, bias in self.logit_bias.items() if not _is_token(key)}
 
+    def own_name(self, field: str) -> str:
+        """Return the name in this API of a chat completion's ``field``."""
+        for name, own in self.CHAT_FIELDS.items():
+            if name in field:
+                return field.replace(name, own, 1)
+        return field
+
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """Texts that end the reply."""
