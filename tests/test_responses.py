@@ -13,6 +13,7 @@ from function.errors import RequestError, Stopping
 from function.web.docs.response_answers import ResponseEvent, ResponseObject
 from function.web.reply.blocks import BlockReader
 from function.web.reply.responses import ResponsesReply
+from function.web.request.item_memory import ItemMemory
 from function.web.request.responses import ResponsesRequest
 from tests.clients import responses_client
 from tests.servers.doors import ServedFunction, serving
@@ -179,6 +180,35 @@ def test_ignored_fields_are_named(function: ServedFunction) -> None:
     unique = {"type": "array", "items": {"enum": [1]}, "maxItems": 1, "uniqueItems": True}
     _, headers, _ = function.exchange(PATH, {"input": "hi", **QUIET, "text": {"format": _format(unique)}})
     assert headers["x-ignored-fields"] == "text.format.schema.uniqueItems"
+
+
+def test_items_can_be_referred_to(function: ServedFunction) -> None:
+    def ask(*items: dict[str, Any], **fields: Any) -> tuple[int, Any]:
+        return function.ask(PATH, {"input": [{"role": "user", "content": "hi"}, *items], **fields})
+
+    def references(response: Any) -> list[dict[str, Any]]:
+        return [{"type": "item_reference", "id": item["id"]} for item in response["output"]]
+
+    more = {"role": "user", "content": "more"}
+    _, first = ask()
+    _, resent = ask(*first["output"], more)
+    status, referred = ask(*references(first), more)
+    assert status == 200, referred
+    assert referred["usage"]["input_tokens"] == resent["usage"]["input_tokens"]
+    _, private = ask(store=False)
+    status, rejected = ask(*references(private), more)
+    assert (status, rejected["error"]["param"]) == (400, "input.1"), "the forgotten thought before it is left out"
+    assert "store: false" in rejected["error"]["message"]
+
+
+def test_item_memory_forgets_the_oldest() -> None:
+    memory = ItemMemory(max_bytes=150)
+    for number in range(5):
+        memory.keep([{"id": f"msg_{number}", "text": "x" * 30}])
+    references = [{"type": "item_reference", "id": f"msg_{number}"} for number in range(5)]
+    known = memory.resolve({"input": references})["input"]
+    assert [item for item in known if "text" not in item] == references[: len(references) - 2]
+    assert memory.resolve({"input": "text"}) == {"input": "text"}
 
 
 def test_openai_client_uses_the_whole_api(function: ServedFunction) -> None:

@@ -22,7 +22,7 @@ class ResponsesReply:
     ``model`` returns the name of the model, which is known once it is loaded. ``request``: fields of the request that
     every response object repeats. With ``summary``, thoughts are the summary of a reasoning item, and otherwise its
     content. ``timed`` streams have llama.cpp's ``timings``, and ``metered`` ones its ``prompt_progress``.
-    ``new_call_id`` makes the ids of calls.
+    ``new_call_id`` makes the ids of calls; ``keep_items`` takes the items of the complete response.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class ResponsesReply:
         timed: bool = False,
         metered: bool = False,
         new_call_id: Callable[[], str] = lambda: f"call_{uuid.uuid4().hex}",
+        keep_items: Callable[[list[Object]], None] | None = None,
     ) -> None:
         self._model = model
         self._request = request
@@ -47,6 +48,7 @@ class ResponsesReply:
         self._meter = PrefillMeter()
         self._tokens = 0
         self._new_call_id = new_call_id
+        self._keep_items = keep_items
         self._id = f"resp_{uuid.uuid4().hex}"
         self._created = int(time.time())
         self._sequence = 0
@@ -75,6 +77,8 @@ class ResponsesReply:
         """Return the events that end the response."""
         for event in self._blocks.finish(cut=end.reason != "stop"):
             yield from self._block_events(event)
+        if self._keep_items is not None:
+            self._keep_items(self._output)
         whole = end.reason == "stop"
         response = self._response("completed" if whole else "incomplete") | {"usage": usage_object(end.usage)}
         if whole:

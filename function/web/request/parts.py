@@ -8,6 +8,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from function.web.request.base_model import PART_TAG, RequestModel, Unicode
+from function.web.request.item_memory import REFERENCE
 from function.web.request.messages import media_error
 
 _SKIPPED, _REJECTED = f"{PART_TAG}skipped", f"{PART_TAG}rejected"
@@ -62,4 +63,6 @@ class ChosenByType:
 def _reject(part: Any) -> NoReturn:
     """Reject a part that would change the reply and cannot be honoured."""
     kind = part.get("type") if isinstance(part, dict) else None
+    if kind == REFERENCE:
+        raise ValueError("this item is not kept here. Send the item itself, as with `store: false`")
     raise ValueError(media_error(kind) or "its type is missing or unknown")

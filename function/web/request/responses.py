@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from function.engine import Grammar
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
+from function.web.request.item_memory import REFERENCE
 from function.web.request.messages import FunctionCall, Message, TextPart, ToolCall
 from function.web.request.parts import ChosenByType, SkippedPart
 from function.web.request.schema import ChatCompletion, GenerationRequest, ResponseFormat
@@ -83,7 +84,7 @@ class ReasoningItem(RequestModel):
 
 InputItem = Annotated[
     InputMessage | FunctionCallItem | FunctionCallOutput | ReasoningItem | SkippedPart,
-    ChosenByType(skips=lambda name: name != "item_reference", default="message"),
+    ChosenByType(skips=lambda name: name != REFERENCE, default="message"),
 ]
 
 
@@ -270,6 +271,11 @@ class ResponsesRequest(GenerationRequest):
             "previous_response_id": None,
             "service_tier": "default",
         }
+
+    @property
+    def may_be_kept(self) -> bool:
+        """True unless the request forbids to store the response."""
+        return (self.model_extra or {}).get("store") is not False
 
     @property
     def wants_summary(self) -> bool:

@@ -6,12 +6,15 @@ from flask import Blueprint, request
 
 from function.lifecycle.service import Service
 from function.web.generation_stream import GenerationStream, loaded_engine, own_names
+from function.web.request.body import json_fields
 from function.web.request.chat_prompt import ChatPrompt
+from function.web.request.item_memory import ItemMemory
 
 
 def blueprint(service: Service) -> Blueprint:
     """Return the routes, over one service."""
     routes = Blueprint("responses", __name__)
+    memory = ItemMemory()
 
     @routes.post("/v1/responses")
     def create_response() -> Any:
@@ -20,7 +23,7 @@ def blueprint(service: Service) -> Blueprint:
         from function.web.reply.responses import ResponsesReply
         from function.web.request.responses import ResponsesRequest
 
-        body = ResponsesRequest.from_json(request)
+        body = ResponsesRequest.parse(memory.resolve(json_fields(request)), strict=True)
         with own_names(body):
             chat = body.chat()
             prompt = ChatPrompt(service, chat.messages, chat, stops=body.stop_strings)
@@ -34,6 +37,7 @@ def blueprint(service: Service) -> Blueprint:
             timed=body.timings_per_token,
             metered=body.return_progress,
             new_call_id=prompt.new_id,
+            keep_items=memory.keep if body.may_be_kept else None,
         )
         return named_events.send(stream, reply)
 
@@ -41,7 +45,7 @@ def blueprint(service: Service) -> Blueprint:
     def count_input_tokens() -> dict[str, Any]:
         from function.web.request.responses import ResponsesRequest
 
-        body = ResponsesRequest.from_json(request)
+        body = ResponsesRequest.parse(memory.resolve(json_fields(request)), strict=True)
         engine = loaded_engine(service, body)
         with own_names(body):
             chat = body.chat()
