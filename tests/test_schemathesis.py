@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from function.web.docs.openapi import document
+from tests.bert import random_bert, write_bert
 from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 
 CHECKS = [
@@ -43,6 +44,19 @@ def function(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iter
     ) as running:
         running.wait("ready")
         yield running
+
+
+@pytest.fixture(scope="module", params=["POST /v1/embeddings", "POST /v1/rerank"])
+def reader(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ServedFunction, str]]:
+    """Serve an embedding model or a reranker; yield it with its own operation."""
+    folder = tmp_path_factory.mktemp("reader")
+    ranks = request.param == "POST /v1/rerank"
+    path = write_bert(folder / "bert.gguf", random_bert(classifier=ranks), pooling=4 if ranks else 1)
+    with serving(folder, MODEL_URI=str(path), API_KEY=KEY) as running:
+        running.wait("ready")
+        yield running, request.param
 
 
 def ask(function: ServedFunction, operation: str, mode: GenerationMode, examples: int) -> None:
@@ -76,6 +90,20 @@ def test_operation_with_body_conforms_to_document(
 @pytest.mark.parametrize("operation", [name for name, found in OPERATIONS.items() if not found.body])
 def test_operation_without_body_conforms_to_document(function: ServedFunction, operation: str) -> None:
     ask(function, operation, GenerationMode.POSITIVE, 3)
+
+
+def test_operations_conform_for_embedding_models_and_rerankers(reader: tuple[ServedFunction, str]) -> None:
+    function, own = reader
+    for mode in MODES:
+        ask(function, own, mode, 20)
+    for other in ("POST /v1/chat/completions", "POST /tokenize", "GET /v1/models", "GET /props", "GET /events"):
+        ask(function, other, GenerationMode.POSITIVE, 3)
+
+
+@pytest.mark.slow
+def test_own_operation_conforms_for_many_examples(reader: tuple[ServedFunction, str]) -> None:
+    for mode in MODES:
+        ask(*reader, mode, 500)
 
 
 @pytest.mark.parametrize("operation", ["POST /v1/chat/completions", "POST /v1/completions", "POST /chat"])

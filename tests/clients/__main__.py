@@ -21,7 +21,7 @@ from tests.servers.gated import gated_store
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("CLIENTS_CACHE", Path.home() / ".cache" / "chat-clients"))
 UV = ROOT / ".venv" / "bin" / "uv"
-CHECKS = ("cold_start", "chat", "stream", "tools", "structured", "errors", "responses")
+CHECKS = ("cold_start", "chat", "stream", "tools", "structured", "errors", "responses", "embeddings", "rerank")
 LOAD_SECONDS = 2.0
 """Time until the server gets the rest of the model."""
 TIMEOUT_SECONDS = 600
@@ -56,7 +56,8 @@ def run(script: str, kind: str, packages: list[str]) -> dict[str, str]:
     )
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name)
-        with gated_store(model.write(tmp / "clients.gguf")) as (uri, gate), serving(tmp, MODEL_URI=uri) as function:
+        write = model.OTHER_MODELS.get(script, model.write)
+        with gated_store(write(tmp / "clients.gguf")) as (uri, gate), serving(tmp, MODEL_URI=uri) as function:
             threading.Timer(LOAD_SECONDS, gate.set).start()
             try:
                 done = subprocess.run(

@@ -1,7 +1,8 @@
-"""Scripted model for the clients: it greets, asks for the weather by a tool call, and tells a tool's result."""
+"""Models for the clients: one that greets, calls a tool and tells its result; an embedding model; a reranker."""
 
 from pathlib import Path
 
+from tests.bert import random_bert, write_bert
 from tests.scripted_model import write_scripted_model
 
 GREETING = "Hello! My name is tiny."
@@ -24,3 +25,17 @@ def write(path: Path) -> Path:
     """Write the model to ``path``; return the path."""
     replies = {"\n": GREETING, "^": CALL, "~": RESULT}
     return write_scripted_model(path, replies, template=TEMPLATE, name="clients", n_ctx=4096)
+
+
+def write_embedding_model(path: Path) -> Path:
+    """Write an embedding model to ``path``; return the path."""
+    return write_bert(path, random_bert())
+
+
+def write_reranker(path: Path) -> Path:
+    """Write a reranker to ``path``; return the path."""
+    return write_bert(path, random_bert(classifier=True), pooling=4)
+
+
+OTHER_MODELS = {"embeddings_client.py": write_embedding_model, "rerank_client.py": write_reranker}
+"""Functions that write the models of scripts that need another kind."""
