@@ -264,6 +264,29 @@ def test_plan_counts_the_states_that_llama_cpp_saves(model: Path) -> None:
     assert state < size <= state + framing + window
 
 
+@pytest.mark.parametrize(
+    "name", ["Qwen3.5-4B", "LFM2.5-8B-A1B", "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "ibm-granite-granite-4.0"]
+)
+def test_next_turn_in_a_real_template_returns_to_the_last_message(
+    name: str, real_templates: dict[str, str], tmp_path: Path
+) -> None:
+    """The template leaves out the thought of the last reply, or writes it in another way."""
+    controls = ("<think>", "</think>", "<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>")
+    path = tmp_path / "hybrid.gguf"
+    write_model(path, SHAPES["tiny-qwen35"], chat_template=real_templates[name], controls=controls)
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is it raining in Oslo?"}]
+    with loaded(path) as engine:
+        first = engine.tokenize_chat(messages)
+        answer(engine, first)
+        reply = {"role": "assistant", "content": "It is.", "reasoning_content": "They ask about the weather."}
+        second = engine.tokenize_chat([*messages, reply, {"role": "user", "content": "And in Rome?"}])
+        differing = (i for i, (old, new) in enumerate(zip(first, second, strict=False)) if old != new)
+        common = next(differing, len(first))
+        cached = answer(engine, second)[1]
+        assert engine.detokenize(second[:cached]).rstrip().endswith("Is it raining in Oslo?")
+        assert common - MAX_REPLY_START_TOKENS < cached <= common
+
+
 def test_chat_with_a_hybrid_model_reads_only_new_messages(tmp_path: Path) -> None:
     """The template writes replies as they were sent, whose random tokens come back as others."""
     path = write_model(tmp_path / "hybrid.gguf", SHAPES["tiny-qwen35"])
