@@ -297,6 +297,13 @@ variable "env" {
     ])
     error_message = "CLIENT_TIMEOUT, MAX_TOKENS, N_CTX, N_THREADS, PREFIX_CACHE_MB and QUEUE_SIZE in env must be numbers."
   }
+
+  validation {
+    condition = alltrue([
+      for key in ["CHAT_TEMPLATE", "LORA_URI", "SYSTEM_PROMPT"] : !can(regex("^(gs|s3)://", lookup(var.env, key, ""))) || startswith(lookup(var.env, key, ""), "s3://${var.name}-models-")
+    ])
+    error_message = "CHAT_TEMPLATE, LORA_URI and SYSTEM_PROMPT in env may name objects in this module's bucket only: the function may read no other one."
+  }
 }
 
 variable "warmup_schedule" {

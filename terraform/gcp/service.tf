@@ -15,7 +15,7 @@ locals {
   beside_mib  = ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
   host_mib    = 1024  # with a GPU: the program, the vocabulary, pinned buffers
   gpu_mib     = 22528 # an L4's 24 GB without the driver's share
-  on_disk     = var.disk_mib > 0 && lookup(var.env, "MODEL_CACHE", "directory") != "memory"
+  on_disk     = var.disk_mib > 0
   needed_mib  = var.gpu ? local.host_mib + (local.on_disk ? 0 : local.model_mib) : local.model_mib + local.beside_mib
   waits_model = coalesce(var.startup_waits_for, var.min_instances > 0 ? "model" : "port") == "model"
 

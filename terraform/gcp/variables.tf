@@ -207,6 +207,11 @@ variable "disk_mib" {
   }
 
   validation {
+    condition     = var.disk_mib == 0 || lookup(var.env, "MODEL_CACHE", "directory") != "memory"
+    error_message = "With MODEL_CACHE = \"memory\" in env the disk would be paid for and stay empty: remove disk_mib or MODEL_CACHE."
+  }
+
+  validation {
     condition     = !local.fit_known || var.disk_mib == 0 || local.model_mib <= var.disk_mib
     error_message = "The model's file has ${local.model_mib} MiB, but disk_mib is ${var.disk_mib}."
   }
@@ -342,6 +347,13 @@ variable "env" {
       can(tonumber(lookup(var.env, key, "0")))
     ])
     error_message = "CLIENT_TIMEOUT, MAX_TOKENS, N_CTX, N_THREADS, PREFIX_CACHE_MB and QUEUE_SIZE in env must be numbers."
+  }
+
+  validation {
+    condition = alltrue([
+      for key in ["CHAT_TEMPLATE", "LORA_URI", "SYSTEM_PROMPT"] : !can(regex("^(gs|s3)://", lookup(var.env, key, ""))) || startswith(lookup(var.env, key, ""), "gs://${var.project}-${var.name}-models/")
+    ])
+    error_message = "CHAT_TEMPLATE, LORA_URI and SYSTEM_PROMPT in env may name objects in this module's bucket only: the service may read no other one."
   }
 }
 

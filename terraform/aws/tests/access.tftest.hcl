@@ -376,3 +376,26 @@ run "two_models_are_rejected" {
 
   expect_failures = [var.model_uri]
 }
+
+run "an_adapter_that_may_not_be_read_is_rejected" {
+  command = plan
+
+  variables {
+    env = { LORA_URI = "s3://others/a.gguf" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "an_adapter_in_the_bucket_is_accepted" {
+  command = plan
+
+  variables {
+    env = { LORA_URI = "s3://chat-models-123456789012-eu-central-1/a.gguf" }
+  }
+
+  assert {
+    condition     = local.environment["LORA_URI"] == "s3://chat-models-123456789012-eu-central-1/a.gguf"
+    error_message = "the function would run without its adapter"
+  }
+}

@@ -350,3 +350,26 @@ run "two_models_are_rejected" {
 
   expect_failures = [var.model_uri]
 }
+
+run "an_adapter_that_may_not_be_read_is_rejected" {
+  command = plan
+
+  variables {
+    env = { LORA_URI = "gs://others/a.gguf" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "an_adapter_in_the_bucket_is_accepted" {
+  command = plan
+
+  variables {
+    env = { LORA_URI = "gs://my-project-123-chat-models/a.gguf" }
+  }
+
+  assert {
+    condition     = local.environment["LORA_URI"] == "gs://my-project-123-chat-models/a.gguf"
+    error_message = "the service would run without its adapter"
+  }
+}

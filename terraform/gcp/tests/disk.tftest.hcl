@@ -56,3 +56,14 @@ run "a_disk_beyond_the_platforms_limit_is_rejected" {
 
   expect_failures = [var.disk_mib]
 }
+
+run "a_disk_that_would_stay_empty_is_rejected" {
+  command = plan
+
+  variables {
+    disk_mib = 10240
+    env      = { MODEL_CACHE = "memory" }
+  }
+
+  expect_failures = [var.disk_mib]
+}
