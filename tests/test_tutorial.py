@@ -27,8 +27,8 @@ ADDRESS = "http://localhost:8080"
 
 
 @dataclass
-class Terminal:
-    """First terminal of the reader, which serves, and the second one, which asks."""
+class TutorialReader:
+    """Reader with two terminals: the first one serves, the second one asks."""
 
     home: Path
     env: dict[str, str]
@@ -83,13 +83,13 @@ def wait_for(path: Path, text: str) -> None:
 
 
 @contextmanager
-def terminal(home: Path, model: Path, default_model: str) -> Iterator[Terminal]:
-    """Yield the terminals; ``model`` is the one on Hugging Face, ``default_model`` an empty text or its replacement."""
+def reading(home: Path, model: Path, default_model: str) -> Iterator[TutorialReader]:
+    """Yield the reader; ``model`` is the one on Hugging Face, ``default_model`` an empty text or its replacement."""
     with gated_store(model) as (uri, gate):
         gate.set()
         env = {"PATH": os.environ["PATH"], "HOME": str(home), "MODEL_CACHE_DIR": str(home / "cache")}
         env |= {"HF_ENDPOINT": uri.removesuffix(urlsplit(uri).path), "MODEL_URI": default_model}
-        reader = Terminal(home, env, gate)
+        reader = TutorialReader(home, env, gate)
         try:
             yield reader
         finally:
@@ -102,7 +102,7 @@ def test_tutorial_works_from_its_beginning_to_its_end(real: bool, tiny_model: Pa
     if not shutil.which("curl"):
         pytest.skip("there is no curl here")
     outputs = []
-    with terminal(tmp_path, tiny_model, "" if real else str(tiny_model)) as reader:
+    with reading(tmp_path, tiny_model, "" if real else str(tiny_model)) as reader:
         for language, text in BLOCKS:
             if language == "python":
                 assert reader.function
