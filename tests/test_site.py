@@ -73,7 +73,7 @@ def test_warning_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "extra").mkdir()
     (tmp_path / "index.md").write_text("# Front\n\n[nothing](no-such-page.md)\n")
     program = "import pathlib, sys, tools.site as site; sys.exit(site.render(*map(pathlib.Path, sys.argv[1:]), ''))"
-    command = [sys.executable, "-c", program, tmp_path, tmp_path / "out"]
+    command: list[str | Path] = [sys.executable, "-c", program, tmp_path, tmp_path / "out"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "no-such-page.md" in done.stderr

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, ViewportSize, async_playwright, expect
 
 from function import default_model
 from tests.page.conftest import ALONE, CHROMIUM
@@ -32,7 +32,7 @@ RATE_PER_CONNECTION = "500k"
 QUESTION = "Give me three tips for a good night's sleep."
 SAMPLING = {"temperature": 0.3, "top_p": 0.9, "seed": 15}
 """Sampling with which this small model gives a sensible answer."""
-VIEWPORT = {"width": 720, "height": 430}
+VIEWPORT: ViewportSize = {"width": 720, "height": 430}
 FRAME_SECONDS = 0.1
 """Shortest time between two frames of the animation."""
 LAST_FRAME_SECONDS = 4.0
