@@ -35,6 +35,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         "choosing-a-model",
         "deploy",
         "examples",
+        "clients",
         "stores",
         "cold-start",
         "snapshots",
