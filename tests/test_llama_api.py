@@ -119,7 +119,7 @@ def test_prompt_with_media_is_rejected(function: ServedFunction) -> None:
 
 def test_grammar_holds_reply_at_every_endpoint(function: ServedFunction) -> None:
     grammar = 'root ::= item{2} [\\u00e9] .\nitem ::= "ab" | "start" item # a comment'
-    body = {"grammar": grammar, "temperature": 1.0, "seed": 3, "max_tokens": 200}
+    body: dict[str, Any] = {"grammar": grammar, "temperature": 1.0, "seed": 3, "max_tokens": 200}
     text = ask(function, prompt="a\n", **body)["content"]
     assert text.startswith(("ab", "start"))
     assert text[-2] == "é"

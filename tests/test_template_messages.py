@@ -17,7 +17,7 @@ RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "R"}
 TOOL = Tool.model_validate({"type": "function", "function": {"name": "add"}})
 
 
-def ruled(**rules: bool) -> Dialect:
+def ruled(**rules: Any) -> Dialect:
     return Dialect(HERMES, native=True, history=HistoryRules(**rules))
 
 

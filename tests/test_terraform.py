@@ -202,7 +202,7 @@ class Deployment:
         values = [
             f"-var={name}={value}" for name, value in (REQUIRED[self.root] | variables).items() if value != "null"
         ]
-        (self._copy / "null.auto.tfvars").write_text(
+        (self.folder / "null.auto.tfvars").write_text(
             "".join(f"{name} = null\n" for name, value in variables.items() if value == "null")
         )
         path = f"{self._bin}:{os.environ['PATH']}"

@@ -285,8 +285,8 @@ def test_template_variables_reach_the_template(hermes: ServedFunction) -> None:
         assert hermes.ask("/apply-template", asked)[1]["prompt"].endswith(end)
     asked = {"messages": [USER], "reasoning_effort": "none"}
     assert hermes.ask("/apply-template", asked)[1]["prompt"].endswith("</think>\n\n")
-    asked = {"messages": [USER], "chat_template_kwargs": {"colour": 1}, "max_tokens": 1}
-    assert hermes.exchange(PATH, asked)[1]["x-ignored-fields"] == "chat_template_kwargs.colour"
+    limited: dict[str, Any] = {"messages": [USER], "chat_template_kwargs": {"colour": 1}, "max_tokens": 1}
+    assert hermes.exchange(PATH, limited)[1]["x-ignored-fields"] == "chat_template_kwargs.colour"
     assert refusal(hermes, messages=[USER], chat_template_kwargs={"tools": []}) == "chat_template_kwargs.tools"
     assert refusal(hermes, messages=[USER], reasoning_effort="high") == "reasoning_effort"
 

@@ -38,7 +38,7 @@ def command(kind: str, packages: list[str]) -> list[str]:
             python = folder / "venv" / "bin" / "python"
             subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *packages], check=True)
         else:
-            install = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--no-save", "--prefix", folder]
+            install: list[str | Path] = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--no-save", "--prefix", folder]
             subprocess.run([*install, *packages], check=True)
         (folder / "ready").touch()
     if kind == "python":
