@@ -182,6 +182,15 @@ def test_ignored_fields_are_named(function: ServedFunction) -> None:
     assert headers["x-ignored-fields"] == "text.format.schema.uniqueItems"
 
 
+def test_opaque_thoughts_are_read_again(function: ServedFunction) -> None:
+    _, response = function.ask(PATH, {"input": "hi", "include": ["reasoning.encrypted_content"]})
+    opaque = response["output"][0]["encrypted_content"]
+    item = {"type": "reasoning", "summary": [], "encrypted_content": opaque}
+    for thoughts, expected in ((item, THOUGHT), ({**item, "encrypted_content": "gAAAA_x"}, None)):
+        (reply,) = parsed(input=[thoughts, {"role": "assistant", "content": "Hello!"}]).chat().messages
+        assert (reply.reasoning_content or None) == expected
+
+
 def test_items_can_be_referred_to(function: ServedFunction) -> None:
     def ask(*items: dict[str, Any], **fields: Any) -> tuple[int, Any]:
         return function.ask(PATH, {"input": [{"role": "user", "content": "hi"}, *items], **fields})

@@ -42,6 +42,7 @@ class OutputItem(Answer):
     call_id: str | None = None
     name: str | None = None
     arguments: str | None = None
+    encrypted_content: str | None = None
 
 
 class InputTokensDetails(Answer):

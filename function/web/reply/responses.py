@@ -1,5 +1,6 @@
 """Replies in the shapes of OpenAI's Responses API. Pure."""
 
+import base64
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,8 +22,9 @@ class ResponsesReply:
 
     ``model`` returns the name of the model, which is known once it is loaded. ``request``: fields of the request that
     every response object repeats. With ``summary``, thoughts are the summary of a reasoning item, and otherwise its
-    content. ``timed`` streams have llama.cpp's ``timings``, and ``metered`` ones its ``prompt_progress``.
-    ``new_call_id`` makes the ids of calls; ``keep_items`` takes the items of the complete response.
+    content; with ``opaque``, also its encrypted content. ``timed`` streams have llama.cpp's ``timings``, and ``metered``
+    ones its ``prompt_progress``. ``new_call_id`` makes the ids of calls; ``keep_items`` takes the items of the complete
+    response.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class ResponsesReply:
         request: Object,
         *,
         summary: bool = False,
+        opaque: bool = False,
         logprobs: bool = False,
         timed: bool = False,
         metered: bool = False,
@@ -42,6 +45,7 @@ class ResponsesReply:
         self._request = request
         self._blocks = blocks
         self._summary = summary
+        self._opaque = opaque
         self._logprobs = logprobs
         self._timed = timed
         self._metered = metered
@@ -181,7 +185,10 @@ class ResponsesReply:
         if block.kind == "call":
             return self._item | {"arguments": block.text}
         field = "summary" if block.kind == "thought" and self._summary else "content"
-        return self._item | {field: [self._part(block)]}
+        item = self._item | {field: [self._part(block)]}
+        if block.kind == "thought" and self._opaque:
+            item["encrypted_content"] = base64.b64encode(block.text.encode(errors="replace")).decode()
+        return item
 
     def _part(self, block: Block) -> Object:
         if block.kind == "thought":

@@ -1,5 +1,6 @@
 """Body of /v1/responses, OpenAI's Responses API, and its translation to a chat completion. Pure."""
 
+import base64
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -17,6 +18,8 @@ from function.web.request.tools import Function, Name, Tool, ToolChoiceRequest
 _SIMPLE_CHOICES = ("none", "auto", "required")
 LOGPROBS = "message.output_text.logprobs"
 """Value of ``include`` that requests logprobs."""
+ENCRYPTED = "reasoning.encrypted_content"
+"""Value of ``include`` that requests thoughts in an opaque form, without which some clients do not send them back."""
 _STATELESS = "this server stores no responses. Send the whole conversation in `input`"
 
 
@@ -73,13 +76,19 @@ class ReasoningItem(RequestModel):
     type: Literal["reasoning"]
     summary: list[ReasoningText] = Field(default_factory=list)
     content: list[ReasoningText] = Field(default_factory=list)
-    encrypted_content: Any = None
+    encrypted_content: Unicode = ""
     id: Any = None
     status: Any = None
 
     def thought(self) -> str:
-        """Return the thoughts as text."""
-        return "\n".join(part.text for part in self.content or self.summary)
+        """Return the thoughts as text, from the first field that has them."""
+        return "\n".join(part.text for part in self.content or self.summary) or self._opaque_thought()
+
+    def _opaque_thought(self) -> str:
+        try:
+            return base64.b64decode(self.encrypted_content, validate=True).decode()
+        except ValueError:  # another server's
+            return ""
 
 
 InputItem = Annotated[
@@ -271,6 +280,11 @@ class ResponsesRequest(GenerationRequest):
             "previous_response_id": None,
             "service_tier": "default",
         }
+
+    @property
+    def wants_opaque_thoughts(self) -> bool:
+        """True if thoughts are wanted in an opaque form too."""
+        return ENCRYPTED in self.include
 
     @property
     def may_be_kept(self) -> bool:

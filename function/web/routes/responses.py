@@ -33,6 +33,7 @@ def blueprint(service: Service) -> Blueprint:
             BlockReader(prompt.reader),
             body.response_fields(),
             summary=body.wants_summary,
+            opaque=body.wants_opaque_thoughts,
             logprobs=body.alternatives is not None,
             timed=body.timings_per_token,
             metered=body.return_progress,
