@@ -112,7 +112,7 @@ OPERATIONS = (
         "/v1/chat/completions/input_tokens",
         "OpenAI",
         "Count the tokens of a conversation",
-        {JSON: response_answers.InputTokens},
+        {JSON: answers.InputTokens},
         schema.ChatCompletion,
         ERRORS,
         example=CONVERSATION,

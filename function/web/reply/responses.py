@@ -22,9 +22,9 @@ class ResponsesReply:
 
     ``model`` returns the name of the model, which is known once it is loaded. ``request``: fields of the request that
     every response object repeats. With ``summary``, thoughts are the summary of a reasoning item, and otherwise its
-    content; with ``opaque``, also its encrypted content. ``timed`` streams have llama.cpp's ``timings``, and ``metered``
-    ones its ``prompt_progress``. ``new_call_id`` makes the ids of calls; ``keep_items`` takes the items of the complete
-    response.
+    content; with ``opaque``, also its encrypted content. ``timed`` streams have llama.cpp's ``timings``, and
+    ``metered`` ones its ``prompt_progress``. ``new_call_id`` makes the ids of calls; ``keep_items`` takes the items of
+    the complete response.
     """
 
     def __init__(
