@@ -10,14 +10,16 @@ locals {
 
   # The weights are mapped, not copied: the file's pages, in /tmp or in the page cache, count once.
   # On a GPU only the file needs memory, and only if /tmp is memory; everything else is on the card.
-  fit_known   = var.model_bytes != null
-  model_mib   = ceil(coalesce(var.model_bytes, 0) / local.mib)
-  beside_mib  = ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
-  host_mib    = 1024  # with a GPU: the program, the vocabulary, pinned buffers
-  gpu_mib     = 22528 # an L4's 24 GB without the driver's share
-  on_disk     = var.disk_mib > 0
-  needed_mib  = var.gpu ? local.host_mib + (local.on_disk ? 0 : local.model_mib) : local.model_mib + local.beside_mib
-  waits_model = coalesce(var.startup_waits_for, var.min_instances > 0 ? "model" : "port") == "model"
+  fit_known  = var.model_bytes != null
+  model_mib  = ceil(coalesce(var.model_bytes, 0) / local.mib)
+  beside_mib = ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
+  host_mib   = 1024  # with a GPU: the program, the vocabulary, pinned buffers
+  gpu_mib    = 22528 # an L4's 24 GB without the driver's share
+  on_disk    = var.disk_mib > 0
+  needed_mib = var.gpu ? local.host_mib + (local.on_disk ? 0 : local.model_mib) : local.model_mib + local.beside_mib
+  # The scheduler's ping has no API key, so it does not wait for the model; the start of its instance has to.
+  pings_without_key = var.warmup_schedule != null && var.api_key_secret != null
+  waits_model       = coalesce(var.startup_waits_for, var.min_instances > 0 || local.pings_without_key ? "model" : "port") == "model"
 
   disk = var.disk_mib == 0 ? null : { medium = "DISK", size_limit = "${var.disk_mib}Mi" }
 }

@@ -267,7 +267,7 @@ variable "timeout_seconds" {
 }
 
 variable "startup_waits_for" {
-  description = "Condition for a started instance: `port` sends it the first request at once, whose stream then reports the cold start; `model` waits until a token could be produced, with the full CPU, for at most 240 s. Null is `model` with min_instances and `port` without."
+  description = "Condition for a started instance: `port` sends it the first request at once, whose stream then reports the cold start; `model` waits until a token could be produced, with the full CPU, for at most 240 s. Null is `model` with min_instances, or with warmup_schedule and api_key_secret, and `port` otherwise."
   type        = string
   default     = null
 

@@ -189,3 +189,17 @@ run "only_the_main_branch_of_one_repository_deploys" {
     error_message = "the workflow would have no variables"
   }
 }
+
+run "a_ping_without_the_key_warms_an_instance_that_waits_for_its_model" {
+  command = plan
+
+  variables {
+    warmup_schedule = "*/10 * * * *"
+    api_key_secret  = "chat-key"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].template[0].containers[0].startup_probe[0].http_get[0].path == "/health/ready"
+    error_message = "the ping would be answered before the model is loaded, and the CPU withdrawn"
+  }
+}
