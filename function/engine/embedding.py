@@ -49,8 +49,10 @@ class EmbeddingJob(Job):
                 raise RequestError(f"{param}: the input is empty.", param=param)
             if len(tokens) > n_ctx:
                 raise ContextExceeded(
-                    f"{param}: the input is too large. It has {len(tokens)} tokens and the context holds {n_ctx}. "
-                    "Split it, or raise N_CTX if the model was trained for more.",
+                    # Clients find this error by such words of other servers, too.
+                    f"{param}: this model's maximum context length is {n_ctx} tokens. However, the input has "
+                    f"{len(tokens)} tokens, which is too large to process. Split it, or raise N_CTX if the model was "
+                    "trained for more.",
                     param=param,
                     tokens=len(tokens),
                     n_ctx=n_ctx,
