@@ -437,13 +437,6 @@ class Content(Answer):
     content: str
 
 
-class InputTokens(Answer):
-    """Number of tokens of a prompt."""
-
-    object: Literal["response.input_tokens"]
-    input_tokens: int
-
-
 class RenderedPrompt(Answer):
     """Prompt of a conversation."""
 
