@@ -38,8 +38,8 @@ def command(kind: str, packages: list[str]) -> list[str]:
             python = folder / "venv" / "bin" / "python"
             subprocess.run([UV, "pip", "install", "--quiet", "--python", python, *packages], check=True)
         else:
-            install: list[str | Path] = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--no-save", "--prefix", folder]
-            subprocess.run([*install, *packages], check=True)
+            quiet = ["--silent", "--no-fund", "--no-audit", "--no-save"]
+            subprocess.run(["npm", "install", *quiet, "--prefix", folder, *packages], check=True)
         (folder / "ready").touch()
     if kind == "python":
         return [str(folder / "venv" / "bin" / "python")]
