@@ -93,6 +93,23 @@ def test_completion_probabilities_are_those_of_openai_form(function: ServedFunct
     assert [entry for piece in pieces for entry in piece["completion_probabilities"]] == found
 
 
+def test_post_sampling_probabilities_are_those_of_the_sampler(function: ServedFunction) -> None:
+    body: dict[str, Any] = {"prompt": "a\n", "n_predict": 3, "n_probs": 5, "post_sampling_probs": True}
+    chosen = ask(function, **body, top_k=1)["completion_probabilities"]
+    assert [(entry["prob"], len(entry["top_probs"])) for entry in chosen] == [(1.0, 1)] * 3
+    body |= {"prompt": "xy", "temperature": 100, "min_p": 0, "top_p": 1, "seed": 1}
+    for top_k in (0, 4):
+        found = ask(function, **body, top_k=top_k)["completion_probabilities"]
+        for entry in found:
+            probabilities = [each["prob"] for each in entry["top_probs"]]
+            assert len(probabilities) == (4 if top_k else 5)
+            assert probabilities == sorted(probabilities, reverse=True)
+            assert (sum(probabilities) == pytest.approx(1)) == bool(top_k)
+            assert 0 < entry["prob"] <= 1
+    greedy = ask(function, **body | {"temperature": 0})["completion_probabilities"]
+    assert [entry["prob"] for entry in greedy] == [1.0] * 3
+
+
 def test_response_fields_select_and_unnest(function: ServedFunction) -> None:
     fields = ["content", "generation_settings/n_predict", "no/such", "timings/predicted_n"]
     reply = ask(function, prompt="a\n", n_predict=3, response_fields=fields)

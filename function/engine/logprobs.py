@@ -1,10 +1,12 @@
 """Log probabilities of tokens, from the model's own logits. numpy is imported when the first is computed."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from function.engine.llama.model import Model
+from function.engine.llama.sampling import Sampler
 from function.engine.types import Logprob, TokenChoice
 
 if TYPE_CHECKING:
@@ -20,24 +22,37 @@ SCORED_CHUNK_TOKENS = 16
 class ReplyLogprobs:
     """Logprobs of a reply's tokens; each is reported with the text in which the token begins.
 
-    ``count_held``: see TextStream.
+    ``count_held``: see TextStream. With ``observed``, a sampler that keeps its probabilities, they are those after all
+    sampling parameters, and only tokens that could be sampled are among the likeliest.
     """
 
-    def __init__(self, model: Model, top: int, count_held: Callable[[bytes], int]) -> None:
-        self._model, self._top, self._count_held = model, top, count_held
+    def __init__(
+        self, model: Model, top: int, count_held: Callable[[bytes], int], observed: Sampler | None = None
+    ) -> None:
+        self._model, self._top, self._count_held, self._observed = model, top, count_held, observed
         self._logits: NDArray[np.float32] | None = None
         self._reported_characters = 0
         self._waiting: deque[tuple[int, Logprob]] = deque()
 
     def before_sampling(self) -> None:
         """Copy the logits: sampling must not change the logprobs."""
-        self._logits = _copy_logits(self._model)
+        if self._observed:
+            self._observed.probabilities = []
+        else:
+            self._logits = _copy_logits(self._model)
 
     def on_token(self, token: int) -> None:
         """Add a sampled token before its text is decoded."""
-        assert self._logits is not None
         begins = self._reported_characters + self._count_held(self._model.vocabulary.piece(token))
-        self._waiting.append((begins, _compute(self._logits, token, self._top, self._model)))
+        self._waiting.append((begins, self._logprob(token)))
+
+    def _logprob(self, token: int) -> Logprob:
+        if self._observed:
+            found = [(each, math.log(value)) for each, value in self._observed.probabilities]
+            top = tuple(_choice(each, value, self._model) for each, value in found[: self._top])
+            return Logprob(_choice(token, dict(found).get(token, 0.0), self._model), top)
+        assert self._logits is not None
+        return _compute(self._logits, token, self._top, self._model)
 
     def take(self, text: str) -> tuple[Logprob, ...]:
         """Return the entries to report with ``text``."""

@@ -5,6 +5,7 @@ import time
 
 from function.engine.generation import Generation
 from function.engine.kv.context import KVContext
+from function.engine.llama.sampling import Sampler
 from function.engine.logprobs import PromptLogprobs, ReplyLogprobs
 from function.engine.text_stream import TextStream
 from function.engine.token_source import ConstrainedTokenSource, FreeTokenSource
@@ -50,10 +51,11 @@ class TokenLoop:
         bans_end = job.sampling.ignore_eos and not job.constraint
         sampler = self._model.new_sampler(job.sampling, job.prompt, self._find_end_tokens() if bans_end else ())
         try:
+            sampler.observes = job.post_sampling
             skip = job.logprobs is None  # logprobs are reported for each token, so each must be computed
             if job.constraint:
-                return self._decode(run, ConstrainedTokenSource(sampler, job.constraint, skip=skip))
-            return self._decode(run, FreeTokenSource(sampler, skip=skip))
+                return self._decode(run, sampler, ConstrainedTokenSource(sampler, job.constraint, skip=skip))
+            return self._decode(run, sampler, FreeTokenSource(sampler, skip=skip))
         finally:
             sampler.free()
 
@@ -80,10 +82,13 @@ class TokenLoop:
             generation.put(TextPiece(job.echo, 0, scored.result() if scored else ()))
         return True
 
-    def _decode(self, run: "GenerationRun", tokens: FreeTokenSource) -> FinishReason:
+    def _decode(self, run: "GenerationRun", sampler: Sampler, tokens: FreeTokenSource) -> FinishReason:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
-        scored = None if job.logprobs is None else ReplyLogprobs(self._model, job.logprobs, stream.count_held)
+        scored: ReplyLogprobs | None = None
+        if job.logprobs is not None:
+            observed = sampler if job.post_sampling else None
+            scored = ReplyLogprobs(self._model, job.logprobs, stream.count_held, observed)
         watch = job.watch
         fresh: list[int] = []  # tokens that are not in the context yet
         unreported: list[int] = []  # tokens whose text is held back

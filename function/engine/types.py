@@ -67,7 +67,8 @@ class ReplyWatch(Protocol):
 class Job:
     """One generation. ``deadline`` is a time of ``time.monotonic()``, in seconds.
 
-    ``logprobs``: number of alternatives reported with each token's logprob; None reports neither. ``echo``: the prompt
+    ``logprobs``: number of alternatives reported with each token's logprob; None reports neither. With
+    ``post_sampling`` they are those after all sampling parameters. ``echo``: the prompt
     as text, reported before the reply, with the prompt's own logprobs if requested; then ``max_tokens`` may be 0.
     ``param``: the request's field that errors name when the prompt is at fault.
     ``constraint`` serves one job; it makes ``ignore_eos`` void, because the reply ends where the grammar does.
@@ -80,6 +81,7 @@ class Job:
     sampling: Sampling = field(default_factory=Sampling)
     deadline: float | None = None
     logprobs: int | None = None
+    post_sampling: bool = False
     echo: str | None = None
     param: str = "messages"
     constraint: "Constraint | None" = None

@@ -15,7 +15,7 @@ from function.lifecycle.service import Service
 from function.lifecycle.status import FINAL_STATES, Status
 from function.web import exchange
 from function.web.request.client import Client, ClientGone
-from function.web.request.schema import Body, GenerationRequest, Prompt
+from function.web.request.schema import Body, GenerationRequest, LlamaCompletion, Prompt
 
 POLL_SECONDS = 0.02
 """Interval between two checks of the client's connection: a fifth of the time that freeing the model may take."""
@@ -257,6 +257,7 @@ class GenerationStream(JobStream):
             sampling=sampling,
             deadline=self.client.deadline,
             logprobs=body.alternatives,
+            post_sampling=isinstance(body, LlamaCompletion) and body.post_sampling_probs,
             constraint=engine.constrain(grammar) if grammar else None,
             visible_tokens=prompt.shown,
             watch=prompt.new_watch() if prompt.new_watch else None,

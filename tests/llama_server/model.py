@@ -53,9 +53,13 @@ def write(path: Path) -> Path:
     writer.add_unk_token_id(0)
     writer.add_add_bos_token(True)
     writer.add_chat_template(CHATML)
+    # The first element is the same for all tokens: it raises the logits of the pieces above all others.
     output = np.zeros((len(tokens), WIDTH), np.float32)
-    output[259:] = random.normal(0, 0.5, (len(pieces), WIDTH))
-    writer.add_tensor("token_embd.weight", random.normal(0, 1, (len(tokens), WIDTH)).astype(np.float32))
+    output[259:] = random.normal(0, 0.12, (len(pieces), WIDTH))
+    output[259:, 0] = 8
+    embedding = random.normal(0, 1, (len(tokens), WIDTH)).astype(np.float32)
+    embedding[:, 0] = 2
+    writer.add_tensor("token_embd.weight", embedding)
     writer.add_tensor("output_norm.weight", np.ones(WIDTH, np.float32))
     writer.add_tensor("output.weight", output)
     for norm in ("attn_norm", "ffn_norm"):

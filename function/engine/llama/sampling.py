@@ -125,6 +125,10 @@ class Sampler:
     ) -> None:
         self._lib, self._context = lib, context
         self._n_vocab = n_vocab
+        self.observes = False
+        """Set to keep the probabilities of each sampled token."""
+        self.probabilities: list[tuple[int, float]] = []
+        """Tokens that could be sampled last, the likeliest first, with their probabilities."""
         chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         if not chain:
             raise EngineError("llama.cpp could not make a sampler.")
@@ -151,10 +155,11 @@ class Sampler:
 
     def sample(self, among: "NDArray[np.intp] | None" = None) -> int:
         """Sample the next token, one of ``among`` if given. The context's logits stay as they are."""
-        if among is None:
+        if among is None and not self.observes:
             return int(self._lib.llama_sampler_sample(self._chain, self._context, -1))
         import numpy as np
 
+        among = np.arange(self._n_vocab) if among is None else among
         logits = np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, -1), (self._n_vocab,))
         candidates = np.empty(len(among), [("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
         candidates["id"], candidates["logit"], candidates["p"] = among, logits[among], 0
@@ -162,6 +167,9 @@ class Sampler:
         array = self._lib.llama_token_data_array(data, len(candidates), -1, False)
         self._lib.llama_sampler_apply(self._chain, array)
         token = int(array.data[array.selected].id)
+        if self.observes:
+            left = np.frombuffer(ctypes.string_at(array.data, array.size * candidates.itemsize), candidates.dtype)
+            self.probabilities = _probabilities(left["id"].tolist(), left["p"].tolist(), token)
         self.accept(token)
         return token
 
@@ -218,3 +226,12 @@ class Sampler:
     def _bias_array(self, biases: dict[int, float]) -> Any:
         kind = self._lib.llama_logit_bias
         return (kind * len(biases))(*(kind(token, bias) for token, bias in biases.items()))
+
+
+def _probabilities(tokens: list[int], weights: list[float], chosen: int) -> list[tuple[int, float]]:
+    """Return ``tokens`` with their probabilities, the likeliest first; a greedy sampler computes none."""
+    total = sum(weights)
+    if not total > 0:
+        return [(chosen, 1.0)]
+    found = [(token, weight / total) for token, weight in zip(tokens, weights, strict=True) if weight > 0]
+    return sorted(found, key=lambda entry: (-entry[1], entry[0]))

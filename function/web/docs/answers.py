@@ -232,18 +232,20 @@ class CompletionReply(ReplyObject):
 
 
 class LlamaToken(Answer):
-    """A token, its bytes and its logprob."""
+    """A token, its bytes and its logprob, or its probability with ``post_sampling_probs``."""
 
     id: int
     token: str
     bytes: list[int]
-    logprob: float
+    logprob: float | None = None
+    prob: float | None = None
 
 
 class LlamaTokenProbability(LlamaToken):
     """The sampled token, and the likeliest ones in its place."""
 
-    top_logprobs: list[LlamaToken]
+    top_logprobs: list[LlamaToken] | None = None
+    top_probs: list[LlamaToken] | None = None
 
 
 class LlamaCompletionReply(BaseModel):

@@ -1,5 +1,6 @@
 """Replies of POST /completion, in the shapes of llama.cpp's own API."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -38,7 +39,7 @@ class LlamaReply:
         """See ReplyFormat."""
         tokens = [token for text in texts for token in text.token_ids] if self.returns_tokens else []
         content = "".join(text.text for text in texts)
-        probabilities = _probabilities(entry for text in texts for entry in text.logprobs)
+        probabilities = self._probabilities(entry for text in texts for entry in text.logprobs)
         return self._last(content, tokens, end, probabilities)
 
     def opening(self) -> Iterable[Object]:
@@ -54,7 +55,7 @@ class LlamaReply:
     def pieces(self, text: TextPiece) -> Iterator[Object]:
         """See ReplyFormat."""
         timings = {"timings": self._meter.timings(text.tokens)} if self.timed else {}
-        yield self._piece(text) | timings | _probabilities(text.logprobs)
+        yield self._piece(text) | timings | self._probabilities(text.logprobs)
 
     def closing(self, end: Finished) -> Iterator[Object]:
         """See ReplyFormat."""
@@ -118,24 +119,21 @@ class LlamaReply:
             }
         )
 
+    def _probabilities(self, entries: Iterable[Logprob]) -> Object:
+        top = "top_probs" if self.job.post_sampling else "top_logprobs"
+        made = [self._entry(entry.chosen) | {top: list(map(self._entry, entry.top))} for entry in entries]
+        return {"completion_probabilities": made} if made else {}
+
+    def _entry(self, choice: TokenChoice) -> Object:
+        entry = {"id": choice.token, "token": choice.data.decode(errors="replace"), "bytes": list(choice.data)}
+        if self.job.post_sampling:
+            return entry | {"prob": math.exp(choice.logprob or 0.0)}
+        return entry | {"logprob": choice.logprob}
+
 
 def join_replies(objects: Sequence[Object], counts: Usage) -> Any:
     """Return the objects of several prompts as a list; one alone stays an object."""
     return list(objects) if len(objects) > 1 else objects[0]
-
-
-def _probabilities(entries: Iterable[Logprob]) -> Object:
-    made = [_entry(entry.chosen) | {"top_logprobs": list(map(_entry, entry.top))} for entry in entries]
-    return {"completion_probabilities": made} if made else {}
-
-
-def _entry(choice: TokenChoice) -> Object:
-    return {
-        "id": choice.token,
-        "token": choice.data.decode(errors="replace"),
-        "bytes": list(choice.data),
-        "logprob": choice.logprob,
-    }
 
 
 def _nested(made: Mapping[str, Any], path: str) -> Any:

@@ -396,6 +396,7 @@ class LlamaCompletion(GenerationRequest):
 
     prompt: Prompts
     n_probs: int = Field(0, ge=0, le=1000)
+    post_sampling_probs: bool = False
     return_tokens: bool = False
     response_fields: list[Unicode] = Field(default_factory=list, max_length=100)
 
