@@ -27,6 +27,7 @@ WRONG: dict[str, tuple[Schema, str, str]] = {
         "schema.properties.x",
         "minimum",
     ),
+    "a reference to itself": ({"$ref": "#"}, "schema", "itself"),
     "a reference to nowhere": (anyhow(**{"$ref": "#/$defs/nothing"}), X, "nothing"),
     "a reference to somewhere else": (anyhow(**{"$ref": "https://example.com/s.json"}), X, "example.com"),
     "no schema at all": ({"type": "object", "properties": {"x": 5}}, "schema.properties.x", "object"),

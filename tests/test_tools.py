@@ -279,6 +279,35 @@ def test_plain_text_holds_the_answer_only(hermes: ServedFunction) -> None:
     assert (status, text) == (200, ""), "noise does not close the thought that the prompt opened"
 
 
+def test_named_tool_is_called_exactly_once(hermes: ServedFunction) -> None:
+    asked = {**ASK, "tool_choice": {"type": "function", "function": {"name": "get_weather"}}}
+    for seed in range(6):
+        choice = answer(hermes, **asked, seed=seed)
+        assert choice["finish_reason"] == "tool_calls"
+        (call,) = choice["message"]["tool_calls"]
+        assert call["function"]["name"] == "get_weather"
+        is_right(call)
+
+
+def test_cut_call_leaves_no_syntax_in_the_content(hermes: ServedFunction) -> None:
+    whole = hermes.ask(PATH, {**REQUIRED, "max_tokens": 200})[1]["usage"]["completion_tokens"]
+    for limit in range(1, whole):
+        choice = answer(hermes, **{**REQUIRED, "max_tokens": limit})
+        assert choice["finish_reason"] == "length"
+        assert not choice["message"]["content"], limit
+
+
+@pytest.mark.parametrize("template", [HERMES, LLAMA, MISTRAL], ids=["hermes", "llama", "mistral"])
+def test_name_of_tool_may_have_dots_slashes_and_colons(tmp_path: Path, template: str) -> None:
+    name = "files.v1/read:all-now"
+    with served(tmp_path, template) as function:
+        choice = answer(function, **{**REQUIRED, "tools": [tool(name, a={"enum": [1]})]})
+        (call,) = choice["message"]["tool_calls"]
+        assert (call["function"]["name"], call["function"]["arguments"]) == (name, '{"a": 1}')
+        history = [USER, choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "x"}]
+        assert name in function.ask("/apply-template", {"messages": history})[1]["prompt"] or template is MISTRAL
+
+
 def test_template_variables_reach_the_template(hermes: ServedFunction) -> None:
     for value, end in ((True, "<think>\n"), (False, "<think>\n\n</think>\n\n")):
         asked = {"messages": [USER], "chat_template_kwargs": {"enable_thinking": value}}

@@ -86,7 +86,9 @@ def _compile(llguidance: Any, given: Any) -> None:
     if not matcher.is_error():
         _report({})
         return
-    _report({"error": f"it is too complex: {_shorten(matcher.get_error())}"})
+    error = matcher.get_error()
+    endless = "NoExtensionBias" in error  # the library's word for a grammar without any text
+    _report({"error": "a rule refers to itself alone" if endless else f"it is too complex: {_shorten(error)}"})
 
     def find_fault(schema: Any) -> str:
         grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema))
