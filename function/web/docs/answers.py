@@ -427,6 +427,13 @@ class Piece(Answer):
     piece: str | list[int]
 
 
+class InputTokens(Answer):
+    """Number of tokens of a request."""
+
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
 class Tokens(Answer):
     """Tokens of a text, on request with their pieces."""
 
