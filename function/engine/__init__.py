@@ -49,10 +49,10 @@ if TYPE_CHECKING:
         LoadOptions,
         Logprob,
         PrefillProgress,
-        ReplyWatch,
         TextPiece,
         Timings,
         TokenChoice,
+        TokenWatch,
         Usage,
     )
 
@@ -77,7 +77,7 @@ _EXPORTS = {
     "model_kind": "describe_kind require_kind",
     "template.template": "RESERVED_VARIABLES THINKING_VARIABLE",
     "types": (
-        "EmbeddedInput Event Finished FinishReason Job LoadOptions Logprob PrefillProgress ReplyWatch TextPiece "
+        "EmbeddedInput Event Finished FinishReason Job LoadOptions Logprob PrefillProgress TokenWatch TextPiece "
         "Timings TokenChoice Usage"
     ),
 }

@@ -43,7 +43,7 @@ class LoadOptions:
     reader_timeout: float = 60.0
 
 
-class ReplyWatch(Protocol):
+class TokenWatch(Protocol):
     """Observer of one reply, in the engine's thread."""
 
     @property
@@ -86,7 +86,7 @@ class Job:
     param: str = "messages"
     constraint: "Constraint | None" = None
     visible_tokens: frozenset[int] = frozenset()
-    watch: ReplyWatch | None = None
+    watch: TokenWatch | None = None
 
     @property
     def needs(self) -> Kind:

@@ -284,13 +284,6 @@ class EitherCompletion(RootModel[CompletionReply | LlamaCompletionReply | list[L
     """OpenAI's form for a request that names a model, else llama.cpp's."""
 
 
-class InputTokens(Answer):
-    """Number of tokens of a prompt."""
-
-    object: Literal["response.input_tokens"]
-    input_tokens: int
-
-
 class InputUsage(Answer):
     """Tokens of all inputs, special tokens included."""
 

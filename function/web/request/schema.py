@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from function.engine import Grammar, ReplyWatch, Sampling, gbnf_grammar, json_grammar, relax_schema
+from function.engine import Grammar, Sampling, TokenWatch, gbnf_grammar, json_grammar, relax_schema
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import Message
@@ -73,7 +73,7 @@ class Prompt:
     echo: str | None = None
     grammar: Grammar | None = None
     shown: frozenset[int] = frozenset()
-    new_watch: Callable[[], ReplyWatch | None] | None = None
+    new_watch: Callable[[], TokenWatch | None] | None = None
     unused: tuple[str, ...] = ()
 
 
