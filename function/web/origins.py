@@ -52,7 +52,8 @@ def restrict(app: Flask, settings: Settings) -> None:
                 "x-request-id, server-timing, retry-after, x-ignored-fields"
             )
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-                response.headers["Access-Control-Allow-Methods"] = "GET, POST"
+                # With DELETE, which clients have, a page sees the 405 instead of a failure without a reason.
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
                 # OpenAI's client in a browser sends a dozen headers of its own.
                 wanted = request.headers.get("Access-Control-Request-Headers", "authorization, content-type, x-api-key")
                 response.headers["Access-Control-Allow-Headers"] = wanted

@@ -11,20 +11,12 @@ import numpy as np
 from tools.vocabulary import BYTE, CHATML, CONTROL, NORMAL, UNKNOWN
 
 WORDS = (
-    "▁Hello",
-    "<|im_start|>",
-    "<|im_end|>",
-    "system",
-    "user",
-    "assistant",
-    "▁the",
-    "▁you",
-    "▁are",
-    "▁Write",
-    "tion",
-)
+    "▁Hello", "▁the", "▁you", "▁are", "▁Write", "▁Knowledge", "▁December", "tion", "system", "user", "assistant",
+    "<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
+)  # fmt: skip
 """Words of the tests that are one token each, so that their prompts fit into their contexts."""
-WIDTH = 64
+WIDTH, FEED_FORWARD = 64, 8192
+"""Numbers of a layer that takes some milliseconds for a chunk of a prompt, so that its progress is seen."""
 
 
 def write(path: Path) -> Path:
@@ -39,7 +31,7 @@ def write(path: Path) -> Path:
     writer.add_context_length(8192)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(1)
-    writer.add_feed_forward_length(32)
+    writer.add_feed_forward_length(FEED_FORWARD)
     writer.add_head_count(1)
     writer.add_head_count_kv(1)
     writer.add_layer_norm_rms_eps(1e-5)
@@ -66,7 +58,11 @@ def write(path: Path) -> Path:
         writer.add_tensor(f"blk.0.{norm}.weight", np.ones(WIDTH, np.float32))
     for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
         writer.add_tensor(f"blk.0.{name}.weight", np.zeros((WIDTH, WIDTH), np.float32))
-    for name, shape in (("ffn_gate", (32, WIDTH)), ("ffn_up", (32, WIDTH)), ("ffn_down", (WIDTH, 32))):
+    for name, shape in (
+        ("ffn_gate", (FEED_FORWARD, WIDTH)),
+        ("ffn_up", (FEED_FORWARD, WIDTH)),
+        ("ffn_down", (WIDTH, FEED_FORWARD)),
+    ):
         writer.add_tensor(f"blk.0.{name}.weight", np.zeros(shape, np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
