@@ -28,7 +28,7 @@ class Policy:
     blocks_per_connection: int = 8  # so that the last blocks spread over all connections
     max_request_bytes: int = 64 * MIB  # at 80 MB/s under a second, so the plan can still change
     native: bool = True  # receive without the interpreter's lock where the library for that is installed
-    native_buffer_bytes: int = 256 << 10  # read, checked and written at a time: fits into a core's cache
+    native_buffer_bytes: int = 128 << 10  # read, checked and written at a time: fits into a core's cache
     buffer_bytes: int = 1 * MIB  # the same in Python: fewer reads need the interpreter's lock less often
     max_attempts: int = 8  # of one range that gained little, then the error is raised: about 20 s with the waits
     min_gain_bytes: int = 256 << 10  # an attempt with less gained little
