@@ -91,7 +91,7 @@ def test_outputs_have_descriptions(root: str) -> None:
 def test_variables_have_the_same_names_in_both_modules() -> None:
     gcp, aws = ({variable.labels[0] for variable in blocks(root, "variable")} for root in ROOTS)
     assert gcp - aws == {"project", "build_region", "cpu", "gpu", "api_key_secret", "grant_model_access"}
-    assert aws - gcp == {"architecture", "api_key_parameter"}
+    assert aws - gcp == {"architecture", "api_key_parameter", "github_provider_arn"}
 
 
 @each_root
@@ -118,11 +118,14 @@ def test_module_lists_every_setting(root: str) -> None:
 @each_root
 def test_bound_settings_are_set_or_fixed_by_the_platform(root: str) -> None:
     """Settings that `env` rejects come from a variable, a secret or the platform."""
-    text = "".join(path.read_text() for path in (TERRAFORM / root).glob("*.tf") if path.name != "variables.tf")
+    files = [path for path in (TERRAFORM / root).glob("*.tf") if path.name not in ("variables.tf", "outputs.tf")]
+    text = "".join(path.read_text() for path in files)
+    scripts = "".join(path.read_text() for path in (TERRAFORM / root).glob("*.sh"))
     assigned = set(re.findall(r'(?m)^\s+(?:name = ")?([A-Z][A-Z0-9_]+)(?:"$|\s+= )', text))
     assigned = {name for name in assigned if not name.startswith("AWS_LWA_")} - {
         f.name.upper() for f in fields(Telemetry)
     }
+    assigned -= set(re.findall(r"\$\{?([A-Z_]+)", scripts)) - SETTINGS  # the scripts' own environment
     platforms = {"gcp": {"PORT", "API_KEY_PARAMETER"}, "aws": {"PORT", "API_KEY", "MODEL_CACHE_DIR", "N_GPU_LAYERS"}}
     assert assigned == strings(root, "bound_settings") - platforms[root]
 
