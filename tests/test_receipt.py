@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from function.web.exchange.outcome import server_timing
+from function.web.exchange.receipt import server_timing
 from tests.servers.doors import ServedFunction, Stream, serving
 from tests.servers.gated import gated_store
 

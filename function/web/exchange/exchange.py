@@ -19,7 +19,7 @@ from function.lifecycle.service import Service
 from function.observability.log_format import request_fields
 from function.observability.trace_context import parse_trace_context
 from function.settings import Telemetry
-from function.web.exchange.outcome import EndEvent, ExchangeOutcome, PhaseSeconds, Receipt, header_list, server_timing
+from function.web.exchange.receipt import EndEvent, ExchangeOutcome, PhaseSeconds, Receipt, header_list, server_timing
 from function.web.exchange.report import ExchangeReporter
 
 REQUEST_ID = "X-Request-Id"

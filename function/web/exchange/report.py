@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from function.errors import MethodNotAllowed, NotFound
 from function.observability.metrics import Metrics
-from function.web.exchange.outcome import ExchangeOutcome, Receipt, log_seconds
+from function.web.exchange.receipt import ExchangeOutcome, Receipt, log_seconds
 
 if TYPE_CHECKING:
     from function.observability.tracing import Attribute, Exporter, Span

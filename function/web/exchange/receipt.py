@@ -1,4 +1,4 @@
-"""Outcome of one exchange, and the receipt of its reply. Pure."""
+"""Receipt of one reply, and the outcome of its exchange. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
