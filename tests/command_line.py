@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -83,6 +84,7 @@ def on_terminal(
 
 def _take_terminal() -> None:
     """Let the standard input be the controlling terminal of the process, so that Ctrl-C reaches it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and so do their children
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

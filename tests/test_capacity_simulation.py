@@ -29,7 +29,7 @@ from tests.queueing_theory import (
 
 @pytest.mark.parametrize(
     ("instances", "load", "seeds"),
-    [(1, 0.5, 8), (3, 0.6, 8), pytest.param(10, 0.8, 40, marks=pytest.mark.slow)],
+    [(1, 0.5, 4), (3, 0.6, 4), pytest.param(10, 0.8, 40, marks=pytest.mark.slow)],
 )
 def test_waits_follow_erlang_c(instances: int, load: float, seeds: int) -> None:
     assert_close(compare_erlang_c(instances, load, seeds))
@@ -37,7 +37,7 @@ def test_waits_follow_erlang_c(instances: int, load: float, seeds: int) -> None:
 
 @pytest.mark.parametrize(("instances", "load"), [(1, 0.7), (3, 0.9)])
 def test_refusals_follow_erlang_b_whatever_the_distribution(instances: int, load: float) -> None:
-    assert_close(compare_erlang_b(instances, load, seeds=8))
+    assert_close(compare_erlang_b(instances, load, seeds=2))
 
 
 @pytest.mark.parametrize(("instances", "load", "queue_size"), [(1, 0.8, 2), (3, 1.1, 2)])
@@ -47,7 +47,7 @@ def test_refusals_follow_the_bounded_queue(instances: int, load: float, queue_si
 
 @pytest.mark.parametrize("squared_variation", [0.0, 0.5])
 def test_waits_follow_pollaczek_khinchine(squared_variation: float) -> None:
-    assert_close(compare_pollaczek_khinchine(0.6, squared_variation, seeds=8))
+    assert_close(compare_pollaczek_khinchine(0.6, squared_variation, seeds=4))
 
 
 def assert_close(comparisons: list[Comparison]) -> None:

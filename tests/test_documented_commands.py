@@ -32,7 +32,7 @@ ELSEWHERE = {
     r"export CMAKE_ARGS=.*; (pipx install|pipx runpip|uvx --from) ": "tests/test_package.py",
 }
 """Place that runs a command, or its equivalent, by the command's beginning."""
-NEEDS_AN_ACCOUNT = ("docker buildx imagetools create",)
+NEEDS_AN_ACCOUNT = ("docker buildx imagetools create", "aws ssm put-parameter")
 """Beginnings of commands that need an account, which tests do not have."""
 
 

@@ -29,7 +29,7 @@ def ask_everything(function: ServedFunction) -> list[str]:
     assert function.ask("/chat", {"prompt": PROMPT, "max_tokens": 4}, HEADERS)[0] == 200
     for path, body in [
         ("/v1/chat/completions", good | {"temperature": PROMPT}),
-        ("/v1/chat/completions", good | {"logit_bias": {PROMPT: 1}}),
+        ("/v1/chat/completions", good | {"logit_bias": {PROMPT: 101}}),
         ("/v1/chat/completions", {"messages": [{"role": PROMPT, "content": PROMPT}]}),
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": PROMPT * 9000}]}),
         ("/chat", f'{{"prompt": "{PROMPT}"'.encode()),

@@ -14,26 +14,30 @@ MEDIA = {
 """Types of content parts that are no text, with the name of their medium."""
 
 
-class TextPart(RequestModel):
-    """Text part of a message's content, under any of the types that OpenAI's APIs give it."""
-
-    type: Literal["text", "input_text", "output_text", "refusal"]
-    text: Unicode
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_kind(cls, given: Any) -> Any:
-        """Read a refusal as text, and reject a part that is no text with its reason."""
-        kind = given.get("type") if isinstance(given, dict) else None
-        if (reason := media_error(kind)) is not None:
-            raise ValueError(reason)
-        return {"type": "refusal", "text": given.get("refusal")} if kind == "refusal" else given
-
-
 def media_error(kind: object) -> str | None:
     """Return the reason why a part of type ``kind`` is rejected; None for one that is no medium."""
     medium = MEDIA.get(kind) if isinstance(kind, str) else None
     return medium and f"{medium} input is not supported: the model reads text"
+
+
+def _reject_medium(kind: object) -> object:
+    if (reason := media_error(kind)) is not None:
+        raise ValueError(reason)
+    return kind
+
+
+class TextPart(RequestModel):
+    """Text part of a message's content, under any of the types that OpenAI's APIs give it."""
+
+    type: Annotated[Literal["text", "input_text", "output_text", "refusal"], BeforeValidator(_reject_medium)]
+    text: Unicode
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_refusal(cls, given: Any) -> Any:
+        """Read a refusal as text."""
+        kind = given.get("type") if isinstance(given, dict) else None
+        return {"type": "refusal", "text": given.get("refusal")} if kind == "refusal" else given
 
 
 def _arguments_text(arguments: Any) -> Any:
