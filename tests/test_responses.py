@@ -236,7 +236,8 @@ def test_errors_name_fields_of_this_api(function: ServedFunction) -> None:
     assert param(background=True) == "background"
     assert param(input=[{"type": "item_reference", "id": "x"}]) == "input.0"
     assert (
-        param(input=[{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]) == "input.0.content.0"
+        param(input=[{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}])
+        == "input.0.content.0.type"
     )
     assert param(text={"format": {"type": "json_schema", "name": "x"}}) == "text.format.schema"
     assert param(text={"format": {"type": "json_schema", "name": "x", "schema": {"type": "x"}}}) == "text.format.schema"
