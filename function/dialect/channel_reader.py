@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from function.dialect.argument_reader import NotCallError, Tools
+from function.dialect.call_reader import CallReader
 from function.dialect.reply_parts import overlap
-from function.dialect.reply_reader import CallReader, NotCallError, Tools
 from function.dialect.syntax import Dialect, JsonArguments
 from function.dialect.text_feed import Backtrack, MarkSearch, Wait
 
