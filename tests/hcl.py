@@ -10,7 +10,7 @@ TERRAFORM = Path(__file__).parent.parent / "terraform"
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class HclBlock:
     """Block at the beginning of a line: its labels, and its text up to the closing brace."""
 
     labels: tuple[str, ...]
@@ -26,11 +26,11 @@ class Block:
         return (self.argument(name) or '""')[1:-1].replace('\\"', '"')
 
 
-def blocks(root: str, kind: str) -> Iterator[Block]:
+def blocks(root: str, kind: str) -> Iterator[HclBlock]:
     """Yield every ``kind`` block of a root module, in the order of its files and lines."""
     for path in sorted((TERRAFORM / root).glob("*.tf")):
         for found in re.finditer(rf'(?ms)^{kind}((?: "[^"]+")*) {{\n(.*?)^}}', path.read_text()):
-            yield Block(tuple(re.findall(r'"([^"]+)"', found[1])), found[2])
+            yield HclBlock(tuple(re.findall(r'"([^"]+)"', found[1])), found[2])
 
 
 def strings(root: str, name: str) -> set[str]:

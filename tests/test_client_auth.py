@@ -33,7 +33,7 @@ STREAM = "".join(
 )
 
 
-class Platform(ThreadingHTTPServer):
+class AuthenticatingPlatform(ThreadingHTTPServer):
     """A platform that streams a reply to each request that ``accepts`` lets in, and keeps its headers."""
 
     def __init__(self, accepts: Callable[[BaseHTTPRequestHandler, bytes], bool]) -> None:
@@ -48,7 +48,7 @@ class Platform(ThreadingHTTPServer):
 class PlatformHandler(BaseHTTPRequestHandler):
     """One request to the platform."""
 
-    server: Platform
+    server: AuthenticatingPlatform
 
     def do_POST(self) -> None:
         """Answer a call."""
@@ -78,8 +78,8 @@ class PlatformHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(accepts: Callable[[BaseHTTPRequestHandler, bytes], bool]) -> Iterator[Platform]:
-    with Platform(accepts) as platform:
+def served(accepts: Callable[[BaseHTTPRequestHandler, bytes], bool]) -> Iterator[AuthenticatingPlatform]:
+    with AuthenticatingPlatform(accepts) as platform:
         thread = threading.Thread(target=platform.serve_forever)
         thread.start()
         try:
@@ -89,7 +89,7 @@ def served(accepts: Callable[[BaseHTTPRequestHandler, bytes], bool]) -> Iterator
             thread.join()
 
 
-def ask(platform: Platform, auth: Any, key: str = "secret") -> str:
+def ask(platform: AuthenticatingPlatform, auth: Any, key: str = "secret") -> str:
     with openai.OpenAI(
         base_url=f"{platform.url}/v1", api_key=key, max_retries=0, http_client=openai.DefaultHttpxClient(auth=auth)
     ) as client:
@@ -176,7 +176,7 @@ class Google:
         self.lifetime = timedelta(hours=1)
         self.issued = 0
 
-    def serve(self, platform: Platform) -> None:
+    def serve(self, platform: AuthenticatingPlatform) -> None:
         """Add Google's pages to a server, and write the key file."""
         self.certificates = f"{platform.url}/certs"
         platform.pages |= {"/certs": lambda _: {"k1": self._certificate()}, "/token": self._issue}
@@ -225,7 +225,7 @@ class Google:
 
 
 @pytest.fixture
-def google_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Google, Platform]]:
+def google_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Google, AuthenticatingPlatform]]:
     account = Google(tmp_path)
     with served(account.accepts) as platform:
         account.serve(platform)
@@ -233,7 +233,7 @@ def google_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield account, platform
 
 
-def test_openai_client_sends_identity_tokens(google_account: tuple[Google, Platform]) -> None:
+def test_openai_client_sends_identity_tokens(google_account: tuple[Google, AuthenticatingPlatform]) -> None:
     account, platform = google_account
     auth = CloudRunAuth(platform.url)
     assert ask(platform, auth) == ask(platform, auth) == "Hello"
@@ -241,7 +241,7 @@ def test_openai_client_sends_identity_tokens(google_account: tuple[Google, Platf
     assert platform.seen[0]["authorization"] == "Bearer secret"
 
 
-def test_expired_token_is_renewed(google_account: tuple[Google, Platform]) -> None:
+def test_expired_token_is_renewed(google_account: tuple[Google, AuthenticatingPlatform]) -> None:
     account, platform = google_account
     account.lifetime = timedelta(seconds=1)  # google-auth renews tokens minutes before they expire
     auth = CloudRunAuth(platform.url)
@@ -249,7 +249,7 @@ def test_expired_token_is_renewed(google_account: tuple[Google, Platform]) -> No
     assert account.issued == 2
 
 
-def test_token_of_another_audience_is_rejected(google_account: tuple[Google, Platform]) -> None:
+def test_token_of_another_audience_is_rejected(google_account: tuple[Google, AuthenticatingPlatform]) -> None:
     _, platform = google_account
     with pytest.raises(openai.PermissionDeniedError):
         ask(platform, CloudRunAuth("https://other.example.com"))

@@ -1,6 +1,8 @@
 """OpenAI's Responses API: requests and replies with right values, through OpenAI's client and without it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +17,7 @@ from function.web.reply.blocks import BlockReader
 from function.web.reply.responses import ResponsesReply
 from function.web.request.item_memory import ItemMemory
 from function.web.request.responses import ResponsesRequest
-from tests.clients import responses_client
-from tests.servers.doors import ServedFunction, serving
+from tests.servers.doors import ROOT, ServedFunction, serving
 from tests.thinking_model import (
     ANSWER,
     GREETING,
@@ -221,7 +222,9 @@ def test_item_memory_forgets_the_oldest() -> None:
 
 
 def test_openai_client_uses_the_whole_api(function: ServedFunction) -> None:
-    responses_client.main(function.url)
+    script = ROOT / "tests" / "clients" / "responses_client.py"
+    done = subprocess.run([sys.executable, script, function.url], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_errors_name_fields_of_this_api(function: ServedFunction) -> None:

@@ -6,16 +6,9 @@ from typing import Literal
 
 import agents
 import openai
-import pydantic
+from verdict import Verdict
 
 NO_THOUGHTS = agents.ModelSettings(max_tokens=400, reasoning=openai.types.Reasoning(effort="none"))
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 @agents.function_tool

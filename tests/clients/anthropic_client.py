@@ -1,10 +1,10 @@
 """Anthropic's client and the Messages API, with any model: python anthropic_client.py BASE_URL [KEY]."""
 
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import anthropic
-import pydantic
+from verdict import Verdict
 
 TOOL: Any = {
     "name": "get_weather",
@@ -23,13 +23,6 @@ FORCED: dict[str, Any] = {
     "model": "any", "messages": [USER], "tools": [TOOL], "max_tokens": 400,
     "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
 }  # fmt: skip
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 def check_whole(client: anthropic.Anthropic) -> None:

@@ -2,22 +2,15 @@
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import any_llm
-import pydantic
 from checks import rejects, run
+from verdict import Verdict
 
 USER: Any = {"role": "user", "content": "Hello!"}
 COMMON: dict[str, Any] = {"model": "any", "provider": "openai", "api_base": f"{sys.argv[1]}/v1", "api_key": "none"}
 ASK: dict[str, Any] = COMMON | {"messages": [USER]}
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 def get_weather(city: str) -> str:

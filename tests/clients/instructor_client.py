@@ -1,22 +1,15 @@
 """Instructor, in four modes: python instructor_client.py BASE_URL."""
 
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import instructor
 import openai
-import pydantic
 from checks import rejects, run
+from verdict import Verdict
 
 client = openai.OpenAI(base_url=f"{sys.argv[1]}/v1", api_key="none", max_retries=0, timeout=120)
 ASK: dict[str, Any] = {"model": "any", "messages": [{"role": "user", "content": "Hello!"}], "max_retries": 0}
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 def extract(mode: instructor.Mode) -> None:

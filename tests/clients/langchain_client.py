@@ -1,23 +1,16 @@
 """LangChain's OpenAI package: python langchain_client.py BASE_URL."""
 
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import openai
-import pydantic
 from checks import rejects, run
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAI
+from verdict import Verdict
 
 COMMON: dict[str, Any] = {"base_url": f"{sys.argv[1]}/v1", "api_key": "none", "model": "any", "max_retries": 0}
 model = ChatOpenAI(**COMMON, timeout=120)
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 @tool

@@ -2,11 +2,11 @@
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import litellm
-import pydantic
 from checks import rejects, run
+from verdict import Verdict
 
 litellm.suppress_debug_info = True
 USER: Any = {"role": "user", "content": "Hello!"}
@@ -19,13 +19,6 @@ TOOL: Any = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 def cold_start() -> None:

@@ -1,11 +1,11 @@
 """OpenAI's client and the Chat Completions API: python openai_client.py BASE_URL."""
 
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import openai
-import pydantic
 from checks import rejects, run
+from verdict import Verdict
 
 USER: Any = {"role": "user", "content": "Hello!"}
 TOOL: Any = {
@@ -24,13 +24,6 @@ UNIT: Any = {
         "parameters": {"type": "object", "properties": {"unit": {"enum": ["C", "F"]}}, "required": ["unit"]},
     },
 }
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 client = openai.OpenAI(base_url=f"{sys.argv[1]}/v1", api_key="none", max_retries=0, timeout=120)

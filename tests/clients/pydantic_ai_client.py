@@ -3,24 +3,17 @@
 import asyncio
 import os
 import sys
-from typing import Any, Literal
+from typing import Any
 
 os.environ |= {"OPENAI_BASE_URL": f"{sys.argv[1]}/v1", "OPENAI_API_KEY": "none"}
 
-import pydantic
 from checks import rejects, run
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from verdict import Verdict
 
 CHAT: Any = OpenAIChatModel("any", provider=OpenAIProvider(base_url=f"{sys.argv[1]}/v1", api_key="none"))
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 def get_weather(city: str) -> str:

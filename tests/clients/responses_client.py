@@ -2,10 +2,10 @@
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import openai
-import pydantic
+from verdict import Verdict
 
 TOOL: Any = {
     "type": "function",
@@ -24,13 +24,6 @@ FORCED: dict[str, Any] = {
     "model": "any", "tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False, "max_output_tokens": 400,
     "reasoning": {"effort": "none"},
 }  # fmt: skip
-
-
-class Verdict(pydantic.BaseModel):
-    """Structured output that is short with any model."""
-
-    sure: bool
-    grade: Literal["good", "bad"]
 
 
 def check_whole(client: openai.OpenAI) -> None:
