@@ -6,10 +6,11 @@ from typing import Any
 
 import llguidance
 
+from function.dialect.call_writer import write_arguments, write_calls
 from function.dialect.channel_reader import ChannelReader
 from function.dialect.reply_parts import ArgumentsPiece, CallStart, ContentPiece, Part, ReplyReader, ThoughtPiece
 from function.dialect.reply_reader import ReplyTextReader
-from function.dialect.syntax import NAME, Dialect, JsonArguments, write_arguments, write_calls
+from function.dialect.syntax import NAME, Dialect, JsonArguments
 from function.dialect.tool_grammar import ToolSignature, tool_call_grammar
 
 Call = tuple[str, dict[str, Any]]

@@ -5,7 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from function.dialect.syntax import HERMES, PLAIN, Dialect, write_calls
+from function.dialect.call_writer import write_calls
+from function.dialect.syntax import HERMES, PLAIN, Dialect
 from function.web.request.message_guard import NO_GUARD, MessageGuard
 from function.web.request.messages import Message, ToolCall
 from function.web.request.tools import Tool
