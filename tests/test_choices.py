@@ -41,6 +41,12 @@ def test_choices_have_indexes_and_prompt_counts_once(function: ServedFunction) -
     assert reply["usage"]["total_tokens"] == reply["usage"]["prompt_tokens"] + 48
 
 
+def test_reply_with_choices_has_a_receipt_on_request(function: ServedFunction) -> None:
+    status, answer = function.ask(CHAT, ASK | {"n": 2}, {"X-Receipt": "1"})
+    assert status == 200
+    assert answer["receipt"]["tokens"]["completion"] == 12
+
+
 def test_choices_of_a_seed_differ_and_repeat(function: ServedFunction) -> None:
     seeded = ASK | {"seed": 7, "temperature": 1.0}
     first = ask(function, CHAT, **seeded, n=3)["choices"]

@@ -167,14 +167,15 @@ def _gpt_oss(shape: Shape, layer: int) -> Iterator[ShapeTensor]:
 
 def _mamba(shape: Shape, layer: int) -> Iterator[ShapeTensor]:
     n, inner, rank = shape.n_embd, 2 * shape.n_embd, max(1, shape.n_embd // 16)
+    state = state_size(shape)
     yield ShapeTensor("attn_norm.weight", (n,), "ones")
     yield ShapeTensor("ssm_in.weight", (n, 2 * inner))
     yield ShapeTensor("ssm_conv1d.weight", (CONV, inner), "small")
     yield ShapeTensor("ssm_conv1d.bias", (inner,), "small")
-    yield ShapeTensor("ssm_x.weight", (inner, rank + 2 * STATE))
+    yield ShapeTensor("ssm_x.weight", (inner, rank + 2 * state))
     yield ShapeTensor("ssm_dt.weight", (rank, inner), "small")
     yield ShapeTensor("ssm_dt.bias", (inner,), "small")
-    yield ShapeTensor("ssm_a", (STATE, inner), "decay")
+    yield ShapeTensor("ssm_a", (state, inner), "decay")
     yield ShapeTensor("ssm_d", (inner,), "ones")
     yield ShapeTensor("ssm_out.weight", (inner, n))
 

@@ -54,7 +54,7 @@ SHAPES = {
         Shape("tiny-falcon-h1", 2, 64, 2, 1, 160, 1024, 2048, "falcon-h1", layers="bb"),
         Shape("tiny-nemotron-h", 4, 64, 2, 1, 160, 1024, 2048, "nemotron_h", layers="rfar"),
         Shape("tiny-spm", 2, 64, 2, 2, 160, 1024, 2048, tokenizer="spm", tied=False, template=False),
-        # The dimensions of Qwen3.5-0.8B; and of SmolLM2-135M, Qwen2.5-0.5B and Llama-2-7B.
+        # The dimensions of SmolLM2-135M, Qwen2.5-0.5B, Qwen3.5-0.8B and Llama-2-7B.
         Shape("135M", 30, 576, 9, 3, 1536, 49_152, 8192, pre="smollm", rope_base=100_000.0),
         Shape("0.5B", 24, 896, 14, 2, 4864, 151_936, 32_768, "qwen2", pre="qwen2", rope_base=1e6),
         Shape(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from function.engine.llama.library import find_libraries, has_amx, has_openmp, read_system_info, use_libraries
     from function.engine.llama.placeholder_file import HeaderMismatch, PlaceholderFile
     from function.engine.llama.sampling import Sampling
-    from function.engine.llama.state_layout import SavedState
+    from function.engine.llama.state_layout import SavedState, StateLayout
     from function.engine.llama.streamed_repack import can_stream_repack
     from function.engine.model_kind import describe_kind, require_kind
     from function.engine.template.renderer import renderer
@@ -71,7 +71,7 @@ _EXPORTS = {
     "llama.library": "find_libraries has_amx has_openmp read_system_info use_libraries",
     "llama.placeholder_file": "HeaderMismatch PlaceholderFile",
     "llama.sampling": "Sampling",
-    "llama.state_layout": "SavedState",
+    "llama.state_layout": "SavedState StateLayout",
     "llama.streamed_repack": "can_stream_repack",
     "template.renderer": "renderer",
     "model_kind": "describe_kind require_kind",

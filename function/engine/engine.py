@@ -166,7 +166,7 @@ class Engine:
         return self._template.variables
 
     def read_special_names(self) -> tuple[list[str], list[str]]:
-        """Return the names of control tokens, and those of other special tokens. Takes 10 to 60 ms."""
+        """Return the names of control tokens, and those of other special tokens. Looks at the whole vocabulary."""
         with self._gate.enter():
             return self._model.vocabulary.read_special_names()
 

@@ -13,13 +13,12 @@ Pooling = Literal["mean", "cls", "last", "rank"]
 NO_POOLING = 0
 POOLINGS: dict[int, Pooling] = {1: "mean", 2: "cls", 3: "last", 4: "rank"}
 """llama.cpp's numbers of the types in ``pooling_type``; any other number would end the process."""
-ENCODERS = ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
-            "eurobert", "gemma-embedding", "llama-embed")  # fmt: skip
-"""Architectures that only read: each token sees the whole text."""
-UNSERVED = ("t5", "t5encoder", "clip", "wavtokenizer-dec")
 PROJECTED = ("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3",
              "eurobert")  # fmt: skip
 """Encoders whose heads divide the embedding (``build_qkv``)."""
+ENCODERS = (*PROJECTED, "gemma-embedding", "llama-embed")
+"""Architectures that only read: each token sees the whole text."""
+UNSERVED = ("t5", "t5encoder", "clip", "wavtokenizer-dec")
 GATED = "jina-bert-v2"  # GGML_ASSERT(n_ffn_up == n_ff || n_ffn_up == n_ff * 2)
 DENSE = ("dense_2_feat_in", "dense_3_feat_out")  # of gemma-embedding: GGML_ASSERT that each is 0 or n_embd
 WINDOWED = {"gemma-embedding": (6, True), "modern-bert": (3, False)}

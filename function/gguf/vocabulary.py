@@ -23,7 +23,7 @@ BYTE = 6  # type of a token that is a byte
 BYTE_PIECES = [f"<0x{byte:02X}>".encode() for byte in range(256)]
 
 
-def check(fields: Fields, tokens: list[bytes], types: bytes, *, reads_only: bool = False) -> int:
+def check(fields: Fields, tokens: list[bytes], types: bytes, *, reads_only: bool) -> int:
     """Check the vocabulary, whose texts are ``tokens`` and whose ``types`` are stored, and return its size.
 
     ``reads_only``: the model writes no text.

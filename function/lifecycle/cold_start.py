@@ -259,7 +259,7 @@ class ColdStart:
 
 
 def _engine_class(options: "LoadOptions") -> "type[Engine]":
-    """Return the class for the kind of the model; the other one is not imported."""
+    """Return the class for the kind of the model; that of embedding models is imported for them alone."""
     if options.pooling is not None:
         from function.engine import EmbeddingEngine
 

@@ -21,7 +21,7 @@ from function.snapshot.store import snapshot_uri, store_file
 from function.system.limits import memory_limit
 
 if TYPE_CHECKING:
-    from function.engine import Engine, KVContext, SavedState
+    from function.engine import Engine, KVContext, SavedState, StateLayout
     from function.fetch import Fetched
 
 log = logging.getLogger(__name__)
@@ -109,15 +109,17 @@ class SnapshotManager:
     def capture(self, engine: "Engine") -> bytearray | None:
         """Return the state of the prefix, from a conversation that starts with it; None if the context has another."""
 
-        def save(memory: "KVContext") -> "tuple[bytearray | None, int, SavedState | None]":
+        def save(memory: "KVContext") -> "tuple[StateLayout, bytearray | None, int, SavedState | None] | None":
             layout, limit = memory.layout, (memory_limit() or math.inf) * STATE_MEMORY_SHARE
             if layout is None or not memory.holds(self.tokens) or layout.size(len(memory)) > limit:
-                return None, 0, None
-            return memory.save(), len(memory), memory.find_checkpoint(len(self.tokens))
+                return None
+            return layout, memory.save(), len(memory), memory.find_checkpoint(len(self.tokens))
 
-        state, length, checkpoint = engine.run_task(save)
-        layout = engine.run_task(lambda memory: memory.layout)
-        return layout.cut(state, length, self.tokens, checkpoint) if state and layout else None
+        saved = engine.run_task(save)
+        if saved is None:
+            return None
+        layout, state, length, checkpoint = saved
+        return layout.cut(state, length, self.tokens, checkpoint) if state else None
 
     def store(self, state: bytearray) -> int:
         """Store the state at the snapshot's URI; return the bytes of the file. Raises SourceError."""

@@ -45,7 +45,7 @@ class KVContext:
 
         ``exact`` reuses only tokens that equal a prefill's bit for bit.
         """
-        common = self.cache.count_common(prompt)
+        common = 0 if self.cache.checkpoints is None else self.cache.count_common(prompt)
         if exact and not self._states.is_exact:
             self.start_over()
             self._plan_checkpoints(prompt, common, exact=exact)

@@ -28,9 +28,10 @@ class Vocabulary:
         self.bos = self._id_or_none(lib.llama_vocab_bos(self.handle))
         self.eos = self._id_or_none(lib.llama_vocab_eos(self.handle))
         self.adds_bos: bool = lib.llama_vocab_get_add_bos(self.handle) and self.bos is not None
-        self.is_sentencepiece: bool = lib.llama_vocab_type(self.handle) == lib.LLAMA_VOCAB_TYPE_SPM
-        self.is_wordpiece: bool = lib.llama_vocab_type(self.handle) == lib.LLAMA_VOCAB_TYPE_WPM
-        is_unigram = lib.llama_vocab_type(self.handle) == lib.LLAMA_VOCAB_TYPE_UGM
+        kind = lib.llama_vocab_type(self.handle)
+        self.is_sentencepiece: bool = kind == lib.LLAMA_VOCAB_TYPE_SPM
+        self.is_wordpiece: bool = kind == lib.LLAMA_VOCAB_TYPE_WPM
+        is_unigram = kind == lib.LLAMA_VOCAB_TYPE_UGM
         # Neither of these two splits text with std::regex, and both would begin each chunk as a word of its own.
         self._chunk_characters = MAX_WORD_CHUNK_CHARACTERS if self.is_wordpiece or is_unigram else MAX_CHUNK_CHARACTERS
         self._pieces: dict[int, bytes] = {}
@@ -94,7 +95,7 @@ class Vocabulary:
     def read_special_names(self) -> tuple[list[str], list[str]]:
         """Return the names of control tokens, and those of other tokens that are found in text before all others.
 
-        Looks at the whole vocabulary: 10 to 60 ms.
+        Looks at the whole vocabulary: up to 0.14 s for 152k tokens.
         """
         # Half the time of the bindings' own function, which converts its arguments and releases Python's lock.
         attributes = ctypes.PyDLL(self._lib._lib._name).llama_vocab_get_attr

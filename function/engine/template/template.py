@@ -117,7 +117,6 @@ class ToolUseTemplate(JinjaTemplate):
         super().__init__(source, bos=bos, eos=eos, defaults=defaults)
         self._with_tools = JinjaTemplate(tool_use, bos=bos, eos=eos, defaults=defaults)
         self.variables |= self._with_tools.variables
-        self.tool_use_source = tool_use
 
     def render(self, messages: Messages, **variables: Any) -> str:
         """See Template."""

@@ -196,7 +196,10 @@ class TransferWorker(threading.Thread):
         return count, error
 
     def _fill(self, response: HTTPResponse, buffer: memoryview) -> tuple[int, Exception | None]:
-        """Fill ``buffer``; return the bytes read, and the connection's error if they are fewer."""
+        """Read into ``buffer`` until it is full, the response ends, or the receiver can go on.
+
+        Return the bytes read, and the connection's error, if any.
+        """
         filled, wanted, connection = 0, len(buffer), self._connection
         assert connection is not None
         try:

@@ -147,7 +147,7 @@ OPERATIONS = (
         {JSON: response_answers.ResponseObject, EVENTS: response_answers.ResponseEvent},
         ResponsesRequest,
         GENERATION_ERRORS,
-        description=f"Nothing is stored: send the whole conversation in `input`. {NAMED}",
+        description=f"No response is stored: send the whole conversation in `input`. {NAMED}",
         example={"input": "Hello! Who are you?", "max_output_tokens": 64},
     ),
     Operation(

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPERATIONS = {"/v1/completions": "text_completion", "/v1/embeddings": "embeddings", "/v1/rerank": "rerank"}
+OPERATIONS = {
+    "/v1/completions": "text_completion", "/completion": "text_completion", "/completions": "text_completion",
+    "/v1/embeddings": "embeddings", "/v1/rerank": "rerank",
+}  # fmt: skip
 """Names of operations in traces, by route; every other one is ``chat``."""
 
 

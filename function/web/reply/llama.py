@@ -47,7 +47,7 @@ class LlamaReply:
         return ()
 
     def prefill(self, progress: PrefillProgress) -> Iterator[Object]:
-        """See PrefillFormat."""
+        """See ReplyFormat."""
         reports = self._meter.update(progress)
         for report in reports if self.metered else ():
             yield self._piece(TextPiece("", 0)) | {"prompt_progress": report}

@@ -86,7 +86,7 @@ class TextReply(_Reply):
         return ()
 
     def prefill(self, progress: PrefillProgress) -> Iterator[Object]:
-        """See PrefillFormat."""
+        """See ReplyFormat."""
         reports = self._meter.update(progress)
         for report in reports if self.metered else ():
             yield self._object(self.KIND, [self._choice(TextPiece("", 0))], prompt_progress=report)
@@ -138,7 +138,7 @@ class ChatReply(_Reply):
         yield self._chunk({"role": "assistant", "content": None})
 
     def prefill(self, progress: PrefillProgress) -> Iterator[Object]:
-        """See PrefillFormat."""
+        """See ReplyFormat."""
         reports = self._meter.update(progress)
         for report in reports if self.metered else ():
             yield self._chunk({}, prompt_progress=report)
@@ -182,7 +182,7 @@ class ChatReply(_Reply):
 def join_choices(objects: Sequence[Object], counts: Usage) -> Object:
     """Return the objects of a reply's choices as one; ``counts`` are the tokens of all of them."""
     choices = [choice for each in objects for choice in each["choices"]]
-    return objects[0] | {"choices": choices, "usage": usage_object(counts)}
+    return objects[-1] | {"choices": choices, "usage": usage_object(counts)}
 
 
 def message_object(parts: Sequence[Part], new_id: Callable[[], str]) -> Object:

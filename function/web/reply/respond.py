@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from flask import Response, request
 
@@ -46,11 +46,6 @@ class ReplyFormat(WholeFormat, Protocol):
     def usage_chunk(self, counts: Usage) -> Object:
         """Return the chunk, without choices, that ``stream_options.include_usage`` asks for."""
 
-
-@runtime_checkable
-class PrefillFormat(Protocol):
-    """Format that takes notice of the prefill."""
-
     def prefill(self, progress: PrefillProgress) -> Iterable[Object]:
         """Return the objects that report ``progress``, if the request asks for them."""
 
@@ -74,13 +69,8 @@ Join = Callable[[Sequence[Object], Usage], Any]
 """Function that makes the reply of the objects of all choices, and of the tokens of all."""
 
 
-def send(
-    stream: GenerationStream, make_format: MakeFormat, join: Join | None = None, *, done: bytes = sse.DONE
-) -> Any | Response:
-    """Return the reply as the request asks for it: whole, or as server-sent events that end with ``done``.
-
-    ``join`` is needed for requests that may have several choices.
-    """
+def send(stream: GenerationStream, make_format: MakeFormat, join: Join, *, done: bytes = sse.DONE) -> Any | Response:
+    """Return the reply as the request asks for it: whole, or as server-sent events that end with ``done``."""
     return send_events(stream, make_format, done) if stream.body.stream else send_whole(stream, make_format, join)
 
 
@@ -268,7 +258,7 @@ class _ChoiceFrames:
         elif isinstance(event, Finished):
             self._ended = True
             yield from map(sse.data, self._reply.closing(event))
-        elif isinstance(event, PrefillProgress) and isinstance(self._reply, PrefillFormat):
+        elif isinstance(event, PrefillProgress):
             yield from map(sse.data, self._reply.prefill(event))
 
     def end(self) -> Iterator[bytes]:

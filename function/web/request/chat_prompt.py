@@ -1,7 +1,7 @@
 """One chat request, from its messages to the prompt, and from the reply's text to its parts."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from function.dialect.reply_parts import CallsOnlyReader, PlainReader, ReplyReader, StopReader
@@ -131,12 +131,9 @@ class ChatPrompt:
         tokens = engine.tokenize_prompt(*self._pieces(engine))
         shown = self._model.marks if self._tools else self._model.frame_marks
         grammar = self._grammar()
-
-        def new_watch() -> ReplyWatch | None:
-            return self._watch(engine, has_grammar=grammar is not None)
-
-        made = None if new_watch() is None else new_watch
-        return Prompt(tokens, grammar=grammar, shown=shown, new_watch=made, unused=(*self._unused(), *self._ignored))
+        new_watch = self._new_watch(engine, has_grammar=grammar is not None)
+        unused = (*self._unused(), *self._ignored)
+        return Prompt(tokens, grammar=grammar, shown=shown, new_watch=new_watch, unused=unused)
 
     def reader(self) -> ReplyReader:
         """Return a reader of the reply's parts."""
@@ -161,14 +158,13 @@ class ChatPrompt:
             return PlainReader()
         return ReplyTextReader(dialect, tools, opened=self._opened, closed=self._closed)
 
-    def _watch(self, engine: Engine, *, has_grammar: bool) -> ReplyWatch | None:
-        """Return a watch over the reply; None where neither a stop string nor a thought can occur."""
-        reader = self._parts_reader()
-        if isinstance(reader, PlainReader) and not self._stops:
+    def _new_watch(self, engine: Engine, *, has_grammar: bool) -> Callable[[], ReplyWatch] | None:
+        """Return a maker of watches over one reply; None where neither a stop string nor a thought can occur."""
+        if isinstance(self._parts_reader(), PlainReader) and not self._stops:
             return None
         budget = self._thinking.budget
         limit = None if budget is None else ThoughtLimit(budget, self._closings(engine, has_grammar=has_grammar))
-        return ReplyWatch(reader, stops=self._stops, limit=limit)
+        return lambda: ReplyWatch(self._parts_reader(), stops=self._stops, limit=limit)
 
     def _closings(self, engine: Engine, *, has_grammar: bool) -> dict[str, tuple[Tokens, Tokens]]:
         """Return the tokens that close a thought, by the mark that does: for the first, and for further ones."""

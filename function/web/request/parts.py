@@ -20,7 +20,7 @@ class SkippedPart(RequestModel):
     type: Unicode
 
     def _ignored(self) -> Iterator[str]:
-        yield self.type.encode(errors="replace").decode()
+        yield self.type
 
 
 @dataclass(frozen=True, slots=True)

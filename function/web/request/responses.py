@@ -13,6 +13,7 @@ from function.web.request.item_memory import REFERENCE
 from function.web.request.messages import FunctionCall, Message, TextPart, ToolCall
 from function.web.request.parts import ChosenByType, SkippedPart
 from function.web.request.schema import ChatCompletion, GenerationRequest, ResponseFormat
+from function.web.request.thinking import Effort
 from function.web.request.tools import Function, Name, Tool, ToolChoiceRequest
 
 _SIMPLE_CHOICES = ("none", "auto", "required")
@@ -193,7 +194,7 @@ class TextOptions(RequestModel):
 class ReasoningOptions(RequestModel):
     """Options of the thoughts. With ``summary``, they are returned as the summary of the reasoning item."""
 
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    effort: Effort | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     generate_summary: Literal["auto", "concise", "detailed"] | None = None
     context: Any = None

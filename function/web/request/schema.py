@@ -73,7 +73,7 @@ class Prompt:
     echo: str | None = None
     grammar: Grammar | None = None
     shown: frozenset[int] = frozenset()
-    new_watch: Callable[[], TokenWatch | None] | None = None
+    new_watch: Callable[[], TokenWatch] | None = None
     unused: tuple[str, ...] = ()
 
 

@@ -35,10 +35,10 @@ def blueprint(service: Service) -> Blueprint:
         from function.web.request.anthropic_messages import MessagesRequest
 
         body = MessagesRequest.from_json(request)
-        engine = loaded_engine(service, body)
         with own_names(body):
             chat = body.chat()
-            tokens = ChatPrompt(service, chat.messages, chat).prompt(engine).tokens
+            prompt = ChatPrompt(service, chat.messages, chat)
+            tokens = prompt.prompt(loaded_engine(service, body)).tokens
         return {"input_tokens": len(tokens)}
 
     return routes

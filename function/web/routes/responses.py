@@ -47,10 +47,10 @@ def blueprint(service: Service) -> Blueprint:
         from function.web.request.responses import ResponsesRequest
 
         body = ResponsesRequest.parse(memory.resolve(json_fields(request)), strict=True)
-        engine = loaded_engine(service, body)
         with own_names(body):
             chat = body.chat()
-            tokens = ChatPrompt(service, chat.messages, chat).prompt(engine).tokens
+            prompt = ChatPrompt(service, chat.messages, chat)
+            tokens = prompt.prompt(loaded_engine(service, body)).tokens
         return {"object": "response.input_tokens", "input_tokens": len(tokens)}
 
     return routes
