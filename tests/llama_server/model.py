@@ -48,7 +48,8 @@ def write(path: Path) -> Path:
     # The first element is the same for all tokens: it raises the logits of the pieces above all others.
     output = np.zeros((len(tokens), WIDTH), np.float32)
     output[259:] = random.normal(0, 0.12, (len(pieces), WIDTH))
-    output[259:, 0] = 8
+    # Names of turns are left out, because llama.cpp ends a reply at them.
+    output[[259 + number for number, piece in enumerate(pieces) if not piece.startswith("<|")], 0] = 8
     embedding = random.normal(0, 1, (len(tokens), WIDTH)).astype(np.float32)
     embedding[:, 0] = 2
     writer.add_tensor("token_embd.weight", embedding)
