@@ -89,7 +89,7 @@ def test_docs_are_not_imported_with_main() -> None:
     code = (
         "import sys; import function.main; "
         "late = ['function.web.docs.openapi', 'function.web.docs.swagger', 'flask_swagger_ui', 'numpy', "
-        "'function.web.request.parts', 'function.web.reply.blocks']; "
+        "'function.web.request.responses', 'function.web.request.anthropic_messages', 'function.web.reply.blocks']; "
         "sys.exit(', '.join(name for name in late if name in sys.modules) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True)

@@ -137,8 +137,23 @@ def test_tool_call_arguments_may_be_object_or_null(arguments: Any, text: str) ->
 
 def test_tool_of_unknown_type_is_skipped() -> None:
     body = parse(tools=[{"type": "web_search"}, TOOL, {"type": "custom", "custom": {"name": "x"}}])
-    assert [tool.function.name for tool in body.tools] == ["f"]
+    assert [(index, tool.function.name) for index, tool in body.tool_choice.among(body.tools)] == [(1, "f")]
     assert body.ignored_fields() == ["tools.web_search", "tools.custom"]
+
+
+@pytest.mark.parametrize(
+    ("tools", "param"),
+    [
+        ([{"type": "web_search"}, {"type": "function", "function": {}}], "tools.1.function.name"),
+        ([{"type": "web_search"}, TOOL, TOOL], "tools.2.function.name"),
+        ([{"type": "web_search"}, TOOL, {"function": {"name": "g"}}], "tools.2"),
+    ],
+)
+def test_tool_after_skipped_one_keeps_its_index(tools: list[Any], param: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        body = parse(tools=tools)
+        body.tool_choice.among(body.tools)
+    assert caught.value.param == param
 
 
 @pytest.mark.parametrize(

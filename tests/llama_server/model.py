@@ -21,7 +21,8 @@ WIDTH, FEED_FORWARD = 64, 8192
 
 def write(path: Path) -> Path:
     """Write the model to ``path``; return the path."""
-    beginnings = [word[:length] for word in WORDS for length in range(2, len(word) + 1)]
+    # A whole name of a turn would be a token that ends a reply in llama.cpp: the last character is a token of its own.
+    beginnings = [word[:length] for word in WORDS for length in range(2, len(word) + (not word.startswith("<|")))]
     pieces = list(dict.fromkeys(["▁", *(chr(code) for code in range(33, 127)), "\n", *beginnings]))
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
     random = np.random.default_rng(0)
@@ -48,8 +49,7 @@ def write(path: Path) -> Path:
     # The first element is the same for all tokens: it raises the logits of the pieces above all others.
     output = np.zeros((len(tokens), WIDTH), np.float32)
     output[259:] = random.normal(0, 0.12, (len(pieces), WIDTH))
-    # Names of turns are left out, because llama.cpp ends a reply at them.
-    output[[259 + number for number, piece in enumerate(pieces) if not piece.startswith("<|")], 0] = 8
+    output[259:, 0] = 8
     embedding = random.normal(0, 1, (len(tokens), WIDTH)).astype(np.float32)
     embedding[:, 0] = 2
     writer.add_tensor("token_embd.weight", embedding)

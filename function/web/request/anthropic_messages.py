@@ -245,7 +245,7 @@ class MessagesRequest(GenerationRequest):
         last = messages[-1] if messages else None
         fields = {
             "messages": messages,
-            "tools": [tool.for_chat() for tool in self.tools if isinstance(tool, InputSchemaTool)],
+            "tools": [tool.for_chat() for tool in self.tools],
             "tool_choice": self.tool_choice.for_chat(),
             "parallel_tool_calls": not self.tool_choice.disable_parallel_tool_use,
             "response_format": self._format(),

@@ -1,8 +1,8 @@
-"""Typed parts of the Responses and Messages APIs: a union of models that the field ``type`` chooses from. Pure."""
+"""Typed parts of requests: a union of models that the field ``type`` chooses from. Pure."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, Self, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -18,6 +18,10 @@ class SkippedPart(RequestModel):
     """Part of a type that only its own provider can read or run. It has no effect, and is reported as ignored."""
 
     type: Unicode
+
+    def for_chat(self) -> Self:
+        """Return the part as chat completions have it: the same, so that those after it keep their indexes."""
+        return self
 
     def _ignored(self) -> Iterator[str]:
         yield self.type

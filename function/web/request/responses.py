@@ -247,7 +247,7 @@ class ResponsesRequest(GenerationRequest):
         messages = [Message(role="system", content=self.instructions)] if self.instructions else []
         fields = {
             "messages": messages + chat_messages(self.input),
-            "tools": [tool.for_chat() for tool in self.tools if isinstance(tool, FunctionTool)],
+            "tools": [tool.for_chat() for tool in self.tools],
             "tool_choice": self.tool_choice.for_chat(),
             "parallel_tool_calls": self.parallel_tool_calls,
             "reasoning_effort": self.reasoning.effort,

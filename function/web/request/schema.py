@@ -10,6 +10,7 @@ from function.engine import Grammar, Sampling, TokenWatch, gbnf_grammar, json_gr
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import Message
+from function.web.request.parts import ChosenByType, SkippedPart
 from function.web.request.thinking import ThinkingFields
 from function.web.request.tools import Tool, ToolChoice
 
@@ -254,23 +255,7 @@ class GenerationRequest(RequestModel):
         return gbnf_grammar(self.gbnf, "grammar") if self.gbnf.strip() else None
 
 
-class OtherTool(RequestModel):
-    """Tool of a type that only its own provider can run. The reply is generated without it."""
-
-    type: Unicode
-
-
-def _is_skipped(tool: Any) -> bool:
-    return isinstance(tool, dict) and isinstance(tool.get("type"), str) and tool["type"] != "function"
-
-
-def _drop_skipped(tools: Any) -> Any:
-    return [tool for tool in tools if not _is_skipped(tool)] if isinstance(tools, list) else tools
-
-
-Tools = Annotated[
-    list[Tool], Field(max_length=128), BeforeValidator(_drop_skipped, json_schema_input_type=list[Tool | OtherTool])
-]
+ChatTool = Annotated[Tool | SkippedPart, ChosenByType(skips=lambda name: True)]
 
 
 class ChatCompletion(GenerationRequest, ThinkingFields):
@@ -281,21 +266,12 @@ class ChatCompletion(GenerationRequest, ThinkingFields):
     logprobs: bool = False
     top_logprobs: int = Field(0, ge=0, le=20)
     response_format: ResponseFormat = TEXT_FORMAT
-    tools: Tools = Field(default_factory=list)
+    tools: list[ChatTool] = Field(default_factory=list, max_length=128)
     tool_choice: ToolChoice = ToolChoice(type="auto")
     parallel_tool_calls: bool = True
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     continue_final_message: bool = False
     add_generation_prompt: bool = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_skipped_tools(cls, given: Any) -> Any:
-        """Add the types of skipped tools as unknown fields, which are reported as ignored."""
-        tools = given.get("tools") if isinstance(given, dict) else None
-        if not isinstance(tools, list):
-            return given
-        return {**given, **{f"tools.{tool['type']}": True for tool in tools if _is_skipped(tool)}}
 
     @model_validator(mode="after")
     def _check_continuation(self) -> Self:

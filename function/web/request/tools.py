@@ -82,26 +82,32 @@ class ToolChoiceRequest(RequestModel):
         """The reply must be one call of one function."""
         return self.type == "function"
 
-    def among(self, tools: Sequence[Tool]) -> list[tuple[int, Tool]]:
-        """Those of ``tools`` that may be called, with their places. Raises RequestError for a name among none."""
-        known = [tool.function.name for tool in tools]
-        for place, name in enumerate(known):
-            if name in known[:place]:
+    def among(self, tools: Sequence[Tool | RequestModel]) -> list[tuple[int, Tool]]:
+        """Return those of ``tools`` that may be called, each with its index.
+
+        Tools that are skipped are never among them. Raises RequestError for a name that occurs twice or not at all.
+        """
+        functions = {index: tool for index, tool in enumerate(tools) if isinstance(tool, Tool)}
+        known: set[str] = set()
+        for index, tool in functions.items():
+            name = tool.function.name
+            if name in known:
                 raise RequestError(
-                    f"tools.{place}.function.name: {name!r} is there twice.", param=f"tools.{place}.function.name"
+                    f"tools.{index}.function.name: {name!r} is there twice.", param=f"tools.{index}.function.name"
                 )
+            known.add(name)
         if self.type == "none":
             return []
-        names = set(known)
+        names = known
         if self.type == "function":
             names = {self._part("function", self.function).name}
         elif self.type == "allowed_tools":
             names = {tool.function.name for tool in self._part("allowed_tools", self.allowed_tools).tools}
-        if self.required and not tools:
+        if self.required and not functions:
             raise RequestError("tool_choice: there are no tools to call.", param="tool_choice")
-        if unknown := sorted(names - set(known)):
+        if unknown := sorted(names - known):
             raise RequestError(f"tool_choice: there is no tool called {unknown[0]!r}.", param="tool_choice")
-        return [(place, tool) for place, tool in enumerate(tools) if tool.function.name in names]
+        return [(index, tool) for index, tool in functions.items() if tool.function.name in names]
 
     def _part(self, name: str, part: Any) -> Any:
         if part is None:
