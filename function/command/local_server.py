@@ -12,7 +12,7 @@ from function.lifecycle.service import Service
 
 class _Quiet(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """The terminal belongs to the conversation."""
+        """Log nothing: the terminal belongs to the conversation."""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """There are no arguments: settings are environment variables."""
+    """Add no arguments: settings are environment variables."""
 
 
 def run(args: argparse.Namespace) -> int:

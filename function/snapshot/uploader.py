@@ -19,7 +19,7 @@ def main(path: str, uri: str) -> int:
 
 
 def _ignore(_: int) -> None:
-    """Progress is not reported."""
+    """Report no progress."""
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class Receipt:
         return {name: value for name, value in fields.items() if value is not None}
 
     def __str__(self) -> str:
-        """For people: ``24 tokens, stop; cold, first token after 0.912 s, 81.9 tokens/s, 1.205 s in all``."""
+        """Return it for people: ``24 tokens, stop; cold, first token after 0.912 s, 81.9 tokens/s, 1.205 s in all``."""
         words = ["cold" if self.cold else "warm"]
         if "first_token" in self.seconds:
             words.append(f"first token after {self.seconds['first_token']:.3f} s")

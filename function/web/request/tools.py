@@ -33,7 +33,7 @@ class Tool(RequestModel):
     function: Function
 
     def for_template(self) -> dict[str, Any]:
-        """As chat templates take it."""
+        """Return the tool as chat templates take it."""
         function = self.function
         described = {
             "name": function.name,
@@ -72,14 +72,14 @@ class ToolChoiceRequest(RequestModel):
 
     @property
     def required(self) -> bool:
-        """The reply must call a tool."""
+        """True if the reply must call a tool."""
         return self.type in ("required", "function") or (
             self.allowed_tools is not None and self.allowed_tools.mode == "required"
         )
 
     @property
     def is_named(self) -> bool:
-        """The reply must be one call of one function."""
+        """True if the reply must be one call of one function."""
         return self.type == "function"
 
     def among(self, tools: Sequence[Tool | RequestModel]) -> list[tuple[int, Tool]]:
