@@ -14,6 +14,7 @@
     ├── Busy                  429 the queue is full; carries ``retry_after``
     ├── Unavailable           503 the model is not loaded (yet)
     │   ├── Stopping          503 the instance is shutting down
+    │   ├── StartTimeout      503 the start took longer than START_TIMEOUT
     │   ├── SourceError       503 the store could not be reached; temporary
     │   │   ├── UnknownScheme     permanent
     │   │   ├── ObjectNotFound    permanent
@@ -209,6 +210,12 @@ class Stopping(Unavailable):
     """The instance is shutting down."""
 
     code = "stopping"
+
+
+class StartTimeout(Unavailable):
+    """The model was not ready within START_TIMEOUT. Temporary: the next start resumes what was fetched."""
+
+    code = "start_timeout"
 
 
 class SourceError(Unavailable):

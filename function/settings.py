@@ -191,6 +191,11 @@ class Settings:
     request_timeout: float = _setting(
         600.0, _number(float, "a number", 1, 86_400), "Seconds after which a reply ends with `length`"
     )
+    start_timeout: float = _setting(
+        3600.0,
+        _number(float, "a number", 1, 86_400),
+        "Seconds after which a start that is not ready fails; the next request starts it again",
+    )
     client_timeout: float = _setting(
         60.0,
         _number(float, "a number", 1, 86_400),

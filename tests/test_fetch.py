@@ -255,16 +255,20 @@ def test_right_sha256_is_the_digest_of_the_result(scheme: str, tmp_path: Path) -
             fetch(store.uri(scheme), cache=tmp_path, sha256="0" * 64, policy=QUICK, stores=store.stores)
 
 
-def test_split_model_is_fetched_under_its_file_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scheme", "algorithm"), [("gs", "crc32c"), ("s3", "crc64nvme"), ("hf", ""), ("http", "")])
+def test_split_model_is_fetched_under_its_file_names(tmp_path: Path, scheme: str, algorithm: str) -> None:
     with FaultyStore(DATA) as store:
-        uri = store.uri("gs", "m-00001-of-00003.gguf")
+        uri = store.uri(scheme, "m-00001-of-00003.gguf")
         got = fetch(uri, cache=tmp_path, policy=QUICK, stores=store.stores)
         assert [path.name for path in got.parts] == [f"m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
         assert all(path.read_bytes() == DATA for path in got.parts)
         assert got.path == got.parts[0]
         assert got.size == 3 * SIZE
-        check = ALGORITHMS["crc32c"].load()(0, memoryview(DATA * 3))
-        assert got.digest == f"crc32c:{check:08x}"
+        if algorithm:
+            check = ALGORITHMS[algorithm].load()(0, memoryview(DATA * 3))
+            assert got.digest == f"{algorithm}:{ALGORITHMS[algorithm].format_hex(check)}"
+        else:
+            assert got.digest is None
 
 
 def test_progress_is_readable_from_another_thread(tmp_path: Path) -> None:

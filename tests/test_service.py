@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,23 @@ def test_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp_p
     finally:
         service.close()
     assert service.status().state == "stopping"
+
+
+def test_start_that_exceeds_its_timeout_fails_and_is_retried(tmp_path: Path, tiny_model: Path) -> None:
+    with gated_store(tiny_model) as (uri, gate):
+        service = Service(Settings(model_uri=uri, model_cache_dir=tmp_path, start_timeout=0.5))
+        client = create_app(service).test_client()
+        try:
+            reply = client.post("/chat", json={"prompt": "hi", "max_tokens": 3})
+            assert (reply.status_code, reply.get_json()["error"]["code"]) == (503, "start_timeout")
+            assert "within 0.5 s, but fetching" in reply.get_json()["error"]["message"]
+            assert service.status().state == "failed"
+            gate.set()
+            deadline = time.monotonic() + WAIT_SECONDS
+            while client.post("/chat", json={"prompt": "hi", "max_tokens": 3}).status_code != 200:
+                assert time.monotonic() < deadline
+        finally:
+            service.close()
 
 
 def test_permanent_failure_is_not_retried(tmp_path: Path, tiny_model: Path) -> None:

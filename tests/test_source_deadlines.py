@@ -12,7 +12,7 @@ import pytest
 from function.errors import SourceError
 from function.fetch import fetch
 from function.fetch.policy import Policy
-from function.fetch.stopwatch import Stopwatch
+from function.system.stopwatch import Stopwatch
 from function.source import Request
 from function.source.http_client import EXCHANGE_TIMEOUT_SECONDS, exchange
 from tests.fetch_data import DATA, QUICK

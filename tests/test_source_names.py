@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from function.errors import ObjectNotFound, SourceError, UnknownScheme
+from function.errors import ObjectNotFound, UnknownScheme
 from function.fetch import fetch
+from function.fetch.destination.memory import MemoryDestination
 from function.settings import Stores
 from function.source import is_remote, name_file, open_source
 from function.source.huggingface import choose_file
@@ -104,10 +105,18 @@ def test_quantisation_is_fetched_under_the_name_of_its_file(tmp_path: Path) -> N
     assert {seen.headers["authorization"] for seen in store.seen} == {"Bearer t"}
 
 
-def test_split_model_of_a_quantisation_is_refused_with_its_name(tmp_path: Path) -> None:
-    with ScriptedStore(repository) as store, pytest.raises(SourceError, match=r"hf://o/r@v1/BF16/m-BF16-00001-of") as e:
-        fetch("hf://o/r@v1:BF16", cache=tmp_path, policy=QUICK, stores=store.stores())
-    assert e.value.permanent
+@pytest.mark.parametrize("kind", ["directory", "memory"])
+def test_split_model_of_a_quantisation_is_fetched_completely(tmp_path: Path, kind: str) -> None:
+    uri = "hf://o/r@v1:BF16"
+    cache = tmp_path if kind == "directory" else MemoryDestination(uri)
+    with ScriptedStore(repository) as store:
+        fetched = fetch(uri, cache=cache, policy=QUICK, stores=store.stores())
+        assert [part.read_bytes() for part in fetched.parts] == [DATA, DATA]
+    assert fetched.uri == "hf://o/r@v1/BF16/m-BF16-00001-of-00002.gguf"
+    assert fetched.size == 2 * len(DATA)
+    fetched.close()
+    targets = {seen.target for seen in store.seen[1:]}
+    assert targets == {f"/o/r/resolve/v1/BF16/m-BF16-0000{n}-of-00002.gguf" for n in (1, 2)}
 
 
 @pytest.mark.parametrize("uri", ["hf://o/r:", "hf://o/r:Q4/f.gguf", "hf://o/r:a b", "hf://o/r", "hf://o/:Q4_K_M"])

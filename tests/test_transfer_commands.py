@@ -13,6 +13,7 @@ import pytest
 from function.__main__ import COMMANDS
 from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
+from tests.split_model import split
 
 DATA = random.Random(1).randbytes(20_000_000)  # large enough for the SDKs to upload it in parts
 
@@ -89,6 +90,19 @@ def test_fetch_with_a_malformed_hash_sends_no_request(tmp_path: Path) -> None:
         assert store.connections == 0
     assert outcome.returncode == 2
     assert "'12x' is not 64 hexadecimal digits" in outcome.stderr
+
+
+def test_push_and_plan_of_a_split_model_take_all_its_files(s3: Store, tmp_path: Path, tiny_model: Path) -> None:
+    parts = split(tiny_model, tmp_path, 8)
+    pushed = function("push", str(parts[0]), s3.uri("split/"), "--json", env=dict(s3.env))
+    assert pushed.returncode == 0, pushed.stderr
+    found = json.loads(pushed.stdout)
+    assert [part["uri"] for part in found["parts"]] == [s3.uri(f"split/{part.name}") for part in parts]
+    assert [part["size"] for part in found["parts"]] == [part.stat().st_size for part in parts]
+    planned = function("plan", found["uri"], "--json", env=dict(s3.env))
+    assert json.loads(planned.stdout)["chosen"]["weights"] == sum(part.stat().st_size for part in parts)
+    refused = function("push", str(parts[0]), s3.uri("one.gguf"), env=dict(s3.env))
+    assert f"is one of {len(parts)} files. End the URI with a /." in refused.stderr
 
 
 @pytest.mark.parametrize("kind", ["s3", "gcs"])

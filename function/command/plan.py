@@ -15,7 +15,7 @@ from function.settings import Settings
 from function.sizing.deployment import LAMBDA_DISK_MIB, DeploymentPlan, plan_deployment
 from function.sizing.load_plan import MIB
 from function.sizing.prices import Cost, Prices, as_json, compute_cost, read_prices
-from function.source import list_parts, open_source
+from function.source import ObjectInfo, list_parts, open_source
 
 STDOUT = Path("-")
 
@@ -71,23 +71,24 @@ def run(args: argparse.Namespace) -> int:
 
 def read_remote_header(uri: str) -> tuple[Header, int]:
     """Return the header, and the bytes of all files of the model. Raises SourceError, NotGGUF, ModelError."""
-    size, header = 0, None
-    for part in list_parts(uri):
-        source = open_source(part)
-        info = source.describe()
-        if info.size is None:
-            raise SourceError(f"{part}: the server does not report the size of the file. Fetch it first.", uri=part)
-        size += info.size
-        wanted = min(info.size, FIRST_READ)
-        while header is None:
-            buffer = bytearray(wanted)
-            source.read(info, 0, memoryview(buffer))
-            try:
-                header = parse_header(bytes(buffer), file_size=info.size)
-            except Incomplete as e:
-                wanted = e.needed
-    assert header is not None  # a model has at least one part
-    return header, size
+    source = open_source(list_parts(uri)[0])
+    info = source.describe()
+    others = [open_source(part).describe() for part in list_parts(info.uri)[1:]]  # the store may have chosen the file
+    sizes = [_require_size(found) for found in (info, *others)]
+    wanted = min(sizes[0], FIRST_READ)
+    while True:
+        buffer = bytearray(wanted)
+        source.read(info, 0, memoryview(buffer))
+        try:
+            return parse_header(bytes(buffer), file_size=sizes[0]), sum(sizes)
+        except Incomplete as e:
+            wanted = e.needed
+
+
+def _require_size(info: ObjectInfo) -> int:
+    if info.size is None:
+        raise SourceError(f"{info.uri}: the server does not report the size of the file. Fetch it first.", uri=info.uri)
+    return info.size
 
 
 def describe_model(header: Header) -> dict[str, object]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from function.command.output import format_bytes, print_result
 from function.command.progress_bar import ProgressBar
+from function.errors import UnknownScheme
 from function.fetch import Progress
-from function.source import upload_file
+from function.source import list_parts, upload_file
 
 EXAMPLES = """\
 examples:
@@ -22,16 +23,23 @@ STOPPED = "Stopped. Run the same command again to continue."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="the file to upload")
+    parser.add_argument("file", type=Path, help="the file to upload; one of a split model stands for all of them")
     parser.add_argument("uri", help="gs://bucket/name or s3://bucket/name; with / at the end it gets the file's name")
 
 
 def run(args: argparse.Namespace) -> int:
-    uri = args.uri + args.file.name if args.uri.endswith("/") else args.uri
-    progress, began = Progress(), time.monotonic()
-    with ProgressBar(args.file.name, progress):
-        stored = upload_file(args.file, uri, start=progress.start, add=progress.add)
-    seconds = time.monotonic() - began
-    how = "was in the bucket already" if stored.skipped else f"in {seconds:.1f} s"
-    text = f"{uri}: {format_bytes(stored.size)} {how}, {stored.digest or 'the store keeps no checksum'}\n"
-    return print_result(args, {"uri": uri, **asdict(stored), "seconds": seconds}, text)
+    files = [Path(part) for part in list_parts(str(args.file))]
+    uri = args.uri + files[0].name if args.uri.endswith("/") else args.uri
+    uris = list_parts(uri)
+    if len(uris) != len(files):
+        raise UnknownScheme(f"{uri}: {args.file} is one of {len(files)} files. End the URI with a /.", uri=uri)
+    began, parts, lines = time.monotonic(), [], []
+    for file, target in zip(files, uris, strict=True):
+        progress = Progress()
+        with ProgressBar(file.name, progress):
+            stored = upload_file(file, target, start=progress.start, add=progress.add)
+        how = "was in the bucket already" if stored.skipped else f"in {progress.seconds:.1f} s"
+        lines.append(f"{target}: {format_bytes(stored.size)} {how}, {stored.digest or 'the store keeps no checksum'}\n")
+        parts.append({"uri": target, **asdict(stored)})
+    values = parts[0] if len(parts) == 1 else {"uri": uris[0], "parts": parts}
+    return print_result(args, values | {"seconds": time.monotonic() - began}, "".join(lines))

@@ -13,7 +13,7 @@ from function.fetch.destination.memory import MemoryDestination
 from function.fetch.policy import Policy, is_transient
 from function.fetch.progress import Progress
 from function.fetch.result import Fetched, FileLease
-from function.fetch.stopwatch import Stopwatch
+from function.system.stopwatch import Stopwatch
 from function.fetch.transfer.transfer import Transfer
 from function.settings import Settings, Stores
 from function.source import (
@@ -24,6 +24,7 @@ from function.source import (
     combine_versions,
     hash_files,
     list_parts,
+    name_file,
     open_source,
 )
 
@@ -91,6 +92,10 @@ class FetchJob:
         for restart in range(self.policy.max_restarts + 1):
             self._raise_if_cancelled()
             infos = self._describe(sources)
+            parts = list_parts(infos[0].uri)
+            if len(parts) != len(sources):  # the store chose the file, the first of a split model
+                sources = [open_source(uri, self.stores) for uri in parts]
+                infos = self._describe(sources)
             try:
                 return replace(self._fetch(sources, infos), seconds=time.monotonic() - began)
             except (ObjectChanged, ObjectNotFound, ChecksumMismatch) as e:
@@ -134,7 +139,7 @@ class FetchJob:
                 destination.make_room(wanted)
                 self.progress.start(total, total - wanted)
                 for number in missing:
-                    self._fetch_file(sources[number], infos[number], destination, number)
+                    self._fetch_file(sources[number], infos[number], destination, number, single=len(infos) == 1)
             if self.sha256 is not None and self.sha256 != destination.sha256:
                 self._verify_sha256(infos, hash_files(destination.files, self._raise_if_cancelled))
                 destination.set_sha256(self.sha256)
@@ -152,15 +157,22 @@ class FetchJob:
     def _open_destination(self, infos: Sequence[ObjectInfo]) -> DiskDestination | MemoryDestination:
         if isinstance(self.cache, Path):
             return DiskDestination(self.cache, infos, self._pause, self._raise_if_cancelled)
+        self.cache.rename([name_file(info.uri) for info in infos])
         if not self.cache.is_usable:
             raise UnsharedMemory
         return self.cache
 
     def _fetch_file(
-        self, source: Source, info: ObjectInfo, destination: DiskDestination | MemoryDestination, number: int
+        self,
+        source: Source,
+        info: ObjectInfo,
+        destination: DiskDestination | MemoryDestination,
+        number: int,
+        *,
+        single: bool,
     ) -> None:
-        """Transfer one file, verify it and give it its final name."""
-        progress, single, algorithm = self.progress, len(list_parts(self.uri)) == 1, choose_algorithm(info.checksums)
+        """Transfer one file, verify it and give it its final name. ``single``: it is the whole model."""
+        progress, algorithm = self.progress, choose_algorithm(info.checksums)
         stated = info.checksums.get(algorithm.name)
         sha256 = info.checksums.get("sha256") if stated is None else None
         if self.sha256 is not None and single:
@@ -210,11 +222,10 @@ class FetchJob:
         self, files: Sequence[Path], infos: Sequence[ObjectInfo], *, cached: bool, lease: FileLease | None
     ) -> Fetched:
         version = infos[0].version if len(infos) == 1 else combine_versions(infos)
-        uri = infos[0].uri if len(infos) == 1 else self.uri  # the store may have chosen the file
         size = sum(info.size or 0 for info in infos)
         digest = f"sha256:{self.sha256}" if self.sha256 else combine_digests(infos)
         verified = digest is not None or lease is None
-        return Fetched(files[0], uri, version, size, digest, verified, cached, 0.0, tuple(files), lease)
+        return Fetched(files[0], infos[0].uri, version, size, digest, verified, cached, 0.0, tuple(files), lease)
 
     def _raise_if_cancelled(self) -> None:
         if self.cancel is not None and self.cancel.is_set():

@@ -11,21 +11,25 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from function import default_model
-from function.errors import FunctionError, Stopping, Unavailable
+from function.errors import FunctionError, StartTimeout, Stopping, Unavailable
 from function.lifecycle.cold_start import ColdStart, Loaded
 from function.lifecycle.crash_loop import crash_loop_guard
 from function.lifecycle.provenance import Provenance, describe, model_name
 from function.lifecycle.runner import Runner
-from function.lifecycle.status import FINAL_STATES, State, Status
+from function.lifecycle.status import FINAL_STATES, STARTING_STATES, State, Status
 from function.observability.metrics import Metrics
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
+from function.system.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from function.engine import Engine, Sampling
 
 log = logging.getLogger(__name__)
+
+START_POLL_SECONDS = 0.5
+"""Between two looks at the time that a start takes."""
 
 
 class Service:
@@ -49,7 +53,8 @@ class Service:
     def start(self, *, retry: bool = True) -> None:
         """Start loading the model, once. Returns at once.
 
-        After a temporary failure it starts again; with ``retry=False`` a failed load is not restarted.
+        After a temporary failure it starts again; with ``retry=False`` a failed load is not restarted. A start that
+        timed out is first given up completely, because two loads at once could take twice the memory.
         """
         with self._changed:
             self._check_engine()
@@ -57,19 +62,29 @@ class Service:
                 assert self._error is not None
                 if self._error.permanent or not retry:
                     return
+                if self._cancel.is_set() and self._thread is not None and self._thread.is_alive():
+                    return
                 log.info("trying again after: %s", self._error)
             elif self._thread is not None or self._state != "starting":
                 return
             self._error = None
             self._state = "starting"
+            self._cancel = cancel = threading.Event()
+
+            def enter(state: State) -> None:
+                with self._changed:
+                    if not cancel.is_set():  # an attempt that was given up changes nothing
+                        self._enter(state)
+
             self._cold_start = start = ColdStart(
-                self.settings, self.snapshot, self.timings, self._cancel, self._enter, self._has_waiting_requests
+                self.settings, self.snapshot, self.timings, cancel, enter, self._has_waiting_requests
             )
-            thread = threading.Thread(target=self._load, args=(start,), name="cold-start", daemon=True)
+            thread = threading.Thread(target=self._load, args=(start, cancel), name="cold-start", daemon=True)
             try:
                 start.begin()
                 thread.start()
                 self._thread = thread
+                threading.Thread(target=self._limit_start, args=(cancel,), name="start-timeout", daemon=True).start()
             except FunctionError as e:
                 self._fail(e)
             except Exception as e:  # for lack of threads or files: the state must not stay "fetching"
@@ -85,7 +100,7 @@ class Service:
             if self._state == "stopping":
                 return
             self._enter("stopping", error)
-        self._cancel.set()
+            self._cancel.set()
         self.runner.stop(error)
 
     def close(self) -> None:
@@ -194,23 +209,47 @@ class Service:
     def _has_waiting_requests(self) -> bool:
         return len(self.runner.queue) > 0
 
-    def _load(self, start: ColdStart) -> None:
+    def _limit_start(self, cancel: threading.Event) -> None:
+        """End the attempt that ``cancel`` belongs to if it is not over within START_TIMEOUT."""
+        stopwatch, limit = Stopwatch(), self.settings.start_timeout
+        with self._changed:
+            while self._cancel is cancel and not cancel.is_set() and self._state in STARTING_STATES:
+                if stopwatch.look() >= limit:
+                    error = StartTimeout(
+                        f"The model was not ready within {limit:g} s, but {self._state}. The next request tries again, "
+                        "from the bytes in the cache. If it needs longer, set START_TIMEOUT.",
+                        seconds=limit,
+                        state=self._state,
+                    )
+                    cancel.set()
+                    self._fail(error)
+                    return
+                self._changed.wait(min(START_POLL_SECONDS, limit))
+
+    def _load(self, start: ColdStart, cancel: threading.Event) -> None:
         """Fetch and load the model, in a thread of its own; an error becomes the state."""
         try:
             loaded = start.run()
         except Stopping:
             return
-        except FunctionError as e:
-            self._fail(e)
-            return
         except Exception as e:
-            log.exception("the model cannot be served")
-            self._enter("failed", FunctionError(f"The model could not be loaded: {type(e).__name__}: {e}"))
+            with self._changed:
+                if cancel.is_set():
+                    log.info("the start that was given up ended: %s", e)
+                elif isinstance(e, FunctionError):
+                    self._fail(e)
+                else:
+                    log.exception("the model cannot be served")
+                    self._enter("failed", FunctionError(f"The model could not be loaded: {type(e).__name__}: {e}"))
             return
-        self._loaded = loaded
-        self._enter("ready")
-        if self._cancel.is_set():
+        with self._changed:
+            given_up = cancel.is_set()
+            if not given_up:
+                self._loaded = loaded
+                self._enter("ready")
+        if given_up:
             loaded.engine.close()
+            start.close()
             return
         extra = {"event": "ready", "load_mode": loaded.mode, **self.timings.rounded(), **asdict(self.provenance)}
         phases = ", ".join(f"{phase} {seconds:g} s" for phase, seconds in self.timings.rounded().items())

@@ -50,7 +50,9 @@ class SnapshotManager:
 
     def begin(self, cancel: threading.Event) -> None:
         """Start the fetch of the snapshot in a thread of its own."""
-        if self._settings.system_prompt and self._fetching is None:
+        fetching = self._fetching is not None and self._fetching.is_alive()
+        if self._settings.system_prompt and self._file is None and not fetching:
+            self._error = None  # of an earlier start, which may have been given up
             self._fetching = threading.Thread(target=self._fetch, args=(cancel,), name="snapshot", daemon=True)
             self._fetching.start()
 

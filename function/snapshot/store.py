@@ -33,12 +33,16 @@ def store_file(file: Path, uri: str) -> None:
         return
     import subprocess  # imported late: a cold start imports this module
 
-    command = [sys.executable, "-m", "function.snapshot.uploader", str(file), uri]
+    command = [sys.executable, "-m", "function.snapshot.uploader", str(file)]
     process = subprocess.Popen(  # noqa: S603  this program itself
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2]
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[2],
     )
     os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
-    out, _ = process.communicate()
+    out, _ = process.communicate(uri.encode())
     if process.returncode:
         raise _upload_error(out, uri)
 

@@ -1,4 +1,7 @@
-"""Program that stores a file in a bucket: ``python -m function.snapshot.uploader FILE URI``. Errors are JSON."""
+"""Program that stores a file in a bucket: ``python -m function.snapshot.uploader FILE``. Errors are JSON.
+
+It reads the URI from the standard input, because arguments are visible to every process of the machine.
+"""
 
 import json
 import sys
@@ -23,4 +26,4 @@ def _ignore(_: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.stdin.read()))

@@ -22,7 +22,8 @@ _QUANTISATION = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 class HuggingFaceSource(HTTPSource):
-    """File of a model repository. A quantisation in place of the file is looked up by ``describe``."""
+    """File of a model repository. A quantisation in place of the file is looked up by ``describe``, which then
+    describes its file, the first of a split model."""
 
     def __init__(self, uri: str, stores: Stores) -> None:
         owner, _, rest = uri.removeprefix("hf://").partition("/")
@@ -47,8 +48,6 @@ class HuggingFaceSource(HTTPSource):
             path = choose_file(self.uri, self._list_files(), self._quantisation)
             at = f"@{self._revision}" if self._revision else ""
             self.uri = f"hf://{self._repository}{at}/{path}"
-            if len(list_parts(self.uri)) > 1:
-                raise UnknownScheme(f"The model is split: use its first file, {list_parts(self.uri)[0]}.", uri=self.uri)
             self._set_url(self._file_url(path))
             self._quantisation = None
         return super().describe()

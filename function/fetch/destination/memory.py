@@ -11,7 +11,7 @@ import errno
 import io
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class MemoryDestination:
 
     def __init__(self, uri: str) -> None:
         self.sha256: str | None = None
-        self._names = [name_file(part).encode()[:MAX_NAME_BYTES].decode(errors="ignore") for part in list_parts(uri)]
+        self._names = _shorten(map(name_file, list_parts(uri)))
         self._creator = os.getpid()
         self._files: list[io.FileIO] = []
         self._create_files()
@@ -56,6 +56,13 @@ class MemoryDestination:
     def is_usable(self) -> bool:
         """False for a second attempt in a forked process: its creator could not see new files."""
         return bool(self._files) or os.getpid() == self._creator
+
+    def rename(self, names: Iterable[str]) -> None:
+        """Set the names of the files. If there are more or fewer of them, new ones replace them when they are opened."""
+        names = _shorten(names)
+        if len(names) != len(self._names):
+            self._names = names
+            self.close()
 
     def set_sha256(self, sha256: str) -> None:
         self.sha256 = sha256
@@ -123,6 +130,10 @@ class MemoryDestination:
             raise CacheUnusable(
                 f"MODEL_CACHE=memory: this system supports no files in memory ({e}). Set MODEL_CACHE=directory."
             ) from e
+
+
+def _shorten(names: Iterable[str]) -> list[str]:
+    return [name.encode()[:MAX_NAME_BYTES].decode(errors="ignore") for name in names]
 
 
 def _zero(file: io.FileIO) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from function.errors import AccessDenied, FunctionError, SourceError
 from function.fetch.destination.partial_file import PartialFile
 from function.fetch.policy import ConcurrencyProbe, Policy, find_laggards, is_transient
-from function.fetch.stopwatch import Stopwatch
+from function.system.stopwatch import Stopwatch
 from function.fetch.transfer.assignment import Assignment, BlockPlan
 from function.fetch.transfer.worker import RangeRejected, TransferWorker
 from function.source import ObjectInfo, Source
