@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"default_model", "gguf"},
     "system": {"settings"},
     "gguf": set(),
-    "source": {"default_model", "settings"},
+    "source": {"default_model", "settings", "system"},
     "observability": {"settings", "system"},
     "fetch": {"fetch.destination", "fetch.transfer", "settings", "source", "system"},
     "fetch.transfer": {"fetch", "fetch.destination", "source", "system"},

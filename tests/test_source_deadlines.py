@@ -12,9 +12,9 @@ import pytest
 from function.errors import SourceError
 from function.fetch import fetch
 from function.fetch.policy import Policy
-from function.system.stopwatch import Stopwatch
 from function.source import Request
 from function.source.http_client import EXCHANGE_TIMEOUT_SECONDS, exchange
+from function.system.stopwatch import Stopwatch
 from tests.fetch_data import DATA, QUICK
 from tests.servers.faulty import Fault, FaultyStore
 from tests.servers.scripted import ScriptedReply, ScriptedStore, Seen

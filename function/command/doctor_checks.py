@@ -28,7 +28,7 @@ from function.gguf import Header
 from function.lifecycle.provenance import build, cpu_level
 from function.settings import Settings, Stores, Telemetry
 from function.sizing.load_plan import estimate_memory, suggest_remedy
-from function.source import is_remote, list_parts, open_source
+from function.source import FileSource, find_mount, is_fetched, is_remote, list_parts, open_source
 from function.system.limits import cpus, memory_limit
 
 CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI"}
@@ -73,8 +73,11 @@ def examine(uri: str | None) -> Iterator[Finding]:
         yield check_gpu(settings)
     yield check_memory()
     yield from check_traces()
-    if is_remote(uri):
+    if is_fetched(uri):
         yield check_cache(settings)
+    if mount := find_mount(uri):
+        found = f"{uri} is on a mount of type {mount}: each start reads it in parallel into the cache, unverified"
+        yield Finding("mount", "fair", found, "Set MODEL_URI to the bucket behind the mount, or set MODEL_SHA256.")
     yield from check_credentials(uri, Stores.from_env())
     if packages.grade != "bad" or not is_remote(uri):
         yield from check_model(settings, uri)
@@ -207,7 +210,7 @@ def check_model(settings: Settings, uri: str) -> Iterator[Finding]:
     except FunctionError as e:
         yield _bad("store", e)
         return
-    if info.checksums or settings.model_sha256 is not None or source.local is not None:
+    if info.checksums or settings.model_sha256 is not None or isinstance(source, FileSource):
         yield Finding("store", "good", f"{uri} exists")
     else:
         found = f"{uri} exists, but its store offers no checksum, so that a fetch cannot be verified"

@@ -1,5 +1,6 @@
 """Job of one fetch, from a model's URI to verified files under their final names."""
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -7,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from function.errors import ChecksumMismatch, ObjectChanged, ObjectNotFound, SourceError, Stopping
+from function.errors import ChecksumMismatch, DoesNotFit, NoSpace, ObjectChanged, ObjectNotFound, SourceError, Stopping
 from function.fetch.destination.disk import DiskDestination, share_lease
-from function.fetch.destination.memory import MemoryDestination
+from function.fetch.destination.memory import OPEN_FILES, MemoryDestination
 from function.fetch.policy import Policy, is_transient
 from function.fetch.progress import Progress
 from function.fetch.result import Fetched, FileLease
-from function.system.stopwatch import Stopwatch
 from function.fetch.transfer.transfer import Transfer
 from function.settings import Settings, Stores
 from function.source import (
+    FileSource,
     ObjectInfo,
     Source,
     choose_algorithm,
@@ -27,6 +28,9 @@ from function.source import (
     name_file,
     open_source,
 )
+from function.system.stopwatch import Stopwatch
+
+log = logging.getLogger(__name__)
 
 
 class UnsharedMemory(Exception):
@@ -83,7 +87,11 @@ class FetchJob:
     def adopt(self, values: dict[str, Any]) -> Fetched:
         """Return the result of this job in a child process, with a lease of this process. ``values`` are its fields."""
         path = Path(values["path"])
-        lease = share_lease(self.cache, path) if isinstance(self.cache, Path) else self.cache
+        lease: FileLease | None
+        if isinstance(self.cache, Path):
+            lease = share_lease(self.cache, path)
+        else:
+            lease = self.cache if path.parent == OPEN_FILES else None  # else the file is used in place
         return Fetched(**values | {"path": path, "parts": tuple(map(Path, values["parts"]))}, lease=lease)
 
     def _run(self) -> Fetched:
@@ -125,18 +133,21 @@ class FetchJob:
     def _fetch(self, sources: Sequence[Source], infos: Sequence[ObjectInfo]) -> Fetched:
         sizes = [_require_size(info) for info in infos]
         total = sum(sizes)
-        local = [source.local for source in sources if source.local is not None]
-        if local:
-            self.progress.start(total, total)
-            if self.sha256 is not None:
-                self._verify_sha256(infos, hash_files(local, self._raise_if_cancelled))
-            return self._fetched(local, infos, cached=True, lease=None)
+        if all(source.local for source in sources):
+            return self._use_in_place(sources, infos)
         destination = self._open_destination(infos)
         try:
             missing = [number for number in range(len(infos)) if not destination.is_complete(number)]
             if missing:
                 wanted = sum(sizes[number] for number in missing)
-                destination.make_room(wanted)
+                try:
+                    destination.make_room(wanted)
+                except (DoesNotFit, NoSpace) as e:
+                    if not all(isinstance(source, FileSource) for source in sources):
+                        raise
+                    log.warning("%s is used in place, although it is on a network mount: %s", self.uri, e)
+                    destination.give_up()
+                    return self._use_in_place(sources, infos)
                 self.progress.start(total, total - wanted)
                 for number in missing:
                     self._fetch_file(sources[number], infos[number], destination, number, single=len(infos) == 1)
@@ -153,6 +164,14 @@ class FetchJob:
             self.progress.fill(None, 0)
             destination.give_up()
             raise
+
+    def _use_in_place(self, sources: Sequence[Source], infos: Sequence[ObjectInfo]) -> Fetched:
+        files = [source.path for source in sources if isinstance(source, FileSource)]
+        total = sum(info.size or 0 for info in infos)
+        self.progress.start(total, total)
+        if self.sha256 is not None:
+            self._verify_sha256(infos, hash_files(files, self._raise_if_cancelled))
+        return self._fetched(files, infos, cached=True, lease=None)
 
     def _open_destination(self, infos: Sequence[ObjectInfo]) -> DiskDestination | MemoryDestination:
         if isinstance(self.cache, Path):

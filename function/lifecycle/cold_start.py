@@ -23,7 +23,7 @@ from function.lifecycle.status import State
 from function.observability.timings import PhaseTimings
 from function.settings import Settings
 from function.snapshot.manager import SnapshotManager
-from function.source import is_remote, load_text, name_file
+from function.source import is_fetched, load_text, name_file
 from function.system.limits import cpus
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class ColdStart:
                 use_cpu_variant(self._settings.cpu_level, cache_dir=self._settings.model_cache_dir)
                 require_gpu(self._settings.n_gpu_layers)
             self._fetch_adapter()
-            if not is_remote(self._settings.model_uri):
+            if not is_fetched(self._settings.model_uri):
                 self._await_fetch()
             options = self._load_options()
             engine = self._load_during_fetch(options) or self._load_after_fetch(options)
@@ -215,7 +215,7 @@ class ColdStart:
         header = header.with_pooling(self._settings.pooling)
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
-        local = not is_remote(self._settings.model_uri)
+        local = self._fetched is not None and self._fetched.lease is None
         plan = plan_load(header, self._settings, path=path, size=size, local=local, amx=has_amx())
         if self._mode != plan.mode:  # a load that falls back from the placeholder is planned twice
             log.info("load mode %s: %s", plan.mode, plan.reason)

@@ -25,6 +25,21 @@ def is_remote(uri: str) -> bool:
     return bool(separator) and scheme in REMOTE_SCHEMES
 
 
+def find_mount(uri: str) -> str | None:
+    """Return the type of the FUSE or network file system that holds the file at ``uri``; None for any other object."""
+    scheme, separator, _ = normalize_uri(uri).partition("://")
+    if not uri or (separator and scheme != "file"):
+        return None
+    from function.source.file import FileSource
+
+    return FileSource(normalize_uri(uri)).network_mount
+
+
+def is_fetched(uri: str) -> bool:
+    """Return True if the object is copied to this machine before it is used: from a store or a network mount."""
+    return is_remote(uri) or find_mount(uri) is not None
+
+
 def normalize_uri(uri: str) -> str:
     """Return ``uri`` with its usual scheme in lower case, and the file in place of a page that shows it."""
     scheme, separator, rest = uri.partition("://")

@@ -58,7 +58,7 @@ class MemoryDestination:
         return bool(self._files) or os.getpid() == self._creator
 
     def rename(self, names: Iterable[str]) -> None:
-        """Set the names of the files. If there are more or fewer of them, new ones replace them when they are opened."""
+        """Set the names of the files. If their number differs, new files replace them when they are opened."""
         names = _shorten(names)
         if len(names) != len(self._names):
             self._names = names

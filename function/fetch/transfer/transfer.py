@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from function.errors import AccessDenied, FunctionError, SourceError
 from function.fetch.destination.partial_file import PartialFile
 from function.fetch.policy import ConcurrencyProbe, Policy, find_laggards, is_transient
-from function.system.stopwatch import Stopwatch
 from function.fetch.transfer.assignment import Assignment, BlockPlan
-from function.fetch.transfer.worker import RangeRejected, TransferWorker
-from function.source import ObjectInfo, Source
+from function.fetch.transfer.worker import FileWorker, RangeRejected, TransferWorker
+from function.source import FileSource, ObjectInfo, Source
+from function.system.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from function.source.native import NativeTarget, Reception
@@ -213,9 +213,14 @@ class Transfer:
         count = len(self._assignments)
         wanted = min(self._probe.connections, count + self._plan.left) if self._info.ranges else 1
         for _ in range(wanted - count):
-            worker = TransferWorker(self, self._source, self._info, self._policy, self._target)
+            worker = self._create_worker()
             self._assignments[worker] = None
             worker.start()
+
+    def _create_worker(self) -> TransferWorker:
+        if isinstance(self._source, FileSource):
+            return FileWorker(self, self._source, self._info, self._policy)
+        return TransferWorker(self, self._source, self._info, self._policy, self._target)
 
     def _review(self) -> None:
         """Compare the connections' rates since the last review; replace laggards, try more. The lock is held."""
