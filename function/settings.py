@@ -313,10 +313,17 @@ class Telemetry(_Variables):
 
     google_cloud_project: str | None = None
     aws_lambda_function_name: str | None = None
+    aws_lambda_function_memory_size: str = ""
     otel_sdk_disabled: str = "false"
     otel_traces_exporter: str = "otlp"
     otel_exporter_otlp_endpoint: str | None = None
     otel_exporter_otlp_traces_endpoint: str | None = None
+
+    @property
+    def lambda_mib(self) -> int | None:
+        """Memory of the Lambda function in MiB; None elsewhere."""
+        text = self.aws_lambda_function_memory_size
+        return int(text) if text.isdecimal() else None
 
     @property
     def exports_traces(self) -> bool:

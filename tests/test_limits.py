@@ -79,7 +79,27 @@ def test_quota_is_rounded_down_to_whole_cpus(root: Path, version: int, quota: fl
         write(root, "proc/self/cgroup", "3:cpu,cpuacct:/\n")
         write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", f"{round(quota * 100_000)}\n")
         write(root, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n")
-    assert cpus(root) == min(expected, affinity())
+    assert cpus(root, affinity=64) == expected
+
+
+@pytest.mark.parametrize(
+    ("mib", "seen", "expected"), [(128, 2, 1), (1769, 2, 1), (3008, 2, 1), (3538, 3, 2), (8845, 6, 5), (10_240, 6, 5)]
+)
+def test_share_of_a_lambda_function_follows_its_memory(root: Path, mib: int, seen: int, expected: int) -> None:
+    assert cpus(root, affinity=seen, lambda_mib=mib) == expected
+
+
+def test_memory_of_a_lambda_function_is_read_from_its_environment(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3538")
+    assert cpus(root, affinity=3) == 2
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "unknown")
+    assert cpus(root, affinity=3) == 3
+
+
+@pytest.mark.parametrize("reserved", ["Hugetlb: 12582912 kB\nHugePages_Total: 1\n", "HugePages_Total: 6144\n"])
+def test_reserved_huge_pages_are_no_memory_of_this_process(root: Path, reserved: str) -> None:
+    write(root, "proc/meminfo", f"MemTotal: 16777216 kB\n{reserved}Hugepagesize: 2048 kB\n")
+    assert memory_limit(root) == 4 * GIB
 
 
 def test_hierarchical_limit_of_cgroup_v1_counts(root: Path) -> None:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from function.gguf import DEFAULT_CONTEXT, Fit, Header, KVType, fit
 from function.sizing.load_plan import MIB, round_up_mib
+from function.system.limits import LAMBDA_MIB_PER_CPU
 
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 131_072)
 KV_TYPES: tuple[KVType, ...] = ("f16", "q8_0", "q4_0")
 CLOUD_RUN_MIB = {1: (512, 4096), 2: (512, 8192), 4: (2048, 16_384), 6: (4096, 24_576), 8: (4096, 32_768)}
 """Least and most MiB by number of vCPUs."""
 LAMBDA_MEMORY_MIB = LAMBDA_DISK_MIB = (512, 10_240)
-LAMBDA_MIB_PER_VCPU = 1769
 START_SECONDS = 0.6
 """Time from exec to an open port and a running fetch."""
 MEMORY_BYTES_PER_SECOND = 8e9
@@ -87,7 +87,7 @@ def _lambda_size(needs: Fit) -> InstanceSize:
     file_mib = -(-needs.weights // MIB)
     if file_mib > LAMBDA_DISK_MIB[1]:
         problem = f"the file takes {file_mib} MiB; /tmp holds at most {LAMBDA_DISK_MIB[1]}"
-    return InstanceSize("Lambda", round(memory_mib / LAMBDA_MIB_PER_VCPU, 1), memory_mib, problem)
+    return InstanceSize("Lambda", round(memory_mib / LAMBDA_MIB_PER_CPU, 1), memory_mib, problem)
 
 
 def _clamp_memory(needs: Fit, least: int, most: int, owner: str) -> tuple[int, str | None]:

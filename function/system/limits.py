@@ -5,7 +5,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from function.settings import Telemetry
+
 ROOT = Path("/")
+LAMBDA_MIB_PER_CPU = 1769
+"""Memory for which Lambda grants the time of one CPU, although the function sees more CPUs."""
 DISK_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "nfs", "nfs4", "virtiofs", "fuseblk"})
 """File systems whose files take no memory. The others, a container's overlay among them, may or may not."""
 
@@ -13,7 +17,7 @@ DISK_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "
 def memory_limit(root: Path = ROOT) -> int | None:
     """Return the bytes this process may use: the least of its cgroups' limits and the machine's memory, or None.
 
-    Above ``memory.high`` the kernel slows a process down until it stands still, so that it counts as a limit. ``root``
+    The machine's memory is that without the reserved huge pages, which only programs that ask for them can use. Above ``memory.high`` the kernel slows a process down until it stands still, so that it counts as a limit. ``root``
     is the folder of ``proc`` and ``sys``.
     """
     limits = [
@@ -23,9 +27,11 @@ def memory_limit(root: Path = ROOT) -> int | None:
         if (text := _read(folder / name)).isdecimal()
     ]
     limits += _hierarchical_limits(root)
-    for line in _read(root / "proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            limits.append(int(line.split()[1]) * 1024)
+    words = [line.split() for line in _read(root / "proc/meminfo").splitlines()]
+    kib = {name: int(number) for name, number, *_ in words}
+    if "MemTotal:" in kib:
+        reserved = kib.get("Hugetlb:", kib.get("HugePages_Total:", 0) * kib.get("Hugepagesize:", 0))
+        limits.append((kib["MemTotal:"] - reserved) * 1024)
     return min(limits, default=None)
 
 
@@ -41,14 +47,18 @@ def memory_used(root: Path = ROOT) -> int | None:
     return None
 
 
-def cpus(root: Path = ROOT) -> int:
-    """Return the whole CPUs for this process, at least 1: its affinity, or its cgroups' quota rounded down if less.
+def cpus(root: Path = ROOT, *, affinity: int | None = None, lambda_mib: int | None = None) -> int:
+    """Return the whole CPUs for this process, at least 1: its affinity, or its quota rounded down if less.
 
-    More threads than the quota pays for are throttled together: each waits for the slowest at every step.
+    The quota is that of its cgroups, and on Lambda, which shows none, its share by the memory ``lambda_mib``. More
+    threads than the quota pays for are throttled together: each waits for the slowest at every step.
     """
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = (_quota(folder) for folder in _cgroups("cpu", root))
-    return max(1, min([affinity, *(math.floor(quota) for quota in quotas if quota)]))
+    if affinity is None:
+        affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quotas = [quota for folder in _cgroups("cpu", root) if (quota := _quota(folder))]
+    if mib := lambda_mib or Telemetry.from_env().lambda_mib:
+        quotas.append(mib / LAMBDA_MIB_PER_CPU)
+    return max(1, min([affinity, *map(math.floor, quotas)]))
 
 
 def is_on_disk(path: Path, root: Path = ROOT) -> bool:
