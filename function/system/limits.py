@@ -17,8 +17,9 @@ DISK_TYPES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "
 def memory_limit(root: Path = ROOT) -> int | None:
     """Return the bytes this process may use: the least of its cgroups' limits and the machine's memory, or None.
 
-    The machine's memory is that without the reserved huge pages, which only programs that ask for them can use. Above ``memory.high`` the kernel slows a process down until it stands still, so that it counts as a limit. ``root``
-    is the folder of ``proc`` and ``sys``.
+    Reserved huge pages are not counted, as only programs that ask for them can use them. Above ``memory.high`` the
+    kernel slows a process down until it stands still, so that it counts as a limit. ``root`` is the folder of ``proc``
+    and ``sys``.
     """
     limits = [
         int(text)
