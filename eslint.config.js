@@ -15,4 +15,8 @@ export default [
       "no-restricted-properties": ["error", { property: "innerHTML", message: "Sanitise first: markdown.js." }],
     },
   },
+  {
+    files: ["tests/scripts/*.mjs", "tools/*.mjs"],
+    languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.node },
+  },
 ];

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 from function.web.page import ROOT, render
 
-LARGEST = 250_000
+SCRIPTS = ROOT / "scripts"
+MAX_COMPRESSED_BYTES = 250_000
 
 
 class Outline(HTMLParser):
@@ -51,7 +52,7 @@ def hashes(texts: list[str]) -> list[str]:
 
 
 def test_page_is_small() -> None:
-    assert len(render().gzipped) < LARGEST
+    assert len(render().gzipped) < MAX_COMPRESSED_BYTES
     assert gzip.decompress(render().gzipped) == render().body
 
 
@@ -78,7 +79,14 @@ def test_page_needs_no_second_response() -> None:
             assert value.startswith(("#", "data:image/svg+xml,")), value
 
 
-def test_joined_scripts_have_no_imports_or_source_map() -> None:
+def test_bundle_is_that_of_the_scripts() -> None:
+    digest = hashlib.sha256()
+    for source in sorted(file.relative_to(SCRIPTS).as_posix() for file in SCRIPTS.rglob("*.js")):
+        digest.update(f"{source}\0".encode() + (SCRIPTS / source).read_bytes() + b"\0")
+    assert digest.hexdigest() in (ROOT / "bundle.js").read_text().split("\n", 1)[0], "run `npm run build`"
+
+
+def test_scripts_have_no_imports_or_source_map() -> None:
     text = render().body.decode()
     assert not re.search(r"^(?:import|export) ", text, re.MULTILINE)
     assert "sourceMappingURL" not in text
@@ -86,9 +94,9 @@ def test_joined_scripts_have_no_imports_or_source_map() -> None:
 
 def test_page_includes_every_source() -> None:
     text = render().body.decode()
-    for source in (ROOT / "scripts").glob("*.js"):
-        if source.name != "theme.js":
-            assert f"// {source.name}\n" in text, f"nothing imports {source.name}"
+    for source in SCRIPTS.rglob("*.js"):
+        name = source.relative_to(SCRIPTS).as_posix()
+        assert name == "theme.js" or f"// {name}\n" in text, f"nothing imports {name}"
     for sheet in (ROOT / "styles").glob("*.css"):
         assert sheet.read_text() in text, f"index.html does not name {sheet.name}"
 

@@ -1,7 +1,7 @@
 """The chat page: one document that holds its styles, scripts and icon.
 
-``index.html`` names its files as any page does. ``render`` inlines their text, joins the native modules that
-``scripts/main.js`` imports into one, and allows exactly these: the policy has the hash of every script and style.
+``index.html`` names its files as any page does. ``render`` inlines their text and allows exactly these: the policy has
+the hash of every script and style. ``npm run build`` writes ``bundle.js`` from ``scripts/main.js`` and its imports.
 """
 
 import html
@@ -18,15 +18,13 @@ _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
 _SCRIPT = re.compile(r'<script(?P<module> type="module")? src="(?P<path>[^"]+)"></script>')
 _NOTICE = re.compile("<!-- notice -->")
 _ICON = re.compile(r'(<link rel="icon"[^>]* href=")([^"]+)(">)')
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:(?:async )?function\*?|class|const) (\w+))", re.MULTILINE)
 _SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*\Z")
 _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
 
 
 @cache
 def render(notice: str = "") -> InlinePage:
-    """Return the page. The first call reads and joins the sources, in about 20 ms; later ones return its result.
+    """Return the page. The first call reads the sources, in about 20 ms; later ones return its result.
 
     ``notice`` is HTML about the model, for the welcome.
     """
@@ -38,9 +36,8 @@ def render(notice: str = "") -> InlinePage:
         return f"<style>{styles[-1]}</style>"
 
     def script(match: re.Match[str]) -> str:
-        text = _joined(match["path"]) if match["module"] else _read(match["path"])
         # A script's own text must not end its element. In strings and patterns the escape is the same character.
-        scripts.append(_MARKUP.sub(r"\\x3C", _SOURCE_MAP.sub("\n", text)))
+        scripts.append(_MARKUP.sub(r"\\x3C", _SOURCE_MAP.sub("\n", _read(match["path"]))))
         return f"<script{match['module'] or ''}>{scripts[-1]}</script>"
 
     text = _replace(_NOTICE, lambda _: notice and f'<p class="quiet">{notice}</p>', _read("index.html"))
@@ -60,37 +57,6 @@ def _replace(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], st
     if not count:
         raise ValueError(f"index.html has no match for {pattern.pattern}")
     return replaced
-
-
-def _joined(entry: str) -> str:
-    """Return the module at ``entry`` after all its imports, each once, as one module without imports.
-
-    Modules import by name from siblings (``import { a } from "./b.js";``) and export declarations. Each keeps a scope
-    of its own; its exports are visible to all later modules.
-    """
-    folder = (ROOT / entry).parent
-    texts: dict[str, str] = {}
-
-    def visit(name: str, importers: tuple[str, ...]) -> None:
-        if name in importers:
-            raise ValueError(f"scripts import each other: {' → '.join((*importers, name))}")
-        if name in texts:
-            return
-        source = (folder / name).read_text(encoding="utf-8")
-        for imported in _IMPORT.findall(source):
-            visit(imported, (*importers, name))
-        texts[name] = _module(name, _IMPORT.sub("", source).strip())
-
-    visit(Path(entry).name, ())
-    return "\n".join(texts.values())
-
-
-def _module(name: str, text: str) -> str:
-    exports = f"{{ {', '.join(_EXPORT.findall(text))} }}"
-    text = _EXPORT.sub("", text)
-    if exports == "{  }":
-        return f"// {name}\n{text}\n"
-    return f"// {name}\nconst {exports} = (() => {{\n{text}\nreturn {exports};\n}})();\n"
 
 
 def _data_uri(path: str) -> str:

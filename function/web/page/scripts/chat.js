@@ -1,11 +1,12 @@
 import { complete, ReplyError } from "./completion.js";
-import { addMessage, continuationMessages, hasBegun, leaveOutOlder, newConversation, requestMessages, showVersion } from "./conversation.js";
+import { addMessage, hasBegun, leaveOutOlder, newConversation, requestMessages, showVersion } from "./conversation.js";
 import { accessKey, prefer, preference } from "./preferences.js";
 import { CONNECTING, progressed } from "./progress.js";
 import { samplingFields } from "./sampling.js";
 import { deleteConversation, loadConversation, loadConversations, onForeignChange, openStore, saveConversation } from "./store.js";
 
 const MIN_MEASURABLE_MS = 50; // ms: a shorter reply came in one piece, from which no speed follows
+const CONTINUED = { continue_final_message: true, add_generation_prompt: false }; // the reply is the rest of the last message
 const SAVE_INTERVAL_MS = 1000; // ms between two writes of a reply that is still coming
 
 /**
@@ -113,8 +114,7 @@ export class Chat extends EventTarget {
   /** Ask for the rest of `reply`, which is added to it. */
   continueReply(reply) {
     if (this.active) return;
-    const messages = continuationMessages(this.current, reply);
-    this.#reply(this.current, Object.assign(reply, { error: null, finish: null }), messages);
+    this.#reply(this.current, Object.assign(reply, { error: null, finish: null }), { continued: true });
   }
 
   /** Add conversations that a file contains, and show the first of them. */
@@ -136,17 +136,19 @@ export class Chat extends EventTarget {
     this.#notify("storage");
   }
 
-  async #reply(conversation, message, messages = null) {
+  async #reply(conversation, message, { continued = false } = {}) {
     message.streaming = true;
     const began = performance.now();
     const controller = new AbortController();
     const active = { conversation, message, began, controller, progress: CONNECTING, saved: began, first: null, last: null, thinking: null };
+    Object.assign(active, { before: continued ? message.stats : null, usage: null, receipt: null });
     this.active = active;
     this.save(conversation);
     this.#notify("list", "thread", "reply");
-    const question = conversation.messages[message.parent];
+    const last = continued ? message : conversation.messages[message.parent];
     const body = {
-      messages: messages ?? requestMessages(conversation, question),
+      messages: requestMessages(conversation, last),
+      ...(continued ? CONTINUED : {}),
       stream: true,
       stream_options: { include_usage: true },
       ...samplingFields(conversation.settings),
@@ -176,7 +178,8 @@ export class Chat extends EventTarget {
     if (part.model) message.model = part.model;
     if (part.finish) message.finish = part.finish;
     if (part.thought || part.text || part.call) this.#grow(active, part);
-    if (active.first !== null) message.stats = statistics(active, part.usage ?? message.stats?.usage);
+    if (part.usage) Object.assign(active, { usage: part.usage, receipt: part.receipt });
+    if (active.first !== null) message.stats = statistics(active);
   }
 
   #grow(active, { thought, text, call }) {
@@ -239,9 +242,14 @@ function addToCalls(calls, { index, name, arguments: piece }) {
   call.arguments += piece;
 }
 
-/** Return the seconds to the first token, the tokens per second after it, and the server's counts, if any yet. */
-function statistics({ began, first, last, progress }, usage) {
-  const tokens = usage?.completion_tokens ?? null;
-  const speed = tokens > 1 && last - first > MIN_MEASURABLE_MS ? (tokens - 1) / ((last - first) / 1000) : null;
-  return { firstToken: (first - began) / 1000, speed, tokens, usage, cold: progress.cold };
+/**
+ * Return the seconds to the first token, the tokens per second after it, and the server's counts and receipt, if any yet.
+ * `active.before`: the statistics of the part that this one continues.
+ */
+function statistics({ began, first, last, progress, before, usage, receipt }) {
+  const count = usage?.completion_tokens ?? null;
+  const speed = count > 1 && last - first > MIN_MEASURABLE_MS ? (count - 1) / ((last - first) / 1000) : null;
+  const firstToken = before?.firstToken ?? (first - began) / 1000;
+  const tokens = count === null ? null : count + (before?.tokens ?? 0);
+  return { firstToken, speed, tokens, usage, cold: progress.cold || before?.cold === true, receipt };
 }

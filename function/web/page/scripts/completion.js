@@ -1,6 +1,7 @@
 import { EventStream } from "./event-stream.js";
 import { endpoint } from "./place.js";
 import { errorText, TOO_LONG } from "./error-text.js";
+import { readReceipt } from "./receipt.js";
 
 const FIRST_BYTE_TIMEOUT_MS = 330_000; // ms for the first byte: platforms hold a request while they start an instance
 const NEXT_BYTE_TIMEOUT_MS = 60_000; // ms between two: the server sends something about every second
@@ -29,7 +30,7 @@ export class ReplyError extends Error {
 }
 
 /**
- * Ask for a reply; yields `{comment}`, `{model}`, `{thought}`, `{text}`, `{call}`, `{finish}` and `{usage}` as they come.
+ * Ask for a reply; yields `{comment}`, `{model}`, `{thought}`, `{text}`, `{call}`, `{finish}` and `{usage, receipt}` as they come.
  * A `call` is a piece of a tool call: `{index, name, arguments}`.
  * Throws ReplyError; when `signal` fires, the AbortError of fetch.
  */
@@ -103,7 +104,7 @@ function* parts({ name, data }) {
     yield { call: { index, name: called.name ?? "", arguments: called.arguments ?? "" } };
   }
   if (choice?.finish_reason) yield { finish: choice.finish_reason };
-  if (chunk.usage) yield { usage: chunk.usage };
+  if (chunk.usage) yield { usage: chunk.usage, receipt: readReceipt(chunk.receipt) };
 }
 
 async function refusal(response) {

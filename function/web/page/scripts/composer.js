@@ -16,6 +16,7 @@ export class Composer {
   #queued = byId("queued");
   #problem = byId("attach-problem");
   #files = [];
+  #reading = 0; // files that are being read
   #conversation = null;
 
   constructor(chat) {
@@ -90,14 +91,22 @@ export class Composer {
   }
 
   async #attach(list) {
-    const { files, problems } = await readFiles(list);
-    this.#add(files, problems);
+    const conversation = this.#chat.current;
+    this.#reading += list.length;
+    this.#problem.textContent = "";
+    this.#update();
+    const { files, notes } = await readFiles(list);
+    this.#reading -= list.length;
+    if (conversation === this.#chat.current) return this.#add(files, notes);
+    const draft = draftOf(conversation);
+    keepDraft(conversation, { text: draft.text, files: [...draft.files, ...files] });
+    this.#update();
   }
 
-  #add(files, problems = []) {
+  #add(files, notes = []) {
     this.#files = [...this.#files, ...files];
-    this.#problem.textContent = problems.join(" ");
-    announce([...files.map(({ name }) => `Attached ${name}`), ...problems].join(" "));
+    this.#problem.textContent = notes.join(" ");
+    announce([...files.map(({ name }) => `Attached ${name}`), ...notes].join(" "));
     this.#changed();
     this.focus();
   }
@@ -105,7 +114,7 @@ export class Composer {
   #submit() {
     const text = this.#text.value.trim();
     const files = this.#files;
-    if (!text && !files.length) return;
+    if (this.#reading || (!text && !files.length)) return;
     const { active, queued } = this.#chat;
     if (active && (queued || active.conversation !== this.#chat.current)) return; // the draft stays
     this.#text.value = "";
@@ -159,7 +168,7 @@ export class Composer {
 
   #update() {
     const { active, current, queued } = this.#chat;
-    const written = this.#text.value.trim() || this.#files.length;
+    const written = !this.#reading && (this.#text.value.trim() || this.#files.length);
     this.#stop.hidden = !active;
     this.#send.hidden = Boolean(active);
     this.#send.disabled = !written;
@@ -173,8 +182,9 @@ export class Composer {
   }
 
   #showFiles() {
-    this.#attached.replaceChildren(...this.#files.map((file) => this.#chip(file)));
-    this.#attached.hidden = !this.#files.length;
+    const reading = this.#reading ? [element("li", { class: "chip reading" }, icon("file"), this.#reading === 1 ? "Reading a file…" : `Reading ${this.#reading} files…`)] : [];
+    this.#attached.replaceChildren(...this.#files.map((file) => this.#chip(file)), ...reading);
+    this.#attached.hidden = !this.#attached.children.length;
   }
 
   #chip(file) {

@@ -10,7 +10,6 @@ import { isRejected } from "./error-text.js";
 // `leaf` is the end of the branch that is shown. Everything here is a plain value that can be stored as it is.
 
 export const TITLE_LENGTH = 60;
-const CONTINUE = "Continue your last reply exactly where it ended. Do not repeat any of it.";
 
 /** Return a new, empty conversation. */
 export function newConversation(settings) {
@@ -67,8 +66,7 @@ export function requestMessages(conversation, message) {
   const asked = system ? [{ role: "system", content: system }] : [];
   const messages = branch(conversation, message.id);
   messages.forEach(({ role, content, files, leftOut }, index) => {
-    // A rejected question would have every later request rejected as well.
-    if (leftOut || (role === "user" && isRejected(messages[index + 1]?.error))) return;
+    if (leftOut || (role === "user" && hasRejectedQuestion(messages[index + 1]))) return;
     const text = withFiles(content, files);
     // A reply that never began is left out; templates want turns to alternate, so its question joins the next one.
     if (!text) return;
@@ -77,11 +75,6 @@ export function requestMessages(conversation, message) {
     else asked.push({ role, content: text });
   });
   return asked;
-}
-
-/** The messages of a request that asks for the rest of `reply`. */
-export function continuationMessages(conversation, reply) {
-  return [...requestMessages(conversation, reply), { role: "user", content: CONTINUE }];
 }
 
 /** The earlier messages that requests still contain, below `message` in its branch. */
@@ -98,6 +91,11 @@ export function leaveOutOlder(conversation, reply) {
     if (message.role === "user" && left-- <= 0) break;
     message.leftOut = true;
   }
+}
+
+/** Whether the question of `reply` was rejected: it would have every later request rejected as well. */
+export function hasRejectedQuestion(reply) {
+  return isRejected(reply?.error) && !hasBegun(reply);
 }
 
 /** Whether anything of `reply` has arrived. */

@@ -5,6 +5,7 @@ import { SAMPLING } from "./sampling.js";
 /** Codes of requests that are larger than the model or the server takes. */
 export const TOO_LONG = ["context_length_exceeded", "body_too_large"];
 
+const CONTINUATION = "continue_final_message";
 const BY_CODE = {
   context_length_exceeded: "This does not fit: the conversation is longer than the model can read at once.",
   body_too_large: "This message is too large to send.",
@@ -19,6 +20,7 @@ const BY_KIND = {
 /** The error in a sentence for visitors. */
 export function errorText({ kind, code, param, permanent }) {
   if (BY_CODE[code]) return BY_CODE[code];
+  if (param === CONTINUATION) return "This model cannot continue a reply. Ask it for the rest in a message.";
   const setting = SAMPLING.find(({ name }) => name === param);
   if (setting) return `The model does not take this value of “${setting.label}”. Change it in Settings.`;
   if (kind !== "unavailable") return BY_KIND[kind];

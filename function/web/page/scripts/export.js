@@ -34,6 +34,6 @@ export function download(text, name, type) {
 
 /** A file name made of the conversation's title. */
 export function fileName(title, ending) {
-  const words = title.normalize("NFKD").match(/[\p{L}\p{N}]+/gu) ?? ["conversation"];
+  const words = title.normalize("NFKD").replaceAll(/[\u0300-\u036f]/g, "").match(/[\p{L}\p{M}\p{N}]+/gu) ?? ["conversation"];
   return `${words.join("-").toLowerCase().slice(0, TITLE_LENGTH)}.${ending}`;
 }

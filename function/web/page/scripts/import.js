@@ -1,4 +1,5 @@
 import { addMessage, newConversation } from "./conversation.js";
+import { readReceipt } from "./receipt.js";
 import { SAMPLING } from "./sampling.js";
 
 // Reading conversations from a file. The file can come from anybody, so only known fields of the right type are taken.
@@ -77,8 +78,8 @@ function detailsOf({ created, finish, model, thoughts, thoughtSeconds, leftOut, 
   return details;
 }
 
-function statsOf({ firstToken, speed, tokens, cold, usage }) {
+function statsOf({ firstToken, speed, tokens, cold, usage, receipt }) {
   const number = (value) => (Number.isFinite(value) ? value : null);
   const counts = { prompt_tokens: number(usage?.prompt_tokens), completion_tokens: number(usage?.completion_tokens) };
-  return { firstToken, speed: number(speed), tokens: number(tokens), cold: cold === true, usage: counts };
+  return { firstToken, speed: number(speed), tokens: number(tokens), usage: counts, cold: cold === true, receipt: readReceipt(receipt) };
 }

@@ -1,5 +1,5 @@
 import { element, icon } from "./dom.js";
-import { canRetry, isRejected, TOO_LONG } from "./error-text.js";
+import { canRetry, TOO_LONG } from "./error-text.js";
 import { isOperator } from "./operator.js";
 import { accessKey, keyIsRemembered, useKey } from "./preferences.js";
 import { roughly } from "./progress.js";
@@ -17,15 +17,18 @@ const TITLES = {
 };
 const EXPECTED_KINDS = ["key", "busy", "closed"]; // nothing is broken
 
-/** The problem of a reply and what can be done. `actions`: again, begin and, where they apply, shorten and proceed. */
-export function problemView(error, actions) {
+/**
+ * The problem of a reply and what can be done. `actions`: again, begin and, where they apply, shorten and proceed.
+ * `leavesOut`: later requests are without the question.
+ */
+export function problemView(error, actions, leavesOut) {
   const box = element(
     "div",
     { class: EXPECTED_KINDS.includes(error.kind) ? "problem mild" : "problem", role: "group", "aria-label": "Problem" },
     element("div", { class: "problem-head" }, icon(error.kind === "key" ? "key" : "alert"), element("strong", {}, TITLES[error.kind])),
     element("p", { dir: "auto" }, error.message),
   );
-  if (isRejected(error)) box.append(element("p", { class: "quiet" }, "Later messages are sent without it."));
+  if (leavesOut) box.append(element("p", { class: "quiet" }, "Later messages are sent without it."));
   if (error.kind === "key") box.append(keyForm(actions.again));
   else box.append(retry(error, actions));
   if (error.detail && isOperator()) box.append(details(error));

@@ -1,8 +1,10 @@
 import { copyText } from "./clipboard.js";
-import { earlierMessages, hasBegun } from "./conversation.js";
+import { earlierMessages, hasBegun, hasRejectedQuestion } from "./conversation.js";
 import { element, iconButton } from "./dom.js";
+import { isRejected } from "./error-text.js";
 import { MarkdownView } from "./markdown-view.js";
 import { problemView } from "./problem-view.js";
+import { receiptRows, secondsText } from "./receipt.js";
 import { ThoughtsView } from "./thoughts-view.js";
 import { versionSwitch } from "./versions-view.js";
 import { WaitingView } from "./waiting-view.js";
@@ -77,16 +79,18 @@ export class ReplyView {
     if (message.error) {
       const actions = { again: () => this.#chat.again(message), begin: () => this.#chat.begin() };
       if (earlierMessages(this.#chat.current, message).length) actions.shorten = () => this.#chat.againShorter(message);
-      if (message.content) actions.proceed = () => this.#chat.continueReply(message);
-      parts.push(problemView(message.error, actions));
+      if (message.content && !isRejected(message.error)) actions.proceed = () => this.#chat.continueReply(message);
+      parts.push(problemView(message.error, actions, hasRejectedQuestion(message)));
     } else if (message.finish && message.finish !== "stop") {
       const text = element("p", { class: "ending" }, ENDINGS[message.finish] ?? `The reply ended: ${message.finish}.`);
       parts.push(element("div", { class: "ending-row" }, text, this.#continueButton()));
     } else if (!hasBegun(message)) {
       parts.push(element("p", { class: "ending" }, "The reply is empty."));
     }
-    const tools = this.#tools();
-    return tools.children.length ? [...parts, tools] : parts;
+    const receipt = message.stats ? this.#receipt() : null;
+    const tools = this.#tools(receipt);
+    if (tools.children.length) parts.push(tools);
+    return receipt ? [...parts, receipt] : parts;
   }
 
   #continueButton() {
@@ -96,7 +100,13 @@ export class ReplyView {
     return cut && last ? element("button", { type: "button", class: "button asks", click: () => this.#chat.continueReply(message) }, "Continue") : null;
   }
 
-  #tools() {
+  /** The server's account of the reply, which the statistics open. */
+  #receipt() {
+    const rows = receiptRows(this.message.stats).map(([label, value]) => element("div", {}, element("dt", {}, label), element("dd", { dir: "auto" }, value)));
+    return element("dl", { class: "receipt", id: `receipt-${this.message.id}`, hidden: true }, ...rows);
+  }
+
+  #tools(receipt) {
     const { message } = this;
     const tools = element("div", { class: "tools" });
     if (message.content) {
@@ -106,19 +116,19 @@ export class ReplyView {
     if (!message.error) tools.append(iconButton("again", "Regenerate reply", () => this.#chat.again(message), { class: "icon-button asks" }));
     const versions = versionSwitch(this.#chat, message);
     if (versions) tools.append(versions);
-    if (message.stats) tools.append(element("span", { class: "stats" }, statsText(message.stats)));
+    if (receipt) {
+      const toggle = () => stats.setAttribute("aria-expanded", String(!(receipt.hidden = !receipt.hidden)));
+      const stats = element("button", { type: "button", class: "stats", title: "Show the details", "aria-expanded": "false", "aria-controls": receipt.id, click: toggle }, statsText(message.stats));
+      tools.append(stats);
+    }
     return tools;
   }
 }
 
 /** Return the statistics of the reply, in words. */
 export function statsText({ firstToken, speed, tokens, cold }) {
-  const parts = [`first token ${duration(firstToken)}${cold ? " with cold start" : ""}`];
+  const parts = [`first token ${secondsText(firstToken)}${cold ? " with cold start" : ""}`];
   if (speed !== null) parts.push(`${speed < 10 ? speed.toFixed(1) : Math.round(speed)} tokens/s`);
   if (tokens !== null) parts.push(tokens === 1 ? "1 token" : `${tokens} tokens`);
   return parts.join(" · ");
-}
-
-function duration(seconds) {
-  return seconds < 10 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(1)} s`;
 }
