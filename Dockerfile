@@ -113,7 +113,8 @@ LABEL org.opencontainers.image.title="gguf-chat-function" \
       org.opencontainers.image.description="A serverless container function that answers chat from a GGUF model in a bucket" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.version="${VERSION}"
+      org.opencontainers.image.version="${VERSION}" \
+      com.amazonaws.lambda.feature.snapstart="Allow"
 
 # On Lambda this turns the Runtime API into HTTP; elsewhere nothing starts it.
 COPY --from=public.ecr.aws/awsguru/aws-lambda-adapter:1.1.0 /lambda-adapter /opt/extensions/lambda-adapter

@@ -11,7 +11,7 @@ from function.errors import BodyTooLarge, Busy, FunctionError, MethodNotAllowed,
 from function.lifecycle.service import Service
 from function.settings import Telemetry
 from function.web import auth, exchange, origins, paths, security_headers
-from function.web.api_key import api_key_reader
+from function.web.api_key import ApiKey
 from function.web.request.client import ClientGone
 from function.web.routes import (
     anthropic_messages,
@@ -21,6 +21,7 @@ from function.web.routes import (
     metrics,
     pages,
     responses,
+    snapstart,
     tokenize,
 )
 
@@ -46,8 +47,13 @@ def create_app(service: Service) -> Flask:
     exchange.watch(app, service)
     security_headers.harden(app)
     origins.restrict(app, service.settings)
-    on_lambda = Telemetry.from_env().aws_lambda_function_name is not None
-    auth.guard(app, api_key_reader(service.settings), on_lambda=on_lambda)
+    telemetry, key = Telemetry.from_env(), ApiKey(service.settings)
+    on_lambda = telemetry.aws_lambda_function_name is not None
+    if telemetry.copies_instances:
+        app.register_blueprint(snapstart.blueprint(service, key))
+        auth.guard(app, key.read, on_lambda=on_lambda, platform_paths=snapstart.PATHS)
+    else:
+        auth.guard(app, key.read, on_lambda=on_lambda)
     for routes in (completions, responses, anthropic_messages, embeddings, tokenize, health, metrics, pages):
         app.register_blueprint(routes.blueprint(service))
     app.register_error_handler(FunctionError, _error_response)

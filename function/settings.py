@@ -314,6 +314,7 @@ class Telemetry(_Variables):
     google_cloud_project: str | None = None
     aws_lambda_function_name: str | None = None
     aws_lambda_function_memory_size: str = ""
+    aws_lwa_snapstart_after_restore_path: str | None = None
     otel_sdk_disabled: str = "false"
     otel_traces_exporter: str = "otlp"
     otel_exporter_otlp_endpoint: str | None = None
@@ -324,6 +325,11 @@ class Telemetry(_Variables):
         """Memory of the Lambda function in MiB; None elsewhere."""
         text = self.aws_lambda_function_memory_size
         return int(text) if text.isdecimal() else None
+
+    @property
+    def copies_instances(self) -> bool:
+        """True if Lambda's web adapter calls this process before and after it is copied."""
+        return self.aws_lambda_function_name is not None and self.aws_lwa_snapstart_after_restore_path is not None
 
     @property
     def exports_traces(self) -> bool:

@@ -6,16 +6,16 @@ import pytest
 
 from function.errors import Unavailable
 from function.settings import Settings
-from function.web.api_key import api_key_reader
+from function.web.api_key import ApiKey
 from tests.servers.stores import s3_store
 
 
 def test_api_key_is_none_without_setting() -> None:
-    assert api_key_reader(Settings())() is None
+    assert ApiKey(Settings()).read() is None
 
 
 def test_api_key_of_environment_comes_first() -> None:
-    assert api_key_reader(Settings(api_key="k", api_key_parameter="/never/read"))() == "k"
+    assert ApiKey(Settings(api_key="k", api_key_parameter="/never/read")).read() == "k"
 
 
 def test_api_key_parameter_is_read_once_and_retried_while_missing(
@@ -27,10 +27,10 @@ def test_api_key_parameter_is_read_once_and_retried_while_missing(
         for name, value in store.env.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-        key = api_key_reader(Settings(api_key_parameter="/chat/key"))
+        key = ApiKey(Settings(api_key_parameter="/chat/key"))
         with pytest.raises(Unavailable, match="API_KEY_PARAMETER=/chat/key cannot be read"):
-            key()
+            key.read()
         ssm = boto3.client("ssm", endpoint_url=store.url, region_name=store.env["AWS_REGION"])
         ssm.put_parameter(Name="/chat/key", Value=" from SSM\n", Type="SecureString")
-        assert key() == "from SSM"
-    assert key() == "from SSM"  # the store is gone
+        assert key.read() == "from SSM"
+    assert key.read() == "from SSM"  # the store is gone

@@ -1,6 +1,7 @@
 """terraform/gcp/rollout.sh with the real gcloud, and terraform/aws/smoke.sh with an emulated Lambda."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -101,7 +102,7 @@ def test_alias_moves_after_the_versions_first_token(tmp_path: Path) -> None:
     status, calls = publish(tmp_path, "true")
     assert status == 0
     assert "--qualifier 8" in next(call for call in calls if "lambda invoke" in call)
-    assert calls[-1].endswith(
+    assert calls[-2].endswith(
         "update-alias --region eu-central-1 --function-name chat --name live --function-version 8"
     )
 
@@ -113,6 +114,29 @@ def test_version_without_a_token_is_undone(tmp_path: Path) -> None:
     assert "--image-uri registry/chat@old" in calls[-2]
     assert "delete-function" in calls[-1]
     assert "--qualifier 8" in calls[-1], "the function itself would be deleted"
+
+
+VERSIONS = """
+case "$*" in
+  *get-function-configuration*) echo "$APPLY_ON" ;;
+  *get-alias*) echo 10 ;;
+  *list-versions*) printf '$LATEST\\t2\\t9\\t10\\t1\\t11\\n' ;;
+  *delete-function*"--qualifier 1") exit 1 ;;
+esac
+echo "$*" >> "$CALLS\""""
+
+
+@pytest.mark.parametrize(("apply_on", "deleted"), [("PublishedVersions", ["1", "2"]), ("None", [])])
+def test_old_versions_are_deleted_where_their_copies_are_billed(
+    apply_on: str, deleted: list[str], tmp_path: Path
+) -> None:
+    """The version before the live one may still be replying; later ones are being published."""
+    path, calls = fake(tmp_path / "bin", "aws", VERSIONS), tmp_path / "calls"
+    names = {"FUNCTION": "chat", "REGION": "eu-central-1", "APPLY_ON": apply_on, "CALLS": str(calls)}
+    done = run(["sh", "terraform/aws/clean.sh"], names | {"PATH": path})
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"delete-function .* --qualifier (\d+)", calls.read_text()) == deleted[1:]
+    assert done.stderr.count("Delete version 1 of chat yourself") == len(deleted[:1])
 
 
 AWS = """case "$*" in *"lambda invoke"*) for last; do :; done

@@ -91,7 +91,7 @@ def test_outputs_have_descriptions(root: str) -> None:
 def test_variables_have_the_same_names_in_both_modules() -> None:
     gcp, aws = ({variable.labels[0] for variable in blocks(root, "variable")} for root in ROOTS)
     assert gcp - aws == {"project", "build_region", "cpu", "gpu", "api_key_secret", "grant_model_access"}
-    assert aws - gcp == {"architecture", "api_key_parameter", "github_provider_arn"}
+    assert aws - gcp == {"architecture", "api_key_parameter", "github_provider_arn", "snapstart"}
 
 
 @each_root
@@ -126,6 +126,7 @@ def test_bound_settings_are_set_or_fixed_by_the_platform(root: str) -> None:
         f.name.upper() for f in fields(Telemetry)
     }
     assigned -= set(re.findall(r"\$\{?([A-Z_]+)", scripts)) - SETTINGS  # the scripts' own environment
+    assigned -= {"aws": {"MODEL_CACHE"}, "gcp": set()}[root]  # what snapstart needs; env may name it as well
     platforms = {"gcp": {"PORT", "API_KEY_PARAMETER"}, "aws": {"PORT", "API_KEY", "MODEL_CACHE_DIR", "N_GPU_LAYERS"}}
     assert assigned == strings(root, "bound_settings") - platforms[root]
 
@@ -355,6 +356,7 @@ OPTION_SETS: dict[str, list[dict[str, str]]] = {
         {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
         {"model_uri": "s3://others/m.gguf", "max_instances": "null", "smoke_test": "false"},
         {"model_uri": "hf://owner/repository/m.gguf", "force_destroy": "true"},
+        {"snapstart": "true", "api_key_parameter": "/chat/key", "warmup_schedule": "rate(1 hour)"},
         {"monthly_budget": "20", "alert_emails": '["ann@example.com"]', "labels": '{team="ml"}'},
     ],
 }

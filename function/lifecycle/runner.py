@@ -50,6 +50,11 @@ class Runner:
         if running is not None:
             running.cancel()
 
+    def forget_speed(self) -> None:
+        """Forget the speed of earlier replies."""
+        with self._lock:
+            self._running = self._tokens_per_second = None
+
     def retry_after(self) -> int:
         """Return the whole seconds, at least 1, until the running request should end or the model should be loaded."""
         status = self._status()

@@ -15,6 +15,7 @@ from function.errors import FunctionError, StartTimeout, Stopping, Unavailable
 from function.lifecycle.cold_start import ColdStart, Loaded
 from function.lifecycle.crash_loop import crash_loop_guard
 from function.lifecycle.provenance import Provenance, describe, model_name
+from function.lifecycle.renewals import Renewals
 from function.lifecycle.runner import Runner
 from function.lifecycle.status import FINAL_STATES, STARTING_STATES, State, Status
 from function.observability.metrics import Metrics
@@ -41,7 +42,11 @@ class Service:
         self.timings = PhaseTimings()
         self.snapshot = SnapshotManager(settings)
         self.runner = Runner(settings, self.snapshot, self.status)
+        self.renewals = Renewals()
+        self.renewals.add("clocks and counts", self._renew_clocks)
         self._created = time.monotonic()
+        self.created_at = int(time.time())
+        """Start of this instance, in seconds since the epoch."""
         self._changed = threading.Condition()
         self._state: State = "starting"
         self._error: FunctionError | None = None
@@ -138,6 +143,16 @@ class Service:
             self._changed.wait_for(lambda: self._state in FINAL_STATES, timeout)
         return self.status()
 
+    def continue_as_copy(self) -> None:
+        """Renew the state that instance copies must not share. Raises the error that keeps the model away."""
+        assert self.engine is not None
+        began = time.monotonic()
+        names = self.renewals.run()
+        self.timings["restore"] = time.monotonic() - began
+        self.metrics.count_cold_start("restored", self.timings.rounded())
+        extra = {"event": "restored", **self.timings.rounded(), **asdict(self.provenance)}
+        log.info("restored: %s; renewed %s", self.name, ", ".join(names), extra=extra)
+
     @property
     def engine(self) -> "Engine":
         """The loaded engine. Raises the error that prevents it."""
@@ -183,6 +198,14 @@ class Service:
     def age_seconds(self) -> float:
         """Seconds since this service was created."""
         return time.monotonic() - self._created
+
+    def _renew_clocks(self) -> None:
+        """Begin this instance's age, its cold start and its counts."""
+        with self._changed:
+            self._created, self.created_at = time.monotonic(), int(time.time())
+        self.timings.clear()
+        self.metrics.clear()
+        self.runner.forget_speed()
 
     def _enter(self, state: State, error: FunctionError | None = None) -> None:
         with self._changed:

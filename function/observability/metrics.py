@@ -27,7 +27,9 @@ KINDS: Mapping[str, MetricKind] = {
     ),
     "chat_tokens": MetricKind("Tokens: prompt, cached (part of the prompt), completion", ("kind",)),
     "chat_tokens_per_second": MetricKind("Decode speed of replies, from the first token to the last", (), SPEED_BOUNDS),
-    "chat_cold_starts": MetricKind("Cold starts by outcome: ready, or an error code", ("outcome",)),
+    "chat_cold_starts": MetricKind(
+        "Cold starts by outcome: ready, restored (a copy of an instance), or an error code", ("outcome",)
+    ),
     "chat_cold_start_seconds": MetricKind("Phases of cold starts", ("phase",), SECONDS_BOUNDS),
 }
 
@@ -61,6 +63,12 @@ class Metrics:
             histogram = self.histograms.setdefault(key, Histogram([0] * (len(bounds) + 1)))
             histogram.counts[bisect_left(bounds, value)] += 1
             histogram.total += value
+
+    def clear(self) -> None:
+        """Forget all values."""
+        with self._lock:
+            self.counters.clear()
+            self.histograms.clear()
 
     def read(self) -> tuple[dict[tuple[str, Labels], float], dict[tuple[str, Labels], Histogram]]:
         """Return a consistent copy of the counters and histograms."""

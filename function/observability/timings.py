@@ -12,6 +12,11 @@ class PhaseTimings(dict[str, float]):
         super().__init__()
         self.ended: dict[str, float] = {}
 
+    def clear(self) -> None:
+        """Forget all phases."""
+        super().clear()
+        self.ended.clear()
+
     def __setitem__(self, phase: str, seconds: float) -> None:
         self.ended[phase] = time.monotonic()
         super().__setitem__(phase, seconds)

@@ -16,13 +16,20 @@ REQUEST_CONTEXT = "x-amzn-request-context"
 """Header that Lambda's web adapter always sets: the context of an HTTP request, or null for an event."""
 
 
-def guard(app: Flask, read_key: Callable[[], str | None], *, on_lambda: bool = False) -> None:
-    """Require the key of ``read_key``, where there is one, for all but OPEN_PATHS."""
+def guard(
+    app: Flask,
+    read_key: Callable[[], str | None],
+    *,
+    on_lambda: bool = False,
+    platform_paths: frozenset[str] = frozenset(),
+) -> None:
+    """Require the key of ``read_key``, where there is one, for all but OPEN_PATHS and ``platform_paths``."""
+    open_paths = OPEN_PATHS | platform_paths
 
     @app.before_request
     def check_key() -> None:
         page = request.path == "/" and request.method in ("GET", "HEAD")
-        if page or request.path in OPEN_PATHS or request.method == "OPTIONS":
+        if page or request.path in open_paths or request.method == "OPTIONS":
             g.has_key = functools.cache(lambda: (on_lambda and _is_event()) or _matches(read_key()))
         elif not _matches(read_key()):
             raise Unauthorized("Send the key: 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")

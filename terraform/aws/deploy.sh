@@ -21,4 +21,5 @@ if ! sh "$(dirname "$0")/smoke.sh"; then
   exit 1
 fi
 lambda update-alias --name live --function-version "$VERSION" > /dev/null
+sh "$(dirname "$0")/clean.sh"
 echo "Version $VERSION serves."

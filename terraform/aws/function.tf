@@ -10,7 +10,7 @@ locals {
   fit_known  = var.model_bytes != null
   model_mib  = ceil(coalesce(var.model_bytes, 0) / local.mib)
   needed_mib = local.model_mib + ceil(coalesce(var.model_memory_bytes, 0) / local.mib)
-  on_disk    = lookup(var.env, "MODEL_CACHE", "directory") != "memory"
+  on_disk    = !var.snapstart && lookup(var.env, "MODEL_CACHE", "directory") != "memory"
 }
 
 # Without `image`, the image that was pushed last, by digest. A plan does not depend on a file that can be lost.
@@ -40,7 +40,21 @@ resource "aws_lambda_function" "chat" {
   publish                        = true # the alias below points at complete versions, never at one in the middle of a change
 
   ephemeral_storage {
-    size = var.disk_mib
+    size = var.snapstart ? 512 : var.disk_mib # the most that SnapStart accepts
+  }
+
+  # Copies start from published versions, which the alias names. The provider's source has no condition on package_type.
+  dynamic "snap_start" {
+    for_each = var.snapstart ? [true] : []
+
+    content {
+      apply_on = "PublishedVersions"
+    }
+  }
+
+  timeouts {
+    create = "30m" # a version with SnapStart is published after its init, which loads the model
+    update = "30m"
   }
 
   environment {
@@ -84,6 +98,21 @@ resource "aws_lambda_alias" "live" {
   function_version = aws_lambda_function.chat[0].version
 
   depends_on = [terraform_data.smoke]
+}
+
+# Each version with SnapStart has a stored copy, which is billed until the version is deleted.
+resource "terraform_data" "old_versions" {
+  count = var.bootstrap || !var.snapstart ? 0 : 1
+
+  triggers_replace = [aws_lambda_alias.live[0].function_version]
+
+  provisioner "local-exec" {
+    command = "sh ${path.module}/clean.sh"
+    environment = {
+      FUNCTION = var.name
+      REGION   = var.region
+    }
+  }
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "live" {

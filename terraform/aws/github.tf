@@ -56,7 +56,7 @@ data "aws_iam_policy_document" "github" {
     sid = "Deploy"
     actions = [
       "lambda:DeleteFunction", "lambda:GetFunction", "lambda:GetFunctionConfiguration", "lambda:InvokeFunction",
-      "lambda:UpdateAlias", "lambda:UpdateFunctionCode",
+      "lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias", "lambda:UpdateFunctionCode",
     ]
     resources = [for suffix in ["", ":*"] :
       "arn:${data.aws_partition.here.partition}:lambda:${var.region}:${data.aws_caller_identity.me.account_id}:function:${var.name}${suffix}"

@@ -29,13 +29,21 @@ locals {
   # Settings of the adapter in the image; the image itself sets the port and the status that counts as ready.
   adapter = {
     AWS_LWA_INVOKE_MODE          = local.streaming.adapter
-    AWS_LWA_READINESS_CHECK_PATH = local.waits_model ? "/health/ready" : "/health/live"
+    AWS_LWA_READINESS_CHECK_PATH = var.snapstart ? "/snapstart/loaded" : local.waits_model ? "/health/ready" : "/health/live"
     # On demand, the platform restarts an init of more than 10 s, so the adapter ends it after 9.8 s. The init of a
-    # provisioned instance may take as long as a request; ended early, the instance would be frozen without its model.
-    AWS_LWA_ASYNC_INIT = tostring(var.min_instances == 0)
+    # provisioned instance, or of the one that SnapStart copies, may take as long as a request; ended early, it would be
+    # frozen without its model.
+    AWS_LWA_ASYNC_INIT = tostring(var.min_instances == 0 && !var.snapstart)
   }
 
-  environment = merge(var.env, local.adapter, {
+  # Requests of the adapter before the copy is stored and in each copy. The disk is too small for a model.
+  copying = !var.snapstart ? {} : {
+    AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH = "/snapstart/before"
+    AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH     = "/snapstart/after"
+    MODEL_CACHE                              = "memory"
+  }
+
+  environment = merge(var.env, local.adapter, local.copying, {
     REQUEST_TIMEOUT = tostring(var.timeout_seconds - 10)
     }, local.model_uri == null ? {} : {
     MODEL_URI = local.model_uri

@@ -167,7 +167,7 @@ variable "memory_mib" {
 }
 
 variable "disk_mib" {
-  description = "Ephemeral disk of an instance in MiB: /tmp, which holds the model's file. With MODEL_CACHE = memory in env the file is kept in memory, and 512 is enough."
+  description = "Ephemeral disk of an instance in MiB: /tmp, which holds the model's file. With MODEL_CACHE = memory in env the file is kept in memory, and 512 is enough. With snapstart it is 512."
   type        = number
   default     = 10240
 
@@ -191,6 +191,17 @@ variable "min_instances" {
     condition     = var.min_instances >= 0 && var.min_instances <= coalesce(var.max_instances, 1000)
     error_message = "min_instances must be between 0 and max_instances."
   }
+
+  validation {
+    condition     = var.min_instances == 0 || !var.snapstart
+    error_message = "Lambda has either provisioned concurrency or SnapStart: set min_instances = 0, or snapstart = false."
+  }
+}
+
+variable "snapstart" {
+  description = "Start instances as copies of one whose model is loaded (SnapStart). The model is in memory, not on the disk. The stored copy is billed as long as its version exists; see Costs."
+  type        = bool
+  default     = false
 }
 
 variable "max_instances" {
@@ -228,6 +239,11 @@ variable "startup_waits_for" {
   validation {
     condition     = var.startup_waits_for != "port" || var.min_instances == 0
     error_message = "With startup_waits_for = \"port\", min_instances are billed without a model: they are frozen when the port is open. Leave startup_waits_for out."
+  }
+
+  validation {
+    condition     = var.startup_waits_for == null || !var.snapstart
+    error_message = "With snapstart, every instance starts with its model. Leave startup_waits_for out."
   }
 }
 
@@ -296,6 +312,11 @@ variable "env" {
       can(tonumber(lookup(var.env, key, "0")))
     ])
     error_message = "CLIENT_TIMEOUT, MAX_TOKENS, N_CTX, N_THREADS, PREFIX_CACHE_MB and QUEUE_SIZE in env must be numbers."
+  }
+
+  validation {
+    condition     = !var.snapstart || lookup(var.env, "MODEL_CACHE", "memory") == "memory"
+    error_message = "With snapstart the model must be in memory: remove MODEL_CACHE from env."
   }
 
   validation {

@@ -12,6 +12,7 @@ are tuples: (template, variables or None, seconds of CPU time, time of day) and 
 import json
 import marshal
 import os
+import random
 import resource
 import signal
 import sys
@@ -141,6 +142,7 @@ def _answer(
 
 
 def _render(template: Template, variables: Mapping[str, Any], now: str) -> str:
+    random.seed()  # for Jinja's filter: this process may be a copy
     date = datetime.fromisoformat(now)
     given = {name: _Given(value) if type(value) is list else value for name, value in variables.items()}
     context = template.new_context({"strftime_now": date.strftime, **given})

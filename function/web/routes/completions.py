@@ -23,7 +23,6 @@ from function.web.request.schema import Chat, ChatCompletion, Completion, LlamaC
 def blueprint(service: Service) -> Blueprint:
     """Return the routes, over one service."""
     routes = Blueprint("completions", __name__)
-    created = int(time.time())
 
     def shared_fields(stream: GenerationStream, prefix: str) -> Callable[[], dict[str, Any]]:
         """Return a function that returns the fields of the next choice that all replies in OpenAI's form have."""
@@ -125,7 +124,7 @@ def blueprint(service: Service) -> Blueprint:
 
     @routes.get("/v1/models/<path:name>")
     def model(name: str) -> dict[str, Any]:
-        card = {"id": service.name, "object": "model", "created": created, "owned_by": "local"}
+        card = {"id": service.name, "object": "model", "created": service.created_at, "owned_by": "local"}
         if service.status().state != "ready":
             return card
         engine = service.engine

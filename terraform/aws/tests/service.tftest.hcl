@@ -404,3 +404,75 @@ run "the_smoke_test_can_be_left_out" {
     error_message = "a machine without the AWS CLI could not apply"
   }
 }
+
+run "instances_start_as_copies_with_the_model_in_memory" {
+  command = plan
+
+  variables {
+    snapstart = true
+    env       = { N_CTX = "2048" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.chat[0].snap_start[0].apply_on == "PublishedVersions" && aws_lambda_function.chat[0].publish
+    error_message = "only published versions are copied"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].ephemeral_storage[0].size == 512 && aws_lambda_function.chat[0].environment[0].variables["MODEL_CACHE"] == "memory"
+    error_message = "SnapStart accepts no larger disk, and the model would not fit on it"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_ASYNC_INIT"] == "false" && aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_READINESS_CHECK_PATH"] == "/snapstart/loaded"
+    error_message = "the copy would be stored before the model is loaded"
+  }
+  assert {
+    condition     = aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH"] == "/snapstart/before" && aws_lambda_function.chat[0].environment[0].variables["AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH"] == "/snapstart/after"
+    error_message = "the adapter would not prepare or renew the instance"
+  }
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0 && length(terraform_data.old_versions) == 1
+    error_message = "the copies of old versions would be billed"
+  }
+}
+
+run "without_snapstart_nothing_is_copied" {
+  command = plan
+
+  assert {
+    condition     = length(aws_lambda_function.chat[0].snap_start) == 0 && length(terraform_data.old_versions) == 0 && !contains(keys(aws_lambda_function.chat[0].environment[0].variables), "AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH")
+    error_message = "SnapStart costs money without being asked for"
+  }
+}
+
+run "copies_and_warm_instances_together_are_rejected" {
+  command = plan
+
+  variables {
+    snapstart     = true
+    min_instances = 1
+  }
+
+  expect_failures = [var.min_instances]
+}
+
+run "copies_with_a_model_on_the_disk_are_rejected" {
+  command = plan
+
+  variables {
+    snapstart = true
+    env       = { MODEL_CACHE = "directory" }
+  }
+
+  expect_failures = [var.env]
+}
+
+run "copies_that_wait_for_something_else_are_rejected" {
+  command = plan
+
+  variables {
+    snapstart         = true
+    startup_waits_for = "port"
+  }
+
+  expect_failures = [var.startup_waits_for]
+}
