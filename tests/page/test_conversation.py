@@ -292,6 +292,48 @@ def test_second_tab_sees_messages_of_first(visitor: Visitor, server: PageServer)
     other.judge()
 
 
+def test_second_tab_follows_a_coming_reply(visitor: Visitor, server: PageServer) -> None:
+    gates = [Gate(), Gate()]
+    server.will([first(), *text("Gre"), gates[0], *text("en and"), gates[1], *text(" soft."), *ending()], whole("Yes."))
+    visitor.say("Grass?")
+    expect(visitor.replies.locator(".markdown")).to_have_text("Gre")
+    other = Visitor(visitor.page.context.new_page(), server.url).come()
+    expect(other.page.locator("#elsewhere")).to_have_text("A reply is coming in another tab.")
+    expect(other.problem).to_have_count(0)
+    gates[0].open()
+    expect(other.replies.locator(".markdown")).to_have_text("Green and")
+    other.page.get_by_label("Message", exact=True).fill("Sure?")
+    expect(other.page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+    gates[1].open()
+    expect(other.replies.locator(".markdown")).to_have_text("Green and soft.")
+    expect(other.page.locator("#elsewhere")).to_be_empty()
+    other.page.get_by_role("button", name="Send", exact=True).click()
+    expect(visitor.replies.nth(1).locator(".markdown")).to_have_text("Yes.")
+    assert [content for _, content in server.asked[1].messages] == ["Grass?", "Green and soft.", "Sure?"]
+    other.judge()
+
+
+def test_second_tab_sees_that_the_first_was_closed(visitor: Visitor, server: PageServer) -> None:
+    gate = Gate()
+    server.will([first(), *text("Once upon"), gate])
+    other = Visitor(visitor.page.context.new_page(), server.url).come()
+    visitor.say("Tell me")
+    expect(visitor.replies.locator(".markdown")).to_have_text("Once upon")
+    other.page.locator(".conversation").click()
+    expect(other.page.locator("#elsewhere")).to_have_text("A reply is coming in another tab.")
+    visitor.page.close()
+    expect(other.problem).to_contain_text("interrupted")
+    expect(other.page.get_by_role("button", name="Try again")).to_be_enabled()
+    other.judge()
+
+
+def test_second_tab_has_the_theme_of_the_first(visitor: Visitor, server: PageServer) -> None:
+    other = Visitor(visitor.page.context.new_page(), server.url).come()
+    visitor.page.get_by_role("button", name="Theme").click()
+    expect(other.page.get_by_role("button", name="Theme")).to_have_text("Theme: light")
+    other.judge()
+
+
 def test_browser_without_storage_warns_and_chats(visit: Visit, server: PageServer) -> None:
     visitor = visit()
     visitor.page.add_init_script("delete Window.prototype.indexedDB; delete window.indexedDB;")

@@ -68,6 +68,7 @@ def test_policy_allows_scripts_and_styles_by_hash_only() -> None:
     assert directive("style-src") == hashes(found.styles)
     assert directive("default-src") == ["'none'"]
     assert directive("connect-src") == ["'self'"]
+    assert directive("manifest-src") == ["data:"]
 
 
 def test_page_needs_no_second_response() -> None:
@@ -76,7 +77,7 @@ def test_page_needs_no_second_response() -> None:
         assert not name.startswith("on"), name
         if name == "href":
             assert value is not None
-            assert value.startswith(("#", "data:image/svg+xml,")), value
+            assert value.startswith(("#", "data:image/svg+xml,", "data:image/png;base64,")), value
 
 
 def test_bundle_is_that_of_the_scripts() -> None:

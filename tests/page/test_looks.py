@@ -8,7 +8,18 @@ from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
 from tests.page.test_markdown import EVERYTHING
-from tests.servers.page_server import Gate, PageServer, RejectedReply, comment, failure, first, text, thoughts, whole
+from tests.servers.page_server import (
+    Gate,
+    PageServer,
+    RejectedReply,
+    comment,
+    ending,
+    failure,
+    first,
+    text,
+    thoughts,
+    whole,
+)
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 760}, "is_mobile": True, "has_touch": True}
@@ -80,6 +91,55 @@ def test_statistics_of_earlier_replies_are_quiet(visit: Visit, server: PageServe
     expect(visitor.page.locator(".stats").nth(1)).to_have_css("opacity", "1")
     visitor.replies.first.hover()
     expect(visitor.page.locator(".stats").nth(0)).to_have_css("opacity", "1")
+
+
+RECEIPT = {
+    "request_id": "req_1",
+    "cold": True,
+    "seconds": {
+        "fetch": 12.3,
+        "load": 1.2,
+        "wait": 14.0,
+        "queued": 0,
+        "prefill": 0.25,
+        "first_token": 14.5,
+        "total": 16,
+    },
+    "tokens": {"prompt": 1204, "cached": 1100, "completion": 29, "reasoning": 12, "per_second": 82.31},
+    "model": {"name": "paper-boat-1b", "kind": "chat"},
+}
+
+
+def test_statistics_open_the_receipt(visitor: Visitor, server: PageServer) -> None:
+    server.will([first(), *text("One."), *ending(tokens=29, receipt=RECEIPT)], whole("Two."))
+    visitor.ask("First")
+    stats = visitor.replies.get_by_role("button", name="29 tokens")
+    rows = visitor.replies.locator(".receipt")
+    expect(rows).to_be_hidden()
+    stats.click()
+    expect(stats).to_have_attribute("aria-expanded", "true")
+    expect(rows.locator("dt")).to_have_text(
+        [
+            "Fetching the model",
+            "Loading the model",
+            "Waiting for the model",
+            "Reading the conversation",
+            "Writing the reply",
+            "In all, on the server",
+            "To the first token, here",
+            "Length of the conversation",
+            "Length of the reply",
+            "Speed",
+            "Model",
+            "Request",
+        ]
+    )
+    expect(rows.locator("dd").nth(4)).to_have_text("1.50 s")
+    expect(rows).to_contain_text("1,204 tokens, 1,100 of them already read before")
+    expect(rows).to_contain_text("29 tokens, 12 of them thoughts")
+    visitor.shot("receipt")
+    stats.click()
+    expect(rows).to_be_hidden()
 
 
 def test_a_long_question_is_folded(visitor: Visitor, server: PageServer) -> None:

@@ -129,11 +129,12 @@ def first() -> Raw:
     return chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
 
 
-def ending(reason: str = "stop", tokens: int = 12) -> list[Step]:
+def ending(reason: str = "stop", tokens: int = 12, receipt: dict[str, Any] | None = None) -> list[Step]:
     """Return the last chunks of a reply."""
     usage = {"prompt_tokens": 20, "completion_tokens": tokens, "total_tokens": 20 + tokens}
     last = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": reason}])
-    return [last, chunk(choices=[], usage=usage), Raw(sse.DONE)]
+    account = {"receipt": receipt} if receipt else {}
+    return [last, chunk(choices=[], usage=usage, **account), Raw(sse.DONE)]
 
 
 def whole(content: str, reason: str = "stop") -> list[Step]:

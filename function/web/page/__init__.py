@@ -4,6 +4,7 @@
 the hash of every script and style. ``npm run build`` writes ``bundle.js`` from ``scripts/main.js`` and its imports.
 """
 
+import base64
 import html
 import re
 from collections.abc import Callable
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parent
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
 _SCRIPT = re.compile(r'<script(?P<module> type="module")? src="(?P<path>[^"]+)"></script>')
 _NOTICE = re.compile("<!-- notice -->")
-_ICON = re.compile(r'(<link rel="icon"[^>]* href=")([^"]+)(">)')
+_ICON = re.compile(r'(<link rel="(?:apple-touch-)?icon" type="([^"]+)" href=")([^"]+)(">)')
 _SOURCE_MAP = re.compile(r"\n?//# sourceMappingURL=\S+\s*\Z")
 _MARKUP = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
 
@@ -43,9 +44,9 @@ def render(notice: str = "") -> InlinePage:
     text = _replace(_NOTICE, lambda _: notice and f'<p class="quiet">{notice}</p>', _read("index.html"))
     text = _replace(_STYLE, style, text)
     text = _replace(_SCRIPT, script, text)
-    text = _replace(_ICON, lambda match: match[1] + html.escape(_data_uri(match[2])) + match[3], text)
-    trusted = "require-trusted-types-for 'script'", "trusted-types dompurify"
-    return InlinePage.build(text, scripts, styles, *trusted)
+    text = _replace(_ICON, lambda match: match[1] + html.escape(_data_uri(match[2], match[3])) + match[4], text)
+    directives = "manifest-src data:", "require-trusted-types-for 'script'", "trusted-types dompurify"
+    return InlinePage.build(text, scripts, styles, *directives)
 
 
 def _read(path: str) -> str:
@@ -59,5 +60,7 @@ def _replace(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], st
     return replaced
 
 
-def _data_uri(path: str) -> str:
-    return "data:image/svg+xml," + quote(_read(path).strip(), safe="/:=' ()-,.")
+def _data_uri(kind: str, path: str) -> str:
+    if kind == "image/svg+xml":
+        return f"data:{kind}," + quote(_read(path).strip(), safe="/:=' ()-,.")
+    return f"data:{kind};base64," + base64.b64encode((ROOT / path).read_bytes()).decode()

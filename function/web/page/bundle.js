@@ -1,4 +1,4 @@
-// Made by `npm run build` from scripts/, of which this is the hash: 831199e67270409f50c6882513fb51a1c923b6a6ce8d1385fc0f626fbc0d9fda
+// Made by `npm run build` from scripts/, of which this is the hash: 4991accdb30d8ce87a733ccb5d7319c28f5a54ee204a3f2ab3dc2fc29c2cad9a
 
 // event-stream.js
 var EventStream = class {
@@ -1537,6 +1537,13 @@ var memory = /* @__PURE__ */ new Map();
 function slot(name) {
   return `chat:${PLACE}:${name}`;
 }
+function onForeignPreference(name, listener) {
+  globalThis.addEventListener("storage", ({ key }) => {
+    if (key !== slot(name)) return;
+    memory.delete(name);
+    listener();
+  });
+}
 function read(storage, name) {
   try {
     return JSON.parse(globalThis[storage].getItem(slot(name)));
@@ -1646,11 +1653,13 @@ function table(mode) {
 }
 async function loadConversations() {
   if (!database) return [];
-  return (await settled(table("readonly").getAll())).map(settle);
+  const held = await heldReplies();
+  const found = await settled(table("readonly").getAll());
+  return found.map((conversation) => held.includes(conversation.id) ? conversation : settle(conversation));
 }
 async function loadConversation(id) {
   const found = database ? await settled(table("readonly").get(id)) : void 0;
-  return found && settle(found);
+  return found && ((await heldReplies()).includes(id) ? found : settle(found));
 }
 async function saveConversation(conversation) {
   if (!database) return true;
@@ -1669,6 +1678,21 @@ async function deleteConversation(id) {
 function onForeignChange(listener) {
   channel?.addEventListener("message", ({ data }) => listener(data));
 }
+var LOCK = `chat:${PLACE}:reply:`;
+function holdReply(id) {
+  let release;
+  const ended = new Promise((resolve) => release = resolve);
+  navigator.locks?.request(LOCK + id, () => ended);
+  return release;
+}
+async function heldReplies() {
+  const locks = (await navigator.locks?.query())?.held ?? [];
+  return locks.filter(({ name }) => name.startsWith(LOCK)).map(({ name }) => name.slice(LOCK.length));
+}
+async function replyReleased(id) {
+  await navigator.locks.request(LOCK + id, { mode: "shared" }, () => {
+  });
+}
 
 // chat.js
 var MIN_MEASURABLE_MS = 50;
@@ -1678,16 +1702,23 @@ var Chat = class extends EventTarget {
   conversations = [];
   current = null;
   active = null;
-  // {conversation, message, progress, began, controller, saved}
+  // {conversation, message, progress, began, controller, saving}
   queued = null;
   // {conversation, text, files}: the message that follows the coming reply
   keeps = true;
+  elsewhere = /* @__PURE__ */ new Set();
+  // ids of the conversations whose reply is coming in another tab
   async open() {
     this.keeps = await openStore();
     this.conversations = await loadConversations();
     const last = this.conversations.find(({ id }) => id === preference("current"));
     this.current = last ?? this.#empty();
     onForeignChange((id) => this.#reload(id));
+    for (const id of await heldReplies()) this.#waitForTab(id);
+  }
+  /** Whether a reply is coming here, or in another tab to the current conversation. */
+  get isBusy() {
+    return Boolean(this.active) || this.elsewhere.has(this.current.id);
   }
   /** Conversations with messages, the latest first. */
   get listed() {
@@ -1729,7 +1760,7 @@ var Chat = class extends EventTarget {
   }
   /** Send `text` with `files` below message `parent`; by default at the end of what is shown. */
   send(text, { parent = this.current.leaf, files = [], conversation = this.current } = {}) {
-    if (this.active) return;
+    if (this.active || this.elsewhere.has(conversation.id)) return;
     if (!this.conversations.includes(conversation)) this.conversations.push(conversation);
     const question = addMessage(conversation, parent, "user", text, files);
     this.#reply(conversation, addMessage(conversation, question.id, "assistant", ""));
@@ -1748,20 +1779,20 @@ var Chat = class extends EventTarget {
   }
   /** Ask again for `reply`: a failed one that never began is replaced, any other gets a further version. */
   again(reply) {
-    if (this.active) return;
+    if (this.isBusy) return;
     const conversation = this.current;
     const message = hasBegun(reply) ? addMessage(conversation, reply.parent, "assistant", "") : reply;
     this.#reply(conversation, Object.assign(message, { error: null, finish: null, stats: null }));
   }
   /** Ask again for `reply` without the older half of the messages before it. */
   againShorter(reply) {
-    if (this.active) return;
+    if (this.isBusy) return;
     leaveOutOlder(this.current, reply);
     this.again(reply);
   }
   /** Ask for the rest of `reply`, which is added to it. */
   continueReply(reply) {
-    if (this.active) return;
+    if (this.isBusy) return;
     this.#reply(this.current, Object.assign(reply, { error: null, finish: null }), { continued: true });
   }
   /** Add conversations that a file contains, and show the first of them. */
@@ -1784,9 +1815,10 @@ var Chat = class extends EventTarget {
     message.streaming = true;
     const began = performance.now();
     const controller = new AbortController();
-    const active = { conversation, message, began, controller, progress: CONNECTING, saved: began, first: null, last: null, thinking: null };
+    const active = { conversation, message, began, controller, progress: CONNECTING, saving: null, first: null, last: null, thinking: null };
     Object.assign(active, { before: continued ? message.stats : null, usage: null, receipt: null });
     this.active = active;
+    const release = holdReply(conversation.id);
     this.save(conversation);
     this.#notify("list", "thread", "reply");
     const last = continued ? message : conversation.messages[message.parent];
@@ -1804,10 +1836,11 @@ var Chat = class extends EventTarget {
       else message.error = { ...reason(error).plain(), at: Date.now() };
     }
     endThoughts(active);
+    clearTimeout(active.saving);
     message.streaming = false;
     conversation.updated = Date.now();
     this.active = null;
-    this.save(conversation);
+    this.save(conversation).then(release);
     this.dispatchEvent(new CustomEvent("reply", { detail: active }));
     this.#notify("list");
     if (this.queued && !message.error) this.#sendQueued();
@@ -1837,10 +1870,10 @@ var Chat = class extends EventTarget {
     if (text) message.content += text;
     if (call) addToCalls(message.calls ??= [], call);
     this.#notify("text");
-    if (active.last - active.saved > SAVE_INTERVAL_MS) {
-      active.saved = active.last;
+    active.saving ??= setTimeout(() => {
+      active.saving = null;
       this.save(active.conversation);
-    }
+    }, SAVE_INTERVAL_MS);
   }
   #sendQueued() {
     const { text, files, conversation } = this.unqueue();
@@ -1849,14 +1882,28 @@ var Chat = class extends EventTarget {
   #empty() {
     return newConversation(preference("settings") ?? {});
   }
+  /** Another tab has written the conversation, or deleted it. */
   async #reload(id) {
     if (this.active?.conversation.id === id) return;
     const found = await loadConversation(id);
-    this.conversations = this.conversations.filter((other) => other.id !== id);
-    if (found) this.conversations.push(found);
+    const known = this.conversations.find((other) => other.id === id);
+    if (found && known) Object.assign(known, found);
+    else if (found) this.conversations.push(found);
+    else this.conversations = this.conversations.filter((other) => other !== known);
+    if ((await heldReplies()).includes(id)) this.#waitForTab(id);
     if (this.current.id !== id) return this.#notify("list");
-    this.current = found ?? this.#empty();
+    if (!found) this.current = this.#empty();
+    else if (!known) this.current = found;
     this.#notify("list", "thread");
+  }
+  async #waitForTab(id) {
+    if (this.elsewhere.has(id) || this.active?.conversation.id === id) return;
+    this.elsewhere.add(id);
+    this.#notify("tabs");
+    await replyReleased(id);
+    this.elsewhere.delete(id);
+    await this.#reload(id);
+    this.#notify("tabs");
   }
   #notify(...names) {
     for (const name of names) this.dispatchEvent(new CustomEvent(name));
@@ -1976,7 +2023,7 @@ var Composer = class {
     });
     chat2.addEventListener("reply", ({ detail }) => this.#turned(detail));
     chat2.addEventListener("thread", () => this.#show());
-    chat2.addEventListener("queue", () => this.#update());
+    for (const name of ["queue", "tabs"]) chat2.addEventListener(name, () => this.#update());
     globalThis.addEventListener("pagehide", () => this.#takeBack());
     this.#listenForFiles();
     this.#update();
@@ -2045,7 +2092,8 @@ var Composer = class {
     const text = this.#text.value.trim();
     const files = this.#files;
     if (this.#reading || !text && !files.length) return;
-    const { active, queued } = this.#chat;
+    const { active, queued, isBusy } = this.#chat;
+    if (isBusy && !active) return;
     if (active && (queued || active.conversation !== this.#chat.current)) return;
     this.#text.value = "";
     this.#files = [];
@@ -2091,15 +2139,15 @@ var Composer = class {
     this.#update();
   }
   #update() {
-    const { active, current, queued } = this.#chat;
+    const { active, current, queued, isBusy } = this.#chat;
     const written = !this.#reading && (this.#text.value.trim() || this.#files.length);
     this.#stop.hidden = !active;
     this.#send.hidden = Boolean(active);
-    this.#send.disabled = !written;
+    this.#send.disabled = !written || isBusy;
     this.#later.hidden = !(active && written && !queued && active.conversation === current);
-    const elsewhere = active && active.conversation !== current;
-    this.#elsewhere.textContent = elsewhere ? `A reply is coming in “${active.conversation.title}”.` : "";
-    document.body.classList.toggle("replying", Boolean(active));
+    if (active && active.conversation !== current) this.#elsewhere.textContent = `A reply is coming in “${active.conversation.title}”.`;
+    else this.#elsewhere.textContent = isBusy && !active ? "A reply is coming in another tab." : "";
+    document.body.classList.toggle("replying", isBusy);
     this.#showFiles();
     this.#showQueued(queued?.conversation === current ? queued : null);
     this.#fit();
@@ -2271,6 +2319,35 @@ function header(chat2, server2) {
   server2.addEventListener("change", showModel);
   showStorage();
   showModel();
+}
+
+// manifest.js
+function installable() {
+  const icon2 = (rel) => (
+    /** @type {HTMLLinkElement} */
+    document.querySelector(`link[rel="${rel}"]`).href
+  );
+  const color = (
+    /** @type {HTMLMetaElement} */
+    document.querySelector('meta[name="theme-color"]').content
+  );
+  const scope = location.origin + PLACE.replace(/(.)\/$/, "$1");
+  const manifest = {
+    name: "Chat",
+    short_name: "Chat",
+    description: "A conversation with a language model",
+    id: scope,
+    start_url: scope,
+    scope,
+    display: "standalone",
+    theme_color: color,
+    background_color: color,
+    icons: [
+      { src: icon2("icon"), sizes: "any", type: "image/svg+xml" },
+      { src: icon2("apple-touch-icon"), sizes: "192x192", type: "image/png", purpose: "maskable" }
+    ]
+  };
+  document.head.append(element("link", { rel: "manifest", href: `data:application/manifest+json,${encodeURIComponent(JSON.stringify(manifest))}` }));
 }
 
 // dialogs.js
@@ -2749,7 +2826,9 @@ function themeButton() {
     apply(theme);
     announce(`Theme: ${theme}`);
   });
-  apply(preference("theme") ?? "system");
+  const applySaved = () => apply(preference("theme") ?? "system");
+  onForeignPreference("theme", applySaved);
+  applySaved();
 }
 
 // clipboard.js
@@ -2851,7 +2930,7 @@ var QuestionView = class {
     return [button];
   }
   #edit() {
-    if (this.#chat.active) return;
+    if (this.#chat.isBusy) return;
     this.#editing = true;
     this.element.classList.add("editing");
     const area = element("textarea", { class: "edit", dir: "auto", "aria-label": "Edit message", rows: "1" });
@@ -2860,7 +2939,7 @@ var QuestionView = class {
     const submit = () => {
       const text = area.value.trim();
       const { parent, files } = this.message;
-      if (!(text || files) || this.#chat.active) return;
+      if (!(text || files) || this.#chat.isBusy) return;
       this.#show();
       this.#chat.send(text, { parent, files });
     };
@@ -3480,6 +3559,7 @@ var ThreadView = class {
       view.element.dataset.message = message.id;
       this.#views.set(message.id, view);
     }
+    view.message = message;
     return view;
   }
   #activeView() {
@@ -3588,5 +3668,6 @@ if (matchMedia("(pointer: fine)").matches) composer.focus();
 document.addEventListener("visibilitychange", () => {
   if (document.hidden && chat.active) chat.save(chat.active.conversation);
 });
+installable();
 document.body.classList.add("ready");
 await server.open();

@@ -3,7 +3,7 @@ import { addMessage, hasBegun, leaveOutOlder, newConversation, requestMessages, 
 import { accessKey, prefer, preference } from "./preferences.js";
 import { CONNECTING, progressed } from "./progress.js";
 import { samplingFields } from "./sampling.js";
-import { deleteConversation, loadConversation, loadConversations, onForeignChange, openStore, saveConversation } from "./store.js";
+import { deleteConversation, heldReplies, holdReply, loadConversation, loadConversations, onForeignChange, openStore, replyReleased, saveConversation } from "./store.js";
 
 const MIN_MEASURABLE_MS = 50; // ms: a shorter reply came in one piece, from which no speed follows
 const CONTINUED = { continue_final_message: true, add_generation_prompt: false }; // the reply is the rest of the last message
@@ -12,14 +12,15 @@ const SAVE_INTERVAL_MS = 1000; // ms between two writes of a reply that is still
 /**
  * The conversations and the one reply that may be coming. Events report to the views what changed:
  * `list`, `thread` (its messages), `progress` and `text` (of the coming reply), `reply` (one began or ended), `queue`,
- * `storage`.
+ * `storage`, `tabs` (a reply began or ended in another tab).
  */
 export class Chat extends EventTarget {
   conversations = [];
   current = null;
-  active = null; // {conversation, message, progress, began, controller, saved}
+  active = null; // {conversation, message, progress, began, controller, saving}
   queued = null; // {conversation, text, files}: the message that follows the coming reply
   keeps = true;
+  elsewhere = new Set(); // ids of the conversations whose reply is coming in another tab
 
   async open() {
     this.keeps = await openStore();
@@ -27,6 +28,12 @@ export class Chat extends EventTarget {
     const last = this.conversations.find(({ id }) => id === preference("current"));
     this.current = last ?? this.#empty();
     onForeignChange((id) => this.#reload(id));
+    for (const id of await heldReplies()) this.#waitForTab(id);
+  }
+
+  /** Whether a reply is coming here, or in another tab to the current conversation. */
+  get isBusy() {
+    return Boolean(this.active) || this.elsewhere.has(this.current.id);
   }
 
   /** Conversations with messages, the latest first. */
@@ -76,7 +83,7 @@ export class Chat extends EventTarget {
 
   /** Send `text` with `files` below message `parent`; by default at the end of what is shown. */
   send(text, { parent = this.current.leaf, files = [], conversation = this.current } = {}) {
-    if (this.active) return;
+    if (this.active || this.elsewhere.has(conversation.id)) return;
     if (!this.conversations.includes(conversation)) this.conversations.push(conversation);
     const question = addMessage(conversation, parent, "user", text, files);
     this.#reply(conversation, addMessage(conversation, question.id, "assistant", ""));
@@ -98,7 +105,7 @@ export class Chat extends EventTarget {
 
   /** Ask again for `reply`: a failed one that never began is replaced, any other gets a further version. */
   again(reply) {
-    if (this.active) return;
+    if (this.isBusy) return;
     const conversation = this.current;
     const message = hasBegun(reply) ? addMessage(conversation, reply.parent, "assistant", "") : reply;
     this.#reply(conversation, Object.assign(message, { error: null, finish: null, stats: null }));
@@ -106,14 +113,14 @@ export class Chat extends EventTarget {
 
   /** Ask again for `reply` without the older half of the messages before it. */
   againShorter(reply) {
-    if (this.active) return;
+    if (this.isBusy) return;
     leaveOutOlder(this.current, reply);
     this.again(reply);
   }
 
   /** Ask for the rest of `reply`, which is added to it. */
   continueReply(reply) {
-    if (this.active) return;
+    if (this.isBusy) return;
     this.#reply(this.current, Object.assign(reply, { error: null, finish: null }), { continued: true });
   }
 
@@ -140,9 +147,10 @@ export class Chat extends EventTarget {
     message.streaming = true;
     const began = performance.now();
     const controller = new AbortController();
-    const active = { conversation, message, began, controller, progress: CONNECTING, saved: began, first: null, last: null, thinking: null };
+    const active = { conversation, message, began, controller, progress: CONNECTING, saving: null, first: null, last: null, thinking: null };
     Object.assign(active, { before: continued ? message.stats : null, usage: null, receipt: null });
     this.active = active;
+    const release = holdReply(conversation.id);
     this.save(conversation);
     this.#notify("list", "thread", "reply");
     const last = continued ? message : conversation.messages[message.parent];
@@ -160,10 +168,11 @@ export class Chat extends EventTarget {
       else message.error = { ...reason(error).plain(), at: Date.now() };
     }
     endThoughts(active);
+    clearTimeout(active.saving);
     message.streaming = false;
     conversation.updated = Date.now();
     this.active = null;
-    this.save(conversation);
+    this.save(conversation).then(release);
     this.dispatchEvent(new CustomEvent("reply", { detail: active }));
     this.#notify("list");
     if (this.queued && !message.error) this.#sendQueued();
@@ -195,10 +204,10 @@ export class Chat extends EventTarget {
     if (text) message.content += text;
     if (call) addToCalls((message.calls ??= []), call);
     this.#notify("text");
-    if (active.last - active.saved > SAVE_INTERVAL_MS) {
-      active.saved = active.last;
+    active.saving ??= setTimeout(() => {
+      active.saving = null;
       this.save(active.conversation);
-    }
+    }, SAVE_INTERVAL_MS);
   }
 
   #sendQueued() {
@@ -210,14 +219,29 @@ export class Chat extends EventTarget {
     return newConversation(preference("settings") ?? {});
   }
 
+  /** Another tab has written the conversation, or deleted it. */
   async #reload(id) {
     if (this.active?.conversation.id === id) return;
     const found = await loadConversation(id);
-    this.conversations = this.conversations.filter((other) => other.id !== id);
-    if (found) this.conversations.push(found);
+    const known = this.conversations.find((other) => other.id === id);
+    if (found && known) Object.assign(known, found);
+    else if (found) this.conversations.push(found);
+    else this.conversations = this.conversations.filter((other) => other !== known);
+    if ((await heldReplies()).includes(id)) this.#waitForTab(id);
     if (this.current.id !== id) return this.#notify("list");
-    this.current = found ?? this.#empty();
+    if (!found) this.current = this.#empty();
+    else if (!known) this.current = found;
     this.#notify("list", "thread");
+  }
+
+  async #waitForTab(id) {
+    if (this.elsewhere.has(id) || this.active?.conversation.id === id) return;
+    this.elsewhere.add(id);
+    this.#notify("tabs");
+    await replyReleased(id);
+    this.elsewhere.delete(id);
+    await this.#reload(id);
+    this.#notify("tabs");
   }
 
   #notify(...names) {

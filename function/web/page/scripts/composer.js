@@ -38,7 +38,7 @@ export class Composer {
     });
     chat.addEventListener("reply", ({ detail }) => this.#turned(detail));
     chat.addEventListener("thread", () => this.#show());
-    chat.addEventListener("queue", () => this.#update());
+    for (const name of ["queue", "tabs"]) chat.addEventListener(name, () => this.#update());
     globalThis.addEventListener("pagehide", () => this.#takeBack());
     this.#listenForFiles();
     this.#update();
@@ -115,7 +115,8 @@ export class Composer {
     const text = this.#text.value.trim();
     const files = this.#files;
     if (this.#reading || (!text && !files.length)) return;
-    const { active, queued } = this.#chat;
+    const { active, queued, isBusy } = this.#chat;
+    if (isBusy && !active) return;
     if (active && (queued || active.conversation !== this.#chat.current)) return; // the draft stays
     this.#text.value = "";
     this.#files = [];
@@ -167,15 +168,15 @@ export class Composer {
   }
 
   #update() {
-    const { active, current, queued } = this.#chat;
+    const { active, current, queued, isBusy } = this.#chat;
     const written = !this.#reading && (this.#text.value.trim() || this.#files.length);
     this.#stop.hidden = !active;
     this.#send.hidden = Boolean(active);
-    this.#send.disabled = !written;
+    this.#send.disabled = !written || isBusy;
     this.#later.hidden = !(active && written && !queued && active.conversation === current);
-    const elsewhere = active && active.conversation !== current;
-    this.#elsewhere.textContent = elsewhere ? `A reply is coming in “${active.conversation.title}”.` : "";
-    document.body.classList.toggle("replying", Boolean(active));
+    if (active && active.conversation !== current) this.#elsewhere.textContent = `A reply is coming in “${active.conversation.title}”.`;
+    else this.#elsewhere.textContent = isBusy && !active ? "A reply is coming in another tab." : "";
+    document.body.classList.toggle("replying", isBusy);
     this.#showFiles();
     this.#showQueued(queued?.conversation === current ? queued : null);
     this.#fit();

@@ -3,6 +3,7 @@ import { Composer } from "./composer.js";
 import { contextGauge } from "./context-gauge.js";
 import { byId } from "./dom.js";
 import { header } from "./header.js";
+import { installable } from "./manifest.js";
 import { ServerState } from "./server-state.js";
 import { SettingsDialog } from "./settings-dialog.js";
 import { keyboardShortcuts } from "./shortcuts.js";
@@ -45,5 +46,6 @@ if (matchMedia("(pointer: fine)").matches) composer.focus();
 document.addEventListener("visibilitychange", () => {
   if (document.hidden && chat.active) chat.save(chat.active.conversation);
 });
+installable();
 document.body.classList.add("ready");
 await server.open();

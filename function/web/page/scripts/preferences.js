@@ -8,6 +8,15 @@ function slot(name) {
   return `chat:${PLACE}:${name}`;
 }
 
+/** Call `listener` when another tab saves or deletes the value. */
+export function onForeignPreference(name, listener) {
+  globalThis.addEventListener("storage", ({ key }) => {
+    if (key !== slot(name)) return;
+    memory.delete(name);
+    listener();
+  });
+}
+
 function read(storage, name) {
   try {
     return JSON.parse(globalThis[storage].getItem(slot(name)));

@@ -57,7 +57,7 @@ export class QuestionView {
   }
 
   #edit() {
-    if (this.#chat.active) return;
+    if (this.#chat.isBusy) return;
     this.#editing = true;
     this.element.classList.add("editing");
     const area = element("textarea", { class: "edit", dir: "auto", "aria-label": "Edit message", rows: "1" });
@@ -66,7 +66,7 @@ export class QuestionView {
     const submit = () => {
       const text = area.value.trim();
       const { parent, files } = this.message;
-      if (!(text || files) || this.#chat.active) return;
+      if (!(text || files) || this.#chat.isBusy) return;
       this.#show();
       this.#chat.send(text, { parent, files });
     };

@@ -34,13 +34,15 @@ function table(mode) {
 /** Return all conversations, in no order. */
 export async function loadConversations() {
   if (!database) return [];
-  return (await settled(table("readonly").getAll())).map(settle);
+  const held = await heldReplies();
+  const found = await settled(table("readonly").getAll());
+  return found.map((conversation) => (held.includes(conversation.id) ? conversation : settle(conversation)));
 }
 
 /** Return one conversation, or undefined. */
 export async function loadConversation(id) {
   const found = database ? await settled(table("readonly").get(id)) : undefined;
-  return found && settle(found);
+  return found && ((await heldReplies()).includes(id) ? found : settle(found));
 }
 
 /** Write a conversation and notify the other tabs; false if the browser has no room for it. */
@@ -64,4 +66,27 @@ export async function deleteConversation(id) {
 /** Call `listener` with the id of each conversation that another tab writes or deletes. */
 export function onForeignChange(listener) {
   channel?.addEventListener("message", ({ data }) => listener(data));
+}
+
+// A tab holds a lock while it writes a reply. The browser releases it when the tab ends, in whatever way.
+
+const LOCK = `chat:${PLACE}:reply:`;
+
+/** Hold the lock of a conversation's reply; returns the function that releases it. */
+export function holdReply(id) {
+  let release;
+  const ended = new Promise((resolve) => (release = resolve));
+  navigator.locks?.request(LOCK + id, () => ended);
+  return release;
+}
+
+/** Return the ids of the conversations for which a tab writes a reply. */
+export async function heldReplies() {
+  const locks = (await navigator.locks?.query())?.held ?? [];
+  return locks.filter(({ name }) => name.startsWith(LOCK)).map(({ name }) => name.slice(LOCK.length));
+}
+
+/** Wait until no tab writes a reply of the conversation. */
+export async function replyReleased(id) {
+  await navigator.locks.request(LOCK + id, { mode: "shared" }, () => {});
 }

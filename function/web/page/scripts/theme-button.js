@@ -1,6 +1,6 @@
 import { announce } from "./announce.js";
 import { byId, icon } from "./dom.js";
-import { prefer, preference } from "./preferences.js";
+import { onForeignPreference, prefer, preference } from "./preferences.js";
 
 const THEMES = ["system", "light", "dark"];
 const SYMBOLS = { system: "auto", light: "sun", dark: "moon" };
@@ -21,5 +21,7 @@ export function themeButton() {
     apply(theme);
     announce(`Theme: ${theme}`);
   });
-  apply(preference("theme") ?? "system");
+  const applySaved = () => apply(preference("theme") ?? "system");
+  onForeignPreference("theme", applySaved);
+  applySaved();
 }

@@ -64,6 +64,7 @@ export class ThreadView {
       view.element.dataset.message = message.id;
       this.#views.set(message.id, view);
     }
+    view.message = message; // another tab may have written it
     return view;
   }
 
