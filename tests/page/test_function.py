@@ -72,6 +72,30 @@ def test_stop_frees_model(function: ServedFunction, visit: Visit) -> None:
     function.idle()
 
 
+def test_stopped_reply_is_continued_and_has_a_receipt(function: ServedFunction, visit: Visit) -> None:
+    visitor = visit(function.url)
+    visitor.page.evaluate(ENDLESS)
+    visitor.say("Tell me a long story")
+    shown = visitor.replies.locator(".markdown")
+    expect(shown).not_to_be_empty()
+    visitor.page.keyboard.press("Escape")
+    visitor.rest()
+    before = shown.text_content()
+    visitor.page.evaluate(SHORT)
+    visitor.page.get_by_role("button", name="Continue").click()
+    expect(visitor.page.get_by_role("button", name="Stop the reply")).to_be_visible()
+    visitor.rest()
+    expect(visitor.problem).to_have_count(0)
+    expect(visitor.replies).to_have_count(1)
+    after = shown.text_content()
+    assert before and after and after.startswith(before.rstrip()) and len(after) > len(before)
+    visitor.replies.get_by_role("button", name="first token").click()
+    expect(visitor.replies.locator(".receipt")).to_contain_text("Reading the conversation")
+    expect(visitor.replies.locator(".receipt")).to_contain_text("req_")
+    visitor.shot("function-receipt")
+    function.idle()
+
+
 def test_second_visitor_sees_queue_and_then_reply(function: ServedFunction, visit: Visit) -> None:
     first, second = visit(function.url), visit(function.url)
     first.page.evaluate(ENDLESS)
@@ -93,6 +117,11 @@ ENDLESS = """() => {
         ask(url, { ...options, body: JSON.stringify({ ...JSON.parse(options.body), ignore_eos: true }) });
 }"""
 """Here the reply goes on until it is stopped."""
+SHORT = """() => {
+    const ask = window.fetch;
+    window.fetch = (url, options) =>
+        ask(url, { ...options, body: JSON.stringify({ ...JSON.parse(options.body), max_tokens: 8 }) });
+}"""
 
 
 def test_conversation_beyond_context_is_reported(function: ServedFunction, visit: Visit) -> None:

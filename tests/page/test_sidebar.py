@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.page.conftest import Visit, Visitor
-from tests.servers.page_server import PageServer, first, text, thoughts, whole
+from tests.servers.page_server import PageServer, first, text, thoughts, tool_call, whole
 from tests.servers.page_server import ending as end
 
 
@@ -37,27 +37,33 @@ def test_search_finds_titles_and_contents(visitor: Visitor, server: PageServer) 
 def test_an_export_is_imported_with_everything_in_it(
     visit: Visit, visitor: Visitor, server: PageServer, tmp_path: Path
 ) -> None:
-    server.will([first(), *thoughts("Hm."), *text("Heads."), *end()], whole("Tails."))
+    called = tool_call("coin", '{"side":"any"}')
+    server.will([first(), *thoughts("Hm."), *text("Heads."), *called, *end()], whole("Tails."))
+    file = {"name": "<b>.txt", "mimeType": "text/plain", "buffer": b"a coin"}
+    visitor.page.locator("#files").set_input_files(files=[file])  # type: ignore[arg-type]  # a FilePayload
+    expect(visitor.page.locator(".chip")).to_have_count(1)
     visitor.ask("Toss a coin")
     visitor.page.get_by_role("button", name="Regenerate reply").click()
     visitor.rest()
     with visitor.page.expect_download() as download:
         visitor.page.get_by_role("button", name="Export all").click()
-    file = tmp_path / "conversations.json"
-    download.value.save_as(file)
+    first_export = tmp_path / "conversations.json"
+    download.value.save_as(first_export)
 
     other = visit()
-    other.page.locator("#import-file").set_input_files(file)
+    other.page.locator("#import-file").set_input_files(first_export)
     expect(other.page.locator(".conversation")).to_have_text(["Toss a coin"])
     expect(other.replies.locator(".markdown")).to_have_text("Tails.")
     other.page.get_by_role("button", name="Earlier version").click()
     expect(other.replies.locator(".markdown")).to_have_text("Heads.")
     expect(other.replies.locator(".thoughts summary")).to_contain_text("Thought for")
+    expect(other.replies.locator(".call summary")).to_have_text("Asked for the tool coin")
+    expect(other.page.locator(".question .file summary")).to_contain_text("<b>.txt")
     with other.page.expect_download() as again:
         other.page.get_by_role("button", name="Export all").click()
     second = tmp_path / "again.json"
     again.value.save_as(second)
-    exports = [json.loads(path.read_text())["conversations"][0] for path in (file, second)]
+    exports = [json.loads(path.read_text())["conversations"][0] for path in (first_export, second)]
     for exported in exports:
         exported.pop("id")
         exported.pop("leaf")  # the other version is shown
