@@ -186,3 +186,48 @@ def test_redirect_loop_is_rejected(tmp_path: Path) -> None:
 def test_overloaded_store_is_asked_again_for_the_description(scheme: str, tmp_path: Path) -> None:
     with FaultyStore(DATA, describe_faults=deque(["503", "429", "500"])) as store:
         assert fetched(store, scheme, tmp_path).path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+def test_object_without_validators_is_never_a_mix_of_two_versions(at: float, tmp_path: Path) -> None:
+    faults = deque([Fault("reset", at), Fault("change"), None])
+    with FaultyStore(DATA, validators=False, faults=faults) as store:
+        assert fetched(store, "http", tmp_path).path.read_bytes() == store.data != DATA
+        assert {served.start for served in store.served} == {0}, "in one piece"
+
+
+def test_object_without_validators_resumes_where_its_bytes_are_the_same(tmp_path: Path) -> None:
+    with FaultyStore(DATA, validators=False, faults=deque([Fault("reset", 0.5)] * 3)) as store:
+        assert fetched(store, "http", tmp_path).path.read_bytes() == DATA
+        assert len(store.served) == 4, "the fetch did not start over"
+
+
+def test_object_without_validators_is_used_again_only_if_a_hash_identifies_it(tmp_path: Path) -> None:
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    with FaultyStore(DATA, validators=False) as store:
+        assert [fetched(store, "http", tmp_path, sha256=sha256).cached for _ in range(2)] == [False, True]
+        assert len({served.start for served in store.served}) > 1, "in parallel"
+        fetched(store, "http", tmp_path)
+        store.change()
+        assert fetched(store, "http", tmp_path).path.read_bytes() == store.data != DATA
+
+
+def test_bytes_that_differ_from_the_expected_hash_are_fetched_again_once(tmp_path: Path) -> None:
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    with FaultyStore(DATA, faults=deque([Fault("corrupt")])) as store:
+        assert fetched(store, "http", tmp_path / "once", sha256=sha256).path.read_bytes() == DATA
+        store.served.clear()
+        with pytest.raises(ChecksumMismatch, match="Correct MODEL_SHA256") as e:
+            fetched(store, "http", tmp_path / "twice", sha256="0" * 64)
+        assert e.value.permanent
+        assert sum(served.sent for served in store.served) == 2 * SIZE
+        assert finals(tmp_path / "twice") == []
+
+
+def test_unverified_file_in_the_cache_that_differs_from_the_expected_hash_is_replaced(tmp_path: Path) -> None:
+    with FaultyStore(DATA, faults=deque([Fault("corrupt")])) as store:
+        damaged = fetched(store, "http", tmp_path)
+        assert damaged.path.read_bytes() != DATA, "this store offers no checksum"
+        damaged.close()
+        again = fetched(store, "http", tmp_path, sha256=hashlib.sha256(DATA).hexdigest())
+        assert (again.path.read_bytes() == DATA, again.cached) == (True, False)

@@ -24,9 +24,9 @@ from function.capacity.traffic import (
     weekly_rates,
 )
 from function.command.output import print_result
-from function.command.plan import read_remote_header
 from function.errors import SettingsError
 from function.gguf import Header
+from function.lifecycle.early_header import read_remote_header
 from function.settings import Settings
 from function.sizing.deployment import CLOUD_RUN_MIB, DeploymentPlan, InstanceSize, plan_deployment
 from function.sizing.prices import Prices, read_prices

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from function.command.output import format_bytes
-from function.command.plan import describe_use, read_remote_header
+from function.command.plan import describe_use
 from function.engine import (
     CPUVariants,
     choose_cpu_variant,
@@ -25,6 +25,7 @@ from function.engine import (
 from function.errors import EngineError, FunctionError, NoGPU, SettingsError, UnsuitedCPU
 from function.fetch import open_cache
 from function.gguf import Header
+from function.lifecycle.early_header import read_remote_header
 from function.lifecycle.provenance import build, cpu_level
 from function.settings import Settings, Stores, Telemetry
 from function.sizing.load_plan import estimate_memory, suggest_remedy

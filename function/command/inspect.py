@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from function.command.output import format_bytes, print_result, replace_control_characters
-from function.command.plan import describe_model, describe_use, read_remote_header
+from function.command.plan import describe_model, describe_use
 from function.gguf import Header
 from function.gguf.reader import Array, Value
+from function.lifecycle.early_header import read_remote_header
 from function.settings import Settings
 
 MAX_VALUE_CHARACTERS = 96

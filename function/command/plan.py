@@ -7,15 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from function.command.output import format_bytes, print_result
-from function.errors import SourceError
-from function.gguf import Header, Incomplete, parse_header
-from function.gguf.header import FIRST_READ
+from function.gguf import Header
 from function.gguf.memory import KV_BITS
+from function.lifecycle.early_header import read_remote_header
 from function.settings import Settings
 from function.sizing.deployment import LAMBDA_DISK_MIB, DeploymentPlan, plan_deployment
 from function.sizing.load_plan import MIB
 from function.sizing.prices import Cost, Prices, as_json, compute_cost, read_prices
-from function.source import ObjectInfo, list_parts, open_source
 
 STDOUT = Path("-")
 
@@ -67,28 +65,6 @@ def run(args: argparse.Namespace) -> int:
     priced = {"as_of": prices.as_of, "reply_seconds": args.reply_seconds, "sizes": list(map(as_json, costs))}
     text = _format_plan(plan) + _format_costs(costs, prices, args.reply_seconds)
     return print_result(args, {**_as_json(plan), "prices": priced}, text)
-
-
-def read_remote_header(uri: str) -> tuple[Header, int]:
-    """Return the header, and the bytes of all files of the model. Raises SourceError, NotGGUF, ModelError."""
-    source = open_source(list_parts(uri)[0])
-    info = source.describe()
-    others = [open_source(part).describe() for part in list_parts(info.uri)[1:]]  # the store may have chosen the file
-    sizes = [_require_size(found) for found in (info, *others)]
-    wanted = min(sizes[0], FIRST_READ)
-    while True:
-        buffer = bytearray(wanted)
-        source.read(info, 0, memoryview(buffer))
-        try:
-            return parse_header(bytes(buffer), file_size=sizes[0]), sum(sizes)
-        except Incomplete as e:
-            wanted = e.needed
-
-
-def _require_size(info: ObjectInfo) -> int:
-    if info.size is None:
-        raise SourceError(f"{info.uri}: the server does not report the size of the file. Fetch it first.", uri=info.uri)
-    return info.size
 
 
 def describe_model(header: Header) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Job of one fetch, from a model's URI to verified files under their final names."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from function.source import (
     list_parts,
     name_file,
     open_source,
+    stated_digest,
 )
 from function.system.stopwatch import Stopwatch
 
@@ -95,7 +97,7 @@ class FetchJob:
         return Fetched(**values | {"path": path, "parts": tuple(map(Path, values["parts"]))}, lease=lease)
 
     def _run(self) -> Fetched:
-        began = time.monotonic()
+        began, mismatched = time.monotonic(), False
         sources = [open_source(uri, self.stores) for uri in list_parts(self.uri)]
         for restart in range(self.policy.max_restarts + 1):
             self._raise_if_cancelled()
@@ -104,13 +106,32 @@ class FetchJob:
             if len(parts) != len(sources):  # the store chose the file, the first of a split model
                 sources = [open_source(uri, self.stores) for uri in parts]
                 infos = self._describe(sources)
+            infos = [self._identify(info) for info in infos]
             try:
                 return replace(self._fetch(sources, infos), seconds=time.monotonic() - began)
             except (ObjectChanged, ObjectNotFound, ChecksumMismatch) as e:
                 # "Not found" too: stores that pin by version return it for a replaced version.
-                if restart == self.policy.max_restarts or (isinstance(e, ChecksumMismatch) and e.permanent):
+                differs_from_setting = isinstance(e, ChecksumMismatch) and e.permanent
+                if differs_from_setting and (mismatched or all(source.local for source in sources)):
                     raise
+                if restart == self.policy.max_restarts:
+                    raise
+                mismatched = mismatched or differs_from_setting
         raise AssertionError("unreachable")
+
+    def _identify(self, info: ObjectInfo) -> ObjectInfo:
+        """Return ``info`` with a version of its own if the store states none.
+
+        Such bytes are used again only if MODEL_SHA256 identifies them, and come in one piece otherwise, so that those
+        of an object that was replaced are not mixed.
+        """
+        if info.validated:
+            return info
+        if digest := stated_digest(info.checksums):
+            return replace(info, version=digest)
+        if self.sha256 is not None:
+            return replace(info, version=f"sha256 {self.sha256}")
+        return replace(info, version=f"fetch {os.urandom(8).hex()}", ranges=False)
 
     def _describe(self, sources: Sequence[Source]) -> list[ObjectInfo]:
         """Describe all objects at once, in threads, so that the wait can be cancelled and is bounded."""
@@ -152,7 +173,11 @@ class FetchJob:
                 for number in missing:
                     self._fetch_file(sources[number], infos[number], destination, number, single=len(infos) == 1)
             if self.sha256 is not None and self.sha256 != destination.sha256:
-                self._verify_sha256(infos, hash_files(destination.files, self._raise_if_cancelled))
+                try:
+                    self._verify_sha256(infos, hash_files(destination.files, self._raise_if_cancelled))
+                except ChecksumMismatch:
+                    destination.discard()
+                    raise
                 destination.set_sha256(self.sha256)
             destination.share()
             if missing:

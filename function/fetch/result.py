@@ -1,5 +1,6 @@
 """Result of a fetch: verified files on this machine."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,14 @@ class Fetched:
     def name(self) -> str:
         """File name, which the path of a file in memory does not contain."""
         return self.path.name if self.lease is None else name_file(self.uri)
+
+    def discard(self) -> None:
+        """Remove the files from the cache, because they are damaged, and release them. Idempotent."""
+        if self.lease is not None:
+            for part in self.parts:
+                with suppress(OSError):  # a file in memory has no name
+                    part.unlink()
+            self.close()
 
     def close(self) -> None:
         """Release the files. Idempotent."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from function.errors import ModelError, SourceError
 from function.fetch import Fetched, FetchJob, Progress, RunningFetch, fetch, open_cache, start_fetch
 from function.lifecycle.crash_loop import crash_loop_guard
 from function.lifecycle.status import State
@@ -132,7 +133,7 @@ class ColdStart:
             if not is_fetched(self._settings.model_uri):
                 self._await_fetch()
             options = self._load_options()
-            engine = self._load_during_fetch(options) or self._load_after_fetch(options)
+            engine = self._load_early(options) or self._load_after_fetch(options)
             fetched = self._await_fetch()
         except BaseException:
             self.close()
@@ -160,6 +161,16 @@ class ColdStart:
             lora=self._adapter.path if self._adapter else None,
             reader_timeout=settings.client_timeout,
         )
+
+    def _load_early(self, options: "LoadOptions") -> "Engine | None":
+        """Load as ``_load_during_fetch``; return None, too, if that fails because bytes were damaged on the way."""
+        try:
+            return self._load_during_fetch(options)
+        except ModelError as e:
+            if self._fetched is not None or not self._has_arrived_damaged():
+                raise
+            log.warning("the header arrived damaged: loading the model once it is verified: %s", e)
+            return None
 
     def _load_during_fetch(self, options: "LoadOptions") -> "Engine | None":
         """Load the file while it is downloading. Returns None if the download is over or the file must be complete."""
@@ -195,16 +206,44 @@ class ColdStart:
 
     def _load_after_fetch(self, options: "LoadOptions") -> "Engine":
         """Load the complete file."""
-        from function.gguf import check_part, read_header
-
         fetched = self._await_fetch()
+        try:
+            header = self._read_header(fetched)
+        except ModelError as e:
+            if fetched.verified or fetched.lease is None or not self._has_arrived_damaged():
+                raise
+            log.warning("the model arrived damaged, and is fetched again: %s", e)
+            fetched.discard()
+            settings = self._settings
+            cache = open_cache(settings, settings.model_uri)
+            self._fetched = fetched = fetch(settings.model_uri, cache=cache, cancel=self._cancel)
+            header = self._read_header(fetched)
         path, *parts = fetched.parts
-        with self._timings.measure("header"):
-            header = read_header(path)  # llama.cpp never opens a file that this check rejects
-            for number, part in enumerate(parts, 1):
-                check_part(part, number, len(fetched.parts))
         options = replace(options, further=tuple(parts))
         return self._load(path, self._plan(header, path, fetched.size, options))
+
+    def _read_header(self, fetched: Fetched) -> "Header":
+        """Return the header; llama.cpp never opens a file that this check rejects. Raises ModelError."""
+        from function.gguf import check_part, read_header
+
+        path, *parts = fetched.parts
+        with self._timings.measure("header"):
+            header = read_header(path)
+            for number, part in enumerate(parts, 1):
+                check_part(part, number, len(fetched.parts))
+        return header
+
+    def _has_arrived_damaged(self) -> bool:
+        """Return True if the first bytes of the model differ from those in the store, or cannot be compared."""
+        from function.lifecycle.early_header import equals_store
+
+        fetched, progress = self._fetched, self.progress
+        path, size = (fetched.path, fetched.size) if fetched else (progress.part, progress.prefix)
+        try:
+            return path is None or not equals_store(self._settings.model_uri, path, size)
+        except (OSError, SourceError) as e:  # an OSError: the fetch has just ended
+            log.warning("the header cannot be compared with the store's: %s", e)
+            return True
 
     def _plan(self, header: "Header", path: Path, size: int, options: "LoadOptions") -> "LoadOptions":
         """Return ``options`` with those that depend on the model. Raises DoesNotFit, ModelError for a wrong adapter."""

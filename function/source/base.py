@@ -27,6 +27,8 @@ class ObjectInfo:
     ``version`` differs whenever the bytes do. ``checksums`` are of the whole object, as lower-case hexadecimal digits
     under ``crc32c``, ``crc64nvme``, ``crc32`` or ``sha256``; empty where the store keeps none. ``size`` is None where
     the server states none, and ``ranges`` False where it cannot send a part: then the object comes in one piece.
+    ``validated`` is False where the store states neither a version nor a time of change: then ``version`` identifies
+    no bytes, and a response does not show whether the object was replaced.
     """
 
     uri: str
@@ -34,6 +36,7 @@ class ObjectInfo:
     version: str
     checksums: Mapping[str, str] = field(default_factory=dict)
     ranges: bool = True
+    validated: bool = True
 
 
 class Source(ABC):

@@ -50,8 +50,10 @@ class HTTPSource(Source):
         if status == 206 and not text.isdecimal():  # "bytes 0-0/*": the whole object's length is in no range
             text = self._exchange(self._request(self._final, {}), limit=1)[1].get("content-length", "")
         size = int(text) if text.isdecimal() else None
-        version = _read_version(headers) or f"size {size}"
-        return ObjectInfo(self.uri, size, version, self.checksums(headers), ranges=status == 206)
+        version = _read_version(headers)
+        return ObjectInfo(
+            self.uri, size, version, self.checksums(headers), ranges=status == 206, validated=bool(version)
+        )
 
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
         headers = range_header(info, start, stop)
@@ -61,7 +63,7 @@ class HTTPSource(Source):
 
     def check(self, info: ObjectInfo, headers: Mapping[str, str]) -> None:
         version = _read_version(headers)
-        if version and not info.version.startswith("size ") and version != info.version:
+        if version and info.validated and version != info.version:
             raise status_error(self.uri, 412)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:

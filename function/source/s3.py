@@ -74,7 +74,8 @@ class S3Source(Source):
         return self._read_info(headers)
 
     def request(self, info: ObjectInfo, start: int, stop: int) -> Request:
-        condition = {"if-match": info.version} if not info.version.startswith(NO_ETAG) else {}
+        has_etag = info.validated and not info.version.startswith(NO_ETAG)
+        condition = {"if-match": info.version} if has_etag else {}
         return self._sign("GET", condition | range_header(info, start, stop))
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
@@ -87,6 +88,8 @@ class S3Source(Source):
         return status_error(self.uri, status, hint=error.remedy(self._item.arn, account), detail=error.text)
 
     def check(self, info: ObjectInfo, headers: Mapping[str, str]) -> None:
+        if not info.validated:
+            return
         name = "last-modified" if info.version.startswith(NO_ETAG) else "etag"
         expected = info.version.removeprefix(NO_ETAG)
         if headers.get(name, expected) != expected:
@@ -126,8 +129,14 @@ class S3Source(Source):
             if status not in (206, 416):
                 raise self.failure(status, got, body)
             size = got.get("content-range", "").rpartition("/")[2]
-        version = headers.get("etag") or NO_ETAG + headers.get("last-modified", "")
-        return ObjectInfo(self.uri, int(size) if size.isdecimal() else None, version, _read_checksums(headers))
+        etag, changed = headers.get("etag", ""), headers.get("last-modified", "")
+        return ObjectInfo(
+            self.uri,
+            int(size) if size.isdecimal() else None,
+            etag or NO_ETAG + changed,
+            _read_checksums(headers),
+            validated=bool(etag or changed),
+        )
 
     def _sign(self, method: str, headers: dict[str, str]) -> Request:
         address, credentials = self._address, self._credentials()

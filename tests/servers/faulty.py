@@ -62,6 +62,7 @@ class FaultyStore:
     checksums: bool = True
     ranges: bool = True
     known_size: bool = True
+    validators: bool = True  # ETag of a plain web server
     always: Fault | None = None
     describe_faults: deque[str] = field(default_factory=deque)
     replacement: bytes | None = None
@@ -227,6 +228,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if not partial:
                 start, stop = 0, len(data)
             headers = {"etag": etag, "x-goog-generation": str(generation)} if "/plain/" not in path else {"etag": etag}
+            if "/plain/" in path and not store.validators:
+                headers = {}
             if partial:
                 headers["content-range"] = f"bytes {start}-{stop - 1}/{len(data)}"
             sent = self._misbehave(fault, 206 if partial else 200, headers, data, start, stop)

@@ -118,6 +118,12 @@ class DiskDestination:
         """Allow other processes to use the complete files, which no longer change."""
         self.lease.share()
 
+    def discard(self) -> None:
+        """Remove the complete files, so that they are fetched again, unless another process uses them."""
+        if self.lease.exclusive:
+            for file in self.files:
+                self._reject(file)
+
     def give_up(self) -> None:
         """End a failed attempt."""
         self.lease.close()

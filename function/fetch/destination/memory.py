@@ -105,6 +105,9 @@ class MemoryDestination:
     def share(self) -> None:
         """Do nothing: no other process uses the files."""
 
+    def discard(self) -> None:
+        """Do nothing: each attempt has files of its own."""
+
     def give_up(self) -> None:
         """End a failed attempt. The next one gets new files; these free their memory even where they are mapped."""
         if os.getpid() == self._creator:  # here all users of the mappings know by now; a forked process cannot know

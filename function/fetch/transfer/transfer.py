@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from function.errors import AccessDenied, FunctionError, SourceError
+from function.errors import AccessDenied, FunctionError, ObjectChanged, SourceError
 from function.fetch.destination.partial_file import PartialFile
 from function.fetch.policy import ConcurrencyProbe, Policy, find_laggards, is_transient
 from function.fetch.transfer.assignment import Assignment, BlockPlan
@@ -127,8 +127,17 @@ class Transfer:
         self._silence.restart()
         self._on_bytes(reception.count)
 
-    def skip(self) -> None:
+    def skip(self, check: int, data: memoryview) -> int:
         self._silence.restart()
+        return self._partial.update(check, data)
+
+    def compare(self, assignment: Assignment, check: int) -> None:
+        partial = self._partial
+        extents = [(partial.checks[block], *partial.extent(block)) for block in range(assignment.block)]
+        parts = [(found, end - start) for found, start, end in extents]
+        parts.append((assignment.check, assignment.position - assignment.block * partial.block_bytes))
+        if partial.algorithm.combine_all(parts) != check:
+            raise ObjectChanged(f"{self._info.uri}: the object was replaced while it was read.", uri=self._info.uri)
 
     def finish_block(self, worker: TransferWorker, assignment: Assignment) -> None:
         self._partial.finish(assignment.block, assignment.check)

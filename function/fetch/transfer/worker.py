@@ -53,8 +53,11 @@ class Dispatcher(Protocol):
     def note(self, assignment: Assignment, reception: "Reception") -> None:
         """Advance the assignment by bytes that are already written. Raises the file's error."""
 
-    def skip(self) -> None:
-        """Take note of bytes that arrived although they are there already."""
+    def skip(self, check: int, data: memoryview) -> int:
+        """Take note of bytes that arrived although they are there already; return ``check`` continued over them."""
+
+    def compare(self, assignment: Assignment, check: int) -> None:
+        """Raise ObjectChanged unless the bytes before the assignment's position have the checksum ``check``."""
 
     def finish_block(self, worker: "TransferWorker", assignment: Assignment) -> None:
         """Record that the assignment's current block is complete, and move to the next one."""
@@ -152,7 +155,7 @@ class TransferWorker(threading.Thread):
     def _receive(self, response: HTTPResponse, assignment: Assignment, stop_byte: int) -> None:
         self._check(response, assignment.position, stop_byte, assignment.size)
         if not self._info.ranges:
-            self._skip(response, assignment.position)
+            self._skip(response, assignment)
         while assignment.block < assignment.stop:
             count, error = self._receive_natively(response, assignment) or self._receive_piece(response, assignment)
             if self._dispatcher.ended:
@@ -236,15 +239,17 @@ class TransferWorker(threading.Thread):
         else:
             check_length(info.uri, headers, size)
 
-    def _skip(self, response: HTTPResponse, left: int) -> None:
-        """Skip the bytes of an earlier attempt, which a server without ranges sends again."""
+    def _skip(self, response: HTTPResponse, assignment: Assignment) -> None:
+        """Skip the bytes of an earlier attempt, which a server without ranges sends again, and compare them."""
+        left, check = assignment.position, 0
         while left:
             count = response.readinto(self._buffer[: min(left, SLICE_BYTES)])
             if not count or self._dispatcher.ended:
                 raise SourceError(f"{self._info.uri}: the response ended {left} bytes before the missing ones.")
             left -= count
-            self._dispatcher.skip()
+            check = self._dispatcher.skip(check, self._buffer[:count])
             self.received_at = time.monotonic()
+        self._dispatcher.compare(assignment, check)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
