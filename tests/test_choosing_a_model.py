@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from function.capacity.estimates import estimate_speeds
-from function.sizing.deployment import CLOUD_RUN_MIB, LAMBDA_DISK_MIB, LAMBDA_MEMORY_MIB, LAMBDA_MIB_PER_VCPU
+from function.sizing.deployment import CLOUD_RUN_MIB, LAMBDA_DISK_MIB, LAMBDA_MEMORY_MIB, LAMBDA_MIB_PER_CPU
 from function.sizing.load_plan import INSTANCE_STEP_MIB
 
 PAGE = (Path(__file__).parents[1] / "docs" / "choosing-a-model.md").read_text()
@@ -41,7 +41,7 @@ def test_instances_are_those_of_the_platforms() -> None:
     largest = max(CLOUD_RUN_MIB)
     assert f"up to {largest} vCPUs and {CLOUD_RUN_MIB[largest][1] // 1024} GiB" in PAGE
     assert (
-        f"one for each {LAMBDA_MIB_PER_VCPU:,} MB: the largest has {LAMBDA_MEMORY_MIB[1] / LAMBDA_MIB_PER_VCPU:.1f}"
+        f"one for each {LAMBDA_MIB_PER_CPU:,} MB: the largest has {LAMBDA_MEMORY_MIB[1] / LAMBDA_MIB_PER_CPU:.1f}"
         in PAGE
     )
     assert f"{LAMBDA_DISK_MIB[1]:,} MB" in PAGE
