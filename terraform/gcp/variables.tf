@@ -228,8 +228,24 @@ variable "gpu" {
   }
 
   validation {
+    condition     = !var.gpu || contains(var.gpu_regions, var.region)
+    error_message = "Cloud Run has no L4s in ${var.region}: choose one of ${join(", ", var.gpu_regions)}, or add a region that has got them since to gpu_regions."
+  }
+
+  validation {
     condition     = !local.fit_known || !var.gpu || local.model_mib + local.beside_mib <= local.gpu_mib
     error_message = "The model does not fit on an L4: it needs ${local.model_mib + local.beside_mib} MiB of ${local.gpu_mib}."
+  }
+}
+
+variable "gpu_regions" {
+  description = "Regions in which Cloud Run has L4s; asia-south1 by invitation. The default is what Google listed when this was written."
+  type        = list(string)
+  default     = ["asia-south1", "asia-southeast1", "europe-west1", "europe-west4", "us-central1", "us-east4"]
+
+  validation {
+    condition     = alltrue([for region in var.gpu_regions : can(regex("^[a-z]+-[a-z]+[0-9]+$", region))])
+    error_message = "gpu_regions must be names of regions, such as europe-west1."
   }
 }
 

@@ -53,6 +53,34 @@ run "a_file_larger_than_its_disk_is_rejected" {
   expect_failures = [var.disk_mib]
 }
 
+run "a_gpu_in_a_region_without_one_is_rejected" {
+  command = plan
+
+  variables {
+    gpu        = true
+    region     = "europe-north1"
+    memory_mib = 16384
+  }
+
+  expect_failures = [var.gpu]
+}
+
+run "a_gpu_in_a_region_that_has_got_one_since_is_accepted" {
+  command = plan
+
+  variables {
+    gpu         = true
+    region      = "europe-north1"
+    gpu_regions = ["europe-north1"]
+    memory_mib  = 16384
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.chat[0].location == "europe-north1"
+    error_message = "the service has another region"
+  }
+}
+
 run "a_model_that_does_not_fit_the_gpu_is_rejected" {
   command = plan
 
