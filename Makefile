@@ -8,7 +8,7 @@ CHECK_PYTHON = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) an
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test check check-js bundle check-clients check-long fix coverage docs audit lock
+.PHONY: help install install-dev run test check check-js bundle check-clients check-long fix coverage gallery docs audit lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,6 +61,10 @@ coverage: install-dev ## Run every test and report the lines without coverage (s
 check-long: install-dev ## What is slow by nature: long fuzz, soak, the image, a second real model
 	@$(PYTHON) tools/install.py requirements-model-long.txt
 	@$(PY) -m pytest -m slow --timeout 3000 $(ARGS)
+
+gallery: install-dev ## Screenshots of the chat page in gallery/: two sizes, two themes (needs Chromium)
+	@mkdir -p gallery
+	@PAGE_SHOTS=gallery $(PY) -m pytest -q tests/page/test_looks.py -k gallery
 
 docs: install-dev ## Build the documentation as a site, in site/
 	@$(PY) -m tools.site

@@ -14,6 +14,7 @@ from tests.servers.page_server import PageServer
 
 PATIENCE_MS = 30_000
 """Bound for any action of the page on a busy machine, not a measure."""
+PDFS = Path(__file__).parent / "pdfs"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ALONE = [
     "--no-sandbox",
@@ -96,7 +97,12 @@ class Visitor:
     def shot(self, name: str) -> None:
         """Save a screenshot, if PAGE_SHOTS is set."""
         if SHOTS:
+            self.settle()
             self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+    def settle(self) -> None:
+        """Bring all animations to their end; endless ones are cancelled."""
+        self.page.evaluate("document.getAnimations().forEach((a) => { try { a.finish(); } catch { a.cancel(); } })")
 
     def judge(self) -> None:
         """Check that the console is empty and that no other server was requested."""

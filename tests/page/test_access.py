@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
 from playwright.sync_api import expect
 
-from tests.page.conftest import Visit, Visitor
+from tests.page.conftest import PDFS, Visit, Visitor
 from tests.page.test_markdown import EVERYTHING
 from tests.servers.page_server import Gate, PageServer, RejectedReply, comment, ending, first, text, whole
 
@@ -15,9 +15,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile":
 
 def violations(visitor: Visitor) -> list[str]:
     """Return the violations that axe finds once animations have settled."""
-    visitor.page.evaluate(
-        "document.getAnimations().forEach((a) => { try { a.finish(); } catch { a.cancel(); } })"  # endless ones cannot
-    )
+    visitor.settle()
     found = Axe().run(visitor.page).response["violations"]
     return [f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
@@ -40,6 +38,13 @@ def test_axe_finds_no_violation(visit: Visit, server: PageServer, scheme: str) -
     assert violations(visitor) == [], "a reply"
 
     page.get_by_role("button", name="Regenerate reply").hover()
+    visitor.replies.get_by_role("button", name="first token").click()
+    page.locator("#files").set_input_files(PDFS / "reportlab.pdf")
+    expect(page.locator(".chip")).to_contain_text("about")
+    assert violations(visitor) == [], "receipt and file"
+    page.keyboard.press("Control+/")
+    assert violations(visitor) == [], "shortcuts"
+    page.keyboard.press("Escape")
     server.will(
         RejectedReply(503, "There is no such model.", "model_not_found"), RejectedReply(401, "The key is missing.", "x")
     )

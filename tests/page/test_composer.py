@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.page.conftest import Visit, Visitor
+from tests.page.conftest import PDFS, Visit, Visitor
 from tests.servers.page_server import Gate, PageServer, RejectedReply, ending, failure, first, text, whole
 
-PDFS = Path(__file__).parent / "pdfs"
 DRAFT = "JSON.parse(localStorage.getItem('chat:/:draft:new'))"
 SLOW_FILES = """() => {
     const read = Blob.prototype.arrayBuffer;

@@ -116,7 +116,7 @@ ENDLESS = """() => {
     window.fetch = (url, options) =>
         ask(url, { ...options, body: JSON.stringify({ ...JSON.parse(options.body), ignore_eos: true }) });
 }"""
-"""Here the reply goes on until it is stopped."""
+"""The reply ends only when it is stopped."""
 SHORT = """() => {
     const ask = window.fetch;
     window.fetch = (url, options) =>

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import Visit, Visitor
+from tests.page.conftest import PDFS, Visit, Visitor
 from tests.page.test_markdown import EVERYTHING
 from tests.servers.page_server import (
     Gate,
@@ -126,16 +126,16 @@ def test_statistics_open_the_receipt(visitor: Visitor, server: PageServer) -> No
             "Reading the conversation",
             "Writing the reply",
             "In all, on the server",
-            "To the first token, here",
-            "Length of the conversation",
-            "Length of the reply",
+            "First token, seen here",
+            "Conversation",
+            "Reply",
             "Speed",
             "Model",
             "Request",
         ]
     )
     expect(rows.locator("dd").nth(4)).to_have_text("1.50 s")
-    expect(rows).to_contain_text("1,204 tokens, 1,100 of them already read before")
+    expect(rows).to_contain_text("1,204 tokens, 1,100 of them read before")
     expect(rows).to_contain_text("29 tokens, 12 of them thoughts")
     visitor.shot("receipt")
     stats.click()
@@ -220,11 +220,24 @@ def test_gallery(visit: Visit, server: PageServer, size: str, scheme: str) -> No
     gate.open()
     visitor.rest()
     visitor.shot(f"{name}-4-reply")
-    server.will(whole("One."), whole("Once upon a", "length"))
+    server.will(whole("One."), [first(), *text("Once upon a"), *ending("length", receipt=RECEIPT)])
     visitor.ask("And a short one?")
     visitor.ask("Tell me a story.")
     visitor.shot(f"{name}-5-thread")
+    visitor.replies.last.get_by_role("button", name="first token").click()
+    visitor.page.locator("#files").set_input_files(PDFS / "reportlab.pdf")
+    expect(visitor.page.locator(".chip")).to_contain_text("about")
+    visitor.shot(f"{name}-6-receipt-and-file")
+    visitor.page.get_by_role("button", name="Remove reportlab.pdf").click()
     server.will(RejectedReply(400, "The prompt has 9000 tokens.", "context_length_exceeded"))
     visitor.ask("Too long")
-    visitor.shot(f"{name}-6-problem")
+    visitor.shot(f"{name}-7-problem")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["viewport"]["width"]
+    visitor.page.keyboard.press("Control+/")
+    visitor.shot(f"{name}-8-shortcuts")
+    visitor.page.keyboard.press("Escape")
+    if size == "phone":
+        visitor.page.get_by_role("button", name="Conversations", exact=True).click()
+        visitor.shot(f"{name}-9-conversations")
+    visitor.page.get_by_role("button", name="Settings").click()
+    visitor.shot(f"{name}-10-settings")

@@ -1,4 +1,4 @@
-// Made by `npm run build` from scripts/, of which this is the hash: 4991accdb30d8ce87a733ccb5d7319c28f5a54ee204a3f2ab3dc2fc29c2cad9a
+// Made by `npm run build` from scripts/, of which this is the hash: c6efdca19847eaf315eb73d80a32d3234daa6e4af5b29586df03d054553ab0cf
 
 // event-stream.js
 var EventStream = class {
@@ -41,13 +41,13 @@ function endpoint(path) {
 // sampling.js
 var SAMPLING = [
   { name: "temperature", label: "Temperature", usual: "0.8", min: 0, max: 2, step: 0.05, hint: "0 always takes the likeliest token" },
-  { name: "max_tokens", label: "Max tokens", usual: "no limit", min: 1, step: 1, hint: "the longest reply" },
-  { name: "top_p", label: "Top p", usual: "0.95", min: 0, max: 1, step: 0.01, hint: "keep the likeliest tokens up to this share" },
-  { name: "top_k", label: "Top k", usual: "40", min: 0, step: 1, hint: "keep this many of the likeliest tokens" },
-  { name: "min_p", label: "Min p", usual: "0.05", min: 0, max: 1, step: 0.01, hint: "drop tokens below this share of the best" },
-  { name: "repeat_penalty", label: "Repeat penalty", usual: "1", min: 0.1, max: 2, step: 0.05, hint: "above 1 discourages repetition" },
-  { name: "presence_penalty", label: "Presence penalty", usual: "0", min: -2, max: 2, step: 0.1, hint: "above 0 favours new words" },
-  { name: "seed", label: "Seed", usual: "random", min: 0, step: 1, hint: "the same seed gives the same reply" }
+  { name: "max_tokens", label: "Max tokens", usual: "no limit", min: 1, step: 1, hint: "The longest reply" },
+  { name: "top_p", label: "Top p", usual: "0.95", min: 0, max: 1, step: 0.01, hint: "Keep the likeliest tokens up to this share" },
+  { name: "top_k", label: "Top k", usual: "40", min: 0, step: 1, hint: "Keep this many of the likeliest tokens" },
+  { name: "min_p", label: "Min p", usual: "0.05", min: 0, max: 1, step: 0.01, hint: "Drop tokens below this share of the best" },
+  { name: "repeat_penalty", label: "Repeat penalty", usual: "1", min: 0.1, max: 2, step: 0.05, hint: "Above 1 discourages repetition" },
+  { name: "presence_penalty", label: "Presence penalty", usual: "0", min: -2, max: 2, step: 0.1, hint: "Above 0 favours new words" },
+  { name: "seed", label: "Seed", usual: "random", min: 0, step: 1, hint: "The same seed gives the same reply" }
 ];
 function samplingFields(settings2) {
   const fields = {};
@@ -110,10 +110,10 @@ function receiptRows({ firstToken, speed, tokens, usage, receipt }) {
   const rows = PHASES.filter(([phase]) => seconds[phase] >= MIN_SHOWN_SECONDS).map(([phase, label]) => [label, secondsText(seconds[phase])]);
   if (seconds.total > seconds.first_token) rows.push(["Writing the reply", secondsText(seconds.total - seconds.first_token)]);
   if (seconds.total) rows.push(["In all, on the server", secondsText(seconds.total)]);
-  rows.push(["To the first token, here", secondsText(firstToken)]);
+  rows.push(["First token, seen here", secondsText(firstToken)]);
   const prompt = counts.prompt ?? usage?.prompt_tokens;
-  if (prompt) rows.push(["Length of the conversation", tokensText(prompt, counts.cached, "already read before")]);
-  if (tokens) rows.push(["Length of the reply", tokensText(tokens, counts.reasoning, "thoughts")]);
+  if (prompt) rows.push(["Conversation", tokensText(prompt, counts.cached, "read before")]);
+  if (tokens) rows.push(["Reply", tokensText(tokens, counts.reasoning, "thoughts")]);
   const rate = counts.per_second ?? speed;
   if (rate) rows.push(["Speed", `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`]);
   if (receipt?.model) rows.push(["Model", receipt.model.name]);
@@ -1352,7 +1352,7 @@ var TextWriter = class {
   // nothing is in the line yet
   unreadable = 0;
   // characters that the file does not state
-  /** Add `text` of a character drawn at `place`, a transformation, whose line goes on at `end`. */
+  /** Add `text` of a character drawn at `place`, a transformation; the next one of the line would be at `end`. */
   write(text, [a, b, c, d, x, y], end) {
     const size = Math.hypot(c, d) || 1;
     if (text === null) this.unreadable += 1;
@@ -1716,7 +1716,7 @@ var Chat = class extends EventTarget {
     onForeignChange((id) => this.#reload(id));
     for (const id of await heldReplies()) this.#waitForTab(id);
   }
-  /** Whether a reply is coming here, or in another tab to the current conversation. */
+  /** True while a reply is coming here, or in another tab to the current conversation. */
   get isBusy() {
     return Boolean(this.active) || this.elsewhere.has(this.current.id);
   }
@@ -2793,7 +2793,7 @@ function conversationMenu(chat2, conversation, anchor) {
     if (title) chat2.rename(conversation, title);
   };
   const erase = async () => {
-    const text = `“${conversation.title}” is kept only in this browser. Once deleted, it is gone.`;
+    const text = `“${conversation.title}” is stored only in this browser. It cannot be restored.`;
     if (!await askConsent("Delete this conversation?", text, "Delete")) return;
     await chat2.delete(conversation);
     byId("message").focus();
@@ -3515,6 +3515,8 @@ var ThreadView = class {
   #scroller = byId("thread");
   #jump = byId("jump");
   #follows = true;
+  #top = 0;
+  // of what is visible, in pixels
   #shown = null;
   constructor(chat2) {
     this.#chat = chat2;
@@ -3579,7 +3581,9 @@ var ThreadView = class {
   }
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#follows = scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX;
+    if (scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX) this.#follows = true;
+    else if (scrollTop < this.#top) this.#follows = false;
+    this.#top = scrollTop;
     this.#jump.hidden = this.#follows;
   }
   #keepUp() {
@@ -3610,7 +3614,7 @@ function welcome(chat2, server2, send) {
   let waiting = null;
   const update = () => {
     const detail = server2.state === "failed" && isOperator() ? server2.detail : null;
-    byId("welcome-model").textContent = modelFacts(server2).join(" · ");
+    byId("welcome-model").textContent = modelFacts(server2).join(" · ");
     byId("welcome-state").textContent = [TEXTS[server2.state], detail].filter(Boolean).join(" ");
     if (server2.state !== "starting" || chat2.current.leaf !== null) {
       waiting?.element.remove();
@@ -3644,7 +3648,7 @@ contextGauge(chat, server);
 var settings = new SettingsDialog(chat);
 for (const id of ["settings", "system-chip"]) byId(id).addEventListener("click", () => settings.open());
 keyboardShortcuts([
-  { keys: "Enter", label: "Send the message; during a reply, after it" },
+  { keys: "Enter", label: "Send the message, or queue it during a reply" },
   { keys: "Shift+Enter", label: "New line" },
   { keys: "Esc", label: "Stop the reply" },
   { keys: "↑", label: "Edit the last message, from an empty box" },

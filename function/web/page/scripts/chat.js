@@ -31,7 +31,7 @@ export class Chat extends EventTarget {
     for (const id of await heldReplies()) this.#waitForTab(id);
   }
 
-  /** Whether a reply is coming here, or in another tab to the current conversation. */
+  /** True while a reply is coming here, or in another tab to the current conversation. */
   get isBusy() {
     return Boolean(this.active) || this.elsewhere.has(this.current.id);
   }

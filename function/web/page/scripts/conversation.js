@@ -1,7 +1,7 @@
 import { withFiles } from "./attachments.js";
 import { isRejected } from "./error-text.js";
 
-// A conversation is a tree of messages: editing or regenerating adds a branch, so nothing that was said is lost.
+// A conversation is a tree of messages: editing or regenerating adds a branch, so no message is lost.
 //
 //   {id, title, named, created, updated, settings, leaf, messages: {id: message}}
 //   message: {id, parent, role, content, created, streaming, finish, error, model, stats, thoughts, thoughtSeconds, calls, files}
@@ -60,7 +60,7 @@ export function showVersion(conversation, message) {
   conversation.leaf = end.id;
 }
 
-/** The branch that ends with `message`, as OpenAI's messages. */
+/** Return the branch that ends with `message`, as OpenAI's messages. */
 export function requestMessages(conversation, message) {
   const system = conversation.settings.system?.trim();
   const asked = system ? [{ role: "system", content: system }] : [];
@@ -77,7 +77,7 @@ export function requestMessages(conversation, message) {
   return asked;
 }
 
-/** The earlier messages that requests still contain, below `message` in its branch. */
+/** Return the messages before `message` that requests still contain, without its question. */
 export function earlierMessages(conversation, message) {
   return branch(conversation, message.parent).slice(0, -1).filter(({ leftOut }) => !leftOut);
 }
@@ -93,24 +93,24 @@ export function leaveOutOlder(conversation, reply) {
   }
 }
 
-/** Whether the question of `reply` was rejected: it would have every later request rejected as well. */
+/** Return true if the question of `reply` was rejected: with it, every later request would be rejected, too. */
 export function hasRejectedQuestion(reply) {
   return isRejected(reply?.error) && !hasBegun(reply);
 }
 
-/** Whether anything of `reply` has arrived. */
+/** Return true if anything of `reply` has arrived. */
 export function hasBegun({ content, thoughts, calls }) {
   return Boolean(content || thoughts || calls?.length);
 }
 
-/** Whether `text` is in the title or in a message. */
+/** Return true if `text` is in the title or in a message. */
 export function contains(conversation, text) {
   const wanted = text.toLocaleLowerCase();
   if (conversation.title.toLocaleLowerCase().includes(wanted)) return true;
   return Object.values(conversation.messages).some(({ content }) => content.toLocaleLowerCase().includes(wanted));
 }
 
-/** A reply that was being written when the page went away will not be continued. */
+/** Mark replies that were coming when their page was closed as interrupted. */
 export function settle(conversation) {
   for (const message of Object.values(conversation.messages)) {
     if (!message.streaming) continue;

@@ -1,6 +1,6 @@
 import { prefer, preference } from "./preferences.js";
 
-// What is written and not yet sent, one draft per conversation: `{text, files}`.
+// Messages that are not sent yet, one draft for each conversation: `{text, files}`.
 
 const EMPTY = { text: "", files: [] };
 
@@ -8,12 +8,12 @@ function slot(conversation) {
   return `draft:${conversation.leaf === null ? "new" : conversation.id}`;
 }
 
-/** The draft of `conversation`. */
+/** Return the draft of `conversation`. */
 export function draftOf(conversation) {
   return preference(slot(conversation)) ?? EMPTY;
 }
 
-/** Keep the draft of `conversation`; an empty one is forgotten. */
+/** Save the draft of `conversation`; an empty one is deleted. */
 export function keepDraft(conversation, { text, files }) {
   prefer(slot(conversation), text || files.length ? { text, files } : null);
 }

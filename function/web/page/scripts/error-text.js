@@ -1,6 +1,6 @@
 import { SAMPLING } from "./sampling.js";
 
-// Errors in a visitor's words. The server's own messages address its operator.
+// Errors in a visitor's words. The server's own messages are for its operator.
 
 /** Codes of requests that are larger than the model or the server takes. */
 export const TOO_LONG = ["context_length_exceeded", "body_too_large"];
@@ -28,12 +28,12 @@ export function errorText({ kind, code, param, permanent }) {
   return "The model is not available right now. Try again in a little while.";
 }
 
-/** Whether the request itself is at fault, so that its question must not be part of later requests. */
+/** Return true if the request itself is at fault, so that its question must not be part of later requests. */
 export function isRejected(error) {
   return Boolean(error) && [400, 413, 422].includes(error.status);
 }
 
-/** Whether "Try again" can help: a rejected setting can be changed first. */
+/** Return true if "Try again" can help: a rejected setting can be changed first. */
 export function canRetry({ permanent, param }) {
   return !permanent || SAMPLING.some(({ name }) => name === param);
 }

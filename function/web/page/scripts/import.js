@@ -2,12 +2,12 @@ import { addMessage, newConversation } from "./conversation.js";
 import { readReceipt } from "./receipt.js";
 import { SAMPLING } from "./sampling.js";
 
-// Reading conversations from a file. The file can come from anybody, so only known fields of the right type are taken.
+// Reader of conversations in a file. The file is not trusted: only known fields of the right type are taken.
 
 export const FORMAT = "chat-conversations";
 const ROLES = ["user", "assistant"];
 
-/** The conversations that `text` contains: an export of this page or a request body; throws an Error with a sentence. */
+/** Return the conversations in `text`, an export of this page or a request body. Throws an Error with a sentence. */
 export function readConversations(text) {
   let data;
   try {

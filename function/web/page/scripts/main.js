@@ -25,7 +25,7 @@ contextGauge(chat, server);
 const settings = new SettingsDialog(chat);
 for (const id of ["settings", "system-chip"]) byId(id).addEventListener("click", () => settings.open());
 keyboardShortcuts([
-  { keys: "Enter", label: "Send the message; during a reply, after it" },
+  { keys: "Enter", label: "Send the message, or queue it during a reply" },
   { keys: "Shift+Enter", label: "New line" },
   { keys: "Esc", label: "Stop the reply" },
   { keys: "↑", label: "Edit the last message, from an empty box" },

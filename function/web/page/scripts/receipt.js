@@ -28,10 +28,10 @@ export function receiptRows({ firstToken, speed, tokens, usage, receipt }) {
   const rows = PHASES.filter(([phase]) => seconds[phase] >= MIN_SHOWN_SECONDS).map(([phase, label]) => [label, secondsText(seconds[phase])]);
   if (seconds.total > seconds.first_token) rows.push(["Writing the reply", secondsText(seconds.total - seconds.first_token)]);
   if (seconds.total) rows.push(["In all, on the server", secondsText(seconds.total)]);
-  rows.push(["To the first token, here", secondsText(firstToken)]);
+  rows.push(["First token, seen here", secondsText(firstToken)]);
   const prompt = counts.prompt ?? usage?.prompt_tokens;
-  if (prompt) rows.push(["Length of the conversation", tokensText(prompt, counts.cached, "already read before")]);
-  if (tokens) rows.push(["Length of the reply", tokensText(tokens, counts.reasoning, "thoughts")]);
+  if (prompt) rows.push(["Conversation", tokensText(prompt, counts.cached, "read before")]);
+  if (tokens) rows.push(["Reply", tokensText(tokens, counts.reasoning, "thoughts")]);
   const rate = counts.per_second ?? speed;
   if (rate) rows.push(["Speed", `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`]);
   if (receipt?.model) rows.push(["Model", receipt.model.name]);

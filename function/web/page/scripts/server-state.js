@@ -6,7 +6,7 @@ const POLL_MILLISECONDS = 1000; // while the model starts, and only then
 
 /**
  * The state of the model: `unknown`, `starting`, `ready`, `failed` or `unreachable`. The page asks once when it opens, and
- * again only while a cold start lasts; replies report the rest. The event `change` says that something differs.
+ * again only while a cold start lasts; replies report the rest. The event `change` reports each change.
  */
 export class ServerState extends EventTarget {
   state = "unknown";
@@ -70,7 +70,7 @@ export class ServerState extends EventTarget {
   }
 }
 
-/** The JSON at `path`, whatever the status; null when there is none. */
+/** Return the JSON at `path` for any status; null when there is none. */
 async function ask(path) {
   const key = accessKey();
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
@@ -83,7 +83,7 @@ async function ask(path) {
 
 const QUANTISATION = /[-_.]((?:UD-)?(?:I?Q\d\w*|B?F16|F32|TQ\d\w*|MXFP4\w*))$/i;
 
-/** What is known of the model, in words: its name, its quantisation and its context. */
+/** Return the known facts about the model, in words: its name, its quantisation and its context. */
 export function modelFacts({ model, context }) {
   if (!model) return [];
   const base = model.replace(/\.gguf$/i, "");

@@ -151,7 +151,7 @@ function conversationMenu(chat, conversation, anchor) {
     if (title) chat.rename(conversation, title);
   };
   const erase = async () => {
-    const text = `“${conversation.title}” is kept only in this browser. Once deleted, it is gone.`;
+    const text = `“${conversation.title}” is stored only in this browser. It cannot be restored.`;
     if (!(await askConsent("Delete this conversation?", text, "Delete"))) return;
     await chat.delete(conversation);
     byId("message").focus();

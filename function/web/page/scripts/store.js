@@ -68,7 +68,7 @@ export function onForeignChange(listener) {
   channel?.addEventListener("message", ({ data }) => listener(data));
 }
 
-// A tab holds a lock while it writes a reply. The browser releases it when the tab ends, in whatever way.
+// A tab holds a lock while it writes a reply. The browser releases it when the tab is closed or crashes.
 
 const LOCK = `chat:${PLACE}:reply:`;
 

@@ -33,7 +33,7 @@ export class ThoughtsView {
   }
 }
 
-/** How long the model thought, in words. */
+/** Return the time of the thoughts, in words. */
 function thoughtText(seconds) {
   if (seconds === undefined) return "Thoughts";
   if (seconds < 1) return "Thought for a moment";

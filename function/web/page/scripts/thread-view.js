@@ -16,6 +16,7 @@ export class ThreadView {
   #scroller = byId("thread");
   #jump = byId("jump");
   #follows = true;
+  #top = 0; // of what is visible, in pixels
   #shown = null;
 
   constructor(chat) {
@@ -87,7 +88,9 @@ export class ThreadView {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#follows = scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX;
+    if (scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX) this.#follows = true;
+    else if (scrollTop < this.#top) this.#follows = false; // the text may have grown since the page scrolled by itself
+    this.#top = scrollTop;
     this.#jump.hidden = this.#follows;
   }
 

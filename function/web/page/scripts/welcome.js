@@ -17,7 +17,7 @@ export function welcome(chat, server, send) {
   let waiting = null;
   const update = () => {
     const detail = server.state === "failed" && isOperator() ? server.detail : null;
-    byId("welcome-model").textContent = modelFacts(server).join(" · ");
+    byId("welcome-model").textContent = modelFacts(server).join("\u00a0· ");
     byId("welcome-state").textContent = [TEXTS[server.state], detail].filter(Boolean).join(" ");
     if (server.state !== "starting" || chat.current.leaf !== null) {
       waiting?.element.remove();

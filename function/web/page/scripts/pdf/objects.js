@@ -150,7 +150,7 @@ export class ObjectReader {
       found.push(Number.parseInt(octal, 8) & 255);
       this.at += octal.length - 1;
     } else if (byte === CARRIAGE_RETURN) {
-      if (this.bytes[this.at + 1] === LINE_FEED) this.at += 1; // the line goes on
+      if (this.bytes[this.at + 1] === LINE_FEED) this.at += 1; // no line end in the text
     } else if (byte !== LINE_FEED && byte !== undefined) {
       found.push(ESCAPES[String.fromCharCode(byte)] ?? byte);
     }

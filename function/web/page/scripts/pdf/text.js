@@ -303,7 +303,7 @@ class TextWriter {
   #fresh = true; // nothing is in the line yet
   unreadable = 0; // characters that the file does not state
 
-  /** Add `text` of a character drawn at `place`, a transformation, whose line goes on at `end`. */
+  /** Add `text` of a character drawn at `place`, a transformation; the next one of the line would be at `end`. */
   write(text, [a, b, c, d, x, y], end) {
     const size = Math.hypot(c, d) || 1;
     if (text === null) this.unreadable += 1;
