@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -116,3 +117,32 @@ def test_directory_without_new_folders_is_rejected() -> None:
     with pytest.raises(CacheUnusable, match="No such file"):
         acquire(Path("/proc"), "key", is_complete=lambda folder: False, pause=lambda: paused.append(1))
     assert paused, "pause leaves the CPU to others, and may cancel"
+
+FULL_OF_FILES = """
+import os, sys
+from pathlib import Path
+from function.errors import FunctionError
+from function.fetch import fetch
+from tests.fetch_data import DATA, QUICK
+from tests.servers.faulty import FaultyStore
+
+folder = Path(sys.argv[1])
+for left in (4, 3, 2, 1, 0):
+    for number in range(os.statvfs(folder).f_favail - left):
+        (folder / f"{left}-{number}").touch()
+    with FaultyStore(DATA) as store:
+        try:
+            fetch(store.uri("s3"), cache=folder / "cache", policy=QUICK, stores=store.stores)
+        except FunctionError as e:
+            print(e.code, "no free inodes" in str(e))
+"""
+
+
+def test_file_system_without_free_inodes_is_named(tmp_path: Path) -> None:
+    mount = f"mount -t tmpfs -o nr_inodes=40,size=20m none {tmp_path}"
+    inside = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$0" "$@"']
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount")
+    command = [*inside, sys.executable, "-c", FULL_OF_FILES, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
+    assert done.stdout.splitlines() == ["no_space True"] * 5, done.stderr

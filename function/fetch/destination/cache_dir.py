@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from function.errors import CacheUnusable, NoSpace
+from function.errors import CacheUnusable, FetchError, NoSpace
 from function.source import VERSION_DIGITS
 from function.system.limits import memory_limit
 from function.system.trusted_files import WRITABLE_BY_OTHERS, is_trusted, open_trusted
@@ -128,12 +128,26 @@ def _prepare_directory(cache: Path) -> None:
         log.info("%s has no sticky bit: other users with write permission can replace a model in use", cache)
 
 
-def unusable_error(cache: Path, reason: str) -> CacheUnusable:
+def unusable_error(cache: Path, reason: str) -> FetchError:
     """Return the error for a directory that cannot be written, or is not trusted."""
-    return CacheUnusable(
+    return inodes_error(cache) or CacheUnusable(
         f"{cache} cannot be used as the cache: {reason}. "
         "Point MODEL_CACHE_DIR at a directory of this user that it may write.",
         path=str(cache),
+    )
+
+
+def inodes_error(folder: Path) -> NoSpace | None:
+    """Return the error for a file system that has no inode left; None if it has some, or does not count them."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    found = os.statvfs(existing)
+    if not found.f_files or found.f_favail:
+        return None
+    return NoSpace(
+        f"{folder} is full: the file system has no free inodes, so that no file can be created, although "
+        f"{found.f_bavail * found.f_frsize} bytes are free. Remove files there, or point MODEL_CACHE_DIR elsewhere.",
+        path=str(folder),
+        inodes=found.f_files,
     )
 
 

@@ -183,6 +183,8 @@ def _disk_usage(part: Path) -> int:
 
 def _write_error(path: Path, size: int, error: OSError) -> FunctionError:
     """Return the error for a partial file that cannot be written."""
+    if full := cache_dir.inodes_error(path.parent):
+        return full
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = 0
         with suppress(OSError):
