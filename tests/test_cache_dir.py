@@ -118,6 +118,7 @@ def test_directory_without_new_folders_is_rejected() -> None:
         acquire(Path("/proc"), "key", is_complete=lambda folder: False, pause=lambda: paused.append(1))
     assert paused, "pause leaves the CPU to others, and may cancel"
 
+
 FULL_OF_FILES = """
 import os, sys
 from pathlib import Path

@@ -19,11 +19,15 @@ from function.engine.loop import TokenLoop
 from function.engine.model_kind import require_kind
 from function.engine.template.renderer import renderer
 from function.engine.template.template import Template, choose
-from function.engine.types import Job, LoadOptions
+from function.engine.types import Job, LoadOptions, context_error
 from function.errors import EngineError, FunctionError, ModelError, Stopping
 from function.gguf import kind_of
 
 T = TypeVar("T")
+MAX_TOKENIZED_AT_ONCE = 2
+"""Texts that are tokenized at once: a long one takes memory and the time of a CPU, which replies need."""
+MIN_CHECKED_CHARACTERS = 100_000
+"""Length below which a text is tokenized without a check, so that the error has the exact number of its tokens."""
 
 
 class Engine:
@@ -36,6 +40,7 @@ class Engine:
         self._options = options
         self._jobs: queue.SimpleQueue[Generation | _Task[Any] | None] = queue.SimpleQueue()
         self._gate = DrainGate(self._closed_error)
+        self._tokenizing = threading.BoundedSemaphore(MAX_TOKENIZED_AT_ONCE)
         self._open: set[Generation] = set()
         self._constraints: ConstraintFactory | None = None
         self._constraints_lock = threading.Lock()
@@ -117,8 +122,17 @@ class Engine:
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Return the tokens of ``text`` (see Vocabulary.tokenize)."""
-        with self._gate.enter():
+        with self._gate.enter(), self._tokenizing:
             return self._model.vocabulary.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def check_length(self, *pieces: str, param: str | None = None) -> None:
+        """Raise ContextExceeded for a prompt that is too long by its length alone, whatever its tokens are."""
+        if sum(map(len, pieces)) < MIN_CHECKED_CHARACTERS:
+            return
+        with self._gate.enter():
+            tokens = sum(map(self._model.vocabulary.count_at_least, pieces))
+        if tokens >= self.n_ctx:
+            raise context_error(tokens, self.n_ctx, param, counted=False)
 
     def tokenize_continuation(self, text: str) -> tuple[int, ...]:
         """Return the tokens of ``text`` in the middle of a reply, with the control tokens that it names."""
@@ -153,7 +167,7 @@ class Engine:
         The prompt may be in ``pieces``; no control token is in two of them.
         """
         vocabulary = self._model.vocabulary
-        with self._gate.enter():
+        with self._gate.enter(), self._tokenizing:
             tokens = vocabulary.tokenize_pieces(pieces)
         if vocabulary.adds_bos and vocabulary.bos is not None:
             # Templates write BOS or leave it to the tokenizer, and some do both.

@@ -101,15 +101,7 @@ class Job:
         if not self.prompt:
             raise RequestError("The prompt is empty.", param=self.param)
         if len(self.prompt) >= n_ctx:
-            raise ContextExceeded(
-                # Clients find this error by such words of other servers, too.
-                f"This model's maximum context length is {n_ctx} tokens, the reply included. However, the prompt has "
-                f"{len(self.prompt)} tokens, which exceeds the available context size. Shorten the conversation, or "
-                "raise N_CTX.",
-                param=self.param,
-                tokens=len(self.prompt),
-                n_ctx=n_ctx,
-            )
+            raise context_error(len(self.prompt), n_ctx, self.param)
         if self.max_tokens is not None and self.max_tokens < (1 if self.echo is None else 0):
             raise RequestError(f"max_tokens is {self.max_tokens}; it must be at least 1.", param="max_tokens")
         self.sampling.check(n_vocab)
@@ -210,3 +202,16 @@ class Finished:
 
 
 Event = PrefillProgress | TextPiece | EmbeddedInput | Finished
+
+
+def context_error(tokens: int, n_ctx: int, param: str | None, *, counted: bool = True) -> ContextExceeded:
+    """Return the error for a prompt of ``tokens`` tokens; of so many at least if they were not ``counted``."""
+    return ContextExceeded(
+        # Clients find this error by such words of other servers, too.
+        f"This model's maximum context length is {n_ctx} tokens, the reply included. However, the prompt has "
+        f"{'' if counted else 'at least '}{tokens} tokens, which exceeds the available context size. Shorten the "
+        "conversation, or raise N_CTX.",
+        param=param,
+        tokens=tokens,
+        n_ctx=n_ctx,
+    )

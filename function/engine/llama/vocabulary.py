@@ -4,6 +4,7 @@ llama.cpp only reads it, so any thread may use it while the model lives.
 """
 
 import ctypes
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ class Vocabulary:
         self.bos = self._id_or_none(lib.llama_vocab_bos(self.handle))
         self.eos = self._id_or_none(lib.llama_vocab_eos(self.handle))
         self.adds_bos: bool = lib.llama_vocab_get_add_bos(self.handle) and self.bos is not None
-        kind = lib.llama_vocab_type(self.handle)
+        self._kind = kind = lib.llama_vocab_type(self.handle)
         self.is_sentencepiece: bool = kind == lib.LLAMA_VOCAB_TYPE_SPM
         self.is_wordpiece: bool = kind == lib.LLAMA_VOCAB_TYPE_WPM
         is_unigram = kind == lib.LLAMA_VOCAB_TYPE_UGM
@@ -70,6 +71,24 @@ class Vocabulary:
             else:
                 tokens += self._tokenize_chunk(chunk, parse_special)
         return tokens
+
+    def count_at_least(self, text: str) -> int:
+        """Return a number of tokens that ``text`` has at the least, by its length alone; 0 if that says nothing.
+
+        White space is not counted, as some control tokens take any amount of it.
+        """
+        if self._longest_token_bytes is None:
+            return 0
+        letters = len(text) - sum(map(text.count, " \t\n\v\f\r"))
+        return -(-letters // self._longest_token_bytes)
+
+    @functools.cached_property
+    def _longest_token_bytes(self) -> int | None:
+        """Bytes that no token exceeds; None if a token may stand for any word. Looks at the whole vocabulary."""
+        if not self.is_sentencepiece and self._kind != self._lib.LLAMA_VOCAB_TYPE_BPE:
+            return None
+        texts = (self._lib.llama_vocab_get_text(self.handle, token) or b"" for token in range(self.size))
+        return max(map(len, texts), default=0) or None
 
     def tokenize_continuation(self, text: str, *, parse_special: bool = False) -> list[int]:
         """Return the tokens of ``text`` in the middle of a reply. See ``tokenize``."""

@@ -126,9 +126,18 @@ class ChatPrompt:
         self._opened, self._closed, self._shut = False, True, not thought.turn
         return closing + (thought.gap if thought.turn else "")
 
+    def count(self, engine: Engine) -> int:
+        """Return the number of tokens of the prompt, however many there are."""
+        return len(self._prompt(engine, self._pieces(engine)).tokens)
+
     def prompt(self, engine: Engine) -> Prompt:
-        """Return the tokens to read, and the form of the reply."""
-        tokens = engine.tokenize_prompt(*self._pieces(engine))
+        """Return the tokens to read, and the form of the reply. Raises ContextExceeded for a text of a great length."""
+        pieces = self._pieces(engine)
+        engine.check_length(*pieces)
+        return self._prompt(engine, pieces)
+
+    def _prompt(self, engine: Engine, pieces: Sequence[str]) -> Prompt:
+        tokens = engine.tokenize_prompt(*pieces)
         shown = self._model.marks if self._tools else self._model.frame_marks
         grammar = self._grammar()
         new_watch = self._new_watch(engine, has_grammar=grammar is not None)

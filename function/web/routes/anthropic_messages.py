@@ -38,7 +38,7 @@ def blueprint(service: Service) -> Blueprint:
         with own_names(body):
             chat = body.chat()
             prompt = ChatPrompt(service, chat.messages, chat)
-            tokens = prompt.prompt(loaded_engine(service, body)).tokens
-        return {"input_tokens": len(tokens)}
+            tokens = prompt.count(loaded_engine(service, body))
+        return {"input_tokens": tokens}
 
     return routes

@@ -94,8 +94,8 @@ def blueprint(service: Service) -> Blueprint:
     @routes.post("/v1/chat/completions/input_tokens")
     def count_tokens() -> dict[str, Any]:
         body = ChatCompletion.from_json(request)
-        prompt = ChatPrompt(service, body.messages, body).prompt(loaded_engine(service, body))
-        return {"object": "response.input_tokens", "input_tokens": len(prompt.tokens)}
+        prompt = ChatPrompt(service, body.messages, body)
+        return {"object": "response.input_tokens", "input_tokens": prompt.count(loaded_engine(service, body))}
 
     @routes.post("/v1/completions")
     def completions() -> Any:
@@ -173,4 +173,5 @@ def _text_prompts(engine: Engine, prompts: Sequence[OnePrompt], *, echo: bool = 
 
 
 def _tokens(engine: Engine, text: str, *, first: bool) -> list[int]:
+    engine.check_length(text, param="prompt")
     return engine.tokenize(text, add_special=first, parse_special=True)

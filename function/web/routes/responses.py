@@ -50,7 +50,7 @@ def blueprint(service: Service) -> Blueprint:
         with own_names(body):
             chat = body.chat()
             prompt = ChatPrompt(service, chat.messages, chat)
-            tokens = prompt.prompt(loaded_engine(service, body)).tokens
-        return {"object": "response.input_tokens", "input_tokens": len(tokens)}
+            tokens = prompt.count(loaded_engine(service, body))
+        return {"object": "response.input_tokens", "input_tokens": tokens}
 
     return routes
