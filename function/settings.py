@@ -17,6 +17,7 @@ DEFAULT_CACHE = Path("/tmp/models")  # noqa: S108  the only writable folder of b
 CacheKind = Literal["directory", "memory"]
 SnapshotMode = Literal["off", "auto"]
 LoadMode = Literal["auto", "mapped", "repacked"]
+SpeculationMode = Literal["auto", "always", "off"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -184,6 +185,11 @@ class Settings:
         _one_of(LoadMode),
         "`mapped` uses the weights in the file, `repacked` copies them into a faster layout",
         shown="chosen by quantisation, memory and size",
+    )
+    speculation: SpeculationMode = _setting(
+        "auto",
+        _one_of(SpeculationMode),
+        "Drafts of replies that repeat earlier text: `auto`, `always` (also for sampled replies with a seed), `off`",
     )
     max_tokens: int | None = _setting(
         None, _integer(1, 1 << 24), "Maximum length of a reply in tokens", shown="the rest of the context"

@@ -287,7 +287,8 @@ def test_kind_is_in_card_receipt_metrics_and_page(
     _, answer = function.ask("/v1/embeddings", {"input": ["a", "b"]}, {"X-Receipt": "1"})
     receipt = answer["receipt"]
     assert receipt["model"]["kind"] == "embedding"
-    assert receipt["tokens"] == {"prompt": 6, "cached": 0, "completion": 0, "reasoning": 0, "per_second": None}
+    counts = dict.fromkeys(("cached", "completion", "reasoning", "drafted", "accepted"), 0)
+    assert receipt["tokens"] == {"prompt": 6, **counts, "per_second": None}
     _, answer = reranker.ask(*RERANK, {"X-Receipt": "1"})
     assert answer["receipt"]["model"]["kind"] == "reranker"
     assert "The loaded model is an embedding model" in function.exchange("/", None)[2]

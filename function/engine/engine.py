@@ -267,7 +267,7 @@ class Engine:
             if not (client_waiting and client_waiting()):
                 model.warm_up()
             loaded.set_result(None)
-            self._serve(self.LOOP(context), context)
+            self._serve(self.LOOP(context, self._options), context)
         except BaseException as e:
             if loaded.done():
                 self.failure = e if isinstance(e, FunctionError) else EngineError(f"The engine ended: {e!r}.")

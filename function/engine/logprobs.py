@@ -34,12 +34,12 @@ class ReplyLogprobs:
         self._reported_characters = 0
         self._waiting: deque[tuple[int, Logprob]] = deque()
 
-    def before_sampling(self) -> None:
-        """Copy the logits: sampling must not change the logprobs."""
+    def before_sampling(self, position: int) -> None:
+        """Copy the logits at ``position`` of the last batch: sampling must not change the logprobs."""
         if self._observed:
             self._observed.probabilities = []
         else:
-            self._logits = _copy_logits(self._model)
+            self._logits = _copy_logits(self._model, position)
 
     def on_token(self, token: int) -> None:
         """Add a sampled token before its text is decoded."""
@@ -95,7 +95,7 @@ class PromptLogprobs:
         return tuple(self._found)
 
 
-def _copy_logits(model: Model, position: int = -1) -> "NDArray[np.float32]":
+def _copy_logits(model: Model, position: int) -> "NDArray[np.float32]":
     import numpy as np
 
     logits: NDArray[np.float32] = np.ctypeslib.as_array(model.logits(position), (model.vocabulary.size,)).copy()

@@ -3,21 +3,23 @@
 import threading
 import time
 
+from function.engine.drafter import Drafter
 from function.engine.generation import Generation
 from function.engine.kv.context import KVContext
-from function.engine.llama.sampling import Sampler
+from function.engine.llama.sampling import Sampler, Sampling
 from function.engine.logprobs import PromptLogprobs, ReplyLogprobs
+from function.engine.speculation import Speculation
 from function.engine.text_stream import TextStream
 from function.engine.token_source import ConstrainedTokenSource, FreeTokenSource
-from function.engine.types import Finished, FinishReason, PrefillProgress, TextPiece, Timings, Usage
+from function.engine.types import Finished, FinishReason, LoadOptions, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import EngineError, FunctionError
 
 
 class TokenLoop:
     """Runs generations, one after the other, in ``context``."""
 
-    def __init__(self, context: KVContext) -> None:
-        self._context, self._model = context, context.model
+    def __init__(self, context: KVContext, options: LoadOptions) -> None:
+        self._context, self._model, self._options = context, context.model, options
         self._end_tokens: list[int] | None = None
 
     def run(self, generation: Generation) -> FunctionError | None:
@@ -53,9 +55,14 @@ class TokenLoop:
         try:
             sampler.observes = job.post_sampling
             skip = job.logprobs is None  # logprobs are reported for each token, so each must be computed
+            source = FreeTokenSource(sampler, skip=skip)
             if job.constraint:
-                return self._decode(run, sampler, ConstrainedTokenSource(sampler, job.constraint, skip=skip))
-            return self._decode(run, sampler, FreeTokenSource(sampler, skip=skip))
+                source = ConstrainedTokenSource(sampler, job.constraint, skip=skip)
+            run.drafter = Drafter(job.prompt) if self._speculates(job.sampling) else None
+            speculation = Speculation(self._context, run.drafter)
+            reason = self._decode(run, sampler, source, speculation)
+            speculation.withdraw()
+            return reason
         finally:
             sampler.free()
 
@@ -71,7 +78,7 @@ class TokenLoop:
         generation.put(PrefillProgress(run.cached, len(job.prompt), run.cached))
         while len(context) < len(job.prompt):
             chunk = scored.next_chunk(len(context)) if scored else context.next_chunk(job.prompt)
-            if generation.end_reason or not context.compute(chunk, every=scored is not None):
+            if generation.end_reason or not context.compute(chunk, outputs=len(chunk) if scored else 1):
                 return False
             if scored:
                 scored.on_chunk(len(context))
@@ -82,7 +89,9 @@ class TokenLoop:
             generation.put(TextPiece(job.echo, 0, scored.result() if scored else ()))
         return True
 
-    def _decode(self, run: "GenerationRun", sampler: Sampler, tokens: FreeTokenSource) -> FinishReason:
+    def _decode(
+        self, run: "GenerationRun", sampler: Sampler, tokens: FreeTokenSource, speculation: Speculation
+    ) -> FinishReason:
         generation, vocabulary, job = run.generation, self._model.vocabulary, run.generation.job
         stream = TextStream(job.stop)
         scored: ReplyLogprobs | None = None
@@ -94,9 +103,9 @@ class TokenLoop:
         unreported: list[int] = []  # tokens whose text is held back
         while True:
             if scored:
-                scored.before_sampling()
+                scored.before_sampling(speculation.position)
             inserted = tokens.next_is_inserted
-            token = tokens.next_token()
+            token = tokens.next_token(speculation.position)
             ended = not inserted and vocabulary.is_end(token)
             if not ended:
                 tokens.advance(token)
@@ -117,7 +126,8 @@ class TokenLoop:
                     closing = watch.closing_tokens() if stream.is_between_characters else ()
                     if closing and tokens.insert(closing):
                         watch.on_closing()
-            fresh.append(token)
+            if not speculation.choose(token):
+                fresh.append(token)
             reason: FinishReason | None = None
             if ended or tokens.is_complete:
                 reason = "stop"
@@ -128,8 +138,9 @@ class TokenLoop:
                 reason = "length"
             elif generation.end_reason:
                 reason = generation.end_reason
-            elif not tokens.next_is_forced or len(fresh) == self._model.chunk:
-                reason = None if self._context.compute(fresh) else generation.end_reason or "cancelled"
+            elif fresh and (not tokens.next_is_forced or len(fresh) == self._model.chunk):
+                room = generation.max_tokens - generation.generated
+                reason = None if speculation.compute(fresh, tokens, room) else generation.end_reason or "cancelled"
                 fresh = []
             if reason:
                 text = stream.finish()
@@ -140,6 +151,11 @@ class TokenLoop:
                     generation.put(TextPiece(text, generation.generated, logprobs, tuple(unreported)))
                 run.stop_word = stream.stop_word or ""
                 return reason
+
+    def _speculates(self, sampling: Sampling) -> bool:
+        """Return true if drafts are computed. A draft rounds differently, which can change tokens of a known seed."""
+        options = self._options
+        return options.speculates and (options.speculates_seeded or sampling.seed is None or sampling.is_greedy)
 
     def _find_end_tokens(self) -> list[int]:
         if self._end_tokens is None:
@@ -171,6 +187,7 @@ class GenerationRun:
         self.prefilled: float | None = None
         self.first: float | None = None
         self.cached = 0
+        self.drafter: Drafter | None = None
         self.stop_word = ""
         self.error: FunctionError | None = None
 
@@ -181,7 +198,14 @@ class GenerationRun:
         thought = job.watch.count_thought_tokens(cut=reason != "stop") if job.watch else 0
         return Finished(
             reason,
-            Usage(len(job.prompt), generated, self.cached, thought),
+            Usage(
+                len(job.prompt),
+                generated,
+                self.cached,
+                thought,
+                self.drafter.drafted if self.drafter else 0,
+                self.drafter.accepted if self.drafter else 0,
+            ),
             Timings(
                 prefill=(self.prefilled or now) - self.begun,
                 first_token=self.first - self.begun if self.first else None,

@@ -38,9 +38,13 @@ class FreeTokenSource:
         self._inserted.extend(tokens)
         return True
 
-    def next_token(self) -> int:
-        """Return the next token, from the last logits unless it is known without them."""
-        return self._accept(self._inserted) if self._inserted else self._sampler.sample()
+    def count_possible(self, tokens: Sequence[int]) -> int:
+        """Return how many of ``tokens``, from the first one, may come next."""
+        return 0 if self._inserted else len(tokens)
+
+    def next_token(self, position: int) -> int:
+        """Return the next token, from the logits at ``position`` of the last batch unless it is known without them."""
+        return self._accept(self._inserted) if self._inserted else self._sampler.sample(position=position)
 
     def advance(self, token: int) -> None:
         """Account for ``token``, which does not end the reply."""
@@ -68,13 +72,16 @@ class ConstrainedTokenSource(FreeTokenSource):
         return not self._forced and not self._inserted and self._constraint.is_complete
 
     def insert(self, tokens: Sequence[int]) -> bool:
-        return not self._forced and self._constraint.allows(tokens) and super().insert(tokens)
+        return not self._forced and self._constraint.count_allowed(tokens) == len(tokens) and super().insert(tokens)
 
-    def next_token(self) -> int:
+    def count_possible(self, tokens: Sequence[int]) -> int:
+        return 0 if self._forced else self._constraint.count_allowed(tokens[: super().count_possible(tokens)])
+
+    def next_token(self, position: int) -> int:
         """Return the next token. Raises RequestError when the constraint exceeds its limits."""
         if known := self._inserted or self._forced:
             return self._accept(known)
-        return self._sampler.sample(self._constraint.allowed_tokens())
+        return self._sampler.sample(self._constraint.allowed_tokens(), position)
 
     def advance(self, token: int) -> None:
         self._constraint.accept(token)

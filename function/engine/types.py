@@ -25,8 +25,9 @@ class LoadOptions:
     text of a Jinja template; ``chat_template_kwargs`` are defaults for its variables. ``repack`` copies weights into a
     layout that prefills faster. ``lora`` is an adapter that is applied to the whole model. ``further`` are the files of
     a split model after the first, in order; without them llama.cpp looks for them by name. ``pooling``: of an embedding
-    model or reranker. ``prefix_cache``: bytes for displaced conversations and checkpoints. A reader that takes no event
-    for ``reader_timeout`` seconds loses its generation.
+    model or reranker. ``prefix_cache``: bytes for displaced conversations and checkpoints. With
+    ``speculates``, drafts of a reply's next tokens are computed; with ``speculates_seeded`` also of sampled replies
+    with a seed. A reader that takes no event for ``reader_timeout`` seconds loses its generation.
     """
 
     n_ctx: int | None = None
@@ -40,6 +41,8 @@ class LoadOptions:
     further: tuple[Path, ...] = ()
     pooling: Pooling | None = None
     prefix_cache: int = 0
+    speculates: bool = True
+    speculates_seeded: bool = False
     reader_timeout: float = 60.0
 
 
@@ -112,12 +115,15 @@ class Usage:
     """Token counts of one generation.
 
     ``cached_tokens`` of the prompt were in the KV cache already; ``reasoning_tokens`` of the reply are thoughts.
+    ``drafted_tokens`` were computed before they were chosen; ``accepted_tokens`` of them are in the reply.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
     reasoning_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

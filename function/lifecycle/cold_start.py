@@ -159,6 +159,8 @@ class ColdStart:
             chat_template=load_text(settings.chat_template),
             chat_template_kwargs=settings.chat_template_kwargs or {},
             lora=self._adapter.path if self._adapter else None,
+            speculates=settings.speculation != "off",
+            speculates_seeded=settings.speculation == "always",
             reader_timeout=settings.client_timeout,
         )
 

@@ -25,7 +25,9 @@ KINDS: Mapping[str, MetricKind] = {
     "chat_request_seconds": MetricKind(
         "Phases of replies; first_token and total since arrival", ("phase", "cold"), SECONDS_BOUNDS
     ),
-    "chat_tokens": MetricKind("Tokens: prompt, cached (part of the prompt), completion", ("kind",)),
+    "chat_tokens": MetricKind(
+        "Tokens: prompt, cached (part of the prompt), completion, drafted, accepted (drafts in replies)", ("kind",)
+    ),
     "chat_tokens_per_second": MetricKind("Decode speed of replies, from the first token to the last", (), SPEED_BOUNDS),
     "chat_cold_starts": MetricKind(
         "Cold starts by outcome: ready, restored (a copy of an instance), or an error code", ("outcome",)

@@ -97,6 +97,8 @@ class JobStream(ABC):
             sum(usage.completion_tokens for usage in usages),
             sum(usage.cached_tokens for usage in prompts),
             sum(usage.reasoning_tokens for usage in usages),
+            sum(usage.drafted_tokens for usage in usages),
+            sum(usage.accepted_tokens for usage in usages),
         )
 
     def _choice_events(self) -> Iterator[Event | None]:

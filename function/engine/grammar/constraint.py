@@ -32,9 +32,9 @@ class Constraint:
         self._check()
         return np.flatnonzero(np.unpackbits(mask, count=self._n_vocab, bitorder="little"))
 
-    def allows(self, tokens: Sequence[int]) -> bool:
-        """Return true if ``tokens`` may come next, one after the other."""
-        return int(self._matcher.validate_tokens(list(tokens))) == len(tokens)
+    def count_allowed(self, tokens: Sequence[int]) -> int:
+        """Return how many of ``tokens`` may come next, one after the other, from the first one."""
+        return int(self._matcher.validate_tokens(list(tokens)))
 
     def forced_tokens(self) -> list[int]:
         """Return the next tokens as far as the grammar leaves no choice. Often none."""

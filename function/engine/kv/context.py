@@ -8,6 +8,7 @@ from function.engine.kv.checkpoints import Checkpoint, Checkpoints
 from function.engine.kv.prefix_cache import CachedPrefix, PrefixCache, total_bytes
 from function.engine.llama.model import Model
 from function.engine.llama.state_layout import SavedState, StateLayout
+from function.errors import EngineError
 
 MIN_KEPT_TOKENS = 16
 """Fewer tokens are recomputed as fast as restored. A reply that comes back differs by one or two tokens at its end."""
@@ -76,13 +77,13 @@ class KVContext:
         self._keep_displaced(())
         self.clear()
 
-    def compute(self, tokens: Sequence[int], *, every: bool = False) -> bool:
+    def compute(self, tokens: Sequence[int], *, outputs: int = 1) -> bool:
         """Decode ``tokens``, at most a chunk, after those in the context; return false if interrupted.
 
-        ``every`` requests logits of all of them, not only the last one's.
+        Then the last ``outputs`` of them have logits.
         """
         cache = self.cache
-        if not self.model.decode(tokens, every=every):
+        if not self.model.decode(tokens, outputs=outputs):
             if cache.checkpoints is None:
                 cache.truncate(self.model.count_after_abort())
             else:  # a part of the layers may have read the tokens
@@ -96,6 +97,18 @@ class KVContext:
             if is_boundary or len(cache) >= cache.checkpoints.latest + CHECKPOINT_TOKENS:
                 self._take_checkpoint(cache.checkpoints, is_boundary=is_boundary)
         return True
+
+    @property
+    def can_withdraw(self) -> bool:
+        """True if ``withdraw`` is possible: no layer has a recurrent state."""
+        return self.cache.checkpoints is None
+
+    def withdraw(self, count: int) -> None:
+        """Remove the last ``count`` tokens. Raises EngineError if llama.cpp does not."""
+        length = len(self.cache) - count
+        self._truncate(length)
+        if len(self.cache) != length:
+            raise EngineError("llama.cpp did not remove the last tokens from its context.", tokens=count)
 
     def clear(self) -> None:
         """Empty the context."""

@@ -82,7 +82,7 @@ class Model:
             self._tokens = (ctypes.c_int32 * self.chunk)()
             self._is_set = ctypes.cast(ctypes.CDLL(None).strlen, self._lib.ggml_abort_callback)
             self._one = self._lib.llama_batch_get_one(self._tokens, 1)
-            self._every = (ctypes.c_int8 * self.chunk)(*(1,) * self.chunk)
+            self._outputs = (ctypes.c_int8 * self.chunk)()
         except BaseException:
             self.free()
             raise
@@ -110,18 +110,18 @@ class Model:
             size = length + 1
         return None
 
-    def decode(self, tokens: Sequence[int], *, every: bool = False) -> bool:
+    def decode(self, tokens: Sequence[int], *, outputs: int = 1) -> bool:
         """Compute ``tokens``, at most a chunk, after those in the context; return false if the abort flag was set.
 
-        Then logits exist for the last token, or for ``every`` token. After false call ``count_after_abort``. Raises
-        EngineError.
+        Then logits exist for the last ``outputs`` tokens. After false call ``count_after_abort``. Raises EngineError.
         """
         count = len(tokens)
         self._tokens[:count] = list(tokens)
         batch = self._one if count == 1 else self._lib.llama_batch_get_one(self._tokens, count)
-        if every:
+        if outputs > 1:
+            self._outputs[:count] = [*(0,) * (count - outputs), *(1,) * outputs]
             batch = self._lib.llama_batch_get_one(self._tokens, count)
-            batch.logits = self._every
+            batch.logits = self._outputs
         code = int(self._lib.llama_decode(self.context, batch))
         if code not in (0, _ABORTED):
             raise EngineError("llama.cpp failed to compute the next tokens.", code=code, log=take_errors())
@@ -145,7 +145,10 @@ class Model:
         return 0
 
     def logits(self, position: int = -1) -> Any:
-        """Return a pointer to the logits, one per token, at ``position`` of the last ``decode``; None without any."""
+        """Return a pointer to the logits, one for each token of the vocabulary, at ``position`` of the last ``decode``.
+
+        Position 0 is the first of its tokens, −1 the last one. None without logits.
+        """
         return self._lib.llama_get_logits_ith(self.context, position)
 
     def new_sampler(self, sampling: Sampling, prompt: Sequence[int], banned: Sequence[int]) -> Sampler:

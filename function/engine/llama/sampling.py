@@ -83,6 +83,11 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     ignore_eos: bool = False
 
+    @property
+    def is_greedy(self) -> bool:
+        """True if the likeliest token is chosen each time."""
+        return self.temperature <= _MAX_GREEDY_TEMPERATURE
+
     def check(self, n_vocab: int) -> None:
         """Raise RequestError, naming the parameter, for a value that llama.cpp's samplers must not get."""
         for name, (low, high) in _RANGES.items():
@@ -105,7 +110,7 @@ class Sampling:
 
 
 class Sampler:
-    """One chain for one reply, in llama.cpp's order, over the last logits of ``context``; for the engine's thread.
+    """One chain for one reply, in llama.cpp's order, over the logits of ``context``; for the engine's thread.
 
     ``banned`` tokens are never sampled. Penalties count ``prompt``'s tokens too, as llama-server's do. ``vocabulary``
     is llama.cpp's handle, for DRY. The owner calls ``free``.
@@ -145,7 +150,7 @@ class Sampler:
         dry_last_n = n_ctx if sampling.dry_penalty_last_n < 0 else min(sampling.dry_penalty_last_n, n_ctx)
         if uses_dry:
             self._add(self._dry(sampling, vocabulary, dry_last_n))
-        if sampling.temperature <= _MAX_GREEDY_TEMPERATURE:
+        if sampling.is_greedy:
             self._add(lib.llama_sampler_init_greedy())
         else:
             self._add_random_choice(sampling, n_vocab)
@@ -153,14 +158,17 @@ class Sampler:
         for token in prompt[-counted:] if counted else ():
             self.accept(token)
 
-    def sample(self, among: "NDArray[np.intp] | None" = None) -> int:
-        """Sample the next token, one of ``among`` if given. The context's logits stay as they are."""
+    def sample(self, among: "NDArray[np.intp] | None" = None, position: int = -1) -> int:
+        """Sample the next token, one of ``among`` if given, from the logits at ``position`` of the last batch.
+
+        The context's logits stay as they are.
+        """
         if among is None and not self.observes:
-            return int(self._lib.llama_sampler_sample(self._chain, self._context, -1))
+            return int(self._lib.llama_sampler_sample(self._chain, self._context, position))
         import numpy as np
 
         among = np.arange(self._n_vocab) if among is None else among
-        logits = np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, -1), (self._n_vocab,))
+        logits = np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, position), (self._n_vocab,))
         candidates = np.empty(len(among), [("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
         candidates["id"], candidates["logit"], candidates["p"] = among, logits[among], 0
         data = candidates.ctypes.data_as(self._lib.llama_token_data_p)

@@ -109,6 +109,8 @@ class Exchange:
             cached_tokens=end.usage.cached_tokens,
             completion_tokens=end.usage.completion_tokens,
             reasoning_tokens=end.usage.reasoning_tokens,
+            drafted_tokens=end.usage.drafted_tokens,
+            accepted_tokens=end.usage.accepted_tokens,
             tokens_per_second=round(tokens_per_second, 2) if tokens_per_second else None,
             finish_reason=end.reason,
             provenance=self._service.provenance,

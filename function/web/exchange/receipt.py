@@ -23,7 +23,7 @@ EndEvent = Literal["reply", "failure", "refusal", "cancelled"]
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """Account of one reply. ``cold``: its request arrived before the model was loaded. ``tokens_per_second`` is the
-    decode's."""
+    decode's. ``accepted_tokens`` of the ``drafted_tokens`` are in the reply (see Usage)."""
 
     request_id: str
     cold: bool
@@ -32,6 +32,8 @@ class Receipt:
     cached_tokens: int
     completion_tokens: int
     reasoning_tokens: int
+    drafted_tokens: int
+    accepted_tokens: int
     tokens_per_second: float | None
     finish_reason: str
     provenance: Provenance
@@ -49,6 +51,8 @@ class Receipt:
                 "cached": self.cached_tokens,
                 "completion": self.completion_tokens,
                 "reasoning": self.reasoning_tokens,
+                "drafted": self.drafted_tokens,
+                "accepted": self.accepted_tokens,
                 "per_second": self.tokens_per_second,
             },
             "finish_reason": self.finish_reason,
@@ -68,6 +72,8 @@ class Receipt:
             "cached_tokens": self.cached_tokens,
             "completion_tokens": self.completion_tokens,
             "reasoning_tokens": self.reasoning_tokens,
+            "drafted_tokens": self.drafted_tokens,
+            "accepted_tokens": self.accepted_tokens,
             "tokens_per_second": self.tokens_per_second,
             "model": self.provenance.model,
             "kind": self.provenance.kind,

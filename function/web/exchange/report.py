@@ -45,6 +45,8 @@ class ExchangeReporter:
         metrics.add("chat_tokens", receipt.prompt_tokens, kind="prompt")
         metrics.add("chat_tokens", receipt.cached_tokens, kind="cached")
         metrics.add("chat_tokens", receipt.completion_tokens, kind="completion")
+        metrics.add("chat_tokens", receipt.drafted_tokens, kind="drafted")
+        metrics.add("chat_tokens", receipt.accepted_tokens, kind="accepted")
         if receipt.tokens_per_second is not None:
             metrics.observe("chat_tokens_per_second", receipt.tokens_per_second)
 
