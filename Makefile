@@ -33,7 +33,8 @@ check: install-dev ## Lint, formatting, types; those of the chat page's scripts 
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-js; else echo "npm is missing: the chat page's scripts are not checked"; fi
+	@if command -v npm >/dev/null && $(MAKE) --no-print-directory node_modules; then $(MAKE) --no-print-directory check-js; \
+	else echo "The chat page's scripts are not checked: npm or its registry is missing."; fi
 
 check-js: node_modules ## Lint, types, bundle and unit tests of the chat page's scripts (needs node)
 	@npm run --silent check

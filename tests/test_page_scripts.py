@@ -1,4 +1,4 @@
-"""Unit tests of the page's scripts, in Node. The scripts that they import need no browser, the tests no packages."""
+"""Unit tests of the page's scripts, in Node. They need no packages, and their modules no browser."""
 
 import re
 import shutil
