@@ -335,6 +335,7 @@ OPTION_SETS: dict[str, list[dict[str, str]]] = {
         {"warmup_schedule": "*/10 7-18 * * 1-5", "alert_emails": '["ann@example.com"]'},
         {"min_instances": "2"},
         {"gpu": "true", "memory_mib": "16384", "baked_model": "models/m.gguf"},
+        {"gpu": "true", "memory_mib": "16384", "region": "europe-north1", "gpu_regions": '["europe-north1"]'},
         {"cpu": "8", "memory_mib": "16384", "max_instances": "10"},
         {"model": "m.gguf", "snapshot": "true", "env": '{SYSTEM_PROMPT="Be brief.", N_CTX="4096"}'},
         {"model": "m.gguf", "model_bytes": "1000000000", "model_memory_bytes": "500000000", "name": "talk"},
@@ -360,19 +361,19 @@ OPTION_SETS: dict[str, list[dict[str, str]]] = {
         {"monthly_budget": "20", "alert_emails": '["ann@example.com"]', "labels": '{team="ml"}'},
     ],
 }
-"""Sets of options, with the default values and the documented flow 14 or more for each cloud."""
+"""Sets of options: 14 for each cloud, and the documented flow has the default values."""
 
 
 @pytest.mark.slow
-def test_option_sets_apply_with_a_clean_plan_and_leave_nothing(deployment: Deployment) -> None:
-    for options in OPTION_SETS[deployment.root]:
-        removable = options | {"deletion_protection": "false", "force_destroy": "true"}
-        deployment.apply(**removable)
-        plan = deployment.run("plan", "-detailed-exitcode", **removable)
-        assert plan.returncode == 0, (options, plan.stdout)
-        done = deployment.run("destroy", "-auto-approve", **removable)
-        assert done.returncode == 0, (options, done.stdout + done.stderr)
-        assert terraform(deployment.folder, "state", "list").stdout.strip() == "", options
+@pytest.mark.parametrize("number", range(14))
+def test_option_set_applies_with_a_clean_plan_and_leaves_nothing(deployment: Deployment, number: int) -> None:
+    options = OPTION_SETS[deployment.root][number] | {"deletion_protection": "false", "force_destroy": "true"}
+    deployment.apply(**options)
+    plan = deployment.run("plan", "-detailed-exitcode", **options)
+    assert plan.returncode == 0, plan.stdout
+    done = deployment.run("destroy", "-auto-approve", **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert terraform(deployment.folder, "state", "list").stdout.strip() == ""
 
 
 REFUSED: dict[str, dict[str, dict[str, str]]] = {
