@@ -198,7 +198,7 @@ def test_nothing_moves_where_motion_is_reduced(visit: Visit, server: PageServer)
     assert visitor.page.evaluate(moving) == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("size", SIZES)
 def test_gallery(visit: Visit, server: PageServer, size: str, scheme: str) -> None:
     """Pass through the states that are worth a picture, in one size and theme."""
