@@ -184,3 +184,44 @@ def test_federated_google_identity_needs_no_project(
         else:
             with pytest.raises(FunctionError, match=r"no usable Google credentials .*invalid_grant"):
                 source.describe()
+
+
+def test_object_that_rejects_a_range_of_one_byte_as_unsatisfiable_is_not_empty(tmp_path: Path) -> None:
+    def script(seen: Seen) -> ScriptedReply:
+        if seen.headers.get("range") == "bytes=0-0":
+            return ScriptedReply(416)
+        return object_reply(seen, DATA)
+
+    with ScriptedStore(script) as store:
+        fetched = fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=QUICK, stores=store.stores())
+        assert fetched.path.read_bytes() == DATA
+
+
+def test_error_in_place_of_an_unstated_length_is_no_length() -> None:
+    def script(seen: Seen) -> ScriptedReply:
+        if "range" in seen.headers:
+            return ScriptedReply(206, {"content-range": "bytes 0-0/*"}, b"x")
+        return ScriptedReply(429, body=b"")
+
+    with ScriptedStore(script) as store, pytest.raises(SourceError, match="status 429"):
+        open_source(f"{store.url}/m.gguf", store.stores()).describe()
+
+
+@pytest.mark.parametrize("scheme", ["s3", "http"])
+def test_web_page_in_place_of_an_object_is_a_temporary_error(scheme: str) -> None:
+    page = ScriptedReply(200, {"content-type": "text/html; charset=utf-8"}, b"<!doctype html>")
+    with ScriptedStore(lambda seen: page) as store:
+        uri = "s3://models/m.gguf" if scheme == "s3" else f"{store.url}/m.gguf"
+        with pytest.raises(SourceError, match=f"{store.address} sent a web page in place of the object") as e:
+            open_source(uri, store.stores()).describe()
+    assert not e.value.permanent
+
+
+def test_s3_store_without_lengths_and_ranges_is_read_in_one_piece(tmp_path: Path) -> None:
+    def script(seen: Seen) -> ScriptedReply:
+        headers: dict[str, str | None] = {"etag": '"1"'}
+        return ScriptedReply(200, headers | ({"content-length": None} if seen.method == "HEAD" else {}), DATA)
+
+    with ScriptedStore(script) as store:
+        fetched = fetch("s3://models/m.gguf", cache=tmp_path, policy=QUICK, stores=store.stores())
+        assert fetched.path.read_bytes() == DATA

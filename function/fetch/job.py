@@ -248,6 +248,8 @@ class FetchJob:
                 if single:
                     destination.set_sha256(sha256)
         except (ObjectChanged, ChecksumMismatch) as e:
+            if hasher is not None:
+                hasher.close()  # it reads the file
             partial.discard()
             if isinstance(e, ChecksumMismatch) and kept:
                 e.permanent = False  # an earlier attempt's bytes may be the cause: restart from the first byte

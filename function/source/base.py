@@ -130,6 +130,17 @@ def is_encoded(encoding: str) -> bool:
     return any(token.strip().lower() not in ("", "identity", "aws-chunked") for token in encoding.split(","))
 
 
+def is_web_page(headers: Mapping[str, str]) -> bool:
+    """Return True for a page that a proxy or an overloaded server sends in place of an object: it has no version."""
+    stated = headers.get("etag") or headers.get("last-modified")
+    return not stated and headers.get("content-type", "").lower().startswith("text/html")
+
+
+def page_error(uri: str, url: str) -> SourceError:
+    """Return the error for a web page in place of an object."""
+    return SourceError(f"{uri}: {host_of(url)} sent a web page in place of the object.", uri=uri)
+
+
 def encoding_error(uri: str, encoding: str) -> SourceError:
     """Return the permanent error for an object that its store keeps compressed."""
     error = SourceError(

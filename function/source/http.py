@@ -5,7 +5,17 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from function.errors import SourceError
 from function.settings import Stores
-from function.source.base import ObjectInfo, Source, encoding_error, host_of, is_encoded, range_header, status_error
+from function.source.base import (
+    ObjectInfo,
+    Source,
+    encoding_error,
+    host_of,
+    is_encoded,
+    is_web_page,
+    page_error,
+    range_header,
+    status_error,
+)
 from function.source.http_client import Reply, Request, get_origin, split_login
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -38,17 +48,22 @@ class HTTPSource(Source):
 
     def describe(self) -> ObjectInfo:
         status, headers, body = self._follow()
-        if status == 416:  # an empty object has no first byte
-            return ObjectInfo(self.uri, 0, _read_version(headers), self.checksums(headers))
+        if status == 416:  # an empty object has no first byte; others may have their own reason
+            status, headers, body = self._exchange(self._request(self._final, {}), limit=PROBE_BYTES)
         if status not in (200, 206):
             raise self.failure(status, headers, body)
+        if is_web_page(headers):
+            raise page_error(self.uri, self._final)
         encoding = headers.get("content-encoding", "")
         if is_encoded(encoding):
             raise encoding_error(self.uri, encoding)
         _, _, total = headers.get("content-range", "").partition("/")
         text = total if status == 206 else headers.get("content-length", "")
         if status == 206 and not text.isdecimal():  # "bytes 0-0/*": the whole object's length is in no range
-            text = self._exchange(self._request(self._final, {}), limit=1)[1].get("content-length", "")
+            whole_status, whole, body = self._exchange(self._request(self._final, {}), limit=PROBE_BYTES)
+            if whole_status != 200:
+                raise self.failure(whole_status, whole, body)
+            text = whole.get("content-length", "")
         size = int(text) if text.isdecimal() else None
         version = _read_version(headers)
         return ObjectInfo(

@@ -14,7 +14,17 @@ from urllib.parse import urlsplit
 
 from function.errors import SourceError, UnknownScheme
 from function.settings import Stores
-from function.source.base import ObjectInfo, Source, encoding_error, host_of, is_encoded, range_header, status_error
+from function.source.base import (
+    ObjectInfo,
+    Source,
+    encoding_error,
+    host_of,
+    is_encoded,
+    is_web_page,
+    page_error,
+    range_header,
+    status_error,
+)
 from function.source.http_client import Reply, Request
 from function.source.s3_error import EXPIRED_CODES, S3Error
 from function.source.s3_object import S3Address, S3Object
@@ -123,18 +133,21 @@ class S3Source(Source):
         encoding = headers.get("content-encoding", "")
         if is_encoded(encoding):
             raise encoding_error(self.uri, encoding)
-        size = headers.get("content-length", "")
+        if is_web_page(headers):
+            raise page_error(self.uri, self._address.url)
+        size, status = headers.get("content-length", ""), 206
         if not size.isdecimal():
             status, got, body = self._exchange(self._sign("GET", {"range": "bytes=0-0"}))
-            if status not in (206, 416):
+            if status not in (200, 206, 416):
                 raise self.failure(status, got, body)
-            size = got.get("content-range", "").rpartition("/")[2]
+            size = got.get("content-length", "") if status == 200 else got.get("content-range", "").rpartition("/")[2]
         etag, changed = headers.get("etag", ""), headers.get("last-modified", "")
         return ObjectInfo(
             self.uri,
             int(size) if size.isdecimal() else None,
             etag or NO_ETAG + changed,
             _read_checksums(headers),
+            ranges=status != 200,
             validated=bool(etag or changed),
         )
 
