@@ -189,7 +189,7 @@ class Settings:
     speculation: SpeculationMode = _setting(
         "auto",
         _one_of(SpeculationMode),
-        "Drafts of replies that repeat earlier text: `auto`, `always` (also for sampled replies with a seed), `off`",
+        "Drafts of replies that repeat earlier text: `auto`, `always` (also with a seed), `off`",
     )
     max_tokens: int | None = _setting(
         None, _integer(1, 1 << 24), "Maximum length of a reply in tokens", shown="the rest of the context"

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from function.engine.drafter import DRAFT_TOKENS, NGRAM_TOKENS, Drafter
+from function.engine.drafter import MIN_MATCH_TOKENS, Drafter
 
 TEXT = tuple(range(100, 160))
 """Tokens without repetition."""
@@ -28,25 +28,42 @@ def copy(prompt: tuple[int, ...], reply: tuple[int, ...]) -> tuple[Drafter, int]
     return drafter, batches
 
 
+RUN = (1, 2, 3, 4, 5, 6)
+
+
 def test_draft_is_the_continuation_of_the_latest_occurrence() -> None:
-    drafter = Drafter((1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 8, 9, 10, 1, 2, 3, 4))
-    assert drafter.draft(15) == [8, 9, 10]
-    assert Drafter((1, 2, 3) * 6).draft(15) == [1, 2, 3, 1, 2, 3, 1][: DRAFT_TOKENS[0]]
-    assert drafter.draft(2) == [8, 9]
+    drafter = Drafter((*RUN, 20, *RUN, 30, 31, 32, 33, *RUN))
+    assert drafter.draft(15) == [30, 31, 32]
+    assert drafter.draft(2) == [30, 31]
     assert drafter.draft(0) == []
+
+
+def test_longest_occurrence_is_preferred() -> None:
+    assert Drafter((7, *RUN, 20, 21, 22, 8, *RUN, 30, 31, 32, 7, *RUN)).draft(15) == [20, 21, 22]
+
+
+def test_run_shorter_than_six_tokens_has_no_draft() -> None:
+    assert Drafter((*RUN[1:], 20, 21, *RUN[1:])).draft(15) == []
+
+
+def test_draft_of_a_circle_continues_it() -> None:
+    drafter = Drafter((1, 2) * 6)
+    assert drafter.draft(15) == [1, 2, 1]
+    drafter.report(3, 3)
+    assert drafter.draft(15) == [1, 2, 1, 2, 1, 2, 1], "a success makes the next one longer"
 
 
 def test_text_without_repetition_has_no_draft() -> None:
     drafter, batches = copy(TEXT, tuple(range(200, 300)))
     assert (drafter.drafted, batches) == (0, 100)
-    assert Drafter(()).draft(5) == Drafter(TEXT[:NGRAM_TOKENS]).draft(5) == []
+    assert Drafter(()).draft(5) == Drafter(TEXT[:MIN_MATCH_TOKENS]).draft(5) == []
 
 
 def test_copy_is_drafted_in_growing_batches() -> None:
     drafter, batches = copy(TEXT, TEXT)
     assert drafter.accepted == drafter.drafted == len(TEXT) - batches
-    # Four tokens alone, then 4, 8 and 16 at once, and the rest.
-    assert batches <= NGRAM_TOKENS + 5
+    # Six tokens alone, then 4, 8 and 16 at once, and the rest.
+    assert batches <= MIN_MATCH_TOKENS + 5
 
 
 def test_loop_of_one_token_is_drafted() -> None:
@@ -63,11 +80,11 @@ def test_edited_copy_continues_after_the_edit() -> None:
 
 
 def test_drafts_end_after_a_few_that_fail() -> None:
-    """Runs of four tokens repeat, and the fifth is always another one."""
-    reply = tuple(token for number in range(60) for token in (1, 2, 3, 4, 1000 + number))
+    """Runs of six tokens repeat, and the seventh is always another one."""
+    reply = tuple(token for number in range(60) for token in (*RUN, 1000 + number))
     drafter, _ = copy((), reply)
     assert drafter.accepted == 0
-    assert drafter.drafted <= 2 * DRAFT_TOKENS[0]
+    assert drafter.drafted == 3, "one, and then a longer run is needed"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -81,16 +98,16 @@ def test_drafts_of_random_text_cost_little(seed: int) -> None:
 
 
 def test_success_after_failures_is_drafted_again() -> None:
-    failing = tuple(token for number in range(9) for token in (1, 2, 3, 4, 1000 + number))
+    failing = tuple(token for number in range(9) for token in (*RUN, 1000 + number))
     drafter, _ = copy(TEXT, failing)
     failed = drafter.drafted
-    for token in TEXT[:NGRAM_TOKENS]:
+    for token in TEXT[:MIN_MATCH_TOKENS]:
         drafter.add(token)
     assert drafter.draft(15) == [], "the run is too short after failures"
-    for token in TEXT[NGRAM_TOKENS:32]:
+    for token in TEXT[MIN_MATCH_TOKENS:32]:
         drafter.add(token)
     draft = drafter.draft(15)
     assert draft == list(TEXT[32 : 32 + len(draft)])
-    assert len(draft) == DRAFT_TOKENS[0], "a short one, to see"
+    assert len(draft) == 3, "a short one, to see"
     drafter.report(len(draft), len(draft))
     assert drafter.drafted == failed + len(draft)

@@ -90,6 +90,7 @@ def test_log_line_equals_receipt(run: Run) -> None:
         assert line["prompt_tokens"] == receipt["tokens"]["prompt"]
         assert line["cached_tokens"] == receipt["tokens"]["cached"]
         assert line["completion_tokens"] == receipt["tokens"]["completion"]
+        assert line["drafted_tokens"] == receipt["tokens"]["drafted"] >= line["accepted_tokens"]
         assert line["tokens_per_second"] == receipt["tokens"]["per_second"] > 0
         assert line["finish_reason"] == receipt["finish_reason"] == "length"
 
@@ -100,7 +101,7 @@ def test_metrics_equal_receipts(run: Run) -> None:
         for phase, seconds in receipt["seconds"].items():
             assert metrics[f"chat_request_seconds_sum cold={label} phase={phase}"] == seconds
             assert metrics[f"chat_request_seconds_count cold={label} phase={phase}"] == 1
-    for kind in ("prompt", "cached", "completion"):
+    for kind in ("prompt", "cached", "completion", "drafted", "accepted"):
         assert metrics[f"chat_tokens_total kind={kind}"] == cold["tokens"][kind] + warm["tokens"][kind]
     speeds = cold["tokens"]["per_second"] + warm["tokens"]["per_second"]
     assert metrics["chat_tokens_per_second_sum"] == pytest.approx(speeds)

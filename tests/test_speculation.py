@@ -1,7 +1,7 @@
 """Speculative decoding: the same tokens with drafts and without, with small random models.
 
-Their weights are not quantised, so that batches of different sizes differ by a rounding in the last place, and not by a
-step of a quantised activation. Replies choose among few tokens, and repeat themselves by chance: drafts are accepted,
+Their weights and their KV cache are of full precision, so that batches of different sizes differ in the last place, and
+not by a step of a quantised number. Replies choose among few tokens, and repeat themselves by chance: drafts are accepted,
 rejected, and accepted in part.
 """
 
@@ -26,8 +26,9 @@ class Pair:
     """Two engines with the same model: one with drafts, and one without."""
 
     def __init__(self, path: Path, **options: Any) -> None:
-        self.speculating = Engine.load(path, LoadOptions(n_ctx=512, speculates_seeded=True, **options))
-        self.plain = Engine.load(path, LoadOptions(n_ctx=512, speculates=False, **options))
+        options |= {"n_ctx": 512, "kv_type": "f32"}
+        self.speculating = Engine.load(path, LoadOptions(speculates_seeded=True, **options))
+        self.plain = Engine.load(path, LoadOptions(speculates=False, **options))
 
     def close(self) -> None:
         self.speculating.close()
@@ -204,19 +205,20 @@ def test_cancelled_reply_leaves_only_chosen_tokens(pair: Pair) -> None:
     pair.compare(sampling=few(8))
 
 
-def test_seeded_samples_have_no_drafts_by_default(tiny_model: Path) -> None:
+def test_replies_with_a_seed_have_no_drafts_by_default(tiny_model: Path) -> None:
     engine = Engine.load(tiny_model, LoadOptions(n_ctx=512))
     try:
         drafted = {}
         for name, sampling in {
-            "greedy": Sampling(temperature=0, seed=1),
+            "greedy": Sampling(temperature=0),
+            "seeded greedy": Sampling(temperature=0, seed=1),
             "random": few(temperature=0.01, seed=None),
             "seeded": few(temperature=0.01, seed=1),
         }.items():
             *_, end = engine.submit(Job(prompt=PROMPT, max_tokens=REPLY_TOKENS, sampling=sampling))
             assert isinstance(end, Finished)
             drafted[name] = end.usage.drafted_tokens > 0
-        assert drafted == {"greedy": True, "random": True, "seeded": False}
+        assert drafted == {"greedy": True, "random": True, "seeded": False, "seeded greedy": False}
     finally:
         engine.close()
 

@@ -7,27 +7,37 @@ it as the sampler chooses, so a draft changes the speed of a reply, and not its 
 
 from collections.abc import Sequence
 
-NGRAM_TOKENS = 4
+NGRAM_TOKENS = 3
 """Tokens by which an earlier occurrence is found."""
-DRAFT_TOKENS = (3, 7, 15)
-"""Lengths of drafts. With the token before it a draft fills whole groups of four rows, as kernels compute them."""
+MIN_MATCH_TOKENS = 6
+"""Shortest repeated run that is drafted before drafts have succeeded."""
 MAX_MATCH_TOKENS = 64
 """A longer common run of tokens is not measured."""
+MAX_OCCURRENCES = 32
+"""Latest occurrences of an n-gram that are compared."""
+DRAFTS = ((15, 10), (7, 3), (3, None))
+"""Lengths of drafts in tokens, each with the credit that it needs.
+
+With the token before it a draft fills whole groups of four rows, as kernels compute them.
+"""
+MAX_CREDIT, MAX_CREDIT_AFTER_FAILURE = 30, 9
+"""A draft that fails for the most part is followed by a shorter one."""
 
 
 class Drafter:
     """Drafts for one reply to ``prompt``. The same tokens lead to the same drafts, on every machine.
 
-    The length of a draft grows with the length of the repeated run and with the success of the drafts before. After a
-    draft that fails, the next one needs a run twice as long: a text that does not copy gets two or three short drafts.
+    A token in a batch takes up to half the time of one alone. So an accepted token earns two credits, and each token of
+    a draft costs one. Credit makes drafts longer. A draft that leaves a debt makes the next one need a repeated run
+    twice as long: a text that does not copy gets two or three short drafts.
     """
 
     def __init__(self, prompt: Sequence[int]) -> None:
         self._tokens = list(prompt)
         self._indexed = 0
-        self._found: dict[tuple[int, ...], int] = {}  # n-gram -> number of tokens up to its latest end
-        self._needed = NGRAM_TOKENS
-        self._size = 0  # index in DRAFT_TOKENS
+        self._found: dict[tuple[int, ...], list[int]] = {}  # n-gram -> positions after its occurrences
+        self._needed = MIN_MATCH_TOKENS
+        self._credit = 0
         self.drafted = 0
         """Tokens of all drafts."""
         self.accepted = 0
@@ -42,8 +52,7 @@ class Drafter:
         source, match = self._find_source()
         if match < self._needed:
             return []
-        fitting = max(length for length in DRAFT_TOKENS if length < match)
-        count = min(limit, fitting, DRAFT_TOKENS[self._size])
+        count = min(limit, next(length for length, credit in DRAFTS if credit is None or self._credit >= credit))
         draft = self._tokens[source : source + count]
         while 0 < len(draft) < count:  # the occurrence is at the end, so the text goes in a circle
             draft += draft[: count - len(draft)]
@@ -53,24 +62,28 @@ class Drafter:
         """Count a draft of ``drafted`` tokens, of which the first ``accepted`` became part of the reply."""
         self.drafted += drafted
         self.accepted += accepted
-        if accepted == drafted:
-            self._needed, self._size = NGRAM_TOKENS, min(self._size + 1, len(DRAFT_TOKENS) - 1)
-        elif 2 * accepted < drafted:
-            self._needed, self._size = min(2 * self._needed, MAX_MATCH_TOKENS), 0
+        most = MAX_CREDIT if 2 * accepted >= drafted else MAX_CREDIT_AFTER_FAILURE
+        self._credit = min(self._credit + 2 * accepted - drafted, most)
+        if self._credit < 0 and accepted < drafted:
+            self._needed = min(2 * self._needed, MAX_MATCH_TOKENS)
+        else:
+            self._needed = NGRAM_TOKENS if self._credit > 0 else MIN_MATCH_TOKENS
 
     def _find_source(self) -> tuple[int, int]:
-        """Return the position that follows the latest earlier occurrence of the last tokens, and its common length."""
+        """Return the position after the occurrence that has most in common with the last tokens, and its length."""
         tokens = self._tokens
-        if len(tokens) <= NGRAM_TOKENS:
-            return 0, 0
         for end in range(max(self._indexed + 1, NGRAM_TOKENS), len(tokens)):
-            self._found[tuple(tokens[end - NGRAM_TOKENS : end])] = end
+            self._found.setdefault(tuple(tokens[end - NGRAM_TOKENS : end]), []).append(end)
         self._indexed = len(tokens) - 1
-        source = self._found.get(tuple(tokens[-NGRAM_TOKENS:]))
-        if source is None:
-            return 0, 0
-        longest = min(source, MAX_MATCH_TOKENS)
-        match = NGRAM_TOKENS
-        while match < longest and tokens[source - match - 1] == tokens[-match - 1]:
-            match += 1
+        found = self._found.get(tuple(tokens[-NGRAM_TOKENS:]), [])
+        matches = ((self._count_common(end), end) for end in found[-MAX_OCCURRENCES:])
+        match, source = max(matches, default=(0, 0))
         return source, match
+
+    def _count_common(self, end: int) -> int:
+        """Return how many tokens before ``end`` equal the last ones."""
+        tokens, match = self._tokens, NGRAM_TOKENS
+        longest = min(end, MAX_MATCH_TOKENS)
+        while match < longest and tokens[end - match - 1] == tokens[-match - 1]:
+            match += 1
+        return match

@@ -153,9 +153,9 @@ class TokenLoop:
                 return reason
 
     def _speculates(self, sampling: Sampling) -> bool:
-        """Return true if drafts are computed. A draft rounds differently, which can change tokens of a known seed."""
+        """Return true if drafts are computed. Batches round differently, and a seed promises the same tokens."""
         options = self._options
-        return options.speculates and (options.speculates_seeded or sampling.seed is None or sampling.is_greedy)
+        return options.speculates and (options.speculates_seeded or sampling.seed is None)
 
     def _find_end_tokens(self) -> list[int]:
         if self._end_tokens is None:

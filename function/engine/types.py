@@ -26,8 +26,8 @@ class LoadOptions:
     layout that prefills faster. ``lora`` is an adapter that is applied to the whole model. ``further`` are the files of
     a split model after the first, in order; without them llama.cpp looks for them by name. ``pooling``: of an embedding
     model or reranker. ``prefix_cache``: bytes for displaced conversations and checkpoints. With
-    ``speculates``, drafts of a reply's next tokens are computed; with ``speculates_seeded`` also of sampled replies
-    with a seed. A reader that takes no event for ``reader_timeout`` seconds loses its generation.
+    ``speculates``, drafts of a reply's next tokens are computed; with ``speculates_seeded`` also of replies with a
+    seed. A reader that takes no event for ``reader_timeout`` seconds loses its generation.
     """
 
     n_ctx: int | None = None

@@ -83,11 +83,6 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     ignore_eos: bool = False
 
-    @property
-    def is_greedy(self) -> bool:
-        """True if the likeliest token is chosen each time."""
-        return self.temperature <= _MAX_GREEDY_TEMPERATURE
-
     def check(self, n_vocab: int) -> None:
         """Raise RequestError, naming the parameter, for a value that llama.cpp's samplers must not get."""
         for name, (low, high) in _RANGES.items():
@@ -150,7 +145,7 @@ class Sampler:
         dry_last_n = n_ctx if sampling.dry_penalty_last_n < 0 else min(sampling.dry_penalty_last_n, n_ctx)
         if uses_dry:
             self._add(self._dry(sampling, vocabulary, dry_last_n))
-        if sampling.is_greedy:
+        if sampling.temperature <= _MAX_GREEDY_TEMPERATURE:
             self._add(lib.llama_sampler_init_greedy())
         else:
             self._add_random_choice(sampling, n_vocab)
