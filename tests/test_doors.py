@@ -3,12 +3,14 @@
 import itertools
 import json
 import subprocess
+import threading
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.servers.doors import DOORS, ROOT, WAIT_SECONDS, serving
+from tests.servers.scripted import ScriptedReply, ScriptedStore, Seen, object_reply
 from tests.servers.stores import Store
 from tests.split_model import split
 
@@ -117,12 +119,20 @@ def test_truncated_model_is_rejected_and_leaves_no_file(tmp_path: Path, tiny_mod
 
 
 def test_transient_failure_is_retried_by_next_request(tmp_path: Path, tiny_model: Path, s3: Store) -> None:
-    uri = s3.put("later.gguf", tiny_model.read_bytes())
-    closed_port = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    with serving(tmp_path, **{**s3.env, **closed_port, "MODEL_URI": uri}) as function:
-        status, headers, text = function.exchange("/chat", SEEDED)
-        assert (status, json.loads(text)["error"]["code"]) == (503, "source_unavailable"), text
-        assert "x-should-retry" not in headers
+    data, healthy = tiny_model.read_bytes(), threading.Event()
+
+    def script(seen: Seen) -> ScriptedReply:
+        # A status that a fetch does not try again by itself, which would take 20 s.
+        return object_reply(seen, data) if healthy.is_set() else ScriptedReply(409)
+
+    with ScriptedStore(script) as store:
+        endpoint = {"AWS_ENDPOINT_URL": store.url, "MODEL_URI": "s3://models/later.gguf"}
+        with serving(tmp_path, **{**s3.env, **endpoint}) as function:
+            status, headers, text = function.exchange("/chat", SEEDED)
+            assert (status, json.loads(text)["error"]["code"]) == (503, "source_unavailable"), text
+            assert "x-should-retry" not in headers
+            healthy.set()
+            assert function.exchange("/chat", SEEDED)[0] == 200
 
 
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework"])

@@ -25,11 +25,11 @@ from function.settings import Stores
 TRICKLE_BYTES = 300
 TRICKLE_SECONDS = 0.01
 
-NUISANCES = (
+NUISANCES: tuple[str, ...] = (
     "close", "reset", "cut", "silence", "trickle", "busy", "internal", "throttled", "request timeout", "expired",
     "page", "whole", "shifted", "gzip", "chunked", "http10", "unsatisfiable", "no range", "garbage",
 )  # fmt: skip
-CHANGES = ("replace", "stale")
+CHANGES: tuple[str, ...] = ("replace", "stale")
 
 
 @dataclass(frozen=True)
