@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from function.capacity.estimates import estimate_speeds
-from function.sizing.deployment import CLOUD_RUN_MIB, LAMBDA_DISK_MIB, LAMBDA_MEMORY_MIB, LAMBDA_MIB_PER_CPU
+from function.sizing.deployment import CLOUD_RUN_MIB, LAMBDA_DISK_MIB, LAMBDA_MEMORY_MIB
 from function.sizing.load_plan import INSTANCE_STEP_MIB
+from function.system.limits import LAMBDA_MIB_PER_CPU
 
 PAGE = (Path(__file__).parents[1] / "docs" / "choosing-a-model.md").read_text()
 ROWS = re.findall(r"(?m)^\| [\d.]+[MB], \w+ \| ([\d,]+) M \| ([\d,]+) MB \| ([\d,]+) MiB \| (.+?) \|$", PAGE)

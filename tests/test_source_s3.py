@@ -64,7 +64,7 @@ CRC = base64.b64encode(bytes(range(8))).decode()
     ],
 )
 def test_only_a_checksum_of_the_whole_object_counts(headers: dict[str, str], expected: dict[str, str]) -> None:
-    assert _read_checksums(headers) == expected
+    assert _read_checksums("s3://b/k", headers) == expected
 
 
 @pytest.mark.parametrize(

@@ -225,3 +225,15 @@ def test_s3_store_without_lengths_and_ranges_is_read_in_one_piece(tmp_path: Path
     with ScriptedStore(script) as store:
         fetched = fetch("s3://models/m.gguf", cache=tmp_path, policy=QUICK, stores=store.stores())
         assert fetched.path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("checksum", ["a", "????", "é=", "AAAA=AAA"])
+def test_malformed_checksum_is_a_temporary_error(checksum: str) -> None:
+    headers = {"x-amz-checksum-crc32": checksum}
+    message = "the store sent a malformed checksum"
+    with (
+        ScriptedStore(lambda seen: object_reply(seen, DATA, headers)) as store,
+        pytest.raises(SourceError, match=message) as e,
+    ):
+        open_source("s3://models/m.gguf", store.stores()).describe()
+    assert not e.value.permanent

@@ -146,7 +146,7 @@ class S3Source(Source):
             self.uri,
             int(size) if size.isdecimal() else None,
             etag or NO_ETAG + changed,
-            _read_checksums(headers),
+            _read_checksums(self.uri, headers),
             ranges=status != 200,
             validated=bool(etag or changed),
         )
@@ -196,15 +196,21 @@ def _build_url(item: S3Object, region: str, endpoint: str | None) -> str:
     return f"https://{item.bucket}.{host}/{item.path}"
 
 
-def _read_checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the checksums of the whole object; a checksum of part checksums does not verify the bytes."""
+def _read_checksums(uri: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the checksums of the whole object; a checksum of part checksums does not verify the bytes.
+
+    Raises SourceError for a malformed one.
+    """
     if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
         return {}
     found = {}
     for name, width in CHECKSUM_BYTES.items():
         text = headers.get(f"x-amz-checksum-{name}", "")
         if text and "-" not in text:  # "…-3" is of three part checksums, from before the header with the type
-            value = base64.b64decode(text)
+            try:
+                value = base64.b64decode(text, validate=True)
+            except ValueError as e:
+                raise SourceError(f"{uri}: the store sent a malformed checksum ({e}).", uri=uri) from e
             if len(value) == width:
                 found[name] = value.hex()
     return found
