@@ -72,6 +72,12 @@ def test_reply_varies_and_tokens_are_counted(engine: Engine) -> None:
     assert 0 <= end.timings.prefill <= end.timings.first_token <= end.timings.total
 
 
+def test_special_names_are_those_of_the_vocabulary(engine: Engine) -> None:
+    control, other = engine.read_special_names()
+    assert {"<|im_start|>", "<|im_end|>"} <= set(control)
+    assert (control, other) == engine.run_task(lambda context: context.model.vocabulary.read_special_names())
+
+
 def test_prompt_is_rendered_by_the_template(engine: Engine) -> None:
     text = engine.render([{"role": "user", "content": "hi"}])
     assert text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"

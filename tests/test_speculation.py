@@ -1,8 +1,8 @@
 """Speculative decoding: the same tokens with drafts and without, with small random models.
 
 Their weights and their KV cache are of full precision, so that batches of different sizes differ in the last place, and
-not by a step of a quantised number. Replies choose among few tokens, and repeat themselves by chance: drafts are accepted,
-rejected, and accepted in part.
+not by a step of a quantised number. Replies choose among few tokens, and repeat themselves by chance: drafts are
+accepted, rejected, and accepted in part.
 """
 
 from collections.abc import Iterator, Sequence

@@ -42,6 +42,7 @@ class Engine:
         self._gate = DrainGate(self._closed_error)
         self._tokenizing = threading.BoundedSemaphore(MAX_TOKENIZED_AT_ONCE)
         self._open: set[Generation] = set()
+        self._special_names: Future[tuple[list[str], list[str]]] = Future()
         self._constraints: ConstraintFactory | None = None
         self._constraints_lock = threading.Lock()
         self._thread: threading.Thread
@@ -180,9 +181,8 @@ class Engine:
         return self._template.variables
 
     def read_special_names(self) -> tuple[list[str], list[str]]:
-        """Return the names of control tokens, and those of other special tokens. Looks at the whole vocabulary."""
-        with self._gate.enter():
-            return self._model.vocabulary.read_special_names()
+        """Return the names of control tokens, and those of other special tokens. They are known soon after the load."""
+        return self._special_names.result()
 
     def find_control_tokens(self, names: Iterable[str]) -> frozenset[int]:
         """Return the ids of those ``names`` that are control tokens."""
@@ -313,6 +313,16 @@ class Engine:
             model, self._options.chat_template, self._options.chat_template_kwargs
         )
         self.chat_template = self._template.source
+        # A large vocabulary takes 0.1 s, which the first chat need not wait for: the engine waits for the file, or
+        # computes, meanwhile.
+        threading.Thread(target=self._read_special_names, name="vocabulary", daemon=True).start()
+
+    def _read_special_names(self) -> None:
+        try:
+            with self._gate.enter():
+                self._special_names.set_result(self._model.vocabulary.read_special_names())
+        except FunctionError as e:  # the engine was closed
+            self._special_names.set_exception(e)
 
 
 class _Task(Future[T]):
