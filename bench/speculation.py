@@ -90,7 +90,7 @@ SYNTHETIC = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class MeasuredReply:
     """Tokens of a reply, their number a second, CPU seconds for 100 of them, and its last event."""
 
     tokens: tuple[int, ...]
@@ -147,7 +147,7 @@ def _compare(title: str, path: Path, cases: Mapping[str, Case], arguments: argpa
         engine.close()
 
 
-def _run(engine: Engine, case: Case, tokens: int) -> Reply:
+def _run(engine: Engine, case: Case, tokens: int) -> MeasuredReply:
     time.sleep(REST_SECONDS)  # ggml's threads spin for a while after the last token
     prompt = engine.tokenize_prompt(engine.render([{"role": "user", "content": case.request}]) + case.begin)
     generation = engine.submit(Job(prompt=prompt, max_tokens=tokens, sampling=case.sampling))
@@ -159,7 +159,7 @@ def _run(engine: Engine, case: Case, tokens: int) -> Reply:
             written += event.token_ids
     assert began is not None and generation.tokens_per_second is not None, event
     cpu_seconds = (time.process_time() - began) * 100 / len(written)
-    return Reply(tuple(written), generation.tokens_per_second, cpu_seconds, event)
+    return MeasuredReply(tuple(written), generation.tokens_per_second, cpu_seconds, event)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tests.fetch_data import IMPATIENT
 from tests.servers.erratic import CHANGES, NUISANCES, ErraticStore, Traits
 
 LIMIT_SECONDS = 60.0
-PATIENCE = replace(IMPATIENT, stall_seconds=1.0, describe_seconds=20.0, silence_seconds=20.0)
+SHORT_DEADLINES = replace(IMPATIENT, stall_seconds=1.0, describe_seconds=20.0, silence_seconds=20.0)
 
 
 def fetch_within_limit(store: ErraticStore, cache: Path, sha256: str | None) -> Fetched:
@@ -23,7 +23,7 @@ def fetch_within_limit(store: ErraticStore, cache: Path, sha256: str | None) -> 
     guard = threading.Timer(LIMIT_SECONDS, cancel.set)
     guard.start()
     try:
-        return fetch(store.uri, cache=cache, sha256=sha256, cancel=cancel, policy=PATIENCE, stores=store.stores)
+        return fetch(store.uri, cache=cache, sha256=sha256, cancel=cancel, policy=SHORT_DEADLINES, stores=store.stores)
     finally:
         guard.cancel()
         assert not cancel.is_set(), "no end within the limit"

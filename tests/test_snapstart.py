@@ -104,7 +104,7 @@ class CredentialServer:
     """Endpoint of credentials that expire soon, under the variables that Lambda sets."""
 
     def __enter__(self) -> dict[str, str]:
-        class Credentials(http.server.BaseHTTPRequestHandler):
+        class CredentialsHandler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 allowed = self.headers.get("Authorization") == "token"
                 expiration = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -118,7 +118,7 @@ class CredentialServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Credentials)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), CredentialsHandler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{self._server.server_address[1]}/credentials"
         return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": url, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "token"}

@@ -74,8 +74,8 @@ class ErraticStore:
 
     def __enter__(self) -> "ErraticStore":
         self.lock, self.ended = threading.Lock(), threading.Event()
-        handler = type("Handler", (_Handler,), {"store": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        handler = type("Handler", (_ErraticHandler,), {"store": self})
+        self._server = _ErraticServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
@@ -114,7 +114,7 @@ class ErraticStore:
             return name
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class _ErraticServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
     allow_reuse_address = True
@@ -123,7 +123,7 @@ class _Server(socketserver.ThreadingTCPServer):
         """Ignore clients that disconnect."""
 
 
-class _Handler(socketserver.StreamRequestHandler):
+class _ErraticHandler(socketserver.StreamRequestHandler):
     store: ErraticStore
     timeout = 30
 
