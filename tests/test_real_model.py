@@ -1,6 +1,8 @@
 """The default model, a real one, through the whole function: replies with meaning, numbers equal to llama.cpp's."""
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from bench.memory import used
 from function import default_model
 from function.gguf import fit, read_header
 from tests.servers.doors import ServedFunction, Stream, serving
+from tests.servers.process import free_port, running
 from tests.test_snapshot import command
 
 CHAT = "/v1/chat/completions"
 LOGPROB_TOLERANCE = 1e-3
+QUESTIONS = ("Name the capital of France.", "Write a Python function that adds two numbers.", "Hello!")
 SYSTEM = "You are a helpful assistant. " + " ".join(f"Rule {n}: be kind, brief and exact." for n in range(12))
 
 
@@ -48,12 +52,9 @@ def content(body: dict[str, Any]) -> str:
 
 
 def test_greedy_tokens_and_logprobs_equal_the_bindings(function: ServedFunction, real_model: Path) -> None:
-    """The bindings' own loop, which computes whole batches, is another way through llama.cpp.
-
-    llama-server with ``-fa off`` gives the same numbers.
-    """
+    """The bindings' own loop, which computes whole batches, is another way through llama.cpp."""
     model = Llama(str(real_model), n_ctx=512, n_threads=1, flash_attn=False, logits_all=True, verbose=False)
-    for question in ("Name the capital of France.", "Write a Python function that adds two numbers.", "Hello!"):
+    for question in QUESTIONS:
         status, prompt = function.ask("/apply-template", {"messages": [user(question)]})
         assert status == 200, prompt
         reply = model.create_completion(prompt["prompt"], max_tokens=24, temperature=0, logprobs=1)
@@ -65,6 +66,27 @@ def test_greedy_tokens_and_logprobs_equal_the_bindings(function: ServedFunction,
         assert [token["token"] for token in found] == expected["tokens"]
         assert [token["logprob"] for token in found] == pytest.approx(expected["token_logprobs"], abs=LOGPROB_TOLERANCE)
     model.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LLAMA_SERVER" not in os.environ, reason="LLAMA_SERVER does not name llama.cpp's server")
+def test_greedy_tokens_and_logprobs_equal_llama_server(
+    function: ServedFunction, real_model: Path, tmp_path: Path
+) -> None:
+    port, log = free_port(), tmp_path / "log"
+    options = ["-m", str(real_model), "--port", str(port), "-c", "2048", "-t", "1", "-np", "1", "-fa", "off", "--jinja"]
+    with running([os.environ["LLAMA_SERVER"], *options], port, log) as server:
+        peer = ServedFunction(server.url, log, server.process)
+        while peer.get("/health")[0] == 503:
+            time.sleep(0.05)
+        for question in QUESTIONS:
+            replies = [ask(each, user(question), logprobs=True, max_tokens=24) for each in (function, peer)]
+            found, expected = (reply["choices"][0]["logprobs"]["content"] for reply in replies)
+            if replies[1]["choices"][0]["finish_reason"] == "stop":
+                expected.pop()  # llama-server lists the token that ends the turn
+            assert [token["token"] for token in found] == [token["token"] for token in expected]
+            for token, other in zip(found, expected, strict=True):
+                assert token["logprob"] == pytest.approx(other["logprob"], abs=LOGPROB_TOLERANCE)
 
 
 def test_conversation_of_several_turns_reuses_the_prefix(function: ServedFunction) -> None:
