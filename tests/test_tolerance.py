@@ -146,7 +146,7 @@ def test_tool_of_unknown_type_is_skipped() -> None:
     [
         ([{"type": "web_search"}, {"type": "function", "function": {}}], "tools.1.function.name"),
         ([{"type": "web_search"}, TOOL, TOOL], "tools.2.function.name"),
-        ([{"type": "web_search"}, TOOL, {"function": {"name": "g"}}], "tools.2"),
+        ([{"type": "web_search"}, TOOL, {"function": {"name": "g"}}], "tools.2.type"),
     ],
 )
 def test_tool_after_skipped_one_keeps_its_index(tools: list[Any], param: str) -> None:

@@ -36,6 +36,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         "deploy",
         "examples",
         "clients",
+        "chat-page",
         "stores",
         "cold-start",
         "snapshots",

@@ -255,7 +255,7 @@ class GenerationRequest(RequestModel):
         return gbnf_grammar(self.gbnf, "grammar") if self.gbnf.strip() else None
 
 
-ChatTool = Annotated[Tool | SkippedPart, ChosenByType(skips=lambda name: True)]
+ChatTool = Annotated[Tool | SkippedPart, ChosenByType(skips=lambda name: True, default="function")]
 
 
 class ChatCompletion(GenerationRequest, ThinkingFields):
