@@ -18,7 +18,7 @@ from function.dialect.syntax import (
     pieces,
 )
 from function.dialect.value_grammar import GrammarRules, ValueRules
-from function.engine import Grammar, embed_schema
+from function.engine import Grammar, close_objects, embed_schema
 
 _ID = "/[A-Za-z0-9]{9}/"
 _INDEX = "/[0-9]{1,3}/"
@@ -67,7 +67,7 @@ def tool_call_grammar(
         else:  # a reply that begins with a brace is a call
             rules.add("answer", f"PROSE | {calls}")
             rules.lines.append(r"PROSE: /([^{](.|\n)*)?/")
-    schemas = tuple((tool.param, embed_schema(closed(tool.parameters), tool.param)) for tool in tools)
+    schemas = tuple((tool.param, embed_schema(close_objects(tool.parameters), tool.param)) for tool in tools)
     if instead:
         schemas += instead.schemas
     return Grammar("\n".join(rules.lines), schemas, tuple(rules.marks))
@@ -105,21 +105,6 @@ def content_grammar(grammar: Grammar, dialect: Dialect) -> Grammar:
     rules = GrammarRules(grammar.marks)
     before = _answer_begin(rules, dialect)
     return replace(grammar, marks=tuple(rules.marks), start=f"{before}({grammar.start})") if before else grammar
-
-
-def closed(schema: Any) -> Any:
-    """Return ``schema`` with every object closed that does not say whether it takes further properties."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    values = ("const", "enum", "default", "examples")
-    made = {key: item if key in values else closed(item) for key, item in schema.items()}
-    if isinstance(made.get("properties"), Mapping) and not isinstance(schema.get("type", "object"), list):
-        composed = any(key in made for key in ("allOf", "anyOf", "oneOf", "$ref", "patternProperties"))
-        if not composed and schema.get("type", "object") == "object":
-            made.setdefault("additionalProperties", False)
-    return made
 
 
 def _answer_begin(rules: GrammarRules, dialect: Dialect) -> str:
@@ -173,7 +158,7 @@ def _slotted(rules: GrammarRules, text: str) -> str:
 def _arguments(rules: GrammarRules, syntax: CallSyntax, tool: ToolSignature) -> str:
     """Return the name of the rule for a tool's arguments."""
     form = syntax.arguments
-    schema = closed(tool.parameters)
+    schema = close_objects(tool.parameters)
     if isinstance(form, JsonArguments):
         if form.quoted:
             return rules.named('%json {"type": "string"}', "args")
@@ -181,4 +166,4 @@ def _arguments(rules: GrammarRules, syntax: CallSyntax, tool: ToolSignature) -> 
     return ValueRules(rules, form, schema, tool.param, syntax.end.strip()[:1]).members(schema)
 
 
-__all__ = ["ChannelSyntax", "ToolSignature", "allow_thought", "closed", "content_grammar", "tool_call_grammar"]
+__all__ = ["ChannelSyntax", "ToolSignature", "allow_thought", "content_grammar", "tool_call_grammar"]

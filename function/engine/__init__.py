@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from function.engine.embedding import EmbeddingEngine, EmbeddingJob
     from function.engine.engine import Engine
     from function.engine.generation import Generation
+    from function.engine.grammar.closing import close_objects
     from function.engine.grammar.gbnf import gbnf_grammar
     from function.engine.grammar.grammar import Grammar, embed_schema, json_grammar
     from function.engine.grammar.probe import probe_grammar
@@ -60,6 +61,7 @@ _EXPORTS = {
     "embedding": "EmbeddingEngine EmbeddingJob",
     "engine": "Engine",
     "generation": "Generation",
+    "grammar.closing": "close_objects",
     "grammar.gbnf": "gbnf_grammar",
     "grammar.grammar": "Grammar embed_schema json_grammar",
     "grammar.probe": "probe_grammar",

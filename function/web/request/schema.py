@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from function.engine import Grammar, Sampling, TokenWatch, gbnf_grammar, json_grammar, relax_schema
+from function.engine import Grammar, Sampling, TokenWatch, close_objects, gbnf_grammar, json_grammar, relax_schema
 from function.errors import RequestError
 from function.web.request.base_model import RequestModel, Unicode
 from function.web.request.messages import Message
@@ -89,7 +89,7 @@ class JsonSchema(RequestModel):
 
 def _schema_grammar(schema: dict[str, Any], param: str, *, strict: bool = False) -> Grammar:
     relaxed, dropped = relax_schema(schema, param, strict=strict)
-    return replace(json_grammar(relaxed, param), dropped=dropped)
+    return replace(json_grammar(close_objects(relaxed), param), dropped=dropped)
 
 
 class ResponseFormat(RequestModel):
