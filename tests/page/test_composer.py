@@ -260,6 +260,6 @@ def test_a_model_that_cannot_continue_keeps_the_reply(visitor: Visitor, server: 
 
 def test_a_suggestion_is_sent(visitor: Visitor, server: PageServer) -> None:
     server.will(whole("It is 42."))
-    visitor.page.get_by_role("button", name="What is 12 + 30?").click()
+    visitor.page.get_by_role("button", name="Write a short poem about the sea.").click()
     expect(visitor.replies.locator(".markdown")).to_have_text("It is 42.")
-    assert server.asked[0].messages == [("user", "What is 12 + 30?")]
+    assert server.asked[0].messages == [("user", "Write a short poem about the sea.")]

@@ -1,4 +1,4 @@
-// Made by `npm run build` from scripts/, of which this is the hash: c6efdca19847eaf315eb73d80a32d3234daa6e4af5b29586df03d054553ab0cf
+// Made by `npm run build` from scripts/, of which this is the hash: 4915ec008af27e2d53badcd1d7d96bd579b3ca08b5e957ea1cc82a35aef92110
 
 // event-stream.js
 var EventStream = class {
@@ -3602,7 +3602,7 @@ function spoken2({ content, finish, stats }) {
 }
 
 // welcome.js
-var SUGGESTIONS = ["What can you do?", "What is 12 + 30?", "What is the capital of France?"];
+var SUGGESTIONS = ["What can you do?", "Write a short poem about the sea.", "Write a Python function that adds two numbers."];
 var TEXTS = {
   unknown: "",
   starting: "The model is starting. You can already write your message.",

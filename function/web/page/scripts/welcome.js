@@ -3,7 +3,7 @@ import { isOperator } from "./operator.js";
 import { modelFacts } from "./server-state.js";
 import { WaitingView } from "./waiting-view.js";
 
-const SUGGESTIONS = ["What can you do?", "What is 12 + 30?", "What is the capital of France?"];
+const SUGGESTIONS = ["What can you do?", "Write a short poem about the sea.", "Write a Python function that adds two numbers."];
 const TEXTS = {
   unknown: "",
   starting: "The model is starting. You can already write your message.",
