@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from function.errors import ChecksumMismatch, DoesNotFit, NoSpace, ObjectChanged, ObjectNotFound, SourceError, Stopping
+from function.fetch.description import describe
 from function.fetch.destination.disk import DiskDestination, share_lease
 from function.fetch.destination.memory import OPEN_FILES, MemoryDestination
-from function.fetch.policy import Policy, is_transient
+from function.fetch.policy import Policy
 from function.fetch.progress import Progress
 from function.fetch.result import Fetched, FileLease
 from function.fetch.transfer.transfer import Transfer
@@ -30,7 +31,6 @@ from function.source import (
     open_source,
     stated_digest,
 )
-from function.system.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
 
@@ -101,11 +101,11 @@ class FetchJob:
         sources = [open_source(uri, self.stores) for uri in list_parts(self.uri)]
         for restart in range(self.policy.max_restarts + 1):
             self._raise_if_cancelled()
-            infos = self._describe(sources)
+            infos = describe(sources, self.policy, self._raise_if_cancelled)
             parts = list_parts(infos[0].uri)
             if len(parts) != len(sources):  # the store chose the file, the first of a split model
                 sources = [open_source(uri, self.stores) for uri in parts]
-                infos = self._describe(sources)
+                infos = describe(sources, self.policy, self._raise_if_cancelled)
             infos = [self._identify(info) for info in infos]
             try:
                 return replace(self._fetch(sources, infos), seconds=time.monotonic() - began)
@@ -132,24 +132,6 @@ class FetchJob:
         if self.sha256 is not None:
             return replace(info, version=f"sha256 {self.sha256}")
         return replace(info, version=f"fetch {os.urandom(8).hex()}", ranges=False)
-
-    def _describe(self, sources: Sequence[Source]) -> list[ObjectInfo]:
-        """Describe all objects at once, in threads, so that the wait can be cancelled and is bounded."""
-        stopwatch = Stopwatch()
-        requests = [_DescribeThread(source, self.policy) for source in sources]
-        try:
-            for request in requests:
-                request.start()
-            for request in requests:
-                while request.is_alive():
-                    request.join(self.policy.poll_seconds)
-                    self._raise_if_cancelled()
-                    if stopwatch.look() > self.policy.describe_seconds and request.is_alive():
-                        raise request.timeout_error(self.policy.describe_seconds)
-            return [request.result() for request in requests]
-        finally:
-            for request in requests:
-                request.ended.set()
 
     def _fetch(self, sources: Sequence[Source], infos: Sequence[ObjectInfo]) -> Fetched:
         sizes = [_require_size(info) for info in infos]
@@ -280,45 +262,6 @@ class FetchJob:
     def _pause(self) -> None:
         self._raise_if_cancelled()
         time.sleep(self.policy.poll_seconds)
-
-
-class _DescribeThread(threading.Thread):
-    """Request for an object's description, repeated while it fails for a transient reason."""
-
-    def __init__(self, source: Source, policy: Policy) -> None:
-        super().__init__(name="describe", daemon=True)
-        self._source, self._policy = source, policy
-        self.ended = threading.Event()
-        self._info: ObjectInfo | None = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        for attempt in range(1, self._policy.max_attempts + 1):
-            try:
-                self._info = self._source.describe()
-                return
-            except SourceError as e:
-                self._error = e
-                if not is_transient(e) or self.ended.wait(self._policy.retry_delay(attempt, e)):
-                    return
-            except BaseException as e:  # raised by result, in the caller's thread
-                self._error = e
-                return
-
-    def timeout_error(self, seconds: float) -> SourceError:
-        """Return the error for a description that did not arrive within ``seconds``."""
-        last = f" The last error: {self._error}" if self._error is not None else ""
-        return SourceError(
-            f"{self._source.uri}: the store did not describe the object within {seconds:g} s.{last}",
-            uri=self._source.uri,
-        )
-
-    def result(self) -> ObjectInfo:
-        """Return the description, or raise the last error."""
-        if self._info is None:
-            assert self._error is not None
-            raise self._error
-        return self._info
 
 
 def _require_size(info: ObjectInfo) -> int:

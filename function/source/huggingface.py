@@ -22,8 +22,11 @@ _QUANTISATION = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
 class HuggingFaceSource(HTTPSource):
-    """File of a model repository. A quantisation in place of the file is looked up by ``describe``, which then
-    describes its file, the first of a split model."""
+    """File of a model repository.
+
+    A quantisation in place of the file is looked up by ``describe``, which then describes its file, the first of a
+    split model.
+    """
 
     def __init__(self, uri: str, stores: Stores) -> None:
         owner, _, rest = uri.removeprefix("hf://").partition("/")

@@ -9,7 +9,8 @@ from function.errors import AccessDenied, FunctionError, ObjectChanged, SourceEr
 from function.fetch.destination.partial_file import PartialFile
 from function.fetch.policy import ConcurrencyProbe, Policy, find_laggards, is_transient
 from function.fetch.transfer.assignment import Assignment, BlockPlan
-from function.fetch.transfer.worker import FileWorker, RangeRejected, TransferWorker
+from function.fetch.transfer.file_worker import FileWorker
+from function.fetch.transfer.worker import RangeRejected, TransferWorker
 from function.source import FileSource, ObjectInfo, Source
 from function.system.stopwatch import Stopwatch
 

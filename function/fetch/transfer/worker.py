@@ -1,19 +1,15 @@
-"""Worker of a transfer: one connection that fetches assigned blocks, and the checks of the server's responses."""
+"""Worker of a transfer: one connection that fetches assigned blocks."""
 
-import email.utils
-import os
 import threading
 import time
-from collections.abc import Mapping
 from http.client import HTTPResponse
-from io import FileIO
 from typing import TYPE_CHECKING, Protocol
 
 from function.errors import FunctionError, SourceError
 from function.fetch.policy import Policy
 from function.fetch.transfer.assignment import Assignment
+from function.fetch.transfer.response_checks import check_length, check_range, parse_retry_after
 from function.source import (
-    FileSource,
     ObjectInfo,
     Request,
     Source,
@@ -21,7 +17,6 @@ from function.source import (
     WireError,
     connection_error,
     get_origin,
-    is_encoded,
     read_headers,
 )
 
@@ -255,68 +250,3 @@ class TransferWorker(threading.Thread):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-class FileWorker(TransferWorker):
-    """Worker that reads its assignments from a file, on a file system where reads in parallel are faster than one."""
-
-    def __init__(self, dispatcher: Dispatcher, source: FileSource, info: ObjectInfo, policy: Policy) -> None:
-        super().__init__(dispatcher, source, info, policy, None)
-        self._file_source = source
-
-    def _attempt(self, assignment: Assignment) -> None:
-        self._abort_reason = None
-        try:
-            with self._file_source.open(self._info) as file:
-                self._read(file, assignment)
-        except OSError as e:
-            error = SourceError(f"{self._info.uri}: {e.strerror}.", uri=self._info.uri)
-            self._fail_attempt(assignment, error)
-        except SourceError as e:
-            self._fail_attempt(assignment, e)
-
-    def _read(self, file: FileIO, assignment: Assignment) -> None:
-        while assignment.block < assignment.stop:
-            piece = self._buffer[: assignment.block_end - assignment.position]
-            count = os.preadv(file.fileno(), [piece], assignment.position)
-            if self._dispatcher.ended:
-                return
-            if not count or self._abort_reason is not None:
-                raise SourceError(f"{self._info.uri}: the file ends at byte {assignment.position}.")
-            self.received_at = time.monotonic()
-            self.received += count
-            self._dispatcher.write(assignment, piece[:count])
-            if assignment.position == assignment.block_end:
-                self._dispatcher.finish_block(self, assignment)
-
-
-def check_range(uri: str, headers: Mapping[str, str], start: int, stop: int, size: int) -> None:
-    """Raise SourceError unless a 206 carries exactly bytes ``start`` … ``stop`` − 1 of ``size``."""
-    expected = f"bytes {start}-{stop - 1}/{size}"
-    stated = headers.get("content-range", "").strip()
-    if stated.lower() not in (expected, f"bytes {start}-{stop - 1}/*"):
-        raise SourceError(f"{uri}: requested {expected}, the server sent {stated or 'no Content-Range'}.", uri=uri)
-    check_length(uri, headers, stop - start)
-
-
-def check_length(uri: str, headers: Mapping[str, str], length: int) -> None:
-    """Raise SourceError for a body of another length in bytes, or with an encoding of its bytes."""
-    stated = headers.get("content-length", str(length)).strip()
-    if stated != str(length):
-        raise SourceError(f"{uri}: expected {length} bytes, the server announced {stated}.", uri=uri)
-    encoding = headers.get("content-encoding", "").lower()
-    if is_encoded(encoding):
-        raise SourceError(f"{uri}: the server sent the bytes encoded as {encoding}.", uri=uri)
-
-
-def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a server asks to wait, given as a number or a date; None without a request."""
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
