@@ -8,20 +8,21 @@ from typing import Any
 from function.engine.llama.library import library
 from function.engine.llama.threadpool import ThreadPool
 
-SPARE_TOKENS = 512  # of context beyond the depth
-MAX_MEASUREMENT_SECONDS = 2.0  # more threads than CPUs would wait for each other without end
-
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """Parameters of a computation. ``chunk``: tokens a call; ``flash``: on, off or auto; ``kv_type``: ggml's name;
-    ``depth``: tokens that are in the context already."""
+    ``depth``: tokens that are in the context already; ``room``: tokens that it can hold beside them. A
+    measurement ends after ``limit_seconds``: more threads than CPUs would wait for each other without end.
+    """
 
     threads: int
     chunk: int = 64
     flash: str = "auto"
     kv_type: str = "f16"
     depth: int = 0
+    room: int = 512
+    limit_seconds: float = 2.0
 
 
 def load(path: Path, *, repack: bool = False) -> Any:
@@ -41,7 +42,7 @@ class BareContext:
         self._lib = lib = library()
         self._configuration = configuration
         params = lib.llama_context_default_params()
-        params.n_ctx = configuration.depth + SPARE_TOKENS
+        params.n_ctx = configuration.depth + configuration.room
         params.n_batch = params.n_ubatch = configuration.chunk
         params.n_threads = params.n_threads_batch = configuration.threads
         params.flash_attn_type = getattr(lib, f"LLAMA_FLASH_ATTN_TYPE_{_FLASH[configuration.flash]}")
@@ -71,7 +72,7 @@ class BareContext:
 
     def _speed(self, tokens: int, step: int) -> float:
         began, done = time.perf_counter(), 0
-        while done < tokens and time.perf_counter() < began + MAX_MEASUREMENT_SECONDS:
+        while done < tokens and time.perf_counter() < began + self._configuration.limit_seconds:
             self._compute(step)
             done += step
         took = time.perf_counter() - began

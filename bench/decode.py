@@ -11,31 +11,37 @@ import argparse
 import contextlib
 import http.client
 import json
-import os
-import socket
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.reference import llama_bench, llama_server
+from bench.reference import llama_bench
+from bench.servers import Server, function_server, reference_server
 from bench.shapes import model
 from function.engine import Engine, Finished, Job, LoadOptions, Sampling
 from function.engine.llama.library import library
 from function.system.limits import cpus
 
-ROOT = Path(__file__).parent.parent
 N_CTX = 4096
 REPLY_TIMEOUT_SECONDS = 600.0
 REST_SECONDS = 1.0
 """Pause between two runs: ggml's threads spin for a while before they sleep, which must not disturb the next run."""
 MESSAGES = [{"role": "user", "content": "Tell me a long story."}]
 
-Contender = Callable[[int], float]
-"""Function that generates a number of tokens and returns its tokens per second."""
+
+@dataclass(frozen=True, slots=True)
+class DecodeSpeed:
+    """Tokens per second, and CPU milliseconds per token of the server's processes; None where they are not measured."""
+
+    tokens_per_second: float
+    cpu_milliseconds: float | None = None
+
+
+Contender = Callable[[int], DecodeSpeed]
+"""Function that generates a number of tokens."""
 
 
 def main() -> None:
@@ -56,7 +62,7 @@ def main() -> None:
         if not arguments.without_reference:
             contenders["llama-server over SSE"] = stack.enter_context(_server(path, arguments.threads))
             contenders["llama-bench"] = _bench(path, arguments.threads)
-        speeds: dict[str, list[float]] = {name: [] for name in contenders}
+        speeds: dict[str, list[DecodeSpeed]] = {name: [] for name in contenders}
         for number in range(arguments.rounds + 1):
             for name, run in contenders.items():
                 time.sleep(REST_SECONDS)
@@ -64,11 +70,20 @@ def main() -> None:
                 if number:  # the first round warms up
                     speeds[name].append(speed)
     print(f"135M Q8_0, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.tokens} tokens\n")
-    print("| | tokens/s, median | of the engine loop, median of the rounds | lowest … highest |")
-    print("|---|---|---|---|")
-    for name, each in speeds.items():
-        ratio = statistics.median(a / b for a, b in zip(each, speeds["engine loop"], strict=True))
-        print(f"| {name} | {statistics.median(each):.1f} | {ratio:.0%} | {min(each):.1f} … {max(each):.1f} |")
+    print("| | tokens/s, median | of the engine loop, median of the rounds | lowest … highest | CPU ms a token |")
+    print("|---|---:|---:|---|---:|")
+    loop = [each.tokens_per_second for each in speeds["engine loop"]]
+    for name, rounds in speeds.items():
+        each = [speed.tokens_per_second for speed in rounds]
+        ratio = statistics.median(a / b for a, b in zip(each, loop, strict=True))
+        cpu = [speed.cpu_milliseconds for speed in rounds if speed.cpu_milliseconds is not None]
+        spread = f"{min(each):.1f} … {max(each):.1f}"
+        time_used = f"{statistics.median(cpu):.1f}" if cpu else ""
+        print(f"| {name} | {statistics.median(each):.1f} | {ratio:.1%} | {spread} | {time_used} |")
+    if "llama-server over SSE" in speeds:
+        pairs = zip(speeds["function over SSE"], speeds["llama-server over SSE"], strict=True)
+        ratios = [ours.tokens_per_second / theirs.tokens_per_second for ours, theirs in pairs]
+        print(f"\nfunction / llama-server, median of the rounds: {statistics.median(ratios):.3f}")
 
 
 @contextlib.contextmanager
@@ -77,12 +92,13 @@ def _engine(path: Path, threads: int) -> Iterator[Contender]:
     engine = Engine.load(path, LoadOptions(n_ctx=N_CTX, n_threads=threads))
     prompt = engine.tokenize_chat(MESSAGES)
 
-    def run(tokens: int) -> float:
+    def run(tokens: int) -> DecodeSpeed:
+        began = time.process_time()
         generation = engine.submit(Job(prompt=prompt, max_tokens=tokens, sampling=Sampling(ignore_eos=True)))
         while not isinstance(generation.next_event(REPLY_TIMEOUT_SECONDS), Finished):
             pass
         assert generation.tokens_per_second is not None
-        return generation.tokens_per_second
+        return DecodeSpeed(generation.tokens_per_second, (time.process_time() - began) / tokens * 1000)
 
     yield run
     engine.close()
@@ -110,16 +126,17 @@ def _bare(path: Path, threads: int) -> Contender:
     one = (lib.llama_token * 1)()
     batch = lib.llama_batch_get_one(one, 1)
 
-    def run(tokens: int) -> float:
+    def run(tokens: int) -> DecodeSpeed:
         lib.llama_memory_clear(lib.llama_get_memory(context), False)
         one[0] = 1
         for _ in range(20):
             lib.llama_decode(context, batch)
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.process_time()
         for _ in range(tokens):
             one[0] = lib.llama_sampler_sample(chain, context, -1)
             lib.llama_decode(context, batch)
-        return tokens / (time.monotonic() - began)
+        used = time.process_time() - cpu
+        return DecodeSpeed(tokens / (time.monotonic() - began), used / tokens * 1000)
 
     return run
 
@@ -127,65 +144,32 @@ def _bare(path: Path, threads: int) -> Contender:
 @contextlib.contextmanager
 def _function(path: Path, threads: int) -> Iterator[Contender]:
     """Run the function under gunicorn."""
-    settings = {"MODEL_URI": str(path), "N_CTX": str(N_CTX), "N_THREADS": str(threads)}
-    command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "python:function.server.gunicorn_conf"]
-    with _running(command, settings, "/health/ready") as port:
-        yield lambda tokens: _streamed(port, tokens)
+    with function_server(MODEL_URI=str(path), N_CTX=str(N_CTX), N_THREADS=str(threads)) as server:
+        yield lambda tokens: _streamed(server, tokens)
 
 
 @contextlib.contextmanager
 def _server(path: Path, threads: int) -> Iterator[Contender]:
     """Run llama-server with one slot and otherwise default options."""
-    port = str(_free_port())
-    command = [str(llama_server()), "-m", str(path), "-t", str(threads), "-c", str(N_CTX), "-np", "1", "--port", port]
-    with _running(command, {"PORT": port}, "/health"):
-        yield lambda tokens: _streamed(int(port), tokens)
+    with reference_server("-m", str(path), "-t", str(threads), "-c", str(N_CTX), "-np", "1") as server:
+        yield lambda tokens: _streamed(server, tokens)
 
 
 def _bench(path: Path, threads: int) -> Contender:
     """Run llama-bench: decode only, without sampling."""
     command = [str(llama_bench()), "-m", str(path), "-t", str(threads), "-p", "0", "-r", "1", "-o", "json", "-n"]
 
-    def run(tokens: int) -> float:
+    def run(tokens: int) -> DecodeSpeed:
         done = subprocess.run([*command, str(tokens)], check=True, capture_output=True)
-        return float(json.loads(done.stdout)[0]["avg_ts"])
+        return DecodeSpeed(json.loads(done.stdout)[0]["avg_ts"])
 
     return run
 
 
-@contextlib.contextmanager
-def _running(command: list[str], settings: dict[str, str], ready: str) -> Iterator[int]:
-    """Run a server until the block ends; yield its port. ``ready`` is the path that returns 200 once it serves."""
-    port = int(settings.setdefault("PORT", str(_free_port())))
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=log)
-        try:
-            end = time.monotonic() + REPLY_TIMEOUT_SECONDS
-            while not _is_ready(port, ready):
-                if process.poll() is not None or time.monotonic() > end:
-                    log.seek(0)
-                    sys.exit(f"{command[0]} did not start:\n{log.read().decode(errors='replace')}")
-                time.sleep(0.1)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _is_ready(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def _streamed(port: int, tokens: int) -> float:
-    """Return the tokens per second of a stream, as seen by a client that only reads."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REPLY_TIMEOUT_SECONDS)
+def _streamed(server: Server, tokens: int) -> DecodeSpeed:
+    """Return the speed of a stream, as seen by a client that only reads; its CPU time includes the prompt's."""
+    began = server.cpu_seconds()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=REPLY_TIMEOUT_SECONDS)
     body = {"messages": MESSAGES, "stream": True, "max_tokens": tokens, "ignore_eos": True}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
     response = connection.getresponse()
@@ -203,14 +187,7 @@ def _streamed(port: int, tokens: int) -> float:
     connection.close()
     # A token may be half a character, without text; far fewer pieces than tokens mean that the stream was buffered.
     assert first is not None and last is not None and data > tokens / 2, f"{data} pieces of {tokens} tokens"
-    return (tokens - 1) / (last - first)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return DecodeSpeed((tokens - 1) / (last - first), (server.cpu_seconds() - began) / tokens * 1000)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ import argparse
 import http.client
 import json
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
-from bench.decode import REPLY_TIMEOUT_SECONDS, REST_SECONDS, _running
+from bench.decode import REPLY_TIMEOUT_SECONDS, REST_SECONDS
+from bench.servers import function_server
 from function.dialect.reply_reader import ReplyTextReader
 from function.dialect.reply_watch import ReplyWatch
 from function.dialect.syntax import HERMES, Dialect, ThoughtSyntax
@@ -42,10 +41,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=150)
     parser.add_argument("--threads", type=int, default=cpus())
     arguments = parser.parse_args()
-    command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "python:function.server.gunicorn_conf"]
     speeds: dict[str, list[float]] = {"with tools": [], "without": []}
-    with _running(command, {"N_THREADS": str(arguments.threads)}, "/health/ready") as port:
-        prompt = _ask(port, "/apply-template", CHAT)["prompt"]
+    with function_server(N_THREADS=str(arguments.threads)) as server:
+        prompt = _ask(server.port, "/apply-template", CHAT)["prompt"]
         common = {"temperature": 0, "dry_multiplier": 0, "ignore_eos": True, "max_tokens": arguments.tokens}
         bodies = {
             "with tools": ("/v1/chat/completions", CHAT | common),
@@ -55,7 +53,7 @@ def main() -> None:
             for name in bodies if number % 2 else reversed(bodies):
                 time.sleep(REST_SECONDS)
                 path, body = bodies[name]
-                speed = _ask(port, path, body)["receipt"]["tokens"]["per_second"]
+                speed = _ask(server.port, path, body)["receipt"]["tokens"]["per_second"]
                 if number:  # the first round warms up
                     speeds[name].append(speed)
     ratio = statistics.median(a / b for a, b in zip(speeds["with tools"], speeds["without"], strict=True))

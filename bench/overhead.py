@@ -15,11 +15,11 @@ import json
 import logging
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
-from bench.decode import MESSAGES, N_CTX, REPLY_TIMEOUT_SECONDS, REST_SECONDS, _running
+from bench.decode import MESSAGES, N_CTX, REPLY_TIMEOUT_SECONDS, REST_SECONDS
+from bench.servers import function_server
 from bench.shapes import model
 from function.engine import Finished, Timings, Usage
 from function.lifecycle.service import Service
@@ -42,19 +42,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cpus())
     arguments = parser.parse_args()
     path = model("135M", "Q8_0")
-    command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "python:function.server.gunicorn_conf"]
     settings = {"MODEL_URI": str(path), "N_CTX": str(N_CTX), "N_THREADS": str(arguments.threads)}
     with contextlib.ExitStack() as stack:
         otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": stack.enter_context(collecting()).url}
-        ports = {
-            True: stack.enter_context(_running(command, settings | otel, "/health/ready")),
-            False: stack.enter_context(_running([*command, "bench.silent:app"], dict(settings), "/health/ready")),
+        servers = {
+            True: stack.enter_context(function_server(**settings, **otel)),
+            False: stack.enter_context(function_server("bench.silent:app", **settings)),
         }
         speeds: dict[bool, list[float]] = {True: [], False: []}
         for number in range(arguments.rounds + 1):
             for reporting in (True, False) if number % 2 else (False, True):
                 time.sleep(REST_SECONDS)
-                speed = _asked(ports[reporting], arguments.tokens, reporting)
+                speed = _asked(servers[reporting].port, arguments.tokens, reporting)
                 if number:  # the first round warms up
                     speeds[reporting].append(speed)
     ratio = statistics.median(a / b for a, b in zip(speeds[True], speeds[False], strict=True))
