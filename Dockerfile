@@ -71,9 +71,9 @@ RUN apt-get update \
     && python cpu_levels.py --source sdist/*.tar.gz --lib /opt/venv/lib/python3*/site-packages/llama_cpp/lib \
     && rm -r sdist
 
-# The library that receives the model without the interpreter's lock.
-COPY tools/receive.py tools/receive.c ./
-RUN python receive.py /opt/venv
+# The small libraries that receive the model, and find the likeliest tokens, without the interpreter.
+COPY tools/native_libraries.py tools/receive.c tools/candidates.c ./
+RUN python native_libraries.py /opt/venv
 
 # The other dependencies, from wheels.
 WORKDIR /build

@@ -1,10 +1,11 @@
 """Decode speed in tokens per second: over HTTP, in the engine alone, and with llama.cpp's own programs.
 
-    python -m bench.decode [--rounds 5] [--tokens 200] [--threads N] [--without-reference]
+    python -m bench.decode [--rounds 5] [--tokens 200] [--depth 0] [--threads N] [--without-reference]
 
 All run the same file, a 135M shape with random weights, one after the other in each round, so that other work of the
-machine affects all of them alike; the results are medians. Speed is measured from the first token to the last. The
-reference programs are built once (bench.reference), which takes minutes.
+machine affects all of them alike; the results are medians. Speed is measured from the first token to the last. With
+``--depth`` the prompt has about so many tokens, and only the servers and the engine take part. The reference programs
+are built once (bench.reference), which takes minutes.
 """
 
 import argparse
@@ -19,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.reference import llama_bench
-from bench.servers import Server, function_server, reference_server
-from bench.shapes import model
+from bench.servers import MeasuredServer, function_server, reference_server
+from bench.shapes import model, prompt_text
 from function.engine import Engine, Finished, Job, LoadOptions, Sampling
 from function.engine.llama.library import library
 from function.system.limits import cpus
@@ -29,7 +30,10 @@ N_CTX = 4096
 REPLY_TIMEOUT_SECONDS = 600.0
 REST_SECONDS = 1.0
 """Pause between two runs: ggml's threads spin for a while before they sleep, which must not disturb the next run."""
-MESSAGES = [{"role": "user", "content": "Tell me a long story."}]
+WORD_TOKENS = 7
+"""Tokens of a word of ``prompt_text`` in the vocabulary of the shape."""
+QUESTION = "Tell me a long story."
+MESSAGES = [{"role": "user", "content": QUESTION}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class DecodeSpeed:
     cpu_milliseconds: float | None = None
 
 
+Messages = list[dict[str, str]]
 Contender = Callable[[int], DecodeSpeed]
 """Function that generates a number of tokens."""
 
@@ -49,19 +54,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=200)
+    parser.add_argument("--depth", type=int, default=0, help="tokens of the prompt, about")
     parser.add_argument("--threads", type=int, default=cpus())
     parser.add_argument("--without-reference", action="store_true", help="omit llama.cpp's programs")
     arguments = parser.parse_args()
     path = model("135M", "Q8_0")
+    messages = [{"role": "user", "content": f"{prompt_text(arguments.depth // WORD_TOKENS)} {QUESTION}"}]
     with contextlib.ExitStack() as stack:
         contenders: dict[str, Contender] = {
-            "engine loop": stack.enter_context(_engine(path, arguments.threads)),
-            "bare C API loop": _bare(path, arguments.threads),
-            "function over SSE": stack.enter_context(_function(path, arguments.threads)),
+            "engine loop": stack.enter_context(_engine(path, arguments.threads, messages)),
+            "function over SSE": stack.enter_context(_function(path, arguments.threads, messages)),
         }
+        if not arguments.depth:
+            contenders["bare C API loop"] = _bare(path, arguments.threads)
         if not arguments.without_reference:
-            contenders["llama-server over SSE"] = stack.enter_context(_server(path, arguments.threads))
-            contenders["llama-bench"] = _bench(path, arguments.threads)
+            contenders["llama-server over SSE"] = stack.enter_context(_server(path, arguments.threads, messages))
+            if not arguments.depth:
+                contenders["llama-bench"] = _bench(path, arguments.threads)
         speeds: dict[str, list[DecodeSpeed]] = {name: [] for name in contenders}
         for number in range(arguments.rounds + 1):
             for name, run in contenders.items():
@@ -69,14 +78,15 @@ def main() -> None:
                 speed = run(arguments.tokens)
                 if number:  # the first round warms up
                     speeds[name].append(speed)
-    print(f"135M Q8_0, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.tokens} tokens\n")
+    rounds = f"{arguments.rounds} rounds of {arguments.tokens} tokens"
+    print(f"135M Q8_0, {arguments.threads} threads, {rounds}, depth {arguments.depth}\n")
     print("| | tokens/s, median | of the engine loop, median of the rounds | lowest … highest | CPU ms a token |")
     print("|---|---:|---:|---|---:|")
     loop = [each.tokens_per_second for each in speeds["engine loop"]]
-    for name, rounds in speeds.items():
-        each = [speed.tokens_per_second for speed in rounds]
+    for name, measured in speeds.items():
+        each = [speed.tokens_per_second for speed in measured]
         ratio = statistics.median(a / b for a, b in zip(each, loop, strict=True))
-        cpu = [speed.cpu_milliseconds for speed in rounds if speed.cpu_milliseconds is not None]
+        cpu = [speed.cpu_milliseconds for speed in measured if speed.cpu_milliseconds is not None]
         spread = f"{min(each):.1f} … {max(each):.1f}"
         time_used = f"{statistics.median(cpu):.1f}" if cpu else ""
         print(f"| {name} | {statistics.median(each):.1f} | {ratio:.1%} | {spread} | {time_used} |")
@@ -87,10 +97,10 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _engine(path: Path, threads: int) -> Iterator[Contender]:
+def _engine(path: Path, threads: int, messages: Messages) -> Iterator[Contender]:
     """Run the engine as the function does: its thread, events, text."""
     engine = Engine.load(path, LoadOptions(n_ctx=N_CTX, n_threads=threads))
-    prompt = engine.tokenize_chat(MESSAGES)
+    prompt = engine.tokenize_chat(messages)
 
     def run(tokens: int) -> DecodeSpeed:
         began = time.process_time()
@@ -142,17 +152,17 @@ def _bare(path: Path, threads: int) -> Contender:
 
 
 @contextlib.contextmanager
-def _function(path: Path, threads: int) -> Iterator[Contender]:
+def _function(path: Path, threads: int, messages: Messages) -> Iterator[Contender]:
     """Run the function under gunicorn."""
     with function_server(MODEL_URI=str(path), N_CTX=str(N_CTX), N_THREADS=str(threads)) as server:
-        yield lambda tokens: _streamed(server, tokens)
+        yield lambda tokens: _streamed(server, messages, tokens)
 
 
 @contextlib.contextmanager
-def _server(path: Path, threads: int) -> Iterator[Contender]:
+def _server(path: Path, threads: int, messages: Messages) -> Iterator[Contender]:
     """Run llama-server with one slot and otherwise default options."""
     with reference_server("-m", str(path), "-t", str(threads), "-c", str(N_CTX), "-np", "1") as server:
-        yield lambda tokens: _streamed(server, tokens)
+        yield lambda tokens: _streamed(server, messages, tokens)
 
 
 def _bench(path: Path, threads: int) -> Contender:
@@ -166,11 +176,11 @@ def _bench(path: Path, threads: int) -> Contender:
     return run
 
 
-def _streamed(server: Server, tokens: int) -> DecodeSpeed:
+def _streamed(server: MeasuredServer, messages: Messages, tokens: int) -> DecodeSpeed:
     """Return the speed of a stream, as seen by a client that only reads; its CPU time includes the prompt's."""
     began = server.cpu_seconds()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=REPLY_TIMEOUT_SECONDS)
-    body = {"messages": MESSAGES, "stream": True, "max_tokens": tokens, "ignore_eos": True}
+    body = {"messages": messages, "stream": True, "max_tokens": tokens, "ignore_eos": True}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
     response = connection.getresponse()
     assert response.status == 200, response.read()

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 from bench.bare import BareContext, Configuration, load
-from bench.servers import Server, function_server, reference_server
+from bench.servers import MeasuredServer, function_server, reference_server
 from bench.shapes import model
 from function.gguf import read_header
 from function.system.limits import cpus
@@ -107,12 +107,12 @@ def _bare(path: Path, n_ctx: int, threads: int, *, repack: bool, flash: str) -> 
 
 
 @contextlib.contextmanager
-def _served(running: contextlib.AbstractContextManager[Server]) -> Iterator[Contender]:
+def _served(running: contextlib.AbstractContextManager[MeasuredServer]) -> Iterator[Contender]:
     with running as server:
         yield lambda prompt: _measure(server, prompt)
 
 
-def _measure(server: Server, prompt: Sequence[int]) -> PrefillSpeed:
+def _measure(server: MeasuredServer, prompt: Sequence[int]) -> PrefillSpeed:
     """Return the speed that the server reports."""
     began = server.cpu_seconds()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=REPLY_TIMEOUT_SECONDS)

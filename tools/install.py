@@ -25,13 +25,17 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gguf-chat-function" / "wheels"
 CMAKE_FILE = ROOT / "tools" / "llama_cpp.cmake"
-RECEIVER = ROOT / "tools" / "receive.py"
+NATIVE_LIBRARIES = ROOT / "tools" / "native_libraries.py"
+NATIVE_SOURCES = tuple(ROOT / "tools" / name for name in ("receive.c", "candidates.c"))
 OLDEST_PYTHON = (3, 11)
 COMPILERS = ("c++", "g++", "clang++")
 COMPILE_CPU_SECONDS = 300
 """CPU time of llama.cpp's compile on a current server."""
 STEP = re.compile(r"\[(\d+)/(\d+)\]")
 """Progress of ninja, which pip passes on when it is verbose."""
+AMX_FLAGS = {"amx_tile", "amx_int8"}
+"""CPU flags of AMX, in /proc/cpuinfo."""
+CPU_LEVELS = ROOT / "tools" / "cpu_levels.py"
 LLAMA_LOCK = re.compile(r"^llama-cpp-python==(?P<version>\S+)(?: \\\n +\S+)+", re.MULTILINE)
 
 
@@ -52,7 +56,7 @@ def missing() -> list[str]:
 def install(locks: Sequence[Path]) -> int:
     """Install the packages of ``locks``; return the exit status."""
     stamp = VENV / f".installed-{'-'.join(lock.stem for lock in locks)}"
-    key = _digest(*(path.read_bytes() for path in (*locks, CMAKE_FILE, RECEIVER, RECEIVER.with_suffix(".c"))))
+    key = _digest(*(path.read_bytes() for path in (*locks, CMAKE_FILE, NATIVE_LIBRARIES, *NATIVE_SOURCES)))
     if stamp.exists() and stamp.read_text() == key:
         return 0
     if lacks := missing():
@@ -74,15 +78,15 @@ def install(locks: Sequence[Path]) -> int:
             print(f"Installing {lock.name}", flush=True)
             status = _uv("--no-deps", "--no-build", "--require-hashes", "-r", lock)
     if not status:
-        _install_receiver()
+        _install_native_libraries()
         stamp.write_text(key)
     return status
 
 
-def _install_receiver() -> None:
-    """Compile the library that receives files. Without it the fetch does the same in Python."""
-    if subprocess.run([sys.executable, RECEIVER, VENV], check=False).returncode:
-        print("The native receiver was not compiled: downloads, of TLS above all, take more CPU.", file=sys.stderr)
+def _install_native_libraries() -> None:
+    """Compile the small C libraries. Without them Python and llama.cpp do the same."""
+    if subprocess.run([sys.executable, NATIVE_LIBRARIES, VENV], check=False).returncode:
+        print("The native libraries were not compiled: downloads and tokens take more CPU.", file=sys.stderr)
 
 
 def _install_llama(locks: Sequence[Path]) -> int:
@@ -100,12 +104,42 @@ def _install_llama(locks: Sequence[Path]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two checkouts at once compile once
         if not any(folder.glob("*.whl")) and (status := _build_llama(found[0], folder)):
             return status
-    wheel = next(folder.glob("*.whl"))
-    print(f"Installing llama.cpp from {wheel}", flush=True)
-    status = _uv("--no-deps", "--reinstall", wheel)
+        wheel = next(folder.glob("*.whl"))
+        print(f"Installing llama.cpp from {wheel}", flush=True)
+        status = _uv("--no-deps", "--reinstall", wheel)
+        if not status and set(_cpu_features().split()) >= AMX_FLAGS:
+            _install_amx(found[0], folder / "levels")
     if not status:
         installed.write_text(key)
     return status
+
+
+def _install_amx(requirement: str, kept: Path) -> None:
+    """Add llama.cpp's CPU library for AMX, from ``kept`` or compiled and kept there.
+
+    Each start tests it with a small model first, and uses the other library if it fails (function/engine/llama/cpu.py).
+    """
+    lib = next(VENV.glob("lib/python*/site-packages/llama_cpp/lib"))
+    shutil.rmtree(lib / "levels", ignore_errors=True)
+    if not kept.exists():
+        print("Compiling llama.cpp's CPU library for AMX, about 1 min.", flush=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as name:
+            lock = Path(name) / "llama.txt"
+            lock.write_text(requirement)
+            command: list[str | Path] = [VENV / "bin" / "pip", "download", "--quiet", "--disable-pip-version-check"]
+            command += ["--no-deps", "--require-hashes", "-r", lock, "--dest", name]
+            status = subprocess.run(command, check=False).returncode
+            if not status:
+                command = [VENV / "bin" / "uv", "run", "--quiet", "--isolated", "--no-project"]
+                command += ["--python", VENV / "bin" / "python", "--with", "cmake", "--with", "ninja", "python"]
+                command += [CPU_LEVELS, "--lib", lib, "--source", next(Path(name).glob("*.tar.gz")), "amx"]
+                status = _follow(command)
+        if status:
+            print("The library for AMX was not compiled: replies take longer than on this CPU.", file=sys.stderr)
+            shutil.rmtree(lib / "levels", ignore_errors=True)
+            return
+        shutil.copytree(lib / "levels", kept, symlinks=True)
+    shutil.copytree(kept, lib / "levels", symlinks=True, dirs_exist_ok=True)
 
 
 def build_key(requirement: str) -> str:
@@ -132,13 +166,18 @@ def _build_llama(requirement: str, folder: Path) -> int:
     return status
 
 
-def _machine() -> str:
-    """Return the machine and the user's options, as far as a build depends on them."""
+def _cpu_features() -> str:
+    """Return the line of the CPU's features; the processor's name where the system does not list them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:
-        features = platform.processor()
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _machine() -> str:
+    """Return the machine and the user's options, as far as a build depends on them."""
+    features = _cpu_features()
     return "\n".join((platform.machine(), *platform.libc_ver(), features, os.environ.get("CMAKE_ARGS", "")))
 
 

@@ -1,8 +1,8 @@
 /* Receive the bytes of a response, and check and write them, in one call without the interpreter's lock.
  *
  * function/source/native.py calls it on a connection that Python has opened: name, proxy, handshake, certificate, request
- * and response headers are Python's. tools/receive.py compiles it. OpenSSL is not linked: its functions are looked up in
- * the library that Python's own ssl module uses. */
+ * and response headers are Python's. tools/native_libraries.py compiles it. OpenSSL is not linked: its functions are
+ * looked up in the library that Python's own ssl module uses. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

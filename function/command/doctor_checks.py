@@ -32,8 +32,10 @@ from function.sizing.load_plan import estimate_memory, suggest_remedy
 from function.source import FileSource, find_mount, is_fetched, is_remote, list_parts, open_source
 from function.system.limits import cpus, memory_limit
 
-CPU_FLAGS = {"avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI"}
-"""Linux's and llama.cpp's names of instruction sets. Without AMX, which builds for the local machine lack."""
+CPU_FLAGS = {
+    "avx512f": "AVX512", "avx512_vnni": "AVX512_VNNI", "avx_vnni": "AVX_VNNI", "amx_int8": "AMX_INT8"
+}  # fmt: skip
+"""Linux's and llama.cpp's names of instruction sets."""
 
 
 ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "python"
@@ -121,7 +123,7 @@ def check_library(settings: Settings) -> Iterator[Finding]:
         yield Finding("CPU", "good", f"{level.name}: {level.reason}")
     elif unused:
         found = f"{cpu_level(info)} is used; this CPU also has {', '.join(unused)}"
-        yield Finding("CPU", "fair", found, "A build for this machine's CPU (GGML_NATIVE=ON) may prefill faster.")
+        yield Finding("CPU", "fair", found, "A build for this machine's CPU may be faster: make install.")
     else:
         yield Finding("CPU", "good", f"{cpu_level(info)}, the best of this CPU" if flags else cpu_level(info))
 

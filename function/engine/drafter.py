@@ -75,9 +75,10 @@ class Drafter:
         for end in range(max(self._indexed + 1, NGRAM_TOKENS), len(tokens)):
             self._found.setdefault(tuple(tokens[end - NGRAM_TOKENS : end]), []).append(end)
         self._indexed = len(tokens) - 1
-        found = self._found.get(tuple(tokens[-NGRAM_TOKENS:]), [])
-        matches = ((self._count_common(end), end) for end in found[-MAX_OCCURRENCES:])
-        match, source = max(matches, default=(0, 0))
+        found = self._found.get(tuple(tokens[-NGRAM_TOKENS:]))
+        if found is None:
+            return 0, 0
+        match, source = max((self._count_common(end), end) for end in found[-MAX_OCCURRENCES:])
         return source, match
 
     def _count_common(self, end: int) -> int:

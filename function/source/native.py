@@ -1,7 +1,7 @@
 """Native receiver: bytes of a response are received, checked and written in one call without the interpreter's lock.
 
-A small library, which ``tools/receive.py`` compiles, reads from connections that Python's ``ssl`` and ``http.client``
-have opened. Without it, or for a connection that it cannot read, the same is done in Python.
+A small library, which ``tools/native_libraries.py`` compiles, reads from connections that Python's ``ssl`` and
+``http.client`` have opened. Without it, or for a connection that it cannot read, the same is done in Python.
 
 The library finds the OpenSSL object of an ``ssl.SSLSocket`` by a callback that OpenSSL runs for each new one, and reads
 from it with functions of the same OpenSSL. One thread at a time may use a connection.
@@ -12,14 +12,14 @@ import ctypes
 import functools
 import os
 import ssl
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-LIBRARY = Path(sys.prefix) / "lib" / "gguf-chat-function" / "libreceive.so"
-"""Place of the library, in the virtual environment."""
+from function.system.native_library import native_library
+
+LIBRARY = native_library("receive")
 INTERFACE = 1
 """Number of the library's interface; one that was compiled from other sources is not used."""
 _ENDED, _BROKEN, _TLS_FAILED, _NOT_WRITTEN = range(1, 5)  # what ended a call of ``receive``

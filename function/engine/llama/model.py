@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from function.engine.llama.candidates import candidate_finder
 from function.engine.llama.context_params import CPU_CHUNK_TOKENS, GPU_CHUNK_TOKENS, context_params, limit_context
 from function.engine.llama.library import has_openmp, library, read_system_info, take_errors, take_first_error
 from function.engine.llama.load import ModelSource as ModelSource  # for those who load a Model
@@ -163,6 +164,7 @@ class Model:
             banned=banned,
             prompt=prompt,
             vocabulary=vocabulary.handle,
+            find_candidates=candidate_finder(),
         )
 
     def set_abort_flag(self, flag: Any) -> None:

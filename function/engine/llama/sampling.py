@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from function.engine.llama.candidates import MAX_CANDIDATES
 from function.errors import EngineError, RequestError
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class Sampler:
     """One chain for one reply, in llama.cpp's order, over the logits of ``context``; for the engine's thread.
 
     ``banned`` tokens are never sampled. Penalties count ``prompt``'s tokens too, as llama-server's do. ``vocabulary``
-    is llama.cpp's handle, for DRY. The owner calls ``free``.
+    is llama.cpp's handle, for DRY. ``find_candidates`` finds the tokens that a chain chooses among, if they are few;
+    without it llama.cpp does. The owner calls ``free``.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Sampler:
         banned: Iterable[int],
         prompt: Sequence[int],
         vocabulary: Any,
+        find_candidates: Any | None = None,
     ) -> None:
         self._lib, self._context = lib, context
         self._n_vocab = n_vocab
@@ -152,6 +155,9 @@ class Sampler:
         counted = max(last_n if penalised else 0, dry_last_n if uses_dry else 0)
         for token in prompt[-counted:] if counted else ():
             self.accept(token)
+        self._find_candidates = find_candidates
+        most = 0 if counted or sampling.logit_bias else _count_candidates(sampling, n_vocab, len(biases))
+        self._candidates = (lib.llama_token_data * most)() if most else None
 
     def sample(self, among: "NDArray[np.intp] | None" = None, position: int = -1) -> int:
         """Sample the next token, one of ``among`` if given, from the logits at ``position`` of the last batch.
@@ -159,7 +165,7 @@ class Sampler:
         The context's logits stay as they are.
         """
         if among is None and not self.observes:
-            return int(self._lib.llama_sampler_sample(self._chain, self._context, position))
+            return self._sample_candidates(position)
         import numpy as np
 
         among = np.arange(self._n_vocab) if among is None else among
@@ -175,6 +181,19 @@ class Sampler:
             self.probabilities = _probabilities(left["id"].tolist(), left["p"].tolist(), token)
         self.accept(token)
         return token
+
+    def _sample_candidates(self, position: int) -> int:
+        """Sample among all tokens; look at those alone that can be chosen if they are few."""
+        lib, kept = self._lib, self._candidates
+        if kept is not None and self._find_candidates is not None:
+            logits = lib.llama_get_logits_ith(self._context, position)
+            if count := self._find_candidates(logits, self._n_vocab, len(kept), kept):
+                array = lib.llama_token_data_array(kept, count, -1, False)
+                lib.llama_sampler_apply(self._chain, array)
+                token = int(array.data[array.selected].id)  # XTC moves the beginning
+                self.accept(token)
+                return token
+        return int(lib.llama_sampler_sample(self._chain, self._context, position))
 
     def accept(self, token: int) -> None:
         """Count a token that was not sampled here."""
@@ -229,6 +248,17 @@ class Sampler:
     def _bias_array(self, biases: dict[int, float]) -> Any:
         kind = self._lib.llama_logit_bias
         return (kind * len(biases))(*(kind(token, bias) for token, bias in biases.items()))
+
+
+def _count_candidates(sampling: Sampling, n_vocab: int, banned: int) -> int:
+    """Return how many tokens, those with the largest logits, include all that can be chosen; 0 for all or too many."""
+    if sampling.temperature <= _MAX_GREEDY_TEMPERATURE:
+        most = 1 + banned
+    elif sampling.mirostat or sampling.top_n_sigma > 0 or sampling.top_k <= 0:
+        return 0
+    else:
+        most = sampling.top_k + banned
+    return min(most, n_vocab) if most <= MAX_CANDIDATES else 0
 
 
 def _probabilities(tokens: list[int], weights: list[float], chosen: int) -> list[tuple[int, float]]:

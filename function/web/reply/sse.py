@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 DONE = b"data: [DONE]\n\n"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""Made once: ``json.dumps`` makes one for each call that has options, which takes as long as a token's frame."""
 
 
 def dumps(value: Any) -> str:
     """Return compact JSON, without escapes for characters beyond ASCII."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def data(value: Any) -> bytes:
