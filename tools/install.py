@@ -122,7 +122,7 @@ def _install_amx(requirement: str, kept: Path) -> None:
     lib = next(VENV.glob("lib/python*/site-packages/llama_cpp/lib"))
     shutil.rmtree(lib / "levels", ignore_errors=True)
     if not kept.exists():
-        print("Compiling llama.cpp's CPU library for AMX, about 1 min.", flush=True)
+        print("Compiling llama.cpp's CPU library for AMX, about 2 min.", flush=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as name:
             lock = Path(name) / "llama.txt"
             lock.write_text(requirement)
