@@ -1,6 +1,9 @@
 # make run and make test are all a newcomer needs; `make help` lists the rest.
 PORT ?= 8080
 JOBS ?= 2
+FOLDERS ?= function
+COUNT ?= 60
+SEED ?= 1
 PYTHON ?= python3
 PY := .venv/bin/python
 OLD_PYTHON := Python 3.11 or newer is needed, and $(PYTHON) is older. Install one and name it: make run PYTHON=python3.11
@@ -8,7 +11,7 @@ CHECK_PYTHON = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) an
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test check check-js bundle check-clients check-long fix coverage gallery docs audit lock
+.PHONY: help install install-dev run test check check-js bundle check-clients check-long fix coverage mutants gallery docs audit lock
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -58,6 +61,10 @@ coverage: install-dev ## Run every test and report the lines without coverage (s
 	@$(PY) -m coverage run -m pytest -m "not slow" $(ARGS)
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage report
+
+mutants: install-dev ## Change COUNT random places of FOLDERS, one at a time, and report the changes that no test notices
+	@$(PY) -m tools.mutants --measure
+	@$(PY) -m tools.mutants $(FOLDERS) --count $(COUNT) --seed $(SEED)
 
 check-long: install-dev ## What is slow by nature: long fuzz, soak, the image, a second real model
 	@$(PYTHON) tools/install.py requirements-model-long.txt

@@ -44,6 +44,13 @@ def test_key_is_accepted_in_either_header(guarded: ServedFunction, headers: dict
     assert guarded.ask("/chat", PROMPT, sent)[0] == 200
 
 
+@pytest.mark.parametrize("key", ["Ü", "Ünlocked-4", "nlocked-42", "Ünlocked-42x", "ünlocked-42"])
+@pytest.mark.parametrize("header", ["Authorization: Bearer ", "x-api-key: "])
+def test_only_the_whole_key_is_accepted(guarded: ServedFunction, header: str, key: str) -> None:
+    name, scheme = header.split(": ")
+    assert guarded.ask("/chat", PROMPT, {name: f"{scheme}{key.encode().decode('latin-1')}"})[0] == 401
+
+
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/events"])
 def test_platform_paths_need_no_key(guarded: ServedFunction, path: str) -> None:
     assert guarded.get(path)[0] == 200

@@ -155,6 +155,33 @@ def test_login_in_a_url_is_sent_to_its_host_only() -> None:
     assert store.seen[0].target == "/m.gguf"
 
 
+@pytest.mark.parametrize("from_hub", [False, True])
+def test_https_is_never_redirected_to_http(from_hub: bool, certificate: Certificate) -> None:
+    with (
+        ScriptedStore(serve) as other,
+        ScriptedStore(lambda seen: ScriptedReply(302, {"location": f"{other.url}/bytes"}), certificate) as store,
+    ):
+        source = open_source(
+            uri(store, "hf" if from_hub else "https"), store.stores(requests_ca_bundle=str(certificate.path))
+        )
+        with pytest.raises(SourceError, match=f"redirected to {other.url}, which is not allowed"):
+            source.describe()
+    assert not other.seen
+
+
+def test_token_of_the_hub_is_sent_to_the_hub_only() -> None:
+    with (
+        ScriptedStore(serve) as other,
+        ScriptedStore(lambda seen: ScriptedReply(302, {"location": f"{other.url}/bytes"})) as hub,
+    ):
+        source = open_source("hf://owner/repo/m.gguf", hub.stores(hf_token="hf_S3CR3T"))
+        info = source.describe()
+        source.read(info, 0, memoryview(bytearray(9)))
+        assert "authorization" not in source.request(info, 0, 9).headers
+    assert {seen.headers.get("authorization") for seen in hub.seen} == {"Bearer hf_S3CR3T"}
+    assert {seen.headers.get("authorization") for seen in other.seen} == {None}
+
+
 def test_login_in_a_url_is_sent_with_every_range() -> None:
     with ScriptedStore(lambda seen: serve(seen) if "authorization" in seen.headers else ScriptedReply(401)) as store:
         source = open_source(f"http://u:p@{store.address}/m.gguf", Stores())

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import queue
 import random
 import re
 import resource
@@ -42,18 +43,22 @@ parallel = true
 patch = subprocess, _exit
 dynamic_context = test_function
 """
-NEAR_SECONDS, FAR_SECONDS = 40, 150
+NEAR_SECONDS, FAR_SECONDS = 30, 100
 """Seconds of tests in the run of near files, and in that of the others."""
 START_SECONDS = 2
 """Seconds to start the servers and models of a test file."""
+BATCH = 4
+"""Mutants of each copy between two moments at which the lock is free."""
 MAX_MEMORY_BYTES = 16 << 30
 MARK = "MUTANT"
 """Environment variable by which the processes of a test run are found."""
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-FAILED, NO_TESTS = 1, 5
+PASSED, NO_TESTS = 0, 5
 """Exit codes of pytest."""
 
 
+Cost = tuple[float, list[str]]
+"""Seconds of a file's tests, and those tests."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -72,14 +77,17 @@ class Mutant:
 
 
 @dataclass(slots=True)
-class MeasuredFile:
-    """A test file: the seconds of its tests by name, and the lines that they ran in the sources of that time."""
+class TestFile:
+    """A test file: the seconds of its tests by name, and the lines that they ran in the sources of that time.
+
+    One that is not measured yet has neither.
+    """
 
     path: str
     text: str
-    sources: Path
-    data: CoverageData
-    seconds: dict[str, float]
+    sources: Path = MEASURED
+    data: CoverageData | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     contexts: dict[str, dict[int, list[str]]] = field(default_factory=dict)
 
     def tests(self, module: str, lines: set[int] | None) -> list[str]:
@@ -96,10 +104,10 @@ class MeasuredFile:
         return START_SECONDS + sum(taken for name, taken in self.seconds.items() if name in names or names == {""})
 
     def _contexts(self, module: str) -> dict[int, list[str]]:
-        if module not in self.contexts:
+        if module not in self.contexts and self.data:
             name = next((name for name in self.data.measured_files() if name.endswith("/" + module)), None)
             self.contexts[module] = self.data.contexts_by_lineno(name) if name else {}
-        return self.contexts[module]
+        return self.contexts.get(module, {})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -119,12 +127,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             paths = options.measure or sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/test_*.py"))
             _in_batches(copies, options.lock, paths, measure)
             return
-        files = measured_files()
+        files = test_files()
         mutants = all_mutants([place.partition(":")[0] for place in options.place] or options.folders)
         sample = random.Random(options.seed).sample(mutants, min(options.count, len(mutants)))
         if options.place:
             sample = [mutant for mutant in mutants if mutant.place in options.place]
-        print(f"{len(mutants)} mutants, {len(sample)} of them tried, {len(files)} test files measured", flush=True)
+        measured = sum(file.data is not None for file in files)
+        print(
+            f"{len(mutants)} mutants, {len(sample)} tried; {measured} of {len(files)} test files measured", flush=True
+        )
         results = _in_batches(copies, options.lock, sample, lambda copy, mutant: attempt(copy, mutant, files))
     print(Counter(results))
 
@@ -166,37 +177,41 @@ def measure(copy: Path, path: str) -> None:
     print(json.dumps([path, status, round(sum(seconds.values()))]), flush=True)
 
 
-def measured_files() -> list[MeasuredFile]:
-    """Return the test files whose lines are known."""
+def test_files() -> list[TestFile]:
+    """Return all test files, with their lines where they are measured."""
     files = []
     for path in sorted(ROOT.glob("tests/test_*.py")):
         text = path.read_text()
+        file = TestFile(f"tests/{path.name}", text)
         for times in MEASURED.glob(f"*/{path.stem}.{_digest(text)}.json"):
             data = CoverageData(str(times.with_suffix(".lines")))
             data.read()
-            seconds = json.loads(times.read_text())
-            files.append(MeasuredFile(f"tests/{path.name}", text, times.parent, data, seconds))
+            file = TestFile(file.path, text, times.parent, data, json.loads(times.read_text()))
+        files.append(file)
     return files
 
 
-def selected_tests(mutant: Mutant, files: Sequence[MeasuredFile]) -> tuple[list[str], list[str]]:
+def selected_tests(mutant: Mutant, files: Sequence[TestFile]) -> tuple[list[str], list[str]]:
     """Return the tests that run the changed line: those of the near files, then those of the others, cheapest first."""
     by_line = [(file, file.tests(mutant.path, former_lines(file.sources / mutant.path, mutant))) for file in files]
     if not mutant.mutation.function or not any(tests for _, tests in by_line):
         by_line = [(file, file.tests(mutant.path, None)) for file in files]
-    costs = sorted((file.cost(tests), file.path, tests, file) for file, tests in by_line if tests)
     module = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, stem = module.rpartition(".")
     name = re.compile(rf"{re.escape(module)}\b|from {re.escape(package)} import .*\b{stem}\b")
-    near = [entry for entry in costs if name.search(entry[3].text)]
-    others = [entry for entry in costs if entry not in near]
-    return _within(NEAR_SECONDS, near or others), _within(FAR_SECONDS, [*near, *others])
+    near, others = list[Cost](), list[Cost]()
+    for file, tests in by_line:
+        if name.search(file.text) and (tests or not file.data):
+            near.append((file.cost(tests), tests or [file.path]))
+        elif tests:
+            others.append((file.cost(tests), tests))
+    return _within(NEAR_SECONDS, sorted(near or others)), _within(FAR_SECONDS, [*sorted(near), *sorted(others)])
 
 
-def _within(seconds: float, costs: Sequence[tuple[float, str, list[str], MeasuredFile]]) -> list[str]:
+def _within(seconds: float, costs: Sequence[Cost]) -> list[str]:
     """Return the tests of the first files that take ``seconds`` together, and of one at least."""
     selected: list[str] = []
-    for cost, _, tests, _ in costs:
+    for cost, tests in costs:
         if selected and cost > seconds:
             break
         seconds -= cost
@@ -214,20 +229,20 @@ def former_lines(source: Path, mutant: Mutant) -> set[int]:
     return {line - now + then + 1 for now, then, size in blocks for line in lines if now <= line < now + size}
 
 
-def attempt(copy: Path, mutant: Mutant, files: Sequence[MeasuredFile]) -> str:
+def attempt(copy: Path, mutant: Mutant, files: Sequence[TestFile]) -> str:
     """Change the module in ``copy``, run its tests, and restore it; print and return the result."""
     source = (ROOT / mutant.path).read_text()
     module = copy / mutant.path
     near, far = selected_tests(mutant, files)
     start = time.monotonic()
-    module.write_text(mutate(source, mutant.mutation.number))
+    _write(module, mutate(source, mutant.mutation.number))
     result = "survived"
     for tests, name in ((near, "near"), ([test for test in far if test not in near], "far")):
         if result == "survived" and tests:
             status, _ = run_tests(copy, [*PYTEST, "-x", *tests], 3 * (NEAR_SECONDS if name == "near" else FAR_SECONDS))
-            if status not in (0, NO_TESTS):
-                result = {FAILED: f"killed {name}", None: f"timeout {name}"}.get(status, f"error {status}")
-    module.write_text(source)
+            if status not in (PASSED, NO_TESTS):
+                result = f"timeout {name}" if status is None else f"killed {name}"
+    _write(module, source)
     tests_run = len(near) if result.endswith("near") else len({*near, *far})
     facts = [result, mutant.place, mutant.mutation.line, mutant.mutation.kind, mutant.mutation.text]
     print(json.dumps([*facts, tests_run, round(time.monotonic() - start)], ensure_ascii=False), flush=True)
@@ -236,10 +251,8 @@ def attempt(copy: Path, mutant: Mutant, files: Sequence[MeasuredFile]) -> str:
 
 def run_tests(copy: Path, command: Sequence[str], seconds: float, **environment: str) -> tuple[int | None, str]:
     """Run ``command``; return its exit code, or None after ``seconds``, and its output. No process of it is left."""
-    for compiled in (copy / "function").rglob("__pycache__"):
-        shutil.rmtree(compiled)
     mark = f"{MARK}={os.getpid()}-{time.monotonic_ns()}"
-    environment |= {MARK: mark.partition("=")[2]} | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(copy / "tmp")}
+    environment |= {MARK: mark.partition("=")[2], "TMPDIR": str(copy / "tmp")}
     (copy / "tmp").mkdir(exist_ok=True)
     with (copy / "output").open("wb") as output:
         process = subprocess.Popen(
@@ -255,6 +268,13 @@ def run_tests(copy: Path, command: Sequence[str], seconds: float, **environment:
             process.wait()
     shutil.rmtree(copy / "tmp", ignore_errors=True)
     return status, (copy / "output").read_text(errors="replace")
+
+
+def _write(module: Path, text: str) -> None:
+    """Write a module; a compiled file of the same second could pass for its own."""
+    module.write_text(text)
+    for compiled in (module.parent / "__pycache__").glob(f"{module.stem}.*.pyc"):
+        compiled.unlink()
 
 
 def _kill(mark: str) -> None:
@@ -294,14 +314,26 @@ def _copy_repository(copy: Path) -> Path:
 
 
 def _in_batches(copies: Sequence[Path], lock: Path, items: Sequence[T], work: Callable[[Path, T], R]) -> list[R]:
-    """Return ``work`` of each item, as many at a time as there are copies; ``lock`` is free between two batches."""
+    """Return ``work`` of each item, one at a time in each copy; ``lock`` is free for a moment between batches."""
+    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def run(item: T) -> R:
+        copy = free.get()
+        try:
+            return work(copy, item)
+        finally:
+            free.put(copy)
+
     results: list[R] = []
+    size = BATCH * len(copies)
     with ThreadPoolExecutor(len(copies)) as pool:
-        for first in range(0, len(items), len(copies)):
+        for first in range(0, len(items), size):
             with lock.open("ab") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                results += pool.map(work, copies, items[first : first + len(copies)])
-            time.sleep(1)
+                results += pool.map(run, items[first : first + size])
+            time.sleep(0.5)
     return results
 
 
