@@ -1,12 +1,17 @@
 """Prompts that are too long by their length alone: refused before they are tokenized."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from function.engine import Engine, LoadOptions
+from function.engine.engine import MAX_TOKENIZED_AT_ONCE
 from function.engine.llama.library import library
+from function.engine.llama.model import Model
 from function.engine.llama.vocabulary import Vocabulary
 from function.errors import ContextExceeded
 from tests.servers.doors import ServedFunction, serving
@@ -24,6 +29,46 @@ DENSE = [
     "1" * 3000,
 ]
 """Texts with few tokens for their length."""
+
+
+class CrowdedVocabulary(Vocabulary):
+    """Vocabulary whose tokenizing ends only once a text more than allowed is tokenized, or ``PATIENCE_SECONDS`` later.
+
+    ``most`` is the largest number of texts that were tokenized at once.
+    """
+
+    PATIENCE_SECONDS = 0.1
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._changed = threading.Condition()
+        self._running = self.most = 0
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        with self._changed:
+            self._running += 1
+            self.most = max(self.most, self._running)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.most > MAX_TOKENIZED_AT_ONCE, self.PATIENCE_SECONDS)
+        try:
+            return super().tokenize(text, add_special=add_special, parse_special=parse_special)
+        finally:
+            with self._changed:
+                self._running -= 1
+
+
+class CrowdedModel(Model):
+    """Model with a crowded vocabulary."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.vocabulary = CrowdedVocabulary(self._lib, self._model)
+
+
+class CrowdedEngine(Engine):
+    """Engine with a crowded model."""
+
+    MODEL = CrowdedModel
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +126,27 @@ def test_prompt_that_is_far_too_long_is_refused_by_its_length(engine: Engine) ->
         engine.check_length("x" * 50_000, "y" * 50_000, param="prompt")
     assert e.value.evidence["tokens"] >= e.value.evidence["n_ctx"] == 128
     assert e.value.param == "prompt"
+
+
+@pytest.mark.parametrize(
+    "tokenize",
+    [
+        lambda engine: tuple(engine.tokenize("a b", add_special=False, parse_special=False)),
+        lambda engine: engine.tokenize_prompt("a b", " c"),
+    ],
+)
+def test_two_texts_are_tokenized_at_once_at_most(
+    tokenize: Callable[[Engine], tuple[int, ...]], tiny_model: Path
+) -> None:
+    engine = CrowdedEngine.load(tiny_model, LoadOptions(n_ctx=128))
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            assert len(set(pool.map(tokenize, [engine] * 6))) == 1
+        vocabulary = engine._model.vocabulary
+        assert isinstance(vocabulary, CrowdedVocabulary)
+        assert vocabulary.most == MAX_TOKENIZED_AT_ONCE == 2
+    finally:
+        engine.close()
 
 
 @pytest.mark.parametrize(
