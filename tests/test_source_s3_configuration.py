@@ -158,6 +158,25 @@ def test_region_that_the_store_states_is_followed_once(aws: Path) -> None:
     assert len(store.seen) <= 6
 
 
+@pytest.mark.parametrize("in_header", [True, False])
+def test_region_that_the_store_states_holds_with_renewed_credentials(
+    in_header: bool, aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(seen: Seen) -> ScriptedReply:
+        if "/eu-north-1/s3/" in seen.headers["authorization"]:
+            return serve(seen) if "Credential=rotated/" in seen.headers["authorization"] else ScriptedReply(403)
+        if in_header:
+            return ScriptedReply(301, {"x-amz-bucket-region": "eu-north-1"})
+        return ScriptedReply(400, body=b"<Error><Code>x</Code><Region>eu-north-1</Region></Error>")
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "rotated")
+    with ScriptedStore(script) as store:
+        source = open_source("s3://models/m.gguf", store.stores())
+        info = source.describe()
+        source.renew()
+        assert "/eu-north-1/s3/" in source.request(info, 0, 9).headers["authorization"]
+
+
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_project_or_requester_that_pays_is_named_in_every_request(
     scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -57,8 +57,6 @@ PASSED, NO_TESTS = 0, 5
 """Exit codes of pytest."""
 
 
-Cost = tuple[float, list[str]]
-"""Seconds of a file's tests, and those tests."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -199,23 +197,23 @@ def selected_tests(mutant: Mutant, files: Sequence[TestFile]) -> tuple[list[str]
     module = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, stem = module.rpartition(".")
     name = re.compile(rf"{re.escape(module)}\b|from {re.escape(package)} import .*\b{stem}\b")
-    near, others = list[Cost](), list[Cost]()
-    for file, tests in by_line:
-        if name.search(file.text) and (tests or not file.data):
-            near.append((file.cost(tests), tests or [file.path]))
-        elif tests:
-            others.append((file.cost(tests), tests))
-    return _within(NEAR_SECONDS, sorted(near or others)), _within(FAR_SECONDS, [*sorted(near), *sorted(others)])
+    near = [
+        (file, tests or [file.path]) for file, tests in by_line if name.search(file.text) and (tests or not file.data)
+    ]
+    others = [(file, tests) for file, tests in by_line if tests and not name.search(file.text)]
+    return _within(NEAR_SECONDS, near or others), _within(FAR_SECONDS, near) + _within(FAR_SECONDS, others)
 
 
-def _within(seconds: float, costs: Sequence[Cost]) -> list[str]:
-    """Return the tests of the first files that take ``seconds`` together, and of one at least."""
+def _within(seconds: float, files: Sequence[tuple[TestFile, list[str]]]) -> list[str]:
+    """Return the tests that take ``seconds`` together, from the file and the test that take least; one at least."""
     selected: list[str] = []
-    for cost, tests in costs:
-        if selected and cost > seconds:
-            break
-        seconds -= cost
-        selected += tests
+    for file, tests in sorted(files, key=lambda each: each[0].cost(each[1])):
+        seconds -= START_SECONDS
+        for test in sorted(tests, key=lambda test: file.cost([test])):
+            seconds -= file.cost([test]) - START_SECONDS
+            if selected and seconds < 0:
+                return selected
+            selected.append(test)
     return selected
 
 
