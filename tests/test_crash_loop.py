@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import time
 import urllib.error
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from function.errors import LoadCrashed
+from function.lifecycle.crash_loop import MAX_DEATHS, CrashLoopGuard
+from function.lifecycle.status import State
+from function.system.limits import memory_limit
 from tests.crashes import CONNECTION_ERRORS, ENDLESS, SEEDED, kill_worker
 from tests.drip import worker
 from tests.servers.doors import ServedFunction, Stream, serving
@@ -19,6 +24,42 @@ from tools.shapes import Shape
 
 ABORTING = ("tests.servers.aborting:app",)
 WEDGING = ("tests.servers.wedging:app",)
+
+
+def die(guard: CrashLoopGuard, *states: State) -> None:
+    """Fork a process that loads the model up to the last of ``states``, and ends there."""
+    process = os.fork()
+    if not process:
+        try:
+            guard.begin("s3://models/m.gguf")
+            for state in states:
+                guard.enter(state)
+        finally:
+            os._exit(0)
+    os.waitpid(process, 0)
+
+
+def test_deaths_during_the_load_end_with_an_error_that_names_the_memory() -> None:
+    guard = CrashLoopGuard()
+    for _ in range(MAX_DEATHS):
+        die(guard, "fetching", "loading")
+    memory = memory_limit()
+    assert memory is not None
+    expected = rf"died {MAX_DEATHS} times in a row while it was loading.*\(it may use {memory / 1e9:.1f} GB\)\. Give it"
+    with pytest.raises(LoadCrashed, match=expected) as e:
+        guard.begin("s3://models/m.gguf")
+    assert e.value.evidence["deaths"] == MAX_DEATHS
+
+
+def test_deaths_after_a_load_or_before_one_that_succeeds_are_no_loop() -> None:
+    guard = CrashLoopGuard()
+    for _ in range(MAX_DEATHS):
+        die(guard, "loading")
+        die(guard, "loading", "ready")
+    for _ in range(MAX_DEATHS - 1):
+        die(guard, "loading")
+    guard.begin("s3://models/m.gguf")
+    guard.begin("s3://models/m.gguf")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from function.system.limits import cpus, memory_limit
+from function.system.limits import cpus, is_on_disk, memory_limit, memory_used
 
 GIB = 1 << 30
 
@@ -130,3 +130,24 @@ def test_this_machine_has_memory_and_cpus() -> None:
     limit = memory_limit()
     assert limit is None or limit > 1 << 20
     assert cpus() >= 1
+
+
+def test_memory_in_use_is_that_of_the_innermost_cgroup_else_of_the_process(root: Path) -> None:
+    assert memory_used(root) is None
+    write(root, "proc/self/status", "Name:\tpython\nVmPeak:\t  9 kB\nVmRSS:\t  2048 kB\nThreads:\t1\n")
+    assert memory_used(root) == 2048 * 1024
+    write(root, "proc/self/cgroup", "4:memory:/docker/abc\n")
+    write(root, "sys/fs/cgroup/memory/memory.usage_in_bytes", f"{2 * GIB}\n")
+    assert memory_used(root) == 2 * GIB
+    write(root, "sys/fs/cgroup/memory/docker/abc/memory.usage_in_bytes", f"{GIB}\n")
+    assert memory_used(root) == GIB
+
+
+@pytest.mark.parametrize(("kind", "on_disk"), [("ext4", True), ("tmpfs", False), ("overlay", False)])
+def test_file_system_of_a_path_is_found_by_its_device(kind: str, on_disk: bool, root: Path) -> None:
+    device = root.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    assert not is_on_disk(root, root), "without a list of mounts"
+    other = "21 1 99999:1 / /other rw shared:1 - ext4 /dev/sdz rw"
+    write(root, "proc/self/mountinfo", f"{other}\n22 1 {number} / / rw shared:2 - {kind} /dev/sda rw\n")
+    assert is_on_disk(root, root) is on_disk

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from function.errors import AccessDenied
 from function.fetch import fetch
 from function.settings import Stores
+from function.source import open_source
 from tests.fetch_data import DATA, QUICK
 from tests.servers.faulty import FaultyStore
+from tests.servers.scripted import ScriptedReply, ScriptedStore
 
 
 def expire(store: FaultyStore, token: str, after: int = 4) -> None:
@@ -90,3 +92,11 @@ def test_invalid_google_key_file_is_named_in_the_error(tmp_path: Path, monkeypat
         stores = replace(store.stores, google_application_credentials=str(tmp_path / "key.json"))
         with pytest.raises(AccessDenied, match="GOOGLE_APPLICATION_CREDENTIALS"):
             fetch(store.uri("gs"), cache=tmp_path / "cache", policy=QUICK, stores=stores)
+
+
+def test_emulator_needs_no_credentials(tmp_path: Path) -> None:
+    metadata = ScriptedReply(200, body=b'{"size": "256", "generation": "7"}')
+    with ScriptedStore(lambda seen: metadata) as store:
+        stores = store.stores(google_application_credentials=str(tmp_path / "missing.json"))
+        assert open_source("gs://models/m.gguf", stores).describe().size == 256
+    assert len(store.seen) == 1

@@ -50,8 +50,6 @@ START_SECONDS = 2
 BATCH = 4
 """Mutants of each copy between two moments at which the lock is free."""
 MAX_MEMORY_BYTES = 16 << 30
-MARK = "MUTANT"
-"""Environment variable by which the processes of a test run are found."""
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
 PASSED, NO_TESTS = 0, 5
 """Exit codes of pytest."""
@@ -116,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
     parser.add_argument("--place", action="append", default=[], help="try this mutant, as printed before")
+    parser.add_argument("--tests", nargs="*", default=[], metavar="TEST_FILE", help="run these files too, last")
     parser.add_argument("--measure", nargs="*", metavar="TEST_FILE", help="measure these test files, or all, and end")
     parser.add_argument("--lock", type=Path, default=Path(os.devnull), help="file to lock while tests run")
     options = parser.parse_args(arguments)
@@ -134,7 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"{len(mutants)} mutants, {len(sample)} tried; {measured} of {len(files)} test files measured", flush=True
         )
-        results = _in_batches(copies, options.lock, sample, lambda copy, mutant: attempt(copy, mutant, files))
+        results = _in_batches(
+            copies, options.lock, sample, lambda copy, mutant: attempt(copy, mutant, files, options.tests)
+        )
     print(Counter(results))
 
 
@@ -227,11 +228,12 @@ def former_lines(source: Path, mutant: Mutant) -> set[int]:
     return {line - now + then + 1 for now, then, size in blocks for line in lines if now <= line < now + size}
 
 
-def attempt(copy: Path, mutant: Mutant, files: Sequence[TestFile]) -> str:
+def attempt(copy: Path, mutant: Mutant, files: Sequence[TestFile], further: Sequence[str] = ()) -> str:
     """Change the module in ``copy``, run its tests, and restore it; print and return the result."""
     source = (ROOT / mutant.path).read_text()
     module = copy / mutant.path
     near, far = selected_tests(mutant, files)
+    far += further
     start = time.monotonic()
     _write(module, mutate(source, mutant.mutation.number))
     result = "survived"
@@ -249,8 +251,7 @@ def attempt(copy: Path, mutant: Mutant, files: Sequence[TestFile]) -> str:
 
 def run_tests(copy: Path, command: Sequence[str], seconds: float, **environment: str) -> tuple[int | None, str]:
     """Run ``command``; return its exit code, or None after ``seconds``, and its output. No process of it is left."""
-    mark = f"{MARK}={os.getpid()}-{time.monotonic_ns()}"
-    environment |= {MARK: mark.partition("=")[2], "TMPDIR": str(copy / "tmp")}
+    environment |= {"TMPDIR": str(copy / "tmp")}
     (copy / "tmp").mkdir(exist_ok=True)
     with (copy / "output").open("wb") as output:
         process = subprocess.Popen(
@@ -262,7 +263,7 @@ def run_tests(copy: Path, command: Sequence[str], seconds: float, **environment:
         except subprocess.TimeoutExpired:
             status = None
         finally:
-            _kill(mark)
+            _kill_all(copy)
             process.wait()
     shutil.rmtree(copy / "tmp", ignore_errors=True)
     return status, (copy / "output").read_text(errors="replace")
@@ -275,19 +276,19 @@ def _write(module: Path, text: str) -> None:
         compiled.unlink()
 
 
-def _kill(mark: str) -> None:
-    """Kill every process that has ``mark`` in its environment, until there is none."""
-    while marked := [entry for entry in Path("/proc").glob("[0-9]*") if _is_marked(entry, mark)]:
-        for entry in marked:
+def _kill_all(copy: Path) -> None:
+    """Kill the processes that run in ``copy``, with the servers that tests have started, until there is none."""
+    while running := [entry for entry in Path("/proc").glob("[0-9]*") if _runs_in(entry, copy)]:
+        for entry in running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(entry.name), signal.SIGKILL)
         time.sleep(0.05)
 
 
-def _is_marked(entry: Path, mark: str) -> bool:
+def _runs_in(entry: Path, copy: Path) -> bool:
     try:
-        return mark.encode() in (entry / "environ").read_bytes().split(b"\0")
-    except OSError:
+        return (entry / "cwd").readlink().is_relative_to(copy)
+    except OSError:  # it has ended, or is not ours
         return False
 
 

@@ -22,6 +22,7 @@ from tests.servers.process import free_port, running
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
+COVERAGE_CONFIG = "COVERAGE_PROCESS_CONFIG"  # by which coverage measures servers too
 WAIT_SECONDS = 120.0  # timeout of waits in tests; generous, because machines are busy
 
 DOORS: Mapping[str, tuple[str, ...]] = {
@@ -156,7 +157,11 @@ def serving(
     ``before`` and ``after`` extend the command line: a program that runs it, further arguments.
     """
     port = free_port()
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if key in os.environ}
+    kept = {
+        key: os.environ[key]
+        for key in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", COVERAGE_CONFIG)
+        if key in os.environ
+    }
     env = kept | {"PORT": str(port), "MODEL_CACHE_DIR": str(tmp / "cache"), "PYTHONUNBUFFERED": "1"}
     env |= {} if "MODEL_URI" in settings else {"MODEL_URI": str(write_tiny_model())}
     # One thread: two threads that synchronise at every step are very slow on a busy machine.
