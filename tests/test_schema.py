@@ -7,7 +7,7 @@ import pytest
 
 from function.engine import Sampling
 from function.errors import RequestError
-from function.web.request.schema import Chat, ChatCompletion
+from function.web.request.schema import Chat, ChatCompletion, LlamaCompletion
 
 USER = {"role": "user", "content": "hi"}
 
@@ -157,3 +157,16 @@ def test_model_defaults_hold_for_fields_that_a_request_does_not_set() -> None:
     asked = ChatCompletion.parse({"messages": [USER], "temperature": 0.8, "top_p": None}, strict=True)
     defaults = Sampling(temperature=0.2, top_p=0.9, dry_multiplier=0.8)
     assert asked.sampling(defaults) == Sampling(temperature=0.8, top_p=0.9, dry_multiplier=0.8)
+
+
+def test_bias_of_up_to_nine_digits_is_that_of_a_token() -> None:
+    bias = {"999999999": 1, "1000000000": 2, "٣": 3, "x": 5}
+    asked = ChatCompletion.parse({"messages": [USER], "logit_bias": bias}, strict=True)
+    assert asked.sampling().logit_bias == {999999999: 1}
+    assert asked.biased_texts == {"1000000000": 2, "٣": 3, "x": 5}
+
+
+def test_hundred_fields_of_a_response_may_be_chosen() -> None:
+    assert LlamaCompletion.parse({"prompt": "hi", "response_fields": ["content"] * 100}, strict=True)
+    with pytest.raises(RequestError, match="response_fields"):
+        LlamaCompletion.parse({"prompt": "hi", "response_fields": ["content"] * 101}, strict=True)
