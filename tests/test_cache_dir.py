@@ -147,3 +147,15 @@ def test_file_system_without_free_inodes_is_named(tmp_path: Path) -> None:
     command = [*inside, sys.executable, "-c", FULL_OF_FILES, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
     assert done.stdout.splitlines() == ["no_space True"] * 5, done.stderr
+
+
+@pytest.mark.parametrize(("mode", "logged"), [(0o700, False), (0o755, False), (0o1777, False), (0o777, True)])
+def test_folder_whose_files_others_can_replace_is_logged(
+    mode: int, logged: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(mode)
+    with caplog.at_level("INFO"):
+        acquire(cache, "model", lambda folder: False, lambda: None).close()
+    assert ("has no sticky bit" in caplog.text) is logged

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from function.web.request.client import Client, reply_deadline
+from function.web.request.client import Client, ClientGone, reply_deadline
 from tests.servers.doors import WAIT_SECONDS, Stream, serving
 from tests.servers.gated import gated_store
 
@@ -128,6 +128,21 @@ def test_tls_client_is_gone_only_after_it_closes(pair: Pair) -> None:
 
 def left(context: str | None, timeout: float) -> float:
     return reply_deadline(context, timeout) - time.monotonic()
+
+
+def test_wait_ends_with_the_progress_the_deadline_or_the_client(pair: Pair) -> None:
+    client = connect({"gunicorn.socket": pair[0]}, 60)
+    reports: list[str | None] = ["queued 2", "queued 1", None]
+    pauses: list[int] = []
+    waited = client.wait(lambda: reports.pop(0), lambda: pauses.append(len(reports)))
+    assert list(waited) == ["queued 2", "queued 1"]
+    assert pauses == [2, 1]
+    late = Client({"gunicorn.socket": pair[0]}, send_timeout=60, reply_timeout=0)
+    assert list(late.wait(lambda: "queued 1", lambda: None)) == []
+    waited = client.wait(lambda: "queued 1", pair[1].close)
+    assert next(waited) == "queued 1"
+    with pytest.raises(ClientGone):
+        next(waited)
 
 
 def test_deadline_follows_setting() -> None:

@@ -173,6 +173,8 @@ def test_region_that_the_store_states_holds_with_renewed_credentials(
     with ScriptedStore(script) as store:
         source = open_source("s3://models/m.gguf", store.stores())
         info = source.describe()
+        wrong = [seen for seen in store.seen if "/us-east-1/s3/" in seen.headers["authorization"]]
+        assert len(wrong) == (1 if in_header else 3), "the stated region is used from then on"
         source.renew()
         assert "/eu-north-1/s3/" in source.request(info, 0, 9).headers["authorization"]
 
@@ -266,3 +268,14 @@ def test_object_is_parsed_from_its_uri(uri: str, bucket: str, key: str, version:
 def test_object_without_a_bucket_or_a_key_is_rejected(uri: str) -> None:
     with pytest.raises(UnknownScheme, match="s3://"):
         S3Object.parse(uri)
+
+
+@pytest.mark.parametrize(("key", "secret"), [("key", ""), ("", "secret"), ("", "")])
+def test_half_of_a_key_is_no_credential(key: str, secret: str, aws: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    uri = "s3://models/m.gguf"
+    aws.with_name("credentials").write_text("[default]\naws_access_key_id = key\naws_secret_access_key = secret\n")
+    assert S3Session(uri, S3Object.parse(uri), None).credentials() is not None
+    aws.with_name("credentials").write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+    assert S3Session(uri, S3Object.parse(uri), None).credentials() is None

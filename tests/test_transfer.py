@@ -26,6 +26,13 @@ class RecordingPolicy(Policy):
         return 0.0
 
 
+class BrokenPolicy(Policy):
+    """Policy with a bug."""
+
+    def retry_delay(self, attempt: int, error: SourceError) -> float:
+        raise ZeroDivisionError("a bug")
+
+
 def is_probe(seen: Seen) -> bool:
     return seen.headers.get("range") == "bytes=0-0"
 
@@ -72,3 +79,12 @@ def test_wait_that_the_store_asks_for_reaches_the_policy(tmp_path: Path) -> None
         policy = RecordingPolicy(connections=1, max_connections=1)
         assert fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=policy).path.read_bytes() == DATA
     assert RecordingPolicy.asked == [7, None]
+
+
+def test_bug_in_a_worker_ends_the_fetch(tmp_path: Path) -> None:
+    with (
+        ScriptedStore(lambda seen: object_reply(seen, DATA) if is_probe(seen) else ScriptedReply(503)) as store,
+        pytest.raises(SourceError, match="ZeroDivisionError: a bug") as e,
+    ):
+        fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=BrokenPolicy(connections=2, silence_seconds=5.0))
+    assert isinstance(e.value.__cause__, ZeroDivisionError)
