@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from function.errors import CacheUnusable
-from function.fetch.destination.cache_dir import acquire
+from function.errors import CacheUnusable, NoSpace
+from function.fetch.destination.cache_dir import EVICTED_SUFFIX, VERSION_DIGITS, acquire, make_room
 from tests.servers.doors import serving
 from tests.servers.gated import gated_store
 
@@ -159,3 +159,12 @@ def test_folder_whose_files_others_can_replace_is_logged(
     with caplog.at_level("INFO"):
         acquire(cache, "model", lambda folder: False, lambda: None).close()
     assert ("has no sticky bit" in caplog.text) is logged
+
+
+def test_folder_whose_removal_was_interrupted_is_removed_first(tmp_path: Path) -> None:
+    (left := tmp_path / ("a" * VERSION_DIGITS + EVICTED_SUFFIX)).mkdir()
+    (left / "model.gguf").write_bytes(b"x")
+    (other := tmp_path / "another-program").mkdir()
+    with pytest.raises(NoSpace):
+        make_room(tmp_path, 1 << 62, tmp_path / "new")
+    assert (left.exists(), other.exists()) == (False, True)

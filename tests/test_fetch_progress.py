@@ -20,6 +20,11 @@ def progress() -> Progress:
     return progress
 
 
+def test_fetch_that_has_not_begun_has_taken_no_time() -> None:
+    progress = Progress()
+    assert (progress.seconds, progress.mean_rate, progress.rate, progress.eta) == (0, 0, 0, None)
+
+
 def test_kept_bytes_are_no_speed(progress: Progress) -> None:
     progress.keep(100_000_000)
     assert progress.done == progress.kept == 100_000_000

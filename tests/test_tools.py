@@ -10,6 +10,7 @@ import openai
 import pydantic
 import pytest
 
+from function.engine import RESERVED_VARIABLES
 from tests.servers.doors import ServedFunction, serving
 from tools.models import write_model
 from tools.shapes import SHAPES
@@ -316,7 +317,8 @@ def test_template_variables_reach_the_template(hermes: ServedFunction) -> None:
     assert hermes.ask("/apply-template", asked)[1]["prompt"].endswith("</think>\n\n")
     limited: dict[str, Any] = {"messages": [USER], "chat_template_kwargs": {"colour": 1}, "max_tokens": 1}
     assert hermes.exchange(PATH, limited)[1]["x-ignored-fields"] == "chat_template_kwargs.colour"
-    assert refusal(hermes, messages=[USER], chat_template_kwargs={"tools": []}) == "chat_template_kwargs.tools"
+    for name in RESERVED_VARIABLES:
+        assert refusal(hermes, messages=[USER], chat_template_kwargs={name: []}) == f"chat_template_kwargs.{name}"
     assert refusal(hermes, messages=[USER], reasoning_effort="high") == "reasoning_effort"
 
 

@@ -245,7 +245,7 @@ class ChatPrompt:
 
     def _variables(self, engine: Engine) -> dict[str, Any]:
         """Return the template's variables besides the messages. Raises RequestError for those that it does not use."""
-        known = engine.template_variables() - RESERVED_VARIABLES
+        known = engine.template_variables()
         given: dict[str, Any] = {}
         thinking, asked = self._thinking, self._asked
         if thinking.enabled is not None or thinking.budget == 0:
