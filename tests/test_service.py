@@ -138,6 +138,24 @@ def test_service_goes_from_starting_to_ready_and_answers(tiny_model: Path, tmp_p
     assert service.status().state == "stopping"
 
 
+def test_status_of_a_load_has_the_share_that_is_done(tmp_path: Path, tiny_model: Path) -> None:
+    template = tmp_path / "template.jinja"
+    template.write_text("{{ messages[0].content }}" + " " * 5000)
+    with gated_store(template) as (uri, gate):
+        service = Service(Settings(model_uri=str(tiny_model), model_cache_dir=tmp_path, chat_template=uri))
+        try:
+            service.start()
+            deadline = time.monotonic() + WAIT_SECONDS
+            while (status := service.status()).state != "loading":
+                assert time.monotonic() < deadline
+                service.wait(status.state, 1)
+            assert status.done == 0
+            gate.set()
+            assert service.await_ready(WAIT_SECONDS).done is None
+        finally:
+            service.close()
+
+
 def test_start_that_exceeds_its_timeout_fails_and_is_retried(tmp_path: Path, tiny_model: Path) -> None:
     with gated_store(tiny_model) as (uri, gate):
         service = Service(Settings(model_uri=uri, model_cache_dir=tmp_path, start_timeout=0.5))
