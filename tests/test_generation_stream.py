@@ -36,3 +36,27 @@ def test_closed_stream_cancels_its_generation_and_leaves_the_queue(client: Flask
     assert (generation.end_reason, len(service.runner.queue)) == (None, 1)
     response.close()
     assert (generation.end_reason, len(service.runner.queue)) == ("cancelled", 0)
+
+
+def test_cached_tokens_of_a_reply_are_counted_once_for_all_its_choices(client: FlaskClient) -> None:
+    body = {"messages": [{"role": "user", "content": "How many?"}], "max_tokens": 2, "n": 2}
+    first, second = (client.post("/v1/chat/completions", json=body, headers={"X-Receipt": "1"}).json for _ in range(2))
+    assert first is not None
+    assert second is not None
+    prompt = first["usage"]["prompt_tokens"]
+    assert first["usage"]["prompt_tokens_details"]["cached_tokens"] < prompt - 1
+    assert second["usage"]["prompt_tokens_details"]["cached_tokens"] == prompt - 1
+    assert second["usage"]["completion_tokens"] == 4
+    tokens = second["receipt"]["tokens"]
+    assert (tokens["prompt"], tokens["cached"], tokens["completion"]) == (prompt, prompt - 1, 4)
+
+
+def test_metrics_have_the_memory_of_the_container_and_its_limit(client: FlaskClient) -> None:
+    text = client.get("/metrics").text
+    used, limit = (
+        float(line.rpartition(" ")[2])
+        for kind in ("used", "limit")
+        for line in text.splitlines()
+        if line.startswith(f'chat_memory_bytes{{kind="{kind}"}}')
+    )
+    assert 0 < used < limit

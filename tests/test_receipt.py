@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from function.web.exchange.receipt import server_timing
+from function.lifecycle.provenance import Provenance
+from function.web.exchange.receipt import Receipt, server_timing
 from tests.servers.doors import ServedFunction, Stream, serving
 from tests.servers.gated import gated_store
 
@@ -225,3 +226,16 @@ def test_metrics_require_model_and_key(tmp_path: Path, tiny_model: Path) -> None
         )
         assert headers["content-type"].startswith("application/openmetrics-text")
         assert text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("cold", "first", "speed", "text"),
+    [
+        (True, 0.9124, 81.94, "24 tokens, stop; cold, first token after 0.912 s, 81.9 tokens/s, 1.205 s in all"),
+        (False, None, None, "24 tokens, stop; warm, 1.205 s in all"),
+    ],
+)
+def test_receipt_is_one_line_for_people(cold: bool, first: float | None, speed: float | None, text: str) -> None:
+    seconds = {"total": 1.2054} | ({} if first is None else {"first_token": first})
+    provenance = Provenance("m", "chat", None, None, "b1", "cpu", "fp")
+    assert str(Receipt("id", cold, seconds, 12, 3, 24, 0, 0, 0, speed, "stop", provenance)) == text
