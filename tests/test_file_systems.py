@@ -75,3 +75,9 @@ def test_network_mount_is_found_behind_a_link(tmp_path: Path) -> None:
 
 def test_missing_list_of_mounts_means_no_network_mount(tmp_path: Path) -> None:
     assert find_network_mount(Path("/mnt/bucket/model.gguf"), tmp_path / "none") is None
+
+
+def test_network_mount_may_be_the_root(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text("22 1 0:9 / / rw - nfs4 server:/root rw\n")
+    assert find_network_mount(Path("/srv/model.gguf"), mounts) == "nfs4"

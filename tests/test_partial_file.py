@@ -1,6 +1,7 @@
 """Partial file: blocks in any order, and the destination's error for each failed write."""
 
 import errno
+import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -72,3 +73,12 @@ def test_failed_write_is_the_destinations_error(partial: PartialFile, tmp_path: 
         partial.reserve(0, (1 << 63) - 1)
     with pytest.raises(NoSpace, match=f"error {errno.ENOENT}"):
         open_partial(tmp_path / "missing")
+
+
+def test_file_is_hashed_while_it_fills(partial: PartialFile) -> None:
+    hasher = partial.hash_in_background()
+    hasher.start()
+    for index, data in ((2, b"89"), (0, b"0123"), (1, b"4567")):
+        partial.write(partial.extent(index)[0], memoryview(data))
+        partial.finish(index, 0)
+    assert hasher.hexdigest(lambda: None) == hashlib.sha256(b"0123456789").hexdigest()

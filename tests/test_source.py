@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from function.errors import FunctionError, ObjectNotFound, SourceError, UnknownScheme
 from function.fetch import fetch
 from function.settings import Stores
-from function.source import Source, connection_error, list_parts, open_source, read_text
+from function.source import Source, connection_error, list_parts, load_text, open_source, read_text
 from tests.servers.faulty import FaultyStore
 from tests.servers.stores import Store
 
@@ -176,3 +176,10 @@ def test_error_names_the_endpoint_without_its_password(uri: str, at: str, tmp_pa
     assert "S3CR3T" not in str(caught.value)
     assert "user" not in str(caught.value)
     assert (at in str(caught.value)) is at.endswith("9")
+
+
+def test_text_of_a_setting_is_the_setting_or_behind_its_uri(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("behind")
+    assert load_text(None) is None
+    assert load_text("in place") == "in place"
+    assert load_text((tmp_path / "text").as_uri()) == "behind"

@@ -237,3 +237,14 @@ def test_malformed_checksum_is_a_temporary_error(checksum: str) -> None:
     ):
         open_source("s3://models/m.gguf", store.stores()).describe()
     assert not e.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("headers", "if_range"), [({"etag": '"1"'}, '"1"'), ({"etag": 'W/"1"'}, None), ({"etag": None}, None)]
+)
+def test_range_is_bound_to_a_strong_validator_alone(headers: dict[str, str | None], if_range: str | None) -> None:
+    with ScriptedStore(lambda seen: object_reply(seen, DATA, headers)) as store:
+        source = open_source(f"{store.url}/m.gguf", Stores())
+        info = source.describe()
+        assert source.request(info, 0, 9).headers.get("if-range") == if_range
+        assert "if-range" not in source.request(replace(info, ranges=False), 0, 9).headers

@@ -88,3 +88,14 @@ def test_bug_in_a_worker_ends_the_fetch(tmp_path: Path) -> None:
     ):
         fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=BrokenPolicy(connections=2, silence_seconds=5.0))
     assert isinstance(e.value.__cause__, ZeroDivisionError)
+
+
+def test_range_that_fails_each_time_is_tried_as_often_as_the_policy_allows(tmp_path: Path) -> None:
+    RecordingPolicy.asked = []
+    with (
+        ScriptedStore(lambda seen: object_reply(seen, DATA) if is_probe(seen) else ScriptedReply(503)) as store,
+        pytest.raises(SourceError, match="503"),
+    ):
+        policy = RecordingPolicy(connections=1, max_connections=1, max_attempts=3)
+        fetch(f"{store.url}/m.gguf", cache=tmp_path, policy=policy)
+    assert len([seen for seen in store.seen if not is_probe(seen)]) == 3
