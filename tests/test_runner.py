@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from function.engine import Engine, Generation, Job
+from function.errors import Stopping
 from function.lifecycle.runner import DEFAULT_LOAD_SECONDS, Runner
 from function.lifecycle.status import Status
 from function.settings import Settings
@@ -67,3 +68,12 @@ def test_retry_after_of_a_load_is_its_remaining_time(eta: float | None, seconds:
 
 def test_no_request_is_no_reason_to_wait() -> None:
     assert make_runner().retry_after() == 1
+
+
+def test_stopped_runner_cancels_the_running_reply_and_rejects_others() -> None:
+    runner, engine = make_runner(), cast(Engine, SteadyEngine(1.0, 1.0))
+    running = runner.submit(engine, Job(prompt=(1, 2)))
+    runner.stop(Stopping("The instance is shutting down."))
+    assert running.end_reason == "cancelled"
+    with pytest.raises(Stopping):
+        runner.submit(engine, Job(prompt=(1, 2)))
