@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.hcl import ROOTS, TERRAFORM
+from tests.terraform_stub import newer_wrapper
 
 DOCS = (TERRAFORM.parent / "docs" / "deploy.md").read_text()
 BLOCKS = re.findall(r"(?ms)^```sh\n(.*?)^```$", DOCS)
@@ -68,7 +69,7 @@ class Shell:
 
     def __init__(self, root: str, folder: Path) -> None:
         terraform = shutil.which("terraform")
-        wrapper = os.environ.get("TERRAFORM_WRAPPER")
+        wrapper = newer_wrapper(folder) or os.environ.get("TERRAFORM_WRAPPER")
         if terraform is None or not wrapper:
             pytest.skip("terraform or TERRAFORM_WRAPPER is missing: the commands would create resources in the cloud")
         self.root, self._folder = root, folder
@@ -158,7 +159,7 @@ def test_readme_has_the_same_commands() -> None:
 
 def test_commands_have_the_names_of_the_clouds_programs() -> None:
     """A fake accepts everything; at least the programs are those that the document requires."""
-    required = {"terraform", "gcloud", "git", "docker", "aws", "gh", "curl", "sh", "openssl", "for"}
+    required = {"terraform", "gcloud", "git", "docker", "aws", "gh", "curl", "sh", "openssl", "for", "cp"}
     for block in BLOCKS:
         for command in commands(block):
             words = [word for word in shlex.split(command.replace("\\\n", " ")) if "=" not in word.split("/")[0]]

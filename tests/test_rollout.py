@@ -43,7 +43,7 @@ def api() -> Iterator[RunApi]:
 def rollout(api: RunApi, tmp_path: Path, reply: str) -> subprocess.CompletedProcess[str]:
     """Roll out a new image, whose revision answers with ``reply``."""
     (tmp_path / "reply").write_text(reply)
-    path = fake(tmp_path / "bin", "curl", f"cat {tmp_path}/reply")
+    path = fake(tmp_path / "bin", "curl", f'echo "$*" >> {tmp_path}/request; cat {tmp_path}/reply')
     environment = gcloud_settings(api, str(tmp_path / "gcloud")) | {"PATH": path}
     service = {
         "IMAGE": IMAGE,

@@ -90,7 +90,9 @@ def test_outputs_have_descriptions(root: str) -> None:
 
 def test_variables_have_the_same_names_in_both_modules() -> None:
     gcp, aws = ({variable.labels[0] for variable in blocks(root, "variable")} for root in ROOTS)
-    assert gcp - aws == {"project", "build_region", "cpu", "gpu", "gpu_regions", "api_key_secret", "grant_model_access"}
+    assert gcp - aws == {
+        "project", "build_region", "cpu", "gpu", "gpu_regions", "api_key_secret", "grant_model_access", "iap_members",
+    }  # fmt: skip
     assert aws - gcp == {"architecture", "api_key_parameter", "github_provider_arn", "snapstart"}
 
 
@@ -100,6 +102,21 @@ def test_versions_are_bounded(root: str) -> None:
     versions = re.findall(r'version\s+= "([^"]+)"', terraform_block.body)
     assert len(versions) == 2
     assert all(">=" in version and "<" in version for version in versions)
+
+
+@each_root
+def test_lock_file_selects_an_allowed_version(root: str) -> None:
+    """The checksums are the published ones, `zh`, of each system, and the first one of Linux on amd64, `h1`."""
+    (terraform_block,) = blocks(root, "terraform")
+    lowest, limit = re.findall(r'(?m)^      version = ">= ([0-9.]+), < ([0-9.]+)"', terraform_block.body)[0]
+    text = (TERRAFORM / root / ".terraform.lock.hcl").read_text()
+    (selected,) = re.findall(r'version     = "([0-9.]+)"', text)
+    numbers = [tuple(int(part) for part in version.split(".")) for version in (lowest, selected, limit)]
+    assert numbers == sorted(numbers)
+    assert f'constraints = ">= {lowest}.0, < {limit}.0"' in text
+    assert f"{root if root == 'aws' else 'google'} {selected}" in (TERRAFORM.parent / "docs" / "deploy.md").read_text()
+    checksums = re.findall(r'"(h1:[A-Za-z0-9+/]{43}=|zh:[0-9a-f]{64})"', text)
+    assert len(checksums) == len(set(checksums)) == text.count(":") >= 12
 
 
 @each_root
@@ -164,6 +181,8 @@ case "$*" in
   *latestCreatedRevisionName*) echo chat-00002-abc ;;
   *status.url*) echo https://chat-1-ew.a.run.app ;;
   *print-identity-token*) echo TOKEN ;;
+  *iap-enabled*) echo "${IAP:-}" ;;
+  *sign-jwt*) for last; do :; done; echo JWT > "$last" ;;
 esac""",
     "curl": """
 unfit && exit 22
@@ -388,6 +407,7 @@ REFUSED: dict[str, dict[str, dict[str, str]]] = {
         "min_instances are billed": {"min_instances": "1", "startup_waits_for": "port"},
         "invokers have no effect": {"access": "api_key", "api_key_secret": "k", "invokers": '["user:ann@example.com"]'},
         "disk_mib must be": {"disk_mib": "2000000"},
+        "cp terraform/gcp/iap/*.tf terraform/gcp/": {"iap_members": '["user:ann@example.com"]'},
         "it expires": {"model_uri": "https://host/m.gguf?X-Goog-Signature=1"},
     },
     "aws": {

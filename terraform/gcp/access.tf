@@ -1,3 +1,7 @@
+locals {
+  iap_files = false # iap/iap_override.tf sets it
+}
+
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = var.bootstrap ? toset([]) : toset(var.invokers)
 

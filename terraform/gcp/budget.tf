@@ -1,5 +1,5 @@
 data "google_project" "here" {
-  count = var.monthly_budget == null ? 0 : 1
+  count = var.monthly_budget == null && length(var.iap_members) == 0 ? 0 : 1
 
   project_id = var.project
 }

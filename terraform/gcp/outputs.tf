@@ -4,6 +4,10 @@ locals {
   baked_model = var.baked_model == null ? "" : var.baked_model
   gcloud_run  = "--project=${var.project} --region=${var.region}"
 
+  # Identity-Aware Proxy takes no identity token of a person outside a browser.
+  login     = length(var.iap_members) > 0
+  iap_token = "ACCOUNT=${google_service_account.build.email} URL=${try(google_cloud_run_v2_service.chat[0].uri, "")} sh terraform/gcp/iap_token.sh"
+
   rollout_command = join(" ", concat([for name, value in local.rollout : "${name}=${value}"], ["sh terraform/gcp/rollout.sh"]))
 }
 
@@ -74,15 +78,16 @@ output "curl" {
   description = "Command that requests a streamed reply from the service."
   value = var.bootstrap ? null : join(" ", compact([
     "curl -N ${google_cloud_run_v2_service.chat[0].uri}/chat",
-    var.access == "private" ? "-H \"X-Serverless-Authorization: Bearer $(gcloud auth print-identity-token)\"" : null,
+    var.access == "private" && !local.login ? "-H \"X-Serverless-Authorization: Bearer $(gcloud auth print-identity-token)\"" : null,
+    local.login ? "-H \"Authorization: Bearer $(${local.iap_token})\"" : null,
     var.api_key_secret == null ? null : "-H \"Authorization: Bearer $(gcloud secrets versions access latest --secret=${var.api_key_secret})\"",
     "-H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}'",
   ]))
 }
 
 output "proxy" {
-  description = "Command that opens a private service on http://localhost:8080 with your own identity."
-  value       = "gcloud run services proxy ${var.name} --project=${var.project} --region=${var.region} --port=8080"
+  description = "Command that opens a private service on http://localhost:8080 with your own identity. Null with iap_members: open the URL in a browser."
+  value       = local.login ? null : "gcloud run services proxy ${var.name} --project=${var.project} --region=${var.region} --port=8080"
 }
 
 output "github_variables" {

@@ -336,6 +336,42 @@ variable "invokers" {
   }
 }
 
+variable "iap_members" {
+  description = "People who reach the service through Google's login page (Identity-Aware Proxy), such as user:ann@example.com or group:team@example.com. They need no key and no proxy. It needs the two files in terraform/gcp/iap."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for m in var.iap_members : can(regex("^(user|group|serviceAccount|domain|principal|principalSet):.+$", m))])
+    error_message = "iap_members must be IAM members, such as user:ann@example.com. Identity-Aware Proxy lets in no one without a login."
+  }
+
+  validation {
+    condition     = length(var.iap_members) == 0 || local.iap_files
+    error_message = "iap_members needs two more files: cp terraform/gcp/iap/*.tf terraform/gcp/"
+  }
+
+  validation {
+    condition     = length(var.iap_members) == 0 || var.access == "private"
+    error_message = "access = \"api_key\" opens the service to everyone with the key, and iap_members to those who log in. Choose one."
+  }
+
+  validation {
+    condition     = length(var.iap_members) == 0 || var.api_key_secret == null
+    error_message = "Identity-Aware Proxy reads the header that holds the key, and rejects it. Remove api_key_secret: the login replaces the key."
+  }
+
+  validation {
+    condition     = length(var.iap_members) == 0 || length(var.invokers) == 0
+    error_message = "invokers have no effect behind Identity-Aware Proxy. Move them to iap_members."
+  }
+
+  validation {
+    condition     = length(var.iap_members) == 0 || var.warmup_schedule == null
+    error_message = "The pings of warmup_schedule do not pass Identity-Aware Proxy. Use min_instances."
+  }
+}
+
 variable "api_key_secret" {
   description = "Name of the Secret Manager secret that holds API_KEY. Create the secret outside Terraform, so that no state contains the key."
   type        = string

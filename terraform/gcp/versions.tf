@@ -4,7 +4,7 @@ terraform {
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = ">= 6.50, < 9.0" # planned with the schemas of 6.50; a disk for the model (disk_mib) needs a version that supports the medium
+      version = ">= 7.24, < 9.0" # 7.24: a disk for the model (disk_mib); 7.21: iap_enabled (iap_members)
     }
   }
 }

@@ -14,6 +14,9 @@ TOKEN = ".".join(
 )
 """An identity token without a signature, which gcloud decodes."""
 
+SIGNED = "SIGNED.JWT"
+"""The text that the API returns for claims to sign."""
+
 READY = [{"type": kind, "status": "True"} for kind in ("Ready", "ConfigurationsReady", "RoutesReady")]
 
 
@@ -23,11 +26,12 @@ def revision_name(generation: int) -> str:
 
 
 class RunApi(ThreadingHTTPServer):
-    """The service `chat`. ``writes`` holds each state that a client sent."""
+    """The service `chat`. ``writes`` holds each state that a client sent, ``claims`` what it had signed last."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), RunHandler)
         self.writes: list[dict[str, Any]] = []
+        self.claims: dict[str, Any] = {}
         self.service: dict[str, Any] = {
             "apiVersion": "serving.knative.dev/v1",
             "kind": "Service",
@@ -77,6 +81,9 @@ class RunHandler(BaseHTTPRequestHandler):
             reply = {"name": "projects/p/services/run.googleapis.com", "state": "ENABLED"}
         elif ":generateIdToken" in self.path:
             reply = {"token": TOKEN}
+        elif ":signJwt" in self.path:
+            self.server.claims = json.loads(json.loads(body)["payload"])
+            reply = {"keyId": "1", "signedJwt": SIGNED}
         elif ":generateAccessToken" in self.path:
             reply = {"accessToken": "ACCESS", "expireTime": "2099-01-01T00:00:00Z"}
         data = json.dumps(reply).encode()

@@ -373,3 +373,13 @@ run "an_adapter_in_the_bucket_is_accepted" {
     error_message = "the service would run without its adapter"
   }
 }
+
+run "a_login_page_without_its_files_is_rejected" {
+  command = plan
+
+  variables {
+    iap_members = ["user:ann@example.com"]
+  }
+
+  expect_failures = [var.iap_members]
+}
