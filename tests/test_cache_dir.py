@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from function.errors import CacheUnusable, NoSpace
-from function.fetch.destination.cache_dir import EVICTED_SUFFIX, VERSION_DIGITS, acquire, make_room
+from function.fetch.destination.cache_dir import EVICTED_SUFFIX, acquire, make_room
+from function.source import VERSION_DIGITS
 from tests.servers.doors import serving
 from tests.servers.gated import gated_store
 
