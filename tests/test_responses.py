@@ -14,7 +14,7 @@ from function.engine import Finished, PrefillProgress, TextPiece, Timings, Usage
 from function.errors import RequestError, Stopping
 from function.web.docs.response_answers import ResponseEvent, ResponseObject
 from function.web.reply.blocks import BlockReader
-from function.web.reply.responses import ResponsesReply
+from function.web.reply.responses import ResponsesReply, usage_object
 from function.web.request.item_memory import ItemMemory
 from function.web.request.responses import ResponsesRequest
 from tests.servers.doors import ROOT, ServedFunction, serving
@@ -328,3 +328,13 @@ def _without_ids(item: dict[str, Any]) -> dict[str, Any]:
 def _changing(response: dict[str, Any]) -> dict[str, Any]:
     """Return the fields in which two equal responses may differ."""
     return {key: response[key] for key in ("id", "created_at", "completed_at", "output", "usage")}
+
+
+def test_usage_of_a_response_has_the_cached_tokens_and_none_written() -> None:
+    assert usage_object(Usage(12, 5, 8, 3)) == {
+        "input_tokens": 12,
+        "input_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 0},
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 3},
+        "total_tokens": 17,
+    }
