@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -190,3 +191,31 @@ def test_build_without_a_service_only_pushes(tmp_path: Path) -> None:
     assert build.called("docker", "--push")
     assert not build.called("gcloud")
     assert not build.called("curl")
+
+
+@pytest.mark.slow
+def test_upload_has_a_model_to_bake_in_and_no_private_files(tmp_path: Path) -> None:
+    if shutil.which("gcloud") is None:
+        pytest.skip("gcloud is not installed")
+    shutil.copy(ROOT / ".gcloudignore", tmp_path)
+    wanted = {"Dockerfile", "models/m.gguf", "terraform/gcp/rollout.sh", "terraform/gcp/.terraform.lock.hcl"}
+    private = {
+        "terraform/gcp/terraform.tfvars",
+        "terraform/gcp/terraform.tfstate",
+        ".env",
+        ".git/config",
+        ".venv/bin/python",
+    }
+    for name in wanted | private:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    command = ["gcloud", "meta", "list-files-for-upload", str(tmp_path)]
+    environment = os.environ | {
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    uploaded = set(done.stdout.split())
+    assert wanted <= uploaded
+    assert not private & uploaded

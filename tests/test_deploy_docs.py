@@ -51,6 +51,13 @@ def test_deploying_takes_at_most_four_commands(root: str) -> None:
     assert set(re.findall(r"output -raw (\w+)", "\n".join(commands))) <= outputs
 
 
+def test_calls_need_no_new_curl() -> None:
+    """curl 7.81, which Ubuntu 22.04 has, rejects the option --json."""
+    outputs = "".join((ROOT / "terraform" / root / "outputs.tf").read_text() for root in ROOTS)
+    assert "curl " in outputs
+    assert "--json" not in outputs + DOCS
+
+
 def test_build_arguments_match_the_dockerfile() -> None:
     table = DOCS.split("| build argument | |")[1].split("\n\n")[0]
     listed = {name for row in re.findall(r"(?m)^\| (.+?) \|", table) for name in re.findall(r"`([A-Z_]+)`", row)}

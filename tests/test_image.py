@@ -33,7 +33,7 @@ def test_dockerfile_passes_hadolint() -> None:
 def test_shell_scripts_pass_shellcheck() -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed")
-    scripts = [*(ROOT / "infra").glob("*.sh"), *(ROOT / ".ci").glob("run")]
+    scripts = [*(ROOT / "infra").glob("*.sh"), *(ROOT / "terraform").rglob("*.sh"), *(ROOT / ".ci").glob("run")]
     done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -58,6 +58,8 @@ output "rollback" {
 output "curl" {
   description = "Command that requests a streamed reply from the function."
   value = var.bootstrap ? null : join(" ", compact([
+    # The keys of any login, also of a profile: curl reads none of AWS's files.
+    var.access == "private" ? "eval \"$(aws configure export-credentials --format env)\" &&" : null,
     "curl -N ${local.url}chat",
     var.access == "private" ? join(" ", [
       "--aws-sigv4 aws:amz:${var.region}:lambda --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\"",

@@ -80,7 +80,7 @@ output "curl" {
     "curl -N ${google_cloud_run_v2_service.chat[0].uri}/chat",
     var.access == "private" && !local.login ? "-H \"X-Serverless-Authorization: Bearer $(gcloud auth print-identity-token)\"" : null,
     local.login ? "-H \"Authorization: Bearer $(${local.iap_token})\"" : null,
-    var.api_key_secret == null ? null : "-H \"Authorization: Bearer $(gcloud secrets versions access latest --secret=${var.api_key_secret})\"",
+    var.api_key_secret == null ? null : "-H \"Authorization: Bearer $(gcloud secrets versions access latest --project=${var.project} --secret=${var.api_key_secret})\"",
     "-H 'Content-Type: application/json' -d '{\"prompt\": \"Hello!\"}'",
   ]))
 }

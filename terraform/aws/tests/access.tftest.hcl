@@ -306,6 +306,10 @@ run "a_signed_call_sends_a_session_token_only_if_there_is_one" {
     condition     = strcontains(output.curl, "$${AWS_SESSION_TOKEN:+-H \"X-Amz-Security-Token: $AWS_SESSION_TOKEN\"}")
     error_message = "curl would sign an empty header and not send it, and the platform would reject the signature"
   }
+  assert {
+    condition     = startswith(output.curl, "eval \"$(aws configure export-credentials --format env)\" && curl ")
+    error_message = "curl has no keys after a login with a profile"
+  }
 }
 
 run "a_model_may_lie_in_any_bucket" {

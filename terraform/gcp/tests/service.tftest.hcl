@@ -377,6 +377,10 @@ run "builds_run_where_every_project_may_build" {
     condition     = strcontains(output.build, "--region=global") && strcontains(output.build, "_REGION=europe-west1")
     error_message = "new projects may not build in the service's region"
   }
+  assert {
+    condition     = startswith(output.build, "gcloud beta builds submit ")
+    error_message = "only the beta command shows the log of a build while it runs"
+  }
 }
 
 run "the_source_stays_in_the_services_region" {
