@@ -7,6 +7,8 @@ accepted, rejected, and accepted in part.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +50,10 @@ class Pair:
             assert last.error is None, last.error
             replies.append(([event for event in before if isinstance(event, TextPiece)], last))
         (pieces, end), (plain, plain_end) = replies
-        assert [replace(piece, logprobs=()) for piece in pieces] == [replace(piece, logprobs=()) for piece in plain]
-        for piece, expected in zip(pieces, plain, strict=True):
-            assert _values(piece) == pytest.approx(_values(expected), abs=1e-3)
+        # The engine joins pieces for a reader that falls behind.
+        whole, expected = (reduce(add, texts, TextPiece("", 0)) for texts in (pieces, plain))
+        assert replace(whole, logprobs=()) == replace(expected, logprobs=())
+        assert _values(whole) == pytest.approx(_values(expected), abs=1e-3)
         assert (end.reason, end.stop_word) == (plain_end.reason, plain_end.stop_word)
         assert end.usage == replace(
             plain_end.usage, drafted_tokens=end.usage.drafted_tokens, accepted_tokens=end.usage.accepted_tokens,

@@ -21,11 +21,11 @@ MAX_CANDIDATES = 128
 def candidate_finder() -> Any | None:
     """Return the function (logits, their number, most candidates, candidates) → number of candidates; None without one.
 
-    It writes the largest logits, sorted, into an array of ``llama_token_data``. A call takes a tenth of a millisecond,
-    so it keeps the interpreter's lock.
+    It writes the largest logits, sorted, into an array of ``llama_token_data``. A call lets other threads run: a reply's
+    reader has no other chance between two tokens of a draft.
     """
     try:
-        library = ctypes.PyDLL(str(LIBRARY))
+        library = ctypes.CDLL(str(LIBRARY))
         if library.candidates_interface() != INTERFACE:
             return None
         find = library.candidates_find
