@@ -21,8 +21,8 @@ MAX_CANDIDATES = 128
 def candidate_finder() -> Any | None:
     """Return the function (logits, their number, most candidates, candidates) → number of candidates; None without one.
 
-    It writes the largest logits, sorted, into an array of ``llama_token_data``. A call lets other threads run: a reply's
-    reader has no other chance between two tokens of a draft.
+    It writes the largest logits, sorted, into an array of ``llama_token_data``. A call lets other threads run: the
+    reader of a reply has no other chance between two tokens of a draft.
     """
     try:
         library = ctypes.CDLL(str(LIBRARY))
