@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import install
+from tools import install, native_libraries
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,3 +45,7 @@ def test_libraries_of_cpu_levels_are_kept_beside_the_wheel(tmp_path: Path, monke
     install._install_amx("llama-cpp-python==0", kept)
     assert (lib / "levels" / "amx" / "libllama.so").readlink() == Path("../../libllama.so")
     assert not (lib / "levels" / "old").exists()
+
+
+def test_changed_source_of_a_native_library_is_installed_again() -> None:
+    assert install.NATIVE_SOURCES == native_libraries.SOURCES

@@ -1,7 +1,7 @@
 /* libcandidates: the tokens with the largest logits, found in one pass over them.
 
-   llama.cpp's samplers begin with a list of the whole vocabulary, which they then sort in part: 0.2 ms a token for 49,000
-   tokens, 0.5 ms for 152,000. Most chains keep 40 of them. */
+   llama.cpp's samplers begin with a list of the whole vocabulary, which they then sort in part: 0.13 ms a token for 49,000
+   tokens, 0.33 ms for 152,000. Most chains keep 40 of them. */
 
 #include <stdint.h>
 

@@ -9,7 +9,6 @@ line, until one fails. A mutant that passes all of them has survived, and is pri
 import argparse
 import contextlib
 import difflib
-import fcntl
 import hashlib
 import json
 import os
@@ -47,8 +46,6 @@ NEAR_SECONDS, FAR_SECONDS = 30, 100
 """Seconds of tests in the run of near files, and in that of the others."""
 START_SECONDS = 2
 """Seconds to start the servers and models of a test file."""
-BATCH = 4
-"""Mutants of each copy between two moments at which the lock is free."""
 MAX_MEMORY_BYTES = 16 << 30
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
 PASSED, NO_TESTS = 0, 5
@@ -116,13 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--place", action="append", default=[], help="try this mutant, as printed before")
     parser.add_argument("--tests", nargs="*", default=[], metavar="TEST_FILE", help="run these files too, last")
     parser.add_argument("--measure", nargs="*", metavar="TEST_FILE", help="measure these test files, or all, and end")
-    parser.add_argument("--lock", type=Path, default=Path(os.devnull), help="file to lock while tests run")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         copies = [_copy_repository(Path(folder) / str(number)) for number in range(options.jobs)]
         if options.measure is not None:
             paths = options.measure or sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/test_*.py"))
-            _in_batches(copies, options.lock, paths, measure)
+            _in_parallel(copies, paths, measure)
             return
         files = test_files()
         mutants = all_mutants([place.partition(":")[0] for place in options.place] or options.folders)
@@ -133,9 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"{len(mutants)} mutants, {len(sample)} tried; {measured} of {len(files)} test files measured", flush=True
         )
-        results = _in_batches(
-            copies, options.lock, sample, lambda copy, mutant: attempt(copy, mutant, files, options.tests)
-        )
+        results = _in_parallel(copies, sample, lambda copy, mutant: attempt(copy, mutant, files, options.tests))
     print(Counter(results))
 
 
@@ -312,8 +306,8 @@ def _copy_repository(copy: Path) -> Path:
     return copy
 
 
-def _in_batches(copies: Sequence[Path], lock: Path, items: Sequence[T], work: Callable[[Path, T], R]) -> list[R]:
-    """Return ``work`` of each item, one at a time in each copy; ``lock`` is free for a moment between batches."""
+def _in_parallel(copies: Sequence[Path], items: Sequence[T], work: Callable[[Path, T], R]) -> list[R]:
+    """Return ``work`` of each item, one at a time in each copy."""
     free: queue.SimpleQueue[Path] = queue.SimpleQueue()
     for copy in copies:
         free.put(copy)
@@ -325,15 +319,8 @@ def _in_batches(copies: Sequence[Path], lock: Path, items: Sequence[T], work: Ca
         finally:
             free.put(copy)
 
-    results: list[R] = []
-    size = BATCH * len(copies)
     with ThreadPoolExecutor(len(copies)) as pool:
-        for first in range(0, len(items), size):
-            with lock.open("ab") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                results += pool.map(run, items[first : first + size])
-            time.sleep(0.5)
-    return results
+        return list(pool.map(run, items))
 
 
 def _digest(text: str) -> str:
