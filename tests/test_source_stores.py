@@ -10,7 +10,7 @@ import pytest
 from function.errors import AccessDenied, FunctionError, ObjectChanged, SourceError
 from function.fetch import fetch
 from function.settings import Stores
-from function.source import open_source
+from function.source import ObjectInfo, open_source
 from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.scripted import ScriptedReply, ScriptedStore, Seen, object_reply
 
@@ -45,6 +45,15 @@ def test_object_without_an_etag_that_is_replaced_is_noticed() -> None:
         source.check(info, {"last-modified": "Sun, 29 Nov 2026 10:00:00 GMT"})
         with pytest.raises(ObjectChanged):
             source.check(info, {"last-modified": "Sun, 29 Nov 2026 10:00:01 GMT"})
+
+
+def test_reply_of_another_generation_is_noticed() -> None:
+    source = open_source("gs://models/m.gguf", Stores())
+    info = ObjectInfo(source.uri, SIZE, "17")
+    source.check(info, {"x-goog-generation": "17"})
+    source.check(info, {})
+    with pytest.raises(ObjectChanged):
+        source.check(info, {"x-goog-generation": "18"})
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "http"])
