@@ -81,14 +81,15 @@ def test_stopped_reply_is_continued_and_has_a_receipt(function: ServedFunction, 
     visitor.page.keyboard.press("Escape")
     visitor.rest()
     before = shown.text_content()
+    assert before
     visitor.page.evaluate(SHORT)
     visitor.page.get_by_role("button", name="Continue").click()
-    expect(visitor.page.get_by_role("button", name="Stop the reply")).to_be_visible()
+    expect(shown).not_to_have_text(before)  # the button to stop can be gone before it is looked for
     visitor.rest()
     expect(visitor.problem).to_have_count(0)
     expect(visitor.replies).to_have_count(1)
     after = shown.text_content()
-    assert before and after and after.startswith(before.rstrip()) and len(after) > len(before)
+    assert after and after.startswith(before.rstrip()) and len(after) > len(before)
     visitor.replies.get_by_role("button", name="first token").click()
     expect(visitor.replies.locator(".receipt")).to_contain_text("Reading the conversation")
     expect(visitor.replies.locator(".receipt")).to_contain_text("req_")
