@@ -121,25 +121,27 @@ def _install_amx(requirement: str, kept: Path) -> None:
     """
     lib = next(VENV.glob("lib/python*/site-packages/llama_cpp/lib"))
     shutil.rmtree(lib / "levels", ignore_errors=True)
-    if not kept.exists():
-        print("Compiling llama.cpp's CPU library for AMX, about 2 min.", flush=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as name:
-            lock = Path(name) / "llama.txt"
-            lock.write_text(requirement)
-            command: list[str | Path] = [VENV / "bin" / "pip", "download", "--quiet", "--disable-pip-version-check"]
-            command += ["--no-deps", "--require-hashes", "-r", lock, "--dest", name]
-            status = subprocess.run(command, check=False).returncode
-            if not status:
-                command = [VENV / "bin" / "uv", "run", "--quiet", "--isolated", "--no-project"]
-                command += ["--python", VENV / "bin" / "python", "--with", "cmake", "--with", "ninja", "python"]
-                command += [CPU_LEVELS, "--lib", lib, "--source", next(Path(name).glob("*.tar.gz")), "amx"]
-                status = _follow(command)
+    if kept.exists():
+        shutil.copytree(kept, lib / "levels", symlinks=True)
+        return
+    print("Compiling llama.cpp's CPU library for AMX, about 1 min.", flush=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as name:
+        lock = Path(name) / "llama.txt"
+        lock.write_text(requirement)
+        command: list[str | Path] = [VENV / "bin" / "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command += ["--no-deps", "--require-hashes", "-r", lock, "--dest", name]
+        status = subprocess.run(command, check=False).returncode
+        if not status:
+            command = [VENV / "bin" / "uv", "run", "--quiet", "--isolated", "--no-project"]
+            command += ["--python", VENV / "bin" / "python", "--with", "cmake", "--with", "ninja", "python"]
+            command += [CPU_LEVELS, "--lib", lib, "--source", next(Path(name).glob("*.tar.gz")), "amx"]
+            status = _follow(command)
         if status:
             print("The library for AMX was not compiled: replies take longer than on this CPU.", file=sys.stderr)
             shutil.rmtree(lib / "levels", ignore_errors=True)
             return
-        shutil.copytree(lib / "levels", kept, symlinks=True)
-    shutil.copytree(kept, lib / "levels", symlinks=True, dirs_exist_ok=True)
+        whole = shutil.copytree(lib / "levels", Path(name) / "levels", symlinks=True)
+        whole.rename(kept)  # an interrupted copy is never found
 
 
 def build_key(requirement: str) -> str:
