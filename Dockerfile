@@ -72,7 +72,7 @@ RUN apt-get update \
     && rm -r sdist
 
 # The small libraries that receive the model, and find the likeliest tokens, without the interpreter.
-COPY tools/native_libraries.py tools/receive.c tools/candidates.c ./
+COPY tools/native_libraries.py tools/receive.c tools/candidates.c tools/vocabulary.c ./
 RUN python native_libraries.py /opt/venv
 
 # The other dependencies, from wheels.

@@ -15,6 +15,8 @@ from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 from tools.shapes import Shape
 
 SEEDED = {"prompt": "Tell me more", "max_tokens": 12, "seed": 7}
+MAPPED = {"N_CTX": "512", "LOAD_MODE": "mapped"}
+"""Settings of a server that sets the model up before its weights; with AMX it would copy those of a small model."""
 WIDE = Shape("wide", 8, 512, 8, 2, 1408, 1024, 1 << 24)
 """Model with several blocks of a fetch, and a context that needs more memory than any machine has."""
 FIRST = 10 << 20
@@ -79,7 +81,7 @@ def engines(
 def from_a_file(model: Path, folder: Path, **settings: str) -> tuple[int, Any]:
     """Return the reply to SEEDED from a server with a local model."""
     folder.mkdir()
-    with serving(folder, MODEL_URI=str(model), N_CTX="512", **settings) as function:
+    with serving(folder, MODEL_URI=str(model), **MAPPED | settings) as function:
         return function.ask("/chat", SEEDED)
 
 

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from function.engine import Sampling
-from function.engine.llama.candidates import LIBRARY, candidate_finder
+from function.engine.llama.candidates import candidate_finder
 from function.engine.llama.library import library
 from function.engine.llama.model import Model
 from function.engine.llama.sampling import Sampler
-from tools import native_libraries
 
 VOCABULARY_TOKENS = 1024
 PROMPT = (3, 5, 8, 13)
@@ -31,7 +30,7 @@ def model(tiny_model: Path) -> Iterator[Model]:
 def find(logits: Sequence[float], most: int) -> list[int]:
     """Return the tokens that the library finds."""
     finder = candidate_finder()
-    assert finder is not None, f"{LIBRARY} is missing: make install-dev compiles it"
+    assert finder is not None, "libcandidates.so is missing: make install-dev compiles it"
     kept = (library().llama_token_data * most)()
     count = finder((ctypes.c_float * len(logits))(*logits), len(logits), most, kept)
     assert all(kept[at].logit == ctypes.c_float(logits[kept[at].id]).value for at in range(count))
@@ -96,8 +95,3 @@ def test_sampler_draws_the_same_tokens_with_candidates(
             sampler.free()
         assert drawn[0] == drawn[1]
         assert not set(banned) & set(drawn[0])
-
-
-def test_library_is_where_the_compiler_puts_it() -> None:
-    source = next(source for source in native_libraries.SOURCES if source.stem == "candidates")
-    assert LIBRARY.parts[-3:] == native_libraries.library_path(Path(), source).parts

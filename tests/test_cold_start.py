@@ -15,6 +15,7 @@ from function.lifecycle.service import Service
 from function.settings import Settings
 from tests.drip import (
     FIRST,
+    MAPPED,
     SEEDED,
     WIDE,
     Drip,
@@ -114,7 +115,7 @@ def test_placeholder_load_gives_the_same_numbers(shape: str, tokens: int, wide: 
 
 def test_waiting_request_is_validated_during_the_fetch(wide: Path, tmp_path: Path) -> None:
     expected = from_a_file(wide, tmp_path / "local")
-    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **MAPPED) as function:
         until(function, "load mode mapped")
         status, body = function.ask("/chat", {"prompt": "far too long " * 1000})
         assert status == 400
@@ -129,7 +130,7 @@ def test_waiting_request_is_validated_during_the_fetch(wide: Path, tmp_path: Pat
 @pytest.mark.parametrize("door", ["gunicorn", "functions-framework", "flask"])
 def test_model_is_loaded_during_its_fetch(door: str, wide: Path, tmp_path: Path) -> None:
     expected = from_a_file(wide, tmp_path / "local")
-    with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, N_CTX="512") as function:
+    with filling_store(wide, FIRST) as store, serving(tmp_path, door, MODEL_URI=store.url, **MAPPED) as function:
         function.get("/health/live")
         until(function, "load mode mapped")
         assert function.get("/health/ready")[1]["state"] == "fetching"
@@ -139,7 +140,7 @@ def test_model_is_loaded_during_its_fetch(door: str, wide: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("held_from", [1, FIRST], ids=["before the header", "after it"])
 def test_fetch_continues_in_the_server_after_its_process_dies(held_from: int, wide: Path, tmp_path: Path) -> None:
-    with filling_store(wide, held_from) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+    with filling_store(wide, held_from) as store, serving(tmp_path, MODEL_URI=store.url, **MAPPED) as function:
         function.wait("fetching")
         if held_from == FIRST:
             until(function, "load mode mapped")
@@ -152,7 +153,7 @@ def test_fetch_continues_in_the_server_after_its_process_dies(held_from: int, wi
 
 
 def test_fetch_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
-    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **MAPPED) as function:
         until(function, "load mode mapped")
         process = worker(function)
         fetching = fetch_process(process)
@@ -166,7 +167,7 @@ def test_fetch_process_ends_with_its_server(wide: Path, tmp_path: Path) -> None:
 
 
 def test_object_replaced_after_the_load_is_loaded_again(wide: Path, other: Path, tmp_path: Path) -> None:
-    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, N_CTX="512") as function:
+    with filling_store(wide, FIRST) as store, serving(tmp_path, MODEL_URI=store.url, **MAPPED) as function:
         until(function, "load mode mapped")
         store.exchange(other)
         assert function.ask("/chat", SEEDED)[0] == 200

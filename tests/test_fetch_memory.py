@@ -20,7 +20,7 @@ from function.fetch import Progress, fetch
 from function.fetch.destination.memory import MemoryDestination
 from function.lifecycle.service import Service
 from function.settings import Settings
-from tests.drip import FIRST, SEEDED, WIDE, children, fetch_process, until, worker
+from tests.drip import FIRST, MAPPED, SEEDED, WIDE, children, fetch_process, until, worker
 from tests.fetch_data import DATA, QUICK, SIZE
 from tests.servers.doors import WAIT_SECONDS, ServedFunction, serving
 from tests.servers.faulty import Fault, FaultyStore
@@ -65,14 +65,14 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(wide: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, object]:
     """Return the model's reply from a file."""
-    with serving(tmp_path_factory.mktemp("local"), MODEL_URI=str(wide), N_CTX="512") as function:
+    with serving(tmp_path_factory.mktemp("local"), MODEL_URI=str(wide), **MAPPED) as function:
         return function.ask("/chat", SEEDED)
 
 
 @contextmanager
 def in_memory(tmp_path: Path, uri: str, **settings: str) -> Iterator[ServedFunction]:
     """Serve with MODEL_CACHE=memory, which does not touch the cache directory."""
-    with serving(tmp_path, MODEL_URI=uri, MODEL_CACHE="memory", N_CTX="512", **settings) as function:
+    with serving(tmp_path, MODEL_URI=uri, MODEL_CACHE="memory", **MAPPED, **settings) as function:
         yield function
     assert not (tmp_path / "cache").exists()
 

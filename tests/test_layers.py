@@ -15,7 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "default_model": set(),
     "settings": {"default_model", "gguf"},
     "system": {"settings"},
-    "gguf": set(),
+    "gguf": {"system"},
     "source": {"default_model", "settings", "system"},
     "observability": {"settings", "system"},
     "fetch": {"fetch.destination", "fetch.transfer", "settings", "source", "system"},

@@ -213,10 +213,6 @@ def test_library_is_compiled_once(tmp_path: Path) -> None:
     assert library.stat().st_mtime_ns == compiled
 
 
-def test_library_is_where_the_compiler_puts_it() -> None:
-    assert LIBRARY.parts[-3:] == native_libraries.library_path(Path(), native_libraries.SOURCES[0]).parts
-
-
 class Tunnel:
     """Proxy that connects its clients with one address; ``asked`` lists the first lines of their requests."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from function.engine import HeaderMismatch, PlaceholderFile
 from function.engine.llama.model import Model
-from tests.drip import FIRST, SEEDED, WIDE, Drip, from_a_file, placeholder
+from tests.drip import FIRST, MAPPED, SEEDED, WIDE, Drip, from_a_file, placeholder
 from tests.servers.doors import serving
 from tests.servers.filling import filling_store
 from tools.models import write_model
@@ -24,7 +24,7 @@ def test_too_long_file_name_loads_without_placeholder(wide: Path, tmp_path: Path
     shutil.copy(wide, long)
     with filling_store(long, FIRST) as store:
         store.gate.set()
-        with serving(tmp_path, MODEL_URI=store.url, MODEL_CACHE="memory", N_CTX="512") as function:
+        with serving(tmp_path, MODEL_URI=store.url, MODEL_CACHE="memory", **MAPPED) as function:
             assert function.ask("/chat", SEEDED) == expected
             assert "no placeholder file can be created" in function.log.read_text()
 

@@ -174,6 +174,19 @@ def test_logprobs_are_returned_on_request(function: ServedFunction) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "alternatives"),
+    [({"include": ["message.output_text.logprobs"]}, 0), ({"top_logprobs": 2}, 2), ({"top_logprobs": 0}, None)],
+)
+def test_either_field_requests_logprobs(
+    function: ServedFunction, fields: dict[str, Any], alternatives: int | None
+) -> None:
+    part = function.ask(PATH, {"input": "hi", **fields, **QUIET})[1]["output"][0]["content"][0]
+    assert {len(entry["top_logprobs"]) for entry in part["logprobs"]} == (
+        set() if alternatives is None else {alternatives}
+    )
+
+
 def test_ignored_fields_are_named(function: ServedFunction) -> None:
     body = {"input": [{"role": "user", "content": "hi"}, {"type": "web_search_call", "id": "w"}], "keep_alive": 1}
     _, headers, _ = function.exchange(PATH, {**body, "tools": [{"type": "web_search"}], **QUIET, "store": True})

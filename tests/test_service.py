@@ -173,6 +173,32 @@ def test_start_that_exceeds_its_timeout_fails_and_is_retried(tmp_path: Path, tin
             service.close()
 
 
+def test_wait_for_the_load_ends_when_it_begins(tmp_path: Path, tiny_model: Path) -> None:
+    with filling_store(tiny_model, 1) as store:
+        service = Service(Settings(model_uri=store.url, model_cache_dir=tmp_path))
+        service.await_load(WAIT_SECONDS)  # returns at once: there is no start
+        service.start()
+        try:
+            service.await_load(0.05)
+            assert service.status().state == "fetching"
+            store.gate.set()
+            service.await_load(WAIT_SECONDS)
+            assert service.status().state in ("fetching", "loading", "ready")
+            assert service.await_ready(WAIT_SECONDS).state == "ready"
+        finally:
+            store.gate.set()
+            service.close()
+
+
+def test_wait_for_the_load_ends_when_the_start_fails(tmp_path: Path) -> None:
+    service = make_service(tmp_path / "model.gguf", tmp_path / "cache")
+    service.start()
+    service.await_load(WAIT_SECONDS)
+    assert service.await_ready(WAIT_SECONDS).state == "failed"
+    service.await_load(WAIT_SECONDS)
+    service.close()
+
+
 def test_permanent_failure_is_not_retried(tmp_path: Path, tiny_model: Path) -> None:
     model = tmp_path / "model.gguf"
     service = make_service(model, tmp_path / "cache")

@@ -172,6 +172,23 @@ def test_structured_answer_begins_after_the_closed_thought(thinker: ServedFuncti
         assert json.loads(answer or "")["n"] in (1, 2)
 
 
+def test_answer_after_a_closed_thought_has_its_channel(tmp_path: Path, real_templates: dict[str, str]) -> None:
+    thought = "<|channel|>analysis<|message|> one two three four <|end|>"
+    replies = {"t": f"{thought}<|start|>assistant<|channel|>final<|message|>{NATURAL}", ">": FORCED}
+    template = real_templates["openai-gpt-oss-120b"]
+    model = write_scripted_model(tmp_path / "model.gguf", replies, template=template)
+    schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    with serving(tmp_path, MODEL_URI=str(model)) as function:
+        function.wait("ready")
+        assert parts(ask(function))[:2] == ("one two three four", NATURAL)
+        assert parts(ask(function, thinking_budget_tokens=2)) == ("one two", FORCED, 2)
+        # Under a schema the grammar writes the marks, and the model's thought is what it writes after one.
+        thought, answer, counted = parts(ask(function, thinking_budget_tokens=2, response_format=form))
+        assert (thought, counted) == (FORCED, 2)
+        assert json.loads(answer or "")["n"] in (1, 2)
+
+
 def test_operators_budget_holds_unless_the_request_sets_one(limited: ServedFunction) -> None:
     assert parts(ask(limited))[0] == "one two Enough."
     assert parts(ask(limited, thinking_budget_tokens=3))[0] == "one two three Enough."

@@ -1,4 +1,4 @@
-"""Compile the C libraries that the function uses, receive.c and candidates.c, into a virtual environment.
+"""Compile the C libraries that the function uses, receive.c, candidates.c and vocabulary.c, into a virtual environment.
 
     python tools/native_libraries.py .venv
 
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("receive.c", "candidates.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("receive.c", "candidates.c", "vocabulary.c"))
 FOLDER = Path("lib", "gguf-chat-function")
 COMPILERS = ("cc", "gcc", "clang", "c++", "g++", "clang++")
 OPTIONS = ("-x", "c", "-std=gnu11", "-O3", "-Wall", "-shared", "-fPIC", "-pthread")

@@ -25,6 +25,7 @@ class Policy:
     min_compared_connections: int = 4  # a median of fewer means little
     min_block_bytes: int = 1 * MIB  # journaled and verified as one; smaller requests cost more than they move
     max_block_bytes: int = 8 * MIB  # lost per connection in a crash; S3's usual upload part
+    first_bytes: int = 8 * MIB  # the header, a block a request: the engine is set up with it during the rest
     blocks_per_connection: int = 8  # so that the last blocks spread over all connections
     max_request_bytes: int = 64 * MIB  # at 80 MB/s under a second, so the plan can still change
     native: bool = True  # receive without the interpreter's lock where the library for that is installed

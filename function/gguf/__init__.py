@@ -1,7 +1,8 @@
-"""A GGUF's header → a description of the model and its need of memory. Pure: bytes in, values out.
+"""A GGUF's header → a description of the model and its need of memory. Bytes in, values out.
 
 ```
 types       the format's tables
+string_array  a vocabulary's texts, where they are
 reader      the stored header: counts, lengths, extents
 fields      typed access to the metadata
 vocabulary  checks of the tokens

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from function.errors import NotGGUF
+from function.gguf.string_array import LENGTH, StringArray, find_end
 from function.gguf.types import ARRAY, SCALARS, STRING, TENSOR_TYPES, VALUE_NAMES, TensorType
 
 MAX_HEADER = 64 << 20  # bytes; the largest known, 262k tokens with their merges, take 16 MB
@@ -18,7 +19,7 @@ TOKENS_KEY, TYPES_KEY = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
 KEPT_ELEMENTS = 1024  # of an array of numbers; longer arrays are skipped (a model has at most 512 layers)
 DEFAULT_ALIGNMENT = 32
 
-_U32, _I64, _U64 = struct.Struct("<I"), struct.Struct("<q"), struct.Struct("<Q")
+_U32, _I64, _U64 = struct.Struct("<I"), struct.Struct("<q"), LENGTH
 
 
 class Incomplete(Exception):
@@ -64,17 +65,19 @@ class RawHeader:
     tensors: tuple[TensorInfo, ...]
     alignment: int
     data_offset: int
-    tokens: list[bytes]
+    tokens: StringArray
     token_types: bytes
 
 
 class HeaderReader:
-    """Cursor in ``data``, the beginning of a file of ``file_size`` bytes."""
+    """Cursor in ``data``, the beginning of a file of ``file_size`` bytes. It keeps the vocabulary that it passes."""
 
     def __init__(self, data: bytes, file_size: int) -> None:
         self.data = data
         self.file_size = file_size
         self.position = 0
+        self.tokens = StringArray()
+        self.token_types = b""
 
     def need(self, count: int, what: str) -> None:
         """Check that ``count`` more bytes are at hand. Raises Incomplete if the file has them, else NotGGUF."""
@@ -115,24 +118,14 @@ class HeaderReader:
         except UnicodeDecodeError as e:
             raise NotGGUF(f"{what.capitalize()} at byte {at:,} is not UTF-8.", at=at) from e
 
-    def strings(self, count: int, what: str, *, keep: bool = False) -> list[bytes]:
-        """Skip ``count`` strings, or ``keep`` them. Tight loops: a vocabulary has 150,000."""
-        self.need(count * 8, what)
-        data, position, unpack, kept = self.data, self.position, _U64.unpack_from, []
-        try:
-            if keep:
-                for _ in range(count):
-                    start = position + 8
-                    position = start + unpack(data, position)[0]
-                    kept.append(data[start:position])
-            else:
-                for _ in range(count):
-                    position += 8 + unpack(data, position)[0]
-        except (struct.error, OverflowError):  # the next length lies past the end
-            position += 8
-        self.need(position - self.position, what)
-        self.position = position
-        return kept
+    def strings(self, count: int, what: str) -> StringArray:
+        """Skip ``count`` strings, and return where they are."""
+        self.need(count * LENGTH.size, what)
+        start = self.position
+        end = find_end(self.data, start, count)
+        self.need(end - start, what)
+        self.position = end
+        return StringArray(self.data, start, count)
 
 
 def read(data: bytes, file_size: int) -> RawHeader:
@@ -140,22 +133,20 @@ def read(data: bytes, file_size: int) -> RawHeader:
     reader = HeaderReader(data, file_size)
     version, n_tensors, n_keys = _preamble(reader)
     metadata: dict[str, Value] = {}
-    tokens: list[bytes] = []
-    types = bytearray()
     for index in range(n_keys):
         key = reader.text(f"the name of key {index} of {n_keys}")
         if not key:
             raise NotGGUF(f"Key {index} has no name.", at=reader.position)
         if key in metadata:
             raise NotGGUF(f"The key {key!r} is in the header twice.", at=reader.position)
-        metadata[key] = _value(reader, key, tokens, types)
+        metadata[key] = _value(reader, key)
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
         raise NotGGUF(f"general.alignment is {alignment!r}, not a power of two.")
     infos = _infos(reader, n_tensors)
     data_offset = -(-reader.position // alignment) * alignment
     tensors = _extents(infos, data_offset, alignment, file_size)
-    return RawHeader(version, metadata, tensors, alignment, data_offset, tokens, bytes(types))
+    return RawHeader(version, metadata, tensors, alignment, data_offset, reader.tokens, reader.token_types)
 
 
 def _preamble(reader: HeaderReader) -> tuple[int, int, int]:
@@ -177,7 +168,7 @@ def _preamble(reader: HeaderReader) -> tuple[int, int, int]:
     return version, n_tensors, n_keys
 
 
-def _value(reader: HeaderReader, key: str, tokens: list[bytes], types: bytearray) -> Value:
+def _value(reader: HeaderReader, key: str) -> Value:
     kind = reader.number(_U32, f"the type of {key!r}")
     if kind == STRING:
         return reader.text(f"the value of {key!r}")
@@ -189,7 +180,9 @@ def _value(reader: HeaderReader, key: str, tokens: list[bytes], types: bytearray
     kind, count = reader.number(_U32, f"the array {key!r}"), reader.number(_U64, f"the array {key!r}")
     array = Array(kind, count)
     if kind == STRING:
-        tokens.extend(reader.strings(count, f"the array {key!r}", keep=key == TOKENS_KEY))
+        strings = reader.strings(count, f"the array {key!r}")
+        if key == TOKENS_KEY:
+            reader.tokens = strings
         return array
     if kind not in SCALARS:
         known = VALUE_NAMES[kind] if kind < len(VALUE_NAMES) else "unknown"
@@ -198,7 +191,7 @@ def _value(reader: HeaderReader, key: str, tokens: list[bytes], types: bytearray
     reader.need(size, f"the array {key!r} of {count:,} values")
     reader.position += size
     if key == TYPES_KEY:
-        types += reader.data[start : reader.position]
+        reader.token_types = reader.data[start : reader.position]
     if count > KEPT_ELEMENTS:
         return array
     return tuple(value for (value,) in SCALARS[kind].iter_unpack(reader.data[start : reader.position]))

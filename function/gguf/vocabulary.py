@@ -5,6 +5,7 @@ from itertools import count
 from function.errors import ModelError, NotGGUF
 from function.gguf.fields import Fields
 from function.gguf.reader import TOKENS_KEY, Array
+from function.gguf.string_array import StringArray
 from function.gguf.types import FLOAT32, INT32, STRING
 
 TOKENIZERS = ("llama", "gpt2", "gemma4", "rwkv", "plamo2")  # of models that write text
@@ -23,7 +24,7 @@ BYTE = 6  # type of a token that is a byte
 BYTE_PIECES = [f"<0x{byte:02X}>".encode() for byte in range(256)]
 
 
-def check(fields: Fields, tokens: list[bytes], types: bytes, *, reads_only: bool) -> int:
+def check(fields: Fields, tokens: StringArray, types: bytes, *, reads_only: bool) -> int:
     """Check the vocabulary, whose texts are ``tokens`` and whose ``types`` are stored, and return its size.
 
     ``reads_only``: the model writes no text.
@@ -59,7 +60,10 @@ def check(fields: Fields, tokens: list[bytes], types: bytes, *, reads_only: bool
     return size
 
 
-def _check_tokens(tokenizer: str, tokens: list[bytes]) -> None:
+def _check_tokens(tokenizer: str, stored: StringArray) -> None:
+    if tokenizer != "llama" and stored.is_distinct():
+        return
+    tokens = stored.read()
     known = set(tokens)
     if b"" in known:  # llama.cpp names them so
         tokens = [token or b"[EMPTY_%d]" % index for index, token in zip(count(), tokens, strict=False)]

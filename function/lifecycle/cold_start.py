@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,10 +70,13 @@ class ColdStart:
         self._settings, self._snapshot, self._timings = settings, snapshot, timings
         self._cancel, self._enter, self._has_waiting_requests = cancel, enter, has_waiting_requests
         self._began = time.monotonic()
+        self.load_began = threading.Event()
+        """Set once llama.cpp reads the model, or the attempt has failed."""
         self._progress = Progress()
         self._load_share = 0.0
         self._early: Engine | None = None
         self._fetch: RunningFetch | None = None
+        self._cpu_variant: Future[None] = Future()
         self._fetched: Fetched | None = None
         self._adapter: Fetched | None = None
         self._system_prompt = settings.system_prompt
@@ -125,10 +129,12 @@ class ColdStart:
             self._fetch.follow()
             self._snapshot.begin(self._cancel)
             with self._timings.measure("engine"):
-                from function.engine import Engine, require_gpu, use_cpu_variant  # noqa: F401  during the download
+                threading.Thread(target=self._choose_cpu_variant, name="cpu-variant", daemon=True).start()
+                from function.engine import Engine, require_gpu  # noqa: F401  during the download
 
-                use_cpu_variant(self._settings.cpu_level, cache_dir=self._settings.model_cache_dir)
-                require_gpu(self._settings.n_gpu_layers)
+                if self._settings.n_gpu_layers:
+                    self._cpu_variant.result()
+                    require_gpu(self._settings.n_gpu_layers)
             self._fetch_adapter()
             if not is_fetched(self._settings.model_uri):
                 self._await_fetch()
@@ -138,12 +144,24 @@ class ColdStart:
         except BaseException:
             self.close()
             raise
+        finally:
+            self.load_began.set()
         if engine.openmp:
             log.warning(
                 "llama.cpp was built with OpenMP: replies can be 2.8 times slower. Build it with -DGGML_OPENMP=OFF."
             )
         self._snapshot.restore(engine, self._system_prompt, fetched, self._adapter)
         return Loaded(engine, fetched, self._adapter, self._system_prompt, self._mode)
+
+    def _choose_cpu_variant(self) -> None:
+        """Choose llama.cpp's library: its proof runs beside the engine's imports and the header's check."""
+        from function.engine import use_cpu_variant
+
+        try:
+            use_cpu_variant(self._settings.cpu_level, cache_dir=self._settings.model_cache_dir)
+            self._cpu_variant.set_result(None)
+        except BaseException as e:  # raised by result
+            self._cpu_variant.set_exception(e)
 
     def _load_options(self) -> "LoadOptions":
         """Return the options that depend on the settings alone."""
@@ -253,6 +271,7 @@ class ColdStart:
         from function.gguf import check_adapter
         from function.sizing.load_plan import plan_load
 
+        self._cpu_variant.result()
         header = header.with_pooling(self._settings.pooling)
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)
@@ -267,6 +286,7 @@ class ColdStart:
 
     def _load(self, source: "Path | PlaceholderFile", options: "LoadOptions") -> "Engine":
         with self._timings.measure("load"):
+            self.load_began.set()
             return _engine_class(options).load(
                 source,
                 options,

@@ -137,6 +137,13 @@ class Service:
             self._changed.wait_for(lambda: self._state != state, timeout)
         return self.status()
 
+    def await_load(self, timeout: float) -> None:
+        """Wait up to ``timeout`` seconds until llama.cpp loads the model, or the start has failed."""
+        with self._changed:
+            start = self._cold_start if self._state in STARTING_STATES else None
+        if start is not None:
+            start.load_began.wait(timeout)
+
     def await_ready(self, timeout: float) -> Status:
         """Wait up to ``timeout`` seconds until the model is ready, or failed or stopping; return the status."""
         with self._changed:

@@ -18,6 +18,8 @@ IDLE_TIMEOUT_SECONDS = 10.0
 SEND_BUFFER_BYTES = 1 << 16
 """Approximate size of the kernel's buffer per client: with it, a client that stops reading is noticed after hundreds
 of tokens, with the default only after tens of thousands."""
+LOAD_WAIT_SECONDS = 0.5
+"""Longest wait for the load before the application is imported."""
 LINGER_SECONDS = 2.0
 """Time for a client to close its side first, so that it receives the end of the reply while it is still sending."""
 
@@ -98,6 +100,13 @@ class TimeoutWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timeout_seconds = Settings.from_env().client_timeout
+
+    def load_wsgi(self) -> None:
+        """Import the application beside the load, not before it: the header's check needs the interpreter, too."""
+        from function.lifecycle.service import get_service
+
+        get_service().await_load(LOAD_WAIT_SECONDS)
+        super().load_wsgi()
 
     def handle(self, conn: TConn) -> object:
         """Handle one request in a thread; return what gunicorn expects of the connection's future."""

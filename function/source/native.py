@@ -17,11 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from function.system.native_library import native_library
+from function.system.native_library import native_library, open_library
 
 LIBRARY = native_library("receive")
-INTERFACE = 1
-"""Number of the library's interface; one that was compiled from other sources is not used."""
 _ENDED, _BROKEN, _TLS_FAILED, _NOT_WRITTEN = range(1, 5)  # what ended a call of ``receive``
 
 Update = Callable[[int, memoryview], int]
@@ -68,9 +66,7 @@ class Receiver:
     """The loaded library. Thread-safe; raises OSError if the library at ``path`` cannot be used on this machine."""
 
     def __init__(self, path: Path) -> None:
-        self.library = library = ctypes.CDLL(str(path))
-        if library.receive_interface() != INTERFACE:
-            raise OSError(f"{path} has another interface")
+        self.library = library = open_library(path, "receive")
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
         library.check_new.argtypes, library.check_new.restype = (ctypes.c_int, ctypes.c_uint64), pointer
         library.check_update.argtypes = (pointer, ctypes.c_uint64, pointer, size)

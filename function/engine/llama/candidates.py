@@ -8,11 +8,8 @@ import ctypes
 import functools
 from typing import Any
 
-from function.system.native_library import native_library
+from function.system.native_library import load_library
 
-LIBRARY = native_library("candidates")
-INTERFACE = 1
-"""Number of the library's interface; one that was compiled from other sources is not used."""
 MAX_CANDIDATES = 128
 """More are found faster by llama.cpp, in buckets."""
 
@@ -24,12 +21,9 @@ def candidate_finder() -> Any | None:
     It writes the largest logits, sorted, into an array of ``llama_token_data``. A call lets other threads run: the
     reader of a reply has no other chance between two tokens of a draft.
     """
-    try:
-        library = ctypes.CDLL(str(LIBRARY))
-        if library.candidates_interface() != INTERFACE:
-            return None
-        find = library.candidates_find
-    except (OSError, AttributeError):
+    library = load_library("candidates")
+    if library is None:
         return None
+    find = library.candidates_find
     find.argtypes = (ctypes.c_void_p, ctypes.c_int32, ctypes.c_int, ctypes.c_void_p)
     return find

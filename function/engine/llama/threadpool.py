@@ -22,6 +22,8 @@ class ThreadPool:
         params = ctypes.create_string_buffer(_PARAMS_BYTES)
         bind_function("ggml_threadpool_params_init", None, ctypes.c_int)(params, n_threads)
         self._pool = bind_function("ggml_threadpool_new", ctypes.c_void_p)(params)
+        # Until the first graph: they would look for work for 0.1 s, beside a start that needs the CPUs.
+        bind_function("ggml_threadpool_pause", None)(self._pool)
 
     def attach(self, context: Any) -> None:
         """Let ``context`` compute with these threads."""

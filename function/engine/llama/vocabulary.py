@@ -5,12 +5,12 @@ llama.cpp only reads it, so any thread may use it while the model lives.
 
 import ctypes
 import functools
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from function.engine.llama.text_chunks import MAX_CHUNK_CHARACTERS, split_text
 from function.errors import EngineError, ModelError, RequestError
+from function.system.native_library import load_library
 
 MAX_WORD_CHUNK_CHARACTERS = 16 * MAX_CHUNK_CHARACTERS
 """More than the context of an encoder holds; llama.cpp finds the special tokens among so many in 0.2 s."""
@@ -114,18 +114,24 @@ class Vocabulary:
     def read_special_names(self) -> tuple[list[str], list[str]]:
         """Return the names of control tokens, and those of other tokens that are found in text before all others.
 
-        Looks at the whole vocabulary: up to 0.14 s for 152k tokens.
+        Looks at the whole vocabulary: a millisecond for 152k tokens, or 0.14 s without the C library.
         """
-        # Half the time of the bindings' own function, which converts its arguments and releases Python's lock.
-        attributes = ctypes.PyDLL(self._lib._lib._name).llama_vocab_get_attr
-        handle = ctypes.c_void_p(self.handle)
-        control, other = [], []
-        for token, attribute in enumerate(map(attributes, itertools.repeat(handle, self.size), range(self.size))):
-            if attribute & (self._lib.LLAMA_TOKEN_ATTR_CONTROL | self._lib.LLAMA_TOKEN_ATTR_UNKNOWN):
-                control.append(self.text_of(token))
-            elif attribute & self._lib.LLAMA_TOKEN_ATTR_USER_DEFINED:
-                other.append(self.text_of(token))
+        lib, control, other = self._lib, list[str](), list[str]()
+        control_mask = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
+        for token in self._find_tokens(control_mask | lib.LLAMA_TOKEN_ATTR_USER_DEFINED):
+            names = control if lib.llama_vocab_get_attr(self.handle, token) & control_mask else other
+            names.append(self.text_of(token))
         return control, other
+
+    def _find_tokens(self, mask: int) -> list[int]:
+        """Return the tokens with an attribute of ``mask``."""
+        lib, library = self._lib, load_library("vocabulary")
+        if library is None:
+            return [token for token in range(self.size) if lib.llama_vocab_get_attr(self.handle, token) & mask]
+        function = ctypes.cast(lib._lib.llama_vocab_get_attr, ctypes.c_void_p)
+        found = (ctypes.c_int32 * self.size)()
+        count = library.vocabulary_find(function, ctypes.c_void_p(self.handle), self.size, mask, found)
+        return found[:count]
 
     def find_control_tokens(self, names: Iterable[str]) -> dict[str, int]:
         """Return the ids of those ``names`` that are control tokens."""

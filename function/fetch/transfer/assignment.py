@@ -39,9 +39,13 @@ class Assignment:
 
 
 class BlockPlan:
-    """Blocks that no worker has. Not thread-safe: its owner holds a lock."""
+    """Blocks that no worker has. Not thread-safe: its owner holds a lock.
 
-    def __init__(self, missing: Iterable[int], block_bytes: int, size: int) -> None:
+    ``first_bytes`` of the object, which are wanted before the rest, are spread over the connections.
+    """
+
+    def __init__(self, missing: Iterable[int], block_bytes: int, size: int, first_bytes: int = 0) -> None:
+        self._first_blocks = -(-first_bytes // block_bytes)
         self._runs: list[Assignment] = []
         for block in sorted(missing):
             if self._runs and self._runs[-1].stop == block:
@@ -59,6 +63,8 @@ class BlockPlan:
             return None
         run = self._runs.pop(0)
         share = self.left // (2 * connections) if connections > 1 else self.left
+        if connections > 1 and run.block < self._first_blocks:
+            share = 1
         count = max(1, min(max_blocks, share, run.stop - run.block))
         if run.block + count < run.stop:
             self._runs.insert(0, run.split(run.block + count))

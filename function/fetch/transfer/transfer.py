@@ -41,7 +41,7 @@ class Transfer:
         self._on_bytes, self._on_prefix, self._pause = on_bytes, on_prefix, pause
         self.ended = False
         self._target = _open_target(partial) if policy.native else None
-        self._plan = BlockPlan(partial.missing(), partial.block_bytes, partial.size)
+        self._plan = BlockPlan(partial.missing(), partial.block_bytes, partial.size, policy.first_bytes)
         self._changed = threading.Condition()
         self._assignments: dict[TransferWorker, Assignment | None] = {}  # every worker; None while it is idle
         self._failures: dict[int, int] = {}  # block → attempts that gained little
