@@ -184,8 +184,8 @@ def test_answer_after_a_closed_thought_has_its_channel(tmp_path: Path, real_temp
         assert parts(ask(function))[:2] == ("one two three four", NATURAL)
         assert parts(ask(function, thinking_budget_tokens=2)) == ("one two", FORCED, 2)
         # Under a schema the grammar writes the marks, and the model's thought is what it writes after one.
-        thought, answer, counted = parts(ask(function, thinking_budget_tokens=2, response_format=form))
-        assert (thought, counted) == (FORCED, 2)
+        whole, answer, counted = parts(ask(function, thinking_budget_tokens=2, response_format=form))
+        assert (whole, counted) == (FORCED, 2)
         assert json.loads(answer or "")["n"] in (1, 2)
 
 
