@@ -45,7 +45,7 @@ def main() -> None:
 def used(path: Path, n_ctx: int) -> int:
     """Return the function's memory in bytes after a reply with ``path`` and a context of ``n_ctx`` tokens."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"MODEL_URI": str(path), "N_CTX": str(n_ctx)}
+        settings = {"MODEL_URI": str(path), "N_CTX": str(n_ctx), "LOAD_MODE": "mapped"}
         with serving(Path(folder), **settings) as function:
             function.wait("ready")
             _answer(function)

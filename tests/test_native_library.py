@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from function.system.native_library import INTERFACES, load_library, native_library, open_library
+from function.native.library import INTERFACES, load_library, native_library, open_library
 from tools import native_libraries
 
 ROOT = Path(__file__).parent.parent

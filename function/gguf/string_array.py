@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from function.system.native_library import load_library
+from function.native.library import load_library
 
 LENGTH = struct.Struct("<Q")
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from function.system.native_library import native_library, open_library
+from function.native.library import native_library, open_library
 
 LIBRARY = native_library("receive")
 _ENDED, _BROKEN, _TLS_FAILED, _NOT_WRITTEN = range(1, 5)  # what ended a call of ``receive``

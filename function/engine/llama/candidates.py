@@ -8,7 +8,7 @@ import ctypes
 import functools
 from typing import Any
 
-from function.system.native_library import load_library
+from function.native.library import load_library
 
 MAX_CANDIDATES = 128
 """More are found faster by llama.cpp, in buckets."""

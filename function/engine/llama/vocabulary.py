@@ -10,7 +10,7 @@ from typing import Any
 
 from function.engine.llama.text_chunks import MAX_CHUNK_CHARACTERS, split_text
 from function.errors import EngineError, ModelError, RequestError
-from function.system.native_library import load_library
+from function.native.library import load_library
 
 MAX_WORD_CHUNK_CHARACTERS = 16 * MAX_CHUNK_CHARACTERS
 """More than the context of an encoder holds; llama.cpp finds the special tokens among so many in 0.2 s."""

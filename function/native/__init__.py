@@ -1,0 +1,1 @@
+"""C libraries that are compiled beside llama.cpp: receiving, candidates, vocabularies."""
