@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -191,12 +192,19 @@ def test_wait_for_the_load_ends_when_it_begins(tmp_path: Path, tiny_model: Path)
 
 
 def test_wait_for_the_load_ends_when_the_start_fails(tmp_path: Path) -> None:
-    service = make_service(tmp_path / "model.gguf", tmp_path / "cache")
-    service.start()
-    service.await_load(WAIT_SECONDS)
-    assert service.await_ready(WAIT_SECONDS).state == "failed"
-    service.await_load(WAIT_SECONDS)
-    service.close()
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"no model" * 100_000)
+    with filling_store(model, 1) as store:
+        service = Service(Settings(model_uri=store.url, model_cache_dir=tmp_path))
+        service.start()
+        waiter = threading.Thread(target=service.await_load, args=(100 * WAIT_SECONDS,), daemon=True)
+        waiter.start()
+        store.gate.set()
+        waiter.join(WAIT_SECONDS)
+        assert not waiter.is_alive()
+        assert service.await_ready(WAIT_SECONDS).state == "failed"
+        service.await_load(WAIT_SECONDS)
+        service.close()
 
 
 def test_permanent_failure_is_not_retried(tmp_path: Path, tiny_model: Path) -> None:
