@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from function.engine import relax_schema
+from function.engine.grammar.grammar import MAX_SCHEMA_LEVELS
 from tests.servers.doors import ServedFunction, serving
 
 CHAT = "/v1/chat/completions"
@@ -50,6 +51,13 @@ def test_unknown_format_is_an_annotation(strict: bool) -> None:
     relaxed, dropped = relax_schema(schema, "s", strict=strict)
     assert relaxed == {"items": [{}, {"format": "date"}], "properties": {"format": {}}}
     assert dropped == ()
+
+
+def test_schema_that_is_too_deep_is_left_to_its_rejection() -> None:
+    schema: dict[str, Any] = {"minLength": 1}
+    for _ in range(MAX_SCHEMA_LEVELS + 5):
+        schema = {"items": schema}
+    assert relax_schema(schema, "s", strict=False) == (schema, ())
 
 
 def test_values_are_no_rules() -> None:

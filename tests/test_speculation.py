@@ -150,6 +150,13 @@ def test_reply_ends_at_its_last_token(pair: Pair, max_tokens: int) -> None:
     assert (end.reason, end.usage.completion_tokens) == ("length", max_tokens)
 
 
+@pytest.mark.parametrize("max_tokens", [20, 33, 60, 61, 62])
+def test_draft_ends_with_the_reply(pair: Pair, max_tokens: int) -> None:
+    sampling = Sampling(temperature=0, logit_bias={70: 100.0})
+    _, end = pair.compare(sampling=sampling, max_tokens=max_tokens)
+    assert end.usage.drafted_tokens == end.usage.accepted_tokens > 0
+
+
 def test_full_context_ends_the_reply(pair: Pair) -> None:
     _, end = pair.compare(sampling=Sampling(temperature=0, ignore_eos=True), max_tokens=None)
     assert end.usage.completion_tokens == 512 - len(PROMPT)
