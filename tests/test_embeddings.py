@@ -210,6 +210,10 @@ def test_rerank_takes_the_body_of_text_embeddings_inference(reranker: ServedFunc
         {"index": entry["index"], "score": entry["relevance_score"], "text": [CAT, "a"][entry["index"]]}
         for entry in whole
     ]
+    assert reranker.ask("/rerank", {"query": MAT, "texts": [CAT, "a"]}) == (
+        200,
+        [{key: entry[key] for key in ("index", "score")} for entry in answer],
+    )
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,11 @@ def test_policy_allows_scripts_and_styles_by_hash_only() -> None:
     assert directive("manifest-src") == ["data:"]
 
 
+def test_inline_scripts_are_modules_where_the_source_has_modules() -> None:
+    source = re.findall(r"<script( type=\"module\")? src", (ROOT / "index.html").read_text())
+    assert source == re.findall(r"<script( type=\"module\")?>", render().body.decode())
+
+
 def test_page_needs_no_second_response() -> None:
     for name, value in outline().attributes:
         assert name not in ("src", "srcset", "style"), f"{name}={value}"
