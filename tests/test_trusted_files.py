@@ -27,6 +27,15 @@ def test_file_of_root_is_trusted_as_it_is(unprivileged: None) -> None:
     os.close(open_trusted(Path("/etc/passwd")))
 
 
+def test_new_file_belongs_to_this_user_alone(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        os.close(open_trusted(tmp_path / "new", os.O_WRONLY | os.O_CREAT))
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666, 0o620])
 def test_write_permission_of_others_is_removed(mode: int, tmp_path: Path) -> None:
     path = tmp_path / "file"
