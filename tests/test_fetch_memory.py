@@ -216,6 +216,19 @@ def test_file_size_limit_is_named_in_the_error() -> None:
     assert "cannot be kept in memory (File too large)" in outcome.stderr
 
 
+def test_lack_of_descriptors_for_memory_is_reported() -> None:
+    code = (
+        "import resource\n"
+        "from function.errors import CacheUnusable\n"
+        "from function.fetch.destination.memory import MemoryDestination\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "try:\n    MemoryDestination('s3://bucket/model.gguf')\nexcept CacheUnusable as e:\n    print(e)"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "no files in memory ([Errno 24] Too many open files)" in outcome.stdout
+    assert "Set MODEL_CACHE=directory" in outcome.stdout
+
+
 def test_cold_start_from_memory_replies_as_from_a_file(wide: Path, expected: object, tmp_path: Path) -> None:
     with filling_store(wide, FIRST) as store, in_memory(tmp_path, store.url) as function:
         until(function, "load mode mapped")

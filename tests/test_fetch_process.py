@@ -104,6 +104,30 @@ print(job.progress.over, alone())
     assert run_alone(code, uri, tmp_path) == ["fetch_failed False True", "True True"]
 
 
+def test_unexpected_error_of_the_child_is_logged_by_it(tmp_path: Path) -> None:
+    code = """
+import logging
+class FaultyJob(FetchJob):
+    def run(self):
+        raise RuntimeError("a fault")
+
+logging.basicConfig(stream=sys.stdout, format="%(processName)s %(process)d %(message)s")
+running = FetchProcess(FaultyJob(uri, cache))
+child = running._pid
+running.follow()
+try:
+    running.result(threading.Event())
+except RuntimeError as e:
+    print("raised", e)
+sys.stdout.flush()
+print(f"child was {child}")
+"""
+    lines = run_alone(code, "https://example.com/model.gguf", tmp_path)
+    child = lines[-1].removeprefix("child was ")
+    assert f"MainProcess {child} the fetch failed" in lines
+    assert "raised a fault" in lines
+
+
 def test_fetch_uses_a_thread_if_no_process_can_start(uri: str, tmp_path: Path) -> None:
     code = """
 service = Service(Settings(model_uri=uri, model_cache_dir=cache))

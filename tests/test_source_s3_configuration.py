@@ -136,8 +136,9 @@ def test_aws_region_comes_before_that_of_a_profile(aws: Path, monkeypatch: pytes
 
 
 def test_region_that_the_store_states_is_followed_once(aws: Path) -> None:
+    statuses = {"AuthorizationHeaderMalformed": 400, "PermanentRedirect": 301, "TemporaryRedirect": 307, "Wrong": 403}
     for stated in ("header", "body"):
-        for code, status in (("AuthorizationHeaderMalformed", 400), ("PermanentRedirect", 301)):
+        for code, status in statuses.items():
 
             def script(seen: Seen, status: int = status, code: str = code, stated: str = stated) -> ScriptedReply:
                 if "/eu-north-1/s3/" in seen.headers["authorization"]:
