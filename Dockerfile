@@ -71,7 +71,7 @@ RUN apt-get update \
     && python cpu_levels.py --source sdist/*.tar.gz --lib /opt/venv/lib/python3*/site-packages/llama_cpp/lib \
     && rm -r sdist
 
-# The small libraries that receive the model, and find the likeliest tokens, without the interpreter.
+# The small libraries that receive the model, read vocabularies and find the likeliest tokens, without the interpreter.
 COPY tools/native_libraries.py tools/receive.c tools/candidates.c tools/vocabulary.c ./
 RUN python native_libraries.py /opt/venv
 
