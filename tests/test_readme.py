@@ -49,9 +49,10 @@ def test_peak_memory_is_measured() -> None:
 
 
 def test_rates_are_measured() -> None:
-    decode = section(BENCH, "Decode")
-    function, llama = row(decode, "function over SSE (gunicorn)")[0], row(decode, "llama-server over SSE")[0]
-    assert f"{function} tokens/s, llama-server {llama}" in NUMBERS
+    function, llama = (row(section(BENCH, "Decode"), f"{name} over SSE") for name in ("function", "llama-server"))
+    first, deep = ([cells[at].split()[0] for cells in (function, llama)] for at in (0, -1))
+    assert "{} tokens/s, llama-server {}".format(*first) in NUMBERS
+    assert "1,500 tokens before the reply {} and {}".format(*deep) in NUMBERS
     fetch = section(BENCH, "Fetch")
     rates = [row(fetch, name)[0].split()[0] for name in ("`function fetch s3://`", "s5cmd (verifies nothing)")]
     assert "{} MB/s with every byte verified, s5cmd {}".format(*rates) in NUMBERS
