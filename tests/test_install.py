@@ -47,35 +47,26 @@ def test_libraries_of_cpu_levels_are_kept_beside_the_wheel(tmp_path: Path, monke
     assert not (lib / "levels" / "old").exists()
 
 
-def test_compiled_cpu_level_is_installed_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("compiles", [True, False])
+def test_compiled_cpu_level_is_installed_and_kept(
+    compiles: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lib = tmp_path / "lib" / "python3.11" / "site-packages" / "llama_cpp" / "lib"
     lib.mkdir(parents=True)
     programs = tmp_path / "bin"
     programs.mkdir()
+    level = lib / "levels" / "amx"
+    compiled = f"mkdir -p {level}; ln -s ../../libllama.so {level}/libllama.so; exit {0 if compiles else 1}"
     _write_program(programs / "pip", 'while [ "$1" != --dest ]; do shift; done; touch "$2/source.tar.gz"')
-    _write_program(programs / "uv", f"mkdir -p {lib}/levels/amx; ln -s ../../libllama.so {lib}/levels/amx/libllama.so")
+    _write_program(programs / "uv", compiled)
     kept = tmp_path / "cache" / "levels"
     kept.parent.mkdir()
     monkeypatch.setattr(install, "VENV", tmp_path)
     install._install_amx("llama-cpp-python==0", kept)
     for folder in (lib / "levels", kept):
-        assert (folder / "amx" / "libllama.so").readlink() == Path("../../libllama.so")
-    assert [path.name for path in kept.parent.iterdir()] == ["levels"]
-
-
-def test_cpu_level_that_does_not_compile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lib = tmp_path / "lib" / "python3.11" / "site-packages" / "llama_cpp" / "lib"
-    lib.mkdir(parents=True)
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    _write_program(programs / "pip", 'while [ "$1" != --dest ]; do shift; done; touch "$2/source.tar.gz"')
-    _write_program(programs / "uv", f"mkdir -p {lib}/levels/amx; exit 1")
-    kept = tmp_path / "cache" / "levels"
-    kept.parent.mkdir()
-    monkeypatch.setattr(install, "VENV", tmp_path)
-    install._install_amx("llama-cpp-python==0", kept)
-    assert not (lib / "levels").exists()
-    assert not kept.exists()
+        assert folder.exists() == compiles
+        assert not compiles or (folder / "amx" / "libllama.so").readlink() == Path("../../libllama.so")
+    assert [path.name for path in kept.parent.iterdir()] == (["levels"] if compiles else [])
 
 
 def test_changed_source_of_a_native_library_is_installed_again() -> None:

@@ -271,7 +271,7 @@ class ColdStart:
         from function.gguf import check_adapter
         from function.sizing.load_plan import plan_load
 
-        self._cpu_variant.result()
+        self._cpu_variant.result()  # before the first use of llama.cpp's library
         header = header.with_pooling(self._settings.pooling)
         if options.lora is not None:
             check_adapter(options.lora, header.architecture)

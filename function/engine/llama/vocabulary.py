@@ -114,7 +114,7 @@ class Vocabulary:
     def read_special_names(self) -> tuple[list[str], list[str]]:
         """Return the names of control tokens, and those of other tokens that are found in text before all others.
 
-        Looks at the whole vocabulary: a millisecond for 152k tokens, or 0.14 s without the C library.
+        Looks at the whole vocabulary: a millisecond for 152k tokens, or some tenths of a second without the C library.
         """
         lib, control, other = self._lib, list[str](), list[str]()
         control_mask = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
